@@ -1,0 +1,309 @@
+"""Every command a client can give, as data: what `grammar.command` parses and writes.
+
+Mailbox names are `str` as people read them (modified UTF-7 undone, INBOX in capitals). A set of numbers
+is a UIDSet in a UID command and a SeqSet otherwise, so `isinstance` tells which it was.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..model.flags import Flag, Flags
+from ..model.numbers import SeqSet, UIDSet
+from ..model.search import SearchKey
+
+NumSet = SeqSet | UIDSet
+
+
+class Keyword(Enum):
+    """Commands that are one word, any state to any other: the word is the value."""
+
+    CAPABILITY = b"CAPABILITY"
+    NOOP = b"NOOP"
+    LOGOUT = b"LOGOUT"
+    STARTTLS = b"STARTTLS"
+    CHECK = b"CHECK"
+    CLOSE = b"CLOSE"
+    UNSELECT = b"UNSELECT"
+    NAMESPACE = b"NAMESPACE"
+    IDLE = b"IDLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Simple:
+    """A command without arguments."""
+
+    keyword: Keyword
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """LOGIN (RFC 9051 §6.2.3)."""
+
+    user: bytes
+    password: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """AUTHENTICATE (RFC 9051 §6.2.2); `initial` is decoded, b"" for `=`, None if not given (SASL-IR)."""
+
+    mechanism: str
+    initial: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """ENABLE (RFC 9051 §6.3.1)."""
+
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """ID (RFC 2971); None is NIL."""
+
+    fields: tuple[tuple[str, str | None], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """SELECT or EXAMINE (RFC 9051 §6.3.2, §6.3.3)."""
+
+    mailbox: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """CREATE (RFC 9051 §6.3.4)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """DELETE (RFC 9051 §6.3.5)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """RENAME (RFC 9051 §6.3.6)."""
+
+    mailbox: str
+    new_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """SUBSCRIBE, or UNSUBSCRIBE when `on` is false (RFC 9051 §6.3.7, §6.3.8)."""
+
+    mailbox: str
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """LIST, or LSUB when `subscribed` (RFC 9051 §6.3.9, RFC 3501 §6.3.9). The pattern may hold * and %."""
+
+    reference: str
+    pattern: str
+    subscribed: bool = False
+
+
+class StatusItem(Enum):
+    """status-att (RFC 9051 §9, RFC 3501 §9)."""
+
+    MESSAGES = b"MESSAGES"
+    RECENT = b"RECENT"
+    UIDNEXT = b"UIDNEXT"
+    UIDVALIDITY = b"UIDVALIDITY"
+    UNSEEN = b"UNSEEN"
+    DELETED = b"DELETED"
+    SIZE = b"SIZE"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """STATUS (RFC 9051 §6.3.11)."""
+
+    mailbox: str
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """
+    APPEND up to the header of its literal (RFC 9051 §6.3.12).
+
+    Attributes:
+        internal_date: Seconds since 1970, UTC; None if not given.
+        size: Octets of the literal that follows; its bytes are a stream of their own.
+
+    """
+
+    mailbox: str
+    flags: Flags
+    internal_date: int | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """EXPUNGE, or UID EXPUNGE when `uids` is given (RFC 9051 §6.4.3, §6.4.9)."""
+
+    uids: UIDSet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """SEARCH or UID SEARCH (RFC 9051 §6.4.4); the answer holds UIDs when `by_uid`."""
+
+    key: SearchKey
+    by_uid: bool = False
+    charset: str | None = None
+
+
+class Attribute(Enum):
+    """fetch-att without a section (RFC 3501 §9)."""
+
+    UID = b"UID"
+    FLAGS = b"FLAGS"
+    INTERNALDATE = b"INTERNALDATE"
+    RFC822_SIZE = b"RFC822.SIZE"
+    ENVELOPE = b"ENVELOPE"
+    BODYSTRUCTURE = b"BODYSTRUCTURE"
+    BODY = b"BODY"
+    RFC822 = b"RFC822"
+    RFC822_HEADER = b"RFC822.HEADER"
+    RFC822_TEXT = b"RFC822.TEXT"
+
+
+class SectionText(Enum):
+    """section-text, or the part itself (RFC 9051 §9)."""
+
+    PART = b""
+    HEADER = b"HEADER"
+    HEADER_FIELDS = b"HEADER.FIELDS"
+    HEADER_FIELDS_NOT = b"HEADER.FIELDS.NOT"
+    TEXT = b"TEXT"
+    MIME = b"MIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """section (RFC 9051 §9): `[]` is Section(); `fields` only with HEADER.FIELDS and HEADER.FIELDS.NOT."""
+
+    part: tuple[int, ...] = ()
+    text: SectionText = SectionText.PART
+    fields: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BodySection:
+    """BODY[section]<origin.count>, or BODY.PEEK (RFC 9051 §6.4.5)."""
+
+    section: Section
+    peek: bool = False
+    partial: tuple[int, int] | None = None
+
+
+FetchItem = Attribute | BodySection
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """FETCH or UID FETCH (RFC 9051 §6.4.5); macros are spelled out."""
+
+    numbers: NumSet
+    items: tuple[FetchItem, ...]
+
+
+class StoreMode(Enum):
+    """What STORE does with the flags it is given."""
+
+    REPLACE = b"FLAGS"
+    ADD = b"+FLAGS"
+    REMOVE = b"-FLAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """STORE or UID STORE (RFC 9051 §6.4.6)."""
+
+    numbers: NumSet
+    mode: StoreMode
+    flags: tuple[Flag, ...]
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """COPY or UID COPY (RFC 9051 §6.4.7)."""
+
+    numbers: NumSet
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """MOVE or UID MOVE (RFC 9051 §6.4.8, RFC 6851)."""
+
+    numbers: NumSet
+    mailbox: str
+
+
+Command = (
+    Simple
+    | Login
+    | Authenticate
+    | Enable
+    | Id
+    | Select
+    | Create
+    | Delete
+    | Rename
+    | Subscribe
+    | List
+    | Status
+    | Append
+    | Expunge
+    | Search
+    | Fetch
+    | Store
+    | Copy
+    | Move
+)
+
+__all__ = [
+    "Append",
+    "Attribute",
+    "Authenticate",
+    "BodySection",
+    "Command",
+    "Copy",
+    "Create",
+    "Delete",
+    "Enable",
+    "Expunge",
+    "Fetch",
+    "FetchItem",
+    "Id",
+    "Keyword",
+    "List",
+    "Login",
+    "Move",
+    "NumSet",
+    "Rename",
+    "Search",
+    "Section",
+    "SectionText",
+    "Select",
+    "Simple",
+    "Status",
+    "StatusItem",
+    "Store",
+    "StoreMode",
+    "Subscribe",
+]

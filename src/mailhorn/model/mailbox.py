@@ -1,0 +1,40 @@
+"""Mailboxes and accounts as data."""
+
+from dataclasses import dataclass
+
+from .ids import UID, AccountId, MailboxId, ModSeq, UIDValidity
+
+INBOX = "INBOX"
+DELIMITER = "/"
+"""Hierarchy delimiter of our server. Maildir++ keeps its own "." on disk."""
+
+
+def canonical_name(name: str) -> str:
+    """Return the name with INBOX, in any case and as first level too, in capitals (RFC 9051 §5.1)."""
+    first, slash, rest = name.partition(DELIMITER)
+    return INBOX + slash + rest if first.upper() == INBOX else name
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may log in and receive mail. `password_hash` is argon2id in its PHC form, "" if none can match."""
+
+    id: AccountId
+    login: str
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A mailbox as it stood at one commit. Counters are of that commit."""
+
+    id: MailboxId
+    account: AccountId
+    name: str
+    uid_validity: UIDValidity
+    uid_next: UID
+    highest_mod_seq: ModSeq
+    messages: int
+    unseen: int
+    size: int
+    """Sum of all message sizes, octets."""

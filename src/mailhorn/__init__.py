@@ -1,0 +1,1 @@
+"""Instant mail: a server that pushes within a millisecond, a watcher that is never deaf, and what both are made of."""

@@ -1,0 +1,5 @@
+"""`python -m mailhorn` is `mailhorn`."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Settings, where they are found, and the one place where the parts are put together."""

@@ -1,0 +1,186 @@
+"""Every setting: its name, type, meaning and default. The annotated example files are printed from here.
+
+Rule 1: every setting has a default, so no file at all is a valid file. Rule 2: a name that is not here is an
+error, so a typing mistake never becomes a silent default. Rule 3: what is secret prints as `***`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+ServiceName = Literal["imap", "imaps", "smtp", "smtps", "lmtp"]
+
+PORTS: dict[ServiceName, tuple[int, int]] = {
+    "imap": (143, 1143),
+    "imaps": (993, 1993),
+    "smtp": (25, 1025),
+    "smtps": (465, 1465),
+    "lmtp": (24, 1024),
+}
+"""The port of each service as root, and the one that needs no rights."""
+
+
+class Secret:
+    """A password. Its text comes out by `reveal` only, so it cannot slip into a log or an error."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+
+class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What every table of a settings file is."""
+
+
+class Service(Section, frozen=True, kw_only=True):
+    """One port that mail clients or mail servers connect to."""
+
+    enabled: Annotated[bool, Meta(description="Whether to listen at all.")] = True
+    host: Annotated[
+        str | None,
+        Meta(
+            description='Address or name to listen on; "*" is every address of the machine. Default: "*" as root, '
+            '"localhost" otherwise and for LMTP always, because LMTP asks for no password.'
+        ),
+    ] = None
+    port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None,
+        Meta(description="Port; 0 takes any that is free. Default: the one shown, the well-known one as root."),
+    ] = None
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    """Certificates. Without any a self-signed one is made in the data directory and kept there."""
+
+    certificate: Annotated[
+        Path | None, Meta(description="File with the certificate and its chain (PEM). Set the key too.")
+    ] = None
+    key: Annotated[Path | None, Meta(description="File with the private key (PEM), readable by the server only.")] = (
+        None
+    )
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """How much anybody may ask of the server."""
+
+    message_size: Annotated[int, Meta(ge=1024, description="Largest message taken, octets.")] = 50 * 1024 * 1024
+
+
+class Sieve(Section, frozen=True, kw_only=True):
+    """What happens to a message on its way into a mailbox (RFC 5228)."""
+
+    default: Annotated[
+        Path | None, Meta(description="Sieve script for everybody's incoming mail. Default: keep all in INBOX.")
+    ] = None
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """What is told while the program runs, on standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least important that is told: debug, info, warning or error."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "text", "json"],
+        Meta(description="text, json (a line each), or auto: text on a terminal, json elsewhere."),
+    ] = "auto"
+
+
+class ServeSettings(Section, frozen=True, kw_only=True):
+    """The mail server: serve.toml."""
+
+    data: Annotated[
+        Path | None,
+        Meta(
+            description="Where everything is kept. Default: /var/lib/mailhorn as root, otherwise "
+            "$XDG_DATA_HOME/mailhorn or ~/.local/share/mailhorn."
+        ),
+    ] = None
+    hostname: Annotated[
+        str | None, Meta(description="What the server calls itself. Default: the name of the machine.")
+    ] = None
+    domains: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Domains whose mail is taken for local accounts, beside the host name and localhost. "
+            "An account `ann` gets the mail of ann@ each of them, an account `ann@example.org` its own."
+        ),
+    ] = ()
+    imap: Annotated[Service, Meta(description="IMAP, with STARTTLS.")] = Service()
+    imaps: Annotated[Service, Meta(description="IMAP, encrypted from the first byte.")] = Service()
+    smtp: Annotated[Service, Meta(description="SMTP, with STARTTLS.")] = Service()
+    smtps: Annotated[Service, Meta(description="SMTP, encrypted from the first byte.")] = Service()
+    lmtp: Annotated[Service, Meta(description="LMTP, for a mail server in front of this one.")] = Service()
+    tls: Annotated[Tls, Meta(description="Certificate; without one a self-signed one is made and kept.")] = Tls()
+    limits: Annotated[Limits, Meta(description="How much anybody may ask of the server.")] = Limits()
+    sieve: Annotated[Sieve, Meta(description="What happens to incoming mail.")] = Sieve()
+    log: Annotated[Log, Meta(description="What is told on standard error.")] = Log()
+
+    def listen_on(self, service: ServiceName, root: bool) -> tuple[str, int] | None:
+        """Return host and port of the service with the defaults filled in, None if it is switched off."""
+        chosen: Service = getattr(self, service)
+        if not chosen.enabled:
+            return None
+        host = chosen.host
+        if host is None:
+            host = "*" if root and service != "lmtp" else "localhost"
+        port = chosen.port
+        if port is None:
+            port = PORTS[service][0 if root else 1]
+        return host, port
+
+
+class AccountSettings(Section, frozen=True, kw_only=True):
+    """One IMAP account that is watched."""
+
+    name: Annotated[str, Meta(min_length=1, description="What it is called here and in the log.")]
+    host: Annotated[str, Meta(min_length=1, description="The IMAP server.")]
+    user: Annotated[str, Meta(min_length=1, description="The login.")]
+    port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None, Meta(description="Default: 993 for tls, 143 otherwise.")
+    ] = None
+    encryption: Annotated[
+        Literal["tls", "starttls", "none"],
+        Meta(description="tls, starttls, or none, which is refused unless the server is on this machine."),
+    ] = "tls"
+    ca: Annotated[
+        Path | None, Meta(description="Certificate to trust instead of the system's (PEM): for self-signed servers.")
+    ] = None
+    password: Annotated[Secret | None, Meta(description="The password itself; one of these three is needed.")] = None
+    password_file: Annotated[Path | None, Meta(description="File with the password in its first line.")] = None
+    password_command: Annotated[
+        tuple[str, ...] | None,
+        Meta(description='Program and arguments that print the password, as ["pass", "show", "mail"].'),
+    ] = None
+    mailboxes: Annotated[tuple[str, ...], Meta(min_length=1, description="Mailboxes whose new mail is filed.")] = (
+        "INBOX",
+    )
+    rules: Annotated[Path | None, Meta(description="Sieve script. Default: watch only, change nothing.")] = None
+    backlog: Annotated[bool, Meta(description="Whether mail that was there before the first start is filed too.")] = (
+        False
+    )
+    trash: Annotated[str, Meta(min_length=1, description="Mailbox that takes what the rules discard.")] = "Trash"
+
+
+class WatchSettings(Section, frozen=True, kw_only=True):
+    """The filter daemon: watch.toml."""
+
+    journal: Annotated[
+        Path | None,
+        Meta(
+            description="File that remembers what was done, so that nothing is done twice. Default: watch.sqlite in "
+            "/var/lib/mailhorn as root, otherwise in $XDG_DATA_HOME/mailhorn or ~/.local/share/mailhorn."
+        ),
+    ] = None
+    log: Annotated[Log, Meta(description="What is told on standard error.")] = Log()
+    account: Annotated[tuple[AccountSettings, ...], Meta(description="One table for each account.")] = ()

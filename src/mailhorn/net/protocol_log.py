@@ -14,7 +14,7 @@ LONGEST = 200
 BUFFERED = 16 * 1024
 """Octets kept of an unfinished line; more are shown (or hidden) in pieces."""
 
-_COMMAND = re.compile(rb"(?i)\s*(?:(?P<tag>[^\s]+)\s+(?P<verb>LOGIN|AUTHENTICATE)|(?P<auth>AUTH))(?=\s|$)")
+_COMMAND = re.compile(rb"(?i)\s*(?:(\S+)\s+(?:LOGIN|AUTHENTICATE)|AUTH)(?=\s|$)")
 
 log = structlog.get_logger("mailhorn.wire")
 
@@ -58,9 +58,8 @@ class ProtocolLog:
             if self._secret is not None:
                 self._say(direction, b"<hidden>")
             elif command is not None:
-                tag = command["tag"]
-                end = rb"(?!334)\d{3}[ -]" if tag is None else re.escape(tag) + rb" (?:OK|NO|BAD)\b"
-                self._secret = re.compile(end, re.IGNORECASE)
+                tag = re.escape(command[1] or b"AUTH")  # `AUTH LOGIN` may be either protocol's
+                self._secret = re.compile(tag + rb" (?:OK|NO|BAD)\b|(?!334)\d{3}[ -]", re.IGNORECASE)
                 self._say(direction, command[0].strip() + b" <hidden>")
             else:
                 self._say(direction, line)

@@ -81,6 +81,7 @@ class Pump(asyncio.Protocol):
         "_loop",
         "_lost",
         "_paused",
+        "_reading",
         "_transport",
         "address",
         "closed",
@@ -109,6 +110,7 @@ class Pump(asyncio.Protocol):
         self._linger: asyncio.TimerHandle | None = None
         self._error: Exception | None = None
         self._paused = False
+        self._reading = True
         self._lost = False
 
     @property
@@ -164,14 +166,12 @@ class Pump(asyncio.Protocol):
     def pause(self) -> None:
         """Read no more until `resume`."""
         self._paused = True
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        self._read_or_not()
 
     def resume(self) -> None:
         """Read again, if the peer reads too."""
         self._paused = False
-        if self.writable and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._read_or_not()
 
     async def start_tls(
         self, context: ssl.SSLContext, server_side: bool = True, server_hostname: str | None = None
@@ -204,7 +204,9 @@ class Pump(asyncio.Protocol):
         self._transport = encrypted
         self._transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         self.tls = True
+        self.writable = True
         self._paused = False
+        self._reading = True
         if self.closed:
             self._transport.abort()
 
@@ -265,8 +267,7 @@ class Pump(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Hold back: the peer does not read."""
         self.writable = False
-        if self._transport is not None and not self.closed:
-            self._transport.pause_reading()
+        self._read_or_not()
 
     def resume_writing(self) -> None:
         """Go on: the peer has read."""
@@ -279,8 +280,7 @@ class Pump(asyncio.Protocol):
             self.fail(error)
             return
         self.flush()
-        if self.writable and not self._paused and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._read_or_not()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the session, once."""
@@ -304,6 +304,17 @@ class Pump(asyncio.Protocol):
             self._log.sent(data)
         transport.write(data)
 
+    def _read_or_not(self) -> None:
+        reading = self.closed or (self.writable and not self._paused)
+        transport = self._transport
+        if reading is self._reading or transport is None or transport.is_closing():
+            return
+        self._reading = reading
+        if reading:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
     def _end(self) -> None:
         self.closed = True
         transport = self._transport
@@ -314,7 +325,7 @@ class Pump(asyncio.Protocol):
             transport.close()
             return
         transport.write_eof()
-        transport.resume_reading()  # to see the peer's end; `data_received` throws the rest away
+        self._read_or_not()  # to see the peer's end; `data_received` throws the rest away
 
 
 UNIX = "unix"

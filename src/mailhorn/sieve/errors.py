@@ -1,0 +1,99 @@
+"""
+What can go wrong with a Sieve script.
+
+    SieveProblem
+      SieveError          the script does not compile: whoever wrote it must change it
+      SieveRuntimeError   the script failed on one message: keep that message (RFC 5228 §2.10.6)
+
+`Source` is the script's text; it alone turns an offset into line and column.
+"""
+
+from bisect import bisect_right
+
+_WIDTH = 100
+
+
+def printable(text: str) -> str:
+    """Return the text with everything that could disturb a terminal or a log line written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+class SieveProblem(Exception):
+    """Anything that is wrong with a script."""
+
+
+class SieveError(SieveProblem):
+    """
+    The script does not compile.
+
+    Attributes:
+        line: The line, counted from 1.
+        column: The column, counted from 1 in characters.
+        source_line: The line itself, without its end.
+        message: What is wrong and what was expected.
+
+    """
+
+    def __init__(self, line: int, column: int, source_line: str, message: str) -> None:
+        super().__init__(line, column, source_line, message)
+        self.line = line
+        self.column = column
+        self.source_line = source_line
+        self.message = message
+
+    def __str__(self) -> str:
+        """Return the message, the line and a caret below the place."""
+        start = max(0, self.column - 1 - _WIDTH * 3 // 4)
+        shown = self.source_line[start : start + _WIDTH]
+        before = printable(self.source_line[start : self.column - 1].replace("\t", " "))
+        head = f"line {self.line}, column {self.column}: {self.message}"
+        return f"{head}\n    {printable(shown.replace(chr(9), ' '))}\n    {' ' * len(before)}^"
+
+
+class SieveRuntimeError(SieveProblem):
+    """
+    The script failed on this message; nothing it asked for should be done, and the message should be kept.
+
+    Attributes:
+        line: The line of the command or test that failed, counted from 1.
+        message: What went wrong.
+
+    """
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(line, message)
+        self.line = line
+        self.message = message
+
+    def __str__(self) -> str:
+        """Return line and message on one line."""
+        return f"line {self.line}: {self.message}"
+
+
+class Source:
+    """A script's text. Lines end in LF here: `CRLF` is what RFC 5228 §2.2 wants, plain LF is what editors write."""
+
+    __slots__ = ("_starts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        self._starts: list[int] | None = None
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Return line and column of the offset, both counted from 1."""
+        if self._starts is None:
+            self._starts = [0]
+            self._starts.extend(i + 1 for i, c in enumerate(self.text) if c == "\n")
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def line(self, offset: int) -> int:
+        """Return the line of the offset, counted from 1."""
+        return self.position(offset)[0]
+
+    def error(self, offset: int, message: str) -> SieveError:
+        """Return the error that points at the offset; the caller raises it."""
+        line, column = self.position(offset)
+        start = offset - column + 1
+        end = self.text.find("\n", start)
+        return SieveError(line, column, self.text[start : len(self.text) if end < 0 else end], message)

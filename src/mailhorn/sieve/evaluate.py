@@ -1,0 +1,46 @@
+"""One message, one script: what to do (RFC 5228 §2.10). Pure; the same facts give the same answer."""
+
+from .actions import Actions
+from .facts import Facts, Need
+from .program import Program
+from .run import Missing, Run, Stop
+
+
+def evaluate(program: Program, facts: Facts) -> Actions | Need:
+    """
+    Run the script over the facts.
+
+    The script asks only for what its path needs. The first fact that is missing ends the run, and all that the
+    program could ask and that is not there comes back as one `Need`: who gathers that never needs a third call.
+
+    Args:
+        program: The compiled script.
+        facts: What is known about the message.
+
+    Returns:
+        Actions, or Need if a fact is missing; then gather it and call again.
+
+    Raises:
+        SieveRuntimeError: The script failed on this message. Keep the message and tell its owner (§2.10.6).
+
+    """
+    run = Run(facts)
+    try:
+        program.body(run)
+    except Stop:
+        pass
+    except Missing:
+        return missing(program, facts)
+    return Actions(run.steps(), run.implicit_keep, run.current_flags(), tuple(run.trace))
+
+
+def missing(program: Program, facts: Facts) -> Need:
+    """Return all that the program may ask and that is not gathered."""
+    return Need(
+        headers=frozenset(
+            name for name in program.headers if facts.header(name) is None or facts.structured(name) is None
+        ),
+        size=program.needs_size and facts.size() is None,
+        envelope=frozenset(part for part in program.needs_envelope if facts.envelope(part) is None),
+        mailboxes=frozenset(name for name in program.tested_mailboxes if facts.mailbox_exists(name) is None),
+    )

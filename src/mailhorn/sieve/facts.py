@@ -1,0 +1,128 @@
+"""
+What a script may ask about a message, and what it still needs to know.
+
+The engine never fetches anything. It asks `Facts`; a None means "not gathered yet", and then `evaluate` returns a
+`Need` that names everything the program could ask and that is not there. Who called gathers it and calls again.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .actions import mailbox_key
+
+
+class Facts(Protocol):
+    """What is known about one message. None always means: not gathered yet."""
+
+    def header(self, name: str) -> Sequence[str] | None:
+        """Return the values of all fields of that name (in lower case), decoded (RFC 2047) and unfolded."""
+
+    def structured(self, name: str) -> Sequence[str] | None:
+        """
+        Return the values of all fields of that name unfolded, with encoded words left as they are.
+
+        Addresses are read from these: in a decoded value a sender could hide commas and at-signs in a phrase,
+        and a phrase is never to be taken for an address (RFC 5228 §5.1, RFC 2047 §6.2).
+        """
+
+    def size(self) -> int | None:
+        """Return the octets of the message."""
+
+    def envelope(self, part: str) -> Sequence[str] | None:
+        """Return the paths of the envelope part ("from" or "to"); the null path is ""."""
+
+    def mailbox_exists(self, name: str) -> bool | None:
+        """Say whether the mailbox exists and messages can be filed there (RFC 5490 §3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """
+    What must be gathered before the script can decide: all of it, so one round trip is enough.
+
+    Attributes:
+        headers: Names of header fields, in lower case. They are whatever the script says within the syntax of
+            RFC 5322 §3.6.8, so they may hold `{`, `"` or `\\`: quote them.
+        size: The size is needed.
+        envelope: Envelope parts, "from" or "to".
+        mailboxes: Mailboxes of which it must be known whether they exist.
+
+    """
+
+    headers: frozenset[str] = frozenset()
+    size: bool = False
+    envelope: frozenset[str] = frozenset()
+    mailboxes: frozenset[str] = frozenset()
+
+
+def _as_it_is(value: str) -> str:
+    return value
+
+
+class HeaderFacts:
+    """Facts from what delivery and the watcher have at hand: header fields, size, envelope, names of mailboxes."""
+
+    def __init__(
+        self,
+        fields: Iterable[tuple[str, str]] | None = None,
+        *,
+        only: Collection[str] | None = None,
+        size: int | None = None,
+        envelope: Mapping[str, Sequence[str]] | None = None,
+        mailboxes: Collection[str] | None = None,
+        decode: Callable[[str], str] = _as_it_is,
+    ) -> None:
+        """
+        Take what is known; None where nothing is.
+
+        Args:
+            fields: Names and unfolded values of the message's header fields, in their order.
+            only: The names, in any case, that were fetched; None: the fields are the whole header.
+            size: The octets of the message.
+            envelope: Paths under "from" and "to".
+            mailboxes: The names of all mailboxes that exist.
+            decode: Decodes the encoded words (RFC 2047) of one value; called for values a script looks at, once
+                each. Without it the values are used as they are.
+
+        """
+        self._raw: dict[str, tuple[str, ...]] | None = None
+        if fields is not None:
+            found: dict[str, list[str]] = {name.lower(): [] for name in only or ()}
+            for name, value in fields:
+                found.setdefault(name.rstrip(" \t").lower(), []).append(value)
+            self._raw = {name: tuple(values) for name, values in found.items()}
+        self._is_whole = only is None
+        self._size = size
+        self._envelope = envelope
+        self._mailboxes = None if mailboxes is None else frozenset(map(mailbox_key, mailboxes))
+        self._decode = decode
+        self._decoded: dict[str, tuple[str, ...]] = {}
+
+    def header(self, name: str) -> Sequence[str] | None:
+        """Return the decoded values of all fields of that name, None if they were not gathered."""
+        decoded = self._decoded.get(name)
+        if decoded is None:
+            raw = self.structured(name)
+            if raw is None:
+                return None
+            decoded = self._decoded[name] = tuple(map(self._decode, raw))
+        return decoded
+
+    def structured(self, name: str) -> Sequence[str] | None:
+        """Return the values of all fields of that name as they were given, None if they were not gathered."""
+        if self._raw is None:
+            return None
+        return self._raw.get(name.lower(), () if self._is_whole else None)
+
+    def size(self) -> int | None:
+        """Return the octets of the message, None if not known."""
+        return self._size
+
+    def envelope(self, part: str) -> Sequence[str] | None:
+        """Return the paths of the envelope part, None if there is no envelope at all."""
+        return None if self._envelope is None else self._envelope.get(part.lower(), ())
+
+    def mailbox_exists(self, name: str) -> bool | None:
+        """Say whether the mailbox exists, None if mailboxes were not gathered."""
+        return None if self._mailboxes is None else mailbox_key(name) in self._mailboxes

@@ -1,0 +1,55 @@
+"""A compiled script: what it may ask, what it may do, and the steps themselves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .run import Asked, Run
+
+Test = Callable[[Run], bool]
+"""A compiled test. Raises Missing, SieveRuntimeError."""
+
+Step = Callable[[Run], None]
+"""A compiled command. Raises Missing, SieveRuntimeError, Stop."""
+
+
+@dataclass(slots=True)
+class Inventory:
+    """What was seen while a script is compiled; becomes the public part of a Program."""
+
+    headers: set[str] = field(default_factory=set)
+    size: bool = False
+    envelope: set[str] = field(default_factory=set)
+    tested_mailboxes: set[str] = field(default_factory=set)
+    filed_mailboxes: set[str] = field(default_factory=set)
+    actions: set[str] = field(default_factory=set)
+    asked: dict[tuple[str, str, str, bool], Asked] = field(default_factory=dict)
+
+    def ask(self, where: str, name: str, part: str, fold: bool) -> Asked:
+        """Return the one object of this program that stands for these values."""
+        return self.asked.setdefault((where, name, part, fold), Asked(where, name, part, fold))
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """
+    A script that compiled; made by `compile_script`, run by `evaluate`, shared by any number of messages.
+
+    Attributes:
+        requires: The capabilities it requires.
+        headers: The header fields it may ask for, in lower case (see `Need.headers`: quote them).
+        needs_size: It may ask for the size.
+        needs_envelope: The envelope parts it may ask for.
+        actions: The actions it may take: "keep", "fileinto", "discard", "redirect".
+        mailboxes: The mailboxes it may file into or ask about.
+        tested_mailboxes: Those of them of which it may ask whether they exist.
+
+    """
+
+    requires: frozenset[str]
+    headers: frozenset[str]
+    needs_size: bool
+    needs_envelope: frozenset[str]
+    actions: frozenset[str]
+    mailboxes: frozenset[str]
+    tested_mailboxes: frozenset[str]
+    body: Step = field(repr=False)

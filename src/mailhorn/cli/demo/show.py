@@ -1,0 +1,61 @@
+"""Shows a run of the demo while it goes on: a live table on a terminal, a line for each message elsewhere."""
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .figures import STAGES, Figures, Passage
+
+ROWS = 12
+"""Messages shown at a time."""
+
+
+class Show:
+    """The run on standard error; standard output is left to the summary."""
+
+    def __init__(self, introduction: str, figures: Figures) -> None:
+        self._figures = figures
+        self._introduction = Text(introduction)
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        if self._console.is_terminal:
+            self._live = Live(self._table(), console=self._console, auto_refresh=False)
+
+    def __enter__(self) -> "Show":
+        if self._live is not None:
+            self._live.start(refresh=True)
+        else:
+            self._console.print(self._introduction)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def passed(self, passage: Passage) -> None:
+        """Show one more message; it is in the figures already."""
+        if self._live is not None:
+            self._live.update(self._table(), refresh=True)
+        else:
+            stages = "  ".join(f"{stage} {_milliseconds(passage.milliseconds.get(stage))}" for stage in STAGES)
+            self._console.print(f"message {passage.number}: accepted  {stages}", soft_wrap=True)
+
+    def _table(self) -> Group:
+        table = Table(caption="milliseconds since the message was accepted: its last octet was sent")
+        table.add_column("message", justify="right")
+        for stage in STAGES:
+            table.add_column(stage, justify="right", min_width=9)
+        for passage in self._figures.passages[-ROWS:]:
+            table.add_row(str(passage.number), *(_milliseconds(passage.milliseconds.get(stage)) for stage in STAGES))
+        if self._figures.passages:
+            table.add_section()
+            for name, share in (("p50", 0.5), ("p99", 0.99)):
+                table.add_row(
+                    name, *(_milliseconds(self._figures.quantile(stage, share)) for stage in STAGES), style="bold"
+                )
+        return Group(self._introduction, table)
+
+
+def _milliseconds(value: float | None) -> str:
+    return "lost" if value is None else f"{value:.2f} ms"

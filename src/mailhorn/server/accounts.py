@@ -1,0 +1,299 @@
+"""Who may log in, and whose mail an address is.
+
+Rule 1: a password is hashed in a thread, never in the event loop, and only so many wait for it.
+Rule 2: a right password is remembered (as a keyed digest over itself and the stored hash, so that it is forgotten
+when that changes), and the same question asked twice at once is answered once: a client's many connections pay
+for one hash. Rule 3: whether an account exists shows neither in the answer nor in the time it takes.
+Rule 4: guessing is slowed down by waiting, which holds up nobody else.
+"""
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+
+import structlog
+
+from ..model.mailbox import Account
+from ..store.abc import Index, StoreError
+from ..store.names import InvalidName, login_dir
+from .limits import Guesses, GuessLimits
+from .passwords import BULK, NORMAL, hash_many, hash_password, needs_upgrade, verify_password
+
+THREADS = 2
+"""That hash. More would take the processor from everybody's mail, and 19 MiB each."""
+MAX_WAITING = 1024
+"""Logins waiting for a thread: ten seconds of work. Who would wait longer has given up by then."""
+REMEMBERED_FOR = 3600.0
+"""Seconds a right password is remembered: clients that come back within the hour pay nothing."""
+REMEMBERED = 10_000
+"""Right passwords remembered: one each for 10,000 people, about 2 MB."""
+
+log = structlog.get_logger("mailhorn.accounts")
+
+
+class TooBusy(Exception):
+    """Too many logins at once, or too many wrong ones from there. Answer 454 4.7.0 or NO [UNAVAILABLE]."""
+
+
+class NoAccount(Enum):
+    """Why an address has no account here."""
+
+    NOT_LOCAL = "not a local domain"
+    NO_SUCH_USER = "no such user"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOptions:
+    """
+    Settings of the accounts.
+
+    Attributes:
+        hostname: Our name; it is a local domain, as is localhost.
+        domains: Further local domains: an account with a bare login gets its mail at all of them.
+        postmaster: Login that gets the postmaster's mail if there is no such account (RFC 5321 §4.5.1).
+        guesses: How failed logins slow down the next ones.
+
+    """
+
+    hostname: str = "localhost"
+    domains: tuple[str, ...] = ()
+    postmaster: str | None = None
+    guesses: GuessLimits = field(default_factory=GuessLimits)
+
+
+def normal_login(text: str) -> str:
+    """
+    Return the login as it is stored and compared: trimmed and in lower case.
+
+    Raises:
+        ValueError: No account can have it. The text says why.
+
+    """
+    login = text.strip().lower()
+    if not login:
+        raise ValueError("a login may not be empty")
+    if not login.isprintable():
+        raise ValueError(f"a login may not have control characters: {login!r}")
+    if "/" in login or ":" in login:
+        raise ValueError(f'a login may not have "/" or ":": {login!r}')
+    try:
+        login_dir(login)
+    except InvalidName as error:
+        raise ValueError(str(error)) from error
+    return login
+
+
+class Accounts:
+    """The accounts of one server."""
+
+    def __init__(
+        self, index: Index, options: AccountOptions | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """
+        Make them known.
+
+        Args:
+            index: Where they are kept.
+            options: Settings.
+            clock: Seconds, going forward.
+
+        """
+        self.options = options or AccountOptions()
+        self._index = index
+        self._clock = clock
+        self._local = {_domain(name) for name in ("localhost", self.options.hostname, *self.options.domains)} | {""}
+        self._guesses = Guesses(self.options.guesses, clock)
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
+        self._waiting = 0
+        self._key = secrets.token_bytes(32)
+        self._right: OrderedDict[bytes, float] = OrderedDict()
+        self._running: dict[bytes, asyncio.Task[bool]] = {}
+        self._upgrades: set[asyncio.Task[None]] = set()
+        self._nobodys_hash = _NOBODYS_HASH
+
+    async def verify(self, login: str | bytes, password: bytes, address: str = "") -> Account | None:
+        """
+        Return the account if the password is right.
+
+        Args:
+            login: As the client sent it.
+            password: As the client sent it.
+            address: The client's IP address; failures from there slow it down.
+
+        Raises:
+            TooBusy: Nothing was verified; later it may be.
+            StoreUnavailable: The accounts cannot be read.
+
+        """
+        try:
+            name = normal_login(login.decode() if isinstance(login, bytes) else login)
+        except ValueError:
+            name = ""
+        account = await self._index.account(name) if name else None
+        stored = account.password_hash if account is not None and account.password_hash else self._nobodys_hash
+        digest = self._digest(stored, name, password)
+        if account is not None and self._remembers(digest):
+            return account
+        wait = self._guesses.wait(address, name)
+        if wait is None:
+            raise TooBusy("too many failed logins from your address, try again later")
+        if wait > 0:
+            await asyncio.sleep(wait)
+        right = await self._verify_once(digest, stored, password)
+        if account is None or stored is self._nobodys_hash or not right:
+            self._guesses.failed(address, name)
+            return None
+        self._guesses.succeeded(address, name)
+        self._remember(digest)
+        if needs_upgrade(stored):
+            self._upgrade(account, name, password)
+        return account
+
+    async def account_for(self, local: str, domain: str) -> Account | NoAccount:
+        """
+        Return whose mail an address is.
+
+        The whole address as login goes before the bare local part, the address as it is before the one without
+        `+detail`.
+
+        Args:
+            local: Local part, quoting undone.
+            domain: Domain, "" if there was none.
+
+        Raises:
+            StoreUnavailable: The accounts cannot be read.
+
+        """
+        domain = _domain(domain)
+        bare = domain in self._local
+        user, plus, _ = local.partition("+")
+        for part in (local, user) if plus and user else (local,):
+            for text in (f"{part}@{domain}", part):
+                if text is part and not bare:
+                    continue
+                try:
+                    login = normal_login(text)
+                except ValueError:
+                    continue
+                account = await self._index.account(login)
+                if account is not None:
+                    return account
+        if bare and local.lower() == "postmaster" and self.options.postmaster:
+            account = await self._index.account(normal_login(self.options.postmaster))
+            if account is not None:
+                return account
+        return NoAccount.NO_SUCH_USER if bare else NoAccount.NOT_LOCAL
+
+    async def close(self) -> None:
+        """Finish what is being hashed."""
+        pending = [*self._running.values(), *self._upgrades]
+        if pending:
+            await asyncio.wait(pending)
+        self._pool.shutdown(wait=False)
+
+    def _digest(self, stored: str, name: str, password: bytes) -> bytes:
+        """Stands for "this password against this hash"; useless without the key, which dies with the process."""
+        return hmac.digest(self._key, b"\0".join((stored.encode(), name.encode(), password)), "sha256")
+
+    def _remembers(self, digest: bytes) -> bool:
+        until = self._right.get(digest)
+        if until is None:
+            return False
+        if until < self._clock():
+            del self._right[digest]
+            return False
+        self._right.move_to_end(digest)
+        return True
+
+    def _remember(self, digest: bytes) -> None:
+        self._right[digest] = self._clock() + REMEMBERED_FOR
+        if len(self._right) > REMEMBERED:
+            self._right.popitem(last=False)
+
+    async def _verify_once(self, digest: bytes, stored: str, password: bytes) -> bool:
+        task = self._running.get(digest)
+        if task is None:
+            if self._waiting >= MAX_WAITING:
+                raise TooBusy("too many logins at once, try again later")
+            task = asyncio.get_running_loop().create_task(self._verify(stored, password))
+            self._running[digest] = task
+            task.add_done_callback(lambda _: self._running.pop(digest, None))
+        # Who asked may go away meanwhile; others may be waiting for the same answer.
+        return await asyncio.shield(task)
+
+    async def _verify(self, stored: str, password: bytes) -> bool:
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._pool, _verify_in_constant_time, stored, password, self._nobodys_hash
+            )
+        except ValueError as error:
+            log.error("an account has an unusable password hash; give it a new password", reason=str(error))
+            return False
+        finally:
+            self._waiting -= 1
+
+    def _upgrade(self, account: Account, name: str, password: bytes) -> None:
+        """Replace a cheap hash by a normal one, now that the password is known; nobody waits for it."""
+        task = asyncio.get_running_loop().create_task(self._upgrading(account, name, password))
+        self._upgrades.add(task)
+        task.add_done_callback(self._upgrades.discard)
+
+    async def _upgrading(self, account: Account, name: str, password: bytes) -> None:
+        try:
+            stored = await asyncio.get_running_loop().run_in_executor(self._pool, hash_password, password)
+            now = await self._index.account(name)
+            if now is None or now.password_hash != account.password_hash:
+                return  # changed meanwhile, by another login or by the operator
+            await self._index.set_password_hash(account.id, stored)
+        except StoreError as error:
+            log.warning("a password hash was not upgraded, the next login will", reason=str(error))
+            return
+        self._remember(self._digest(stored, name, password))
+
+
+def _verify_in_constant_time(stored: str, password: bytes, nobodys: str) -> bool:
+    """Verify; a wrong password takes as long against a cheap hash, or a broken one, as against any."""
+    try:
+        if verify_password(stored, password):
+            return True
+        cheap = needs_upgrade(stored)
+    except ValueError:
+        verify_password(nobodys, password)
+        raise
+    if cheap:
+        verify_password(nobodys, password)
+    return False
+
+
+def _domain(name: str) -> str:
+    """Return a domain in the form in which they compare: lower case, A-labels, no final dot."""
+    name = name.rstrip(".").lower()
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return name
+
+
+_NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+"""Of no password anybody knows: what is verified when there is no account. Same cost as NORMAL."""
+
+__all__ = [
+    "BULK",
+    "NORMAL",
+    "AccountOptions",
+    "Accounts",
+    "NoAccount",
+    "TooBusy",
+    "hash_many",
+    "hash_password",
+    "normal_login",
+]

@@ -74,6 +74,8 @@ def _toml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return f"{value:_}" if value > 99_999 else str(value)
+    if isinstance(value, float):
+        return repr(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     text = str(value) if isinstance(value, Path) else value

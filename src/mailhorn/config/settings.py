@@ -67,12 +67,35 @@ class Tls(Section, frozen=True, kw_only=True):
     key: Annotated[Path | None, Meta(description="File with the private key (PEM), readable by the server only.")] = (
         None
     )
+    plaintext_login: Annotated[
+        bool,
+        Meta(description="Let other machines log in without encryption. Only for tests in a network of one's own."),
+    ] = False
 
 
 class Limits(Section, frozen=True, kw_only=True):
     """How much anybody may ask of the server."""
 
     message_size: Annotated[int, Meta(ge=1024, description="Largest message taken, octets.")] = 50 * 1024 * 1024
+
+
+class Sessions(Section, frozen=True, kw_only=True):
+    """How long a connection may be silent, in seconds."""
+
+    login_timeout: Annotated[
+        float, Meta(ge=1, description="A connection may stay so long without logging in, seconds.")
+    ] = 60.0
+    inactivity_timeout: Annotated[
+        float,
+        Meta(
+            ge=60,
+            description="An IMAP client that sends nothing, and does not idle, is logged out after so long, seconds.",
+        ),
+    ] = 1860.0
+    keep_alive: Annotated[
+        float,
+        Meta(ge=10, description="An idling client is sent a sign of life so often, seconds; it keeps NAT tables warm."),
+    ] = 240.0
 
 
 class Sieve(Section, frozen=True, kw_only=True):
@@ -123,6 +146,7 @@ class ServeSettings(Section, frozen=True, kw_only=True):
     lmtp: Annotated[Service, Meta(description="LMTP, for a mail server in front of this one.")] = Service()
     tls: Annotated[Tls, Meta(description="Certificate; without one a self-signed one is made and kept.")] = Tls()
     limits: Annotated[Limits, Meta(description="How much anybody may ask of the server.")] = Limits()
+    sessions: Annotated[Sessions, Meta(description="How long a connection may be silent.")] = Sessions()
     sieve: Annotated[Sieve, Meta(description="What happens to incoming mail.")] = Sieve()
     log: Annotated[Log, Meta(description="What is told on standard error.")] = Log()
 

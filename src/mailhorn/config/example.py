@@ -23,6 +23,8 @@ _SAMPLE: dict[str, Any] = {
     "password_file": "work.password",
     "password_command": ("pass", "show", "mail"),
     "rules": "work.sieve",
+    "trash": "Trash",
+    "idle_renewal": 540.0,
 }
 """What to show for a setting whose default is worked out when the program starts."""
 

@@ -190,10 +190,22 @@ class AccountSettings(Section, frozen=True, kw_only=True):
         "INBOX",
     )
     rules: Annotated[Path | None, Meta(description="Sieve script. Default: watch only, change nothing.")] = None
+    create_mailboxes: Annotated[
+        bool, Meta(description="Whether a mailbox that a rule files into is made if it is missing.")
+    ] = True
     backlog: Annotated[bool, Meta(description="Whether mail that was there before the first start is filed too.")] = (
         False
     )
-    trash: Annotated[str, Meta(min_length=1, description="Mailbox that takes what the rules discard.")] = "Trash"
+    discard: Annotated[
+        Literal["trash", "delete"], Meta(description="What `discard` in a rule does: move to the trash, or delete.")
+    ] = "trash"
+    trash: Annotated[
+        str | None, Meta(description="The mailbox that is the trash. Default: the one the server says is, else Trash.")
+    ] = None
+    idle_renewal: Annotated[
+        Annotated[float, Meta(ge=15)] | None,
+        Meta(description="IDLE is renewed so often, seconds. Default: what the provider is known to stand, else 540."),
+    ] = None
 
 
 class WatchSettings(Section, frozen=True, kw_only=True):

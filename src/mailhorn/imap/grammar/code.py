@@ -1,0 +1,121 @@
+"""resp-text-code: what a status response tells programs (RFC 9051 §7.1, §9)."""
+
+import re
+
+from ..responses import (
+    AppendUid,
+    BadCharset,
+    CapabilityCode,
+    Code,
+    CopyUid,
+    FlagsCode,
+    NumberCode,
+    ResponseCode,
+)
+from .atoms import MAX_NUMBER64, parse_astring, write_astring, write_number, write_word
+from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
+from .ext.enable import parse_enable_data, write_enable_data
+from .ext.uidplus import (
+    parse_resp_code_apnd,
+    parse_resp_code_copy,
+    write_resp_code_apnd,
+    write_resp_code_copy,
+)
+from .flag import parse_flag_perm_list, write_flag_list
+
+_NAME = re.compile(rb"[^ \]\x00-\x1f\x7f]+")
+_REST = re.compile(rb"(?: +([^\]\r\n\x00]*))?\]")
+_REST_WRITABLE = re.compile(rb"[^\]\r\n\x00]+")
+_TYPED = frozenset((b"PERMANENTFLAGS", b"CAPABILITY", b"APPENDUID", b"COPYUID", b"BADCHARSET"))
+
+
+def parse_resp_text_code(cur: Cursor) -> ResponseCode:
+    """
+    "[" resp-text-code "]"
+
+    RFC 9051 §7.1, §9. Names in capitals. A code we do not know, or a broken one where the dialect is loose, is
+    a Code with its text; with nothing but a number it is a NumberCode.
+    """
+    cur.expect(b"[")
+    raw = cur.need(_NAME, "a response code")[0].upper()
+    start = cur.pos
+    if raw in _TYPED:
+        try:
+            code = _parse_typed(cur, raw)
+            cur.expect(b"]")
+            return code
+        except SyntaxProblem:
+            if not cur.dialect.loose_values:
+                raise
+            cur.pos = start
+    text = cur.need(_REST, "the end of a response code")[1]
+    name = raw.decode("ascii", "surrogateescape")
+    if text and text.isdigit() and len(text) < 20 and int(text) <= MAX_NUMBER64:
+        return NumberCode(name, int(text))
+    return Code(name, text or None)
+
+
+def _parse_typed(cur: Cursor, name: bytes) -> ResponseCode:
+    match name:
+        case b"PERMANENTFLAGS":
+            cur.space()
+            return FlagsCode(parse_flag_perm_list(cur))
+        case b"CAPABILITY":
+            return CapabilityCode(parse_enable_data(cur))
+        case b"APPENDUID":
+            return parse_resp_code_apnd(cur)
+        case b"COPYUID":
+            return parse_resp_code_copy(cur)
+        case _:
+            return BadCharset(_parse_charsets(cur))
+
+
+def _parse_charsets(cur: Cursor) -> tuple[str, ...]:
+    """
+    [SP "(" charset *(SP charset) ")" ]
+
+    RFC 9051 §9.
+    """
+    if not cur.at(b" "):
+        return ()
+    cur.space()
+    cur.expect(b"(")
+    charsets = [parse_astring(cur).decode("ascii", "surrogateescape")]
+    while not cur.closes():
+        cur.space()
+        charsets.append(parse_astring(cur).decode("ascii", "surrogateescape"))
+    return tuple(charsets)
+
+
+def write_resp_text_code(out: Writer, code: ResponseCode) -> None:
+    """Write a code with its brackets."""
+    out.write(b"[")
+    match code:
+        case Code(name, text):
+            write_word(out, name)
+            if text is not None:
+                if not _REST_WRITABLE.fullmatch(text):
+                    raise Unwritable("] or a control character in a response code")
+                out.write(b" " + text)
+        case NumberCode(name, number):
+            write_word(out, name)
+            out.write(b" ")
+            write_number(out, number)
+        case FlagsCode(flags):
+            out.write(b"PERMANENTFLAGS ")
+            write_flag_list(out, flags)
+        case CapabilityCode(capabilities):
+            out.write(b"CAPABILITY")
+            write_enable_data(out, capabilities)
+        case AppendUid():
+            write_resp_code_apnd(out, code)
+        case CopyUid():
+            write_resp_code_copy(out, code)
+        case BadCharset(charsets):
+            out.write(b"BADCHARSET")
+            for number, charset in enumerate(charsets):
+                out.write(b" " if number else b" (")
+                write_astring(out, charset.encode("ascii", "surrogateescape"))
+            if charsets:
+                out.write(b")")
+    out.write(b"]")

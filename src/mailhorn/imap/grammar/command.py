@@ -1,0 +1,426 @@
+"""command: everything a client says, both ways (RFC 9051 §6, §9; RFC 3501 §6).
+
+The lines in `_parse_command`, `_parse_uid` and `_write` are the list of what we speak.
+
+Errors: CommandProblem (a SyntaxProblem that knows the tag) → BAD; UnknownCommand, one kind of it → BAD.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from ...model.flags import NO_FLAGS, flag_set
+from ...model.numbers import SeqSet, UIDSet
+from ..commands import (
+    Append,
+    Authenticate,
+    Command,
+    Copy,
+    Create,
+    Delete,
+    Enable,
+    Expunge,
+    Fetch,
+    Id,
+    Keyword,
+    List,
+    Login,
+    Move,
+    NumSet,
+    Rename,
+    Search,
+    Select,
+    Simple,
+    Status,
+    Store,
+    Subscribe,
+)
+from .atoms import MAX_NUMBER64, parse_astring, parse_tag, write_astring, write_tag
+from .cursor import STRICT, Cursor, Dialect, SyntaxProblem, Writer
+from .date import parse_date_time, write_date_time
+from .ext.enable import parse_enable, write_enable
+from .ext.id import parse_id_params_list, write_id_params_list
+from .ext.move import parse_move, write_move
+from .ext.sasl_ir import parse_authenticate, write_authenticate
+from .ext.uidplus import parse_uid_expunge, write_uid_expunge
+from .fetch import parse_fetch_atts, write_fetch_atts
+from .flag import parse_flag_list, write_flag_list
+from .mailbox import parse_list_mailbox, parse_mailbox, write_list_mailbox, write_mailbox
+from .search import parse_search_program, write_search_program
+from .sequence import parse_sequence_set, write_sequence_set
+from .status import parse_status_atts, write_status_atts
+from .store import parse_store_att_flags, write_store_att_flags
+
+_WORD = re.compile(rb"[A-Za-z0-9\-]{1,32}(?![^ ])")
+_KEYWORDS: Final = {keyword.value: Simple(keyword) for keyword in Keyword}
+_APPEND_LITERAL = re.compile(rb"\{([0-9]{1,19})\+?\}")
+Parsed = TypeVar("Parsed")
+
+
+class CommandProblem(SyntaxProblem):
+    """A command that is not what the grammar allows. `tag` is b"*" if there is none to be seen."""
+
+    def __init__(self, tag: bytes, position: int, expected: str) -> None:
+        super().__init__(position, expected)
+        self.tag = tag
+
+
+class UnknownCommand(CommandProblem):
+    """A command word we do not know; `word` is it, b"" if none stands there."""
+
+    def __init__(self, tag: bytes, word: bytes, position: int = 0) -> None:
+        super().__init__(tag, position, "a command we know")
+        self.word = word
+
+
+class _Unknown(SyntaxProblem):
+    """An UnknownCommand on its way to where the tag is known."""
+
+    def __init__(self, position: int, word: bytes) -> None:
+        super().__init__(position, "a command we know")
+        self.word = word
+
+
+def parse_command(frame: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Command]:
+    """
+    command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
+
+    RFC 9051 §9. APPEND is not among them: its head goes to `parse_append_head`.
+
+    Args:
+        frame: The whole command without its final end of line, literals inside.
+        dialect: What the client was allowed.
+
+    Raises:
+        UnknownCommand: The word is none we know.
+        CommandProblem: Anything else is wrong.
+
+    """
+    return _parsed(frame, dialect, _parse_command)
+
+
+def parse_append_head(head: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Append]:
+    """
+    append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
+
+    RFC 9051 §6.3.12, RFC 3501 §9.
+
+    Args:
+        head: The command up to and including `{n}`, without the end of line.
+        dialect: What the client was allowed.
+
+    Raises:
+        CommandProblem: It is no APPEND, or not a whole head of one.
+
+    """
+    return _parsed(head, dialect, _parse_append)
+
+
+def write_command(tag: bytes, command: Command, dialect: Dialect = STRICT) -> list[bytes]:
+    """
+    Return a command in segments; after each but the last, wait for the server's `+`.
+
+    The last segment ends the command with CRLF. For an Append it ends with `{n}` and CRLF instead: wait for `+`
+    unless it is `{n+}`, then send `size` octets and CRLF.
+
+    Raises:
+        Unwritable: The command has no form on the wire (NUL in a string, a flag that is none …).
+
+    """
+    out = Writer(dialect, command=True)
+    write_tag(out, tag)
+    _write(out, command)
+    if not isinstance(command, Append):
+        out.write(b"\r\n")
+    return out.segments()
+
+
+def _parsed(frame: bytes, dialect: Dialect, parse: Callable[[Cursor, bytes], Parsed]) -> tuple[bytes, Parsed]:
+    """Parse the tag and what follows, and give every problem its tag."""
+    cur = Cursor(frame, dialect)
+    tag = b"*"
+    try:
+        first = parse_tag(cur)
+        if cur.pos == len(frame) or cur.at(b" "):
+            tag = first
+        cur.space()
+        word = _WORD.match(frame, cur.pos)
+        if word is None:
+            raise UnknownCommand(tag, b"", cur.pos)
+        cur.pos = word.end()
+        command = parse(cur, word[0].upper())
+        cur.end()
+    except CommandProblem:
+        raise
+    except _Unknown as problem:
+        raise UnknownCommand(tag, problem.word, problem.position) from None
+    except SyntaxProblem as problem:
+        raise CommandProblem(tag, problem.position, problem.expected) from None
+    return tag, command
+
+
+def _parse_command(cur: Cursor, word: bytes) -> Command:
+    """Parse what follows the word."""
+    keyword = _KEYWORDS.get(word)
+    if keyword is not None:
+        return keyword
+    match word:
+        case b"FETCH":
+            return _parse_fetch(cur, SeqSet)
+        case b"UID":
+            return _parse_uid(cur)
+        case b"SELECT" | b"EXAMINE":
+            return Select(_argument(cur), read_only=word == b"EXAMINE")
+        case b"STATUS":
+            mailbox = _argument(cur)
+            cur.space()
+            return Status(mailbox, parse_status_atts(cur))
+        case b"STORE":
+            return _parse_store(cur, SeqSet)
+        case b"SEARCH":
+            return _parse_search(cur, by_uid=False)
+        case b"EXPUNGE":
+            return Expunge()
+        case b"COPY":
+            return _parse_copy(cur, SeqSet)
+        case b"MOVE":
+            return parse_move(cur, SeqSet)
+        case b"LIST" | b"LSUB":
+            reference = _argument(cur)
+            cur.space()
+            return List(reference, parse_list_mailbox(cur), subscribed=word == b"LSUB")
+        case b"LOGIN":
+            return _parse_login(cur)
+        case b"AUTHENTICATE":
+            return parse_authenticate(cur)
+        case b"CREATE":
+            return Create(_argument(cur))
+        case b"DELETE":
+            return Delete(_argument(cur))
+        case b"RENAME":
+            return Rename(_argument(cur), _argument(cur))
+        case b"SUBSCRIBE" | b"UNSUBSCRIBE":
+            return Subscribe(_argument(cur), on=word == b"SUBSCRIBE")
+        case b"ENABLE":
+            return Enable(parse_enable(cur))
+        case b"ID":
+            cur.space()
+            return Id(parse_id_params_list(cur))
+        case b"APPEND":
+            raise cur.fails("an APPEND whose literal is streamed")
+        case _:
+            raise _Unknown(cur.pos - len(word), word)
+
+
+def _parse_uid(cur: Cursor) -> Command:
+    """
+    uid = "UID" SP (copy / move / fetch / search / store / uid-expunge)
+
+    RFC 9051 §6.4.9, §9.
+    """
+    cur.space()
+    found = _WORD.match(cur.data, cur.pos)
+    if found is None:
+        raise cur.fails("a command after UID")
+    cur.pos = found.end()
+    match found[0].upper():
+        case b"FETCH":
+            return _parse_fetch(cur, UIDSet)
+        case b"STORE":
+            return _parse_store(cur, UIDSet)
+        case b"SEARCH":
+            return _parse_search(cur, by_uid=True)
+        case b"COPY":
+            return _parse_copy(cur, UIDSet)
+        case b"MOVE":
+            return parse_move(cur, UIDSet)
+        case b"EXPUNGE":
+            return parse_uid_expunge(cur)
+        case word:
+            raise _Unknown(found.start(), b"UID " + word)
+
+
+def _write(out: Writer, command: Command) -> None:
+    """Write a space, the word and what follows it."""
+    match command:
+        case Simple(keyword):
+            out.write(b" " + keyword.value)
+        case Fetch(numbers, items):
+            _write_word(out, b"FETCH", numbers)
+            out.write(b" ")
+            write_fetch_atts(out, items)
+        case Select(mailbox, read_only):
+            out.write(b" EXAMINE" if read_only else b" SELECT")
+            _write_argument(out, mailbox)
+        case Status(mailbox, status_items):
+            out.write(b" STATUS")
+            _write_argument(out, mailbox)
+            out.write(b" ")
+            write_status_atts(out, status_items)
+        case Store(numbers, mode, flags, silent):
+            _write_word(out, b"STORE", numbers)
+            out.write(b" ")
+            write_store_att_flags(out, mode, silent, flags)
+        case Search(key, by_uid, charset):
+            out.write(b" UID SEARCH " if by_uid else b" SEARCH ")
+            write_search_program(out, key, charset)
+        case Expunge(None):
+            out.write(b" EXPUNGE")
+        case Expunge(UIDSet() as uids):
+            out.write(b" UID EXPUNGE")
+            write_uid_expunge(out, uids)
+        case Copy(numbers, mailbox):
+            _write_word(out, b"COPY", numbers)
+            _write_argument(out, mailbox)
+        case Move(numbers):
+            out.write(b" UID MOVE" if isinstance(numbers, UIDSet) else b" MOVE")
+            write_move(out, command)
+        case List(reference, pattern, subscribed):
+            out.write(b" LSUB" if subscribed else b" LIST")
+            _write_argument(out, reference)
+            out.write(b" ")
+            write_list_mailbox(out, pattern)
+        case Login(user, password):
+            out.write(b" LOGIN ")
+            write_astring(out, user)
+            out.write(b" ")
+            write_astring(out, password)
+        case Authenticate():
+            out.write(b" AUTHENTICATE")
+            write_authenticate(out, command)
+        case Create(mailbox):
+            out.write(b" CREATE")
+            _write_argument(out, mailbox)
+        case Delete(mailbox):
+            out.write(b" DELETE")
+            _write_argument(out, mailbox)
+        case Rename(mailbox, new_name):
+            out.write(b" RENAME")
+            _write_argument(out, mailbox)
+            _write_argument(out, new_name)
+        case Subscribe(mailbox, on):
+            out.write(b" SUBSCRIBE" if on else b" UNSUBSCRIBE")
+            _write_argument(out, mailbox)
+        case Enable(capabilities):
+            out.write(b" ENABLE")
+            write_enable(out, capabilities)
+        case Id(fields):
+            out.write(b" ID ")
+            write_id_params_list(out, fields)
+        case Append():
+            _write_append(out, command)
+
+
+# Single commands. Each reads on behind its word.
+
+
+def _parse_login(cur: Cursor) -> Login:
+    """
+    login = "LOGIN" SP userid SP password
+
+    RFC 9051 §6.2.3, §9.
+    """
+    cur.space()
+    user = parse_astring(cur)
+    cur.space()
+    return Login(user, parse_astring(cur))
+
+
+def _parse_fetch(cur: Cursor, kind: type[NumSet]) -> Fetch:
+    """
+    fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+
+    RFC 9051 §6.4.5, §9.
+    """
+    cur.space()
+    numbers = parse_sequence_set(cur, kind)
+    cur.space()
+    return Fetch(numbers, parse_fetch_atts(cur))
+
+
+def _parse_store(cur: Cursor, kind: type[NumSet]) -> Store:
+    """
+    store = "STORE" SP sequence-set SP store-att-flags
+
+    RFC 9051 §6.4.6, §9.
+    """
+    cur.space()
+    numbers = parse_sequence_set(cur, kind)
+    cur.space()
+    mode, silent, flags = parse_store_att_flags(cur)
+    return Store(numbers, mode, flags, silent)
+
+
+def _parse_copy(cur: Cursor, kind: type[NumSet]) -> Copy:
+    """
+    copy = "COPY" SP sequence-set SP mailbox
+
+    RFC 9051 §6.4.7, §9.
+    """
+    cur.space()
+    numbers = parse_sequence_set(cur, kind)
+    return Copy(numbers, _argument(cur))
+
+
+def _parse_search(cur: Cursor, *, by_uid: bool) -> Search:
+    """
+    search = "SEARCH" SP search-program
+
+    RFC 9051 §6.4.4, §9.
+    """
+    cur.space()
+    key, charset = parse_search_program(cur)
+    return Search(key, by_uid, charset)
+
+
+def _parse_append(cur: Cursor, word: bytes) -> Append:
+    if word != b"APPEND":
+        raise cur.fails("APPEND")
+    mailbox = _argument(cur)
+    cur.space()
+    flags, internal_date = NO_FLAGS, None
+    if cur.at(b"("):
+        flags = flag_set(parse_flag_list(cur))
+        cur.space()
+    if cur.at(b'"'):
+        internal_date = parse_date_time(cur)
+        cur.space()
+    start = cur.pos
+    size = int(cur.need(_APPEND_LITERAL, "a literal")[1])
+    if size > MAX_NUMBER64:
+        cur.pos = start
+        raise cur.fails("a literal of at most 2^63-1 octets")
+    return Append(mailbox, flags, internal_date, size)
+
+
+def _write_append(out: Writer, command: Append) -> None:
+    out.write(b" APPEND")
+    _write_argument(out, command.mailbox)
+    if command.flags:
+        out.write(b" ")
+        write_flag_list(out, sorted(command.flags))
+    if command.internal_date is not None:
+        out.write(b" ")
+        write_date_time(out, command.internal_date)
+    out.write(b" ")
+    out.literal_head(command.size)
+
+
+def _argument(cur: Cursor) -> str:
+    """
+    SP mailbox
+
+    RFC 9051 §9, in most commands.
+    """
+    cur.space()
+    return parse_mailbox(cur)
+
+
+def _write_argument(out: Writer, mailbox: str) -> None:
+    out.write(b" ")
+    write_mailbox(out, mailbox)
+
+
+def _write_word(out: Writer, word: bytes, numbers: NumSet) -> None:
+    out.write((b" UID " if isinstance(numbers, UIDSet) else b" ") + word + b" ")
+    write_sequence_set(out, numbers)

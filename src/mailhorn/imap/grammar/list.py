@@ -1,0 +1,66 @@
+"""mailbox-list: what LIST and LSUB answer (RFC 9051 §7.3.1, RFC 3501 §7.2.2, §7.2.3)."""
+
+import re
+
+from ..responses import ListResponse
+from .atoms import parse_quoted, skip_nil
+from .cursor import Cursor, Unwritable, Writer
+from .mailbox import parse_mailbox, write_mailbox
+from .value import skip_value
+
+_ATTRIBUTES = re.compile(rb"\(([^()\"{]*)\)")
+_WRITABLE = re.compile(r"\\[A-Za-z0-9$_\-]+")
+
+
+def parse_mailbox_list(cur: Cursor, subscribed: bool) -> ListResponse:
+    """
+    mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox [SP mbox-list-extended]
+
+    RFC 9051 §7.3.1, §9. Attributes as written; extended data is skipped.
+    """
+    words = cur.need(_ATTRIBUTES, "a list of attributes")[1].split()
+    attributes = tuple([word.decode("ascii", "surrogateescape") for word in words])
+    cur.space()
+    delimiter = parse_delimiter(cur)
+    cur.space()
+    mailbox = parse_mailbox(cur)
+    if cur.skip(b" (") or cur.skip(b"  ("):
+        cur.pos -= 1
+        skip_value(cur)
+    return ListResponse(attributes, delimiter, mailbox, subscribed)
+
+
+def write_mailbox_list(out: Writer, value: ListResponse) -> None:
+    """Write attributes, delimiter and name."""
+    if not all(map(_WRITABLE.fullmatch, value.attributes)):
+        raise Unwritable("not an attribute of a mailbox")
+    out.write(b"(" + " ".join(value.attributes).encode("ascii") + b") ")
+    write_delimiter(out, value.delimiter)
+    out.write(b" ")
+    write_mailbox(out, value.mailbox)
+
+
+def parse_delimiter(cur: Cursor) -> str | None:
+    """
+    DQUOTE QUOTED-CHAR DQUOTE / nil
+
+    RFC 9051 §9. "" instead of NIL is a known mistake and taken for it.
+    """
+    if skip_nil(cur):
+        return None
+    start = cur.pos
+    data = parse_quoted(cur)
+    if len(data) > 1:
+        cur.pos = start
+        raise cur.fails("a delimiter of one character")
+    return data.decode("ascii", "surrogateescape") or None
+
+
+def write_delimiter(out: Writer, value: str | None) -> None:
+    """Write a delimiter or NIL."""
+    if value is None:
+        out.write(b"NIL")
+    elif len(value) == 1 and value.isascii() and value.isprintable():
+        out.write(b'"\\' + value.encode() + b'"' if value in '"\\' else b'"' + value.encode() + b'"')
+    else:
+        raise Unwritable("not a delimiter")

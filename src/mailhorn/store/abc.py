@@ -7,7 +7,8 @@ two in order and is the only one that does. All verbs are async: an implementati
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..model.change import Change
 from ..model.flags import Flags
@@ -51,6 +52,19 @@ class BlobRef:
     key: str
     size: int
     inline: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef(BlobRef):
+    """
+    A body that is a file.
+
+    Attributes:
+        path: The file below the blob store's root, as far as the index knows. "" if only its key is known.
+
+    """
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +164,13 @@ class Index(ABC):
 
     # messages
 
-    @abstractmethod
     async def append(self, message: Append) -> tuple[Placed, ...]:
         """Insert the message once per placement, in their order. Raises MailboxMissing (then nothing was)."""
+        return (await self.append_stamped(message))[0]
+
+    @abstractmethod
+    async def append_stamped(self, message: Append) -> tuple[tuple[Placed, ...], float]:
+        """Do as `append`; return also when it was durable, seconds on the monotonic clock."""
 
     @abstractmethod
     async def set_flags(
@@ -239,23 +257,285 @@ class Blobs(ABC):
 
     @abstractmethod
     async def read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int) -> bytes:
-        """Return bytes start to end of a settled body; find the file if another tool renamed it."""
+        """
+        Return bytes start to end of a settled body; find the file if another tool renamed it.
+
+        Raises MessageMissing, StoreUnavailable.
+        """
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Take hold of the place where bodies are, clear what a crash left. Raises StoreUnavailable."""
+
+    @abstractmethod
+    async def room(self) -> None:
+        """Wait while too much is on its way to rest. Raises StoreUnavailable if that does not get better."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Finish what is under way."""
+        """Finish what is under way: afterwards every body is at rest, if the disk lets it."""
+
+
+# Settling: how an index and a blob store agree on what still has to become a file.
+
+
+class Unfiled(NamedTuple):
+    """A message without a file: bytes in hand (`body`), spooled under its key, or in the file it is a copy of."""
+
+    mailbox: MailboxId
+    uid: UID
+    blob: int
+    key: str
+    size: int
+    flags: str
+    internal_date: int
+    body: bytes | None
+    origin: str | None
+    """ "mailbox/file" of the file it is a copy of."""
+
+
+class Renamed(NamedTuple):
+    """A message whose file's name does not tell its flags any more."""
+
+    mailbox: MailboxId
+    uid: UID
+    key: str
+    size: int
+    flags: str
+    letters: str
+
+
+class Leaving(NamedTuple):
+    """An expunged message; `name` is its file's, None if it never had one."""
+
+    mailbox: MailboxId
+    uid: UID
+    name: str | None
+
+
+class FolderWork(NamedTuple):
+    """A mailbox (`name` None: deleted) and where its directory is now (`at` None: nowhere)."""
+
+    mailbox: MailboxId
+    name: str | None
+    wanted: str | None
+    at: str | None
+    uid_validity: int
+    uid_next: int
+    stamp: int
+
+
+class SubscriptionsWork(NamedTuple):
+    """An account's subscriptions, to be written into its directory (None: the account is gone)."""
+
+    account: AccountId
+    dir: str | None
+    names: tuple[str, ...]
+    stamp: int
+
+
+class AccountLine(NamedTuple):
+    """What the file of accounts tells of one; with the index gone it is all that is left of an empty account."""
+
+    login: str
+    password_hash: str
+    uid_validity: int
+    """Of its INBOX."""
+
+
+class AccountsWork(NamedTuple):
+    """All accounts, to be written into their file."""
+
+    lines: tuple[AccountLine, ...]
+    last_uid_validity: int
+    stamp: int
+
+
+class RemovedAccount(NamedTuple):
+    """An account removed from the index whose directory may still be there."""
+
+    account: AccountId
+    dir: str
+    uid_validity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """
+    What was not at rest at one moment, as much of it as fits one round, in the order to do it.
+
+    Attributes:
+        complete: `unfiled` is all there is: no message waits any more for a file that may now be removed.
+        dirs: Where the directories of all mailboxes named here are, below the root.
+        next_due: When the next expunged message may leave, seconds since 1970.
+
+    """
+
+    complete: bool
+    dirs: dict[int, str]
+    removed: tuple[RemovedAccount, ...]
+    folders: tuple[FolderWork, ...]
+    unfiled: tuple[Unfiled, ...]
+    renamed: tuple[Renamed, ...]
+    leaving: tuple[Leaving, ...]
+    subscriptions: tuple[SubscriptionsWork, ...]
+    accounts: AccountsWork | None
+    next_due: float | None
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to do."""
+        return bool(
+            self.removed
+            or self.folders
+            or self.unfiled
+            or self.renamed
+            or self.leaving
+            or self.subscriptions
+            or self.accounts
+        )
+
+
+class Filed(NamedTuple):
+    """A message that has a file now, or a file whose name tells new flags."""
+
+    mailbox: MailboxId
+    uid: UID
+    flags: str
+    letters: str
+    name: str
+
+
+class FolderNow(NamedTuple):
+    """Where a mailbox's directory is now (None: gone) and what was written into it."""
+
+    mailbox: MailboxId
+    dir: str | None
+    uid_validity: int
+    uid_next: int
+
+
+@dataclass(slots=True)
+class Done:
+    """What a round has brought to rest; filled while it goes on, told to the index after the flush."""
+
+    removed: list[AccountId] = field(default_factory=list)
+    folders: list[FolderNow] = field(default_factory=list)
+    mailboxes: list[tuple[MailboxId, int]] = field(default_factory=list)
+    """Dirty mailboxes that are as they should be, with their stamps."""
+    filed: list[tuple[Filed, int, bool]] = field(default_factory=list)
+    """With its blob, and whether the body was no file of a mailbox before."""
+    renamed: list[Filed] = field(default_factory=list)
+    left: list[tuple[MailboxId, UID]] = field(default_factory=list)
+    accounts: list[tuple[AccountId, int]] = field(default_factory=list)
+    """Dirty accounts (0: the file of accounts) with their stamps."""
+
+
+class RestoredMessage(NamedTuple):
+    """A message found in a Maildir."""
+
+    uid: UID
+    key: str
+    letters: str
+    flags: str
+    internal_date: int
+    size: int
+    digest: Digest
+
+
+class Resting(ABC):
+    """
+    What an index tells a blob store that settles bodies into files, and is told by it.
+
+    The plain verbs block and are for the blob store's own thread. Nothing they do has to be durable when they
+    return: what is lost in a power cut is settled again.
+    """
+
+    pending: Callable[[int], None]
+    """Called in the event loop after a commit that left something to settle, with the number of new messages."""
+
+    @abstractmethod
+    def unsettled(self, now: float, limit: int, everything: bool = False) -> Work:
+        """
+        Return what is not at rest.
+
+        Args:
+            now: Expunged messages due by then leave, seconds since 1970.
+            limit: At most so many messages of each kind.
+            everything: No grace for expunged messages, and every mailbox whose UIDNEXT moved is told (clean stop).
+
+        """
+
+    @abstractmethod
+    def settled(self, done: Done) -> list[str]:
+        """Take note; return the keys of spooled bodies that nobody needs any more."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """Return how many messages have no file yet."""
+
+    @abstractmethod
+    def spooled(self) -> set[str]:
+        """Return the keys of all bodies that are in the spool and still needed."""
+
+    @abstractmethod
+    def letters_are(self, mailbox: MailboxId, uid: UID, letters: str) -> None:
+        """Take note that another tool renamed the file; does not wait."""
+
+    # restoring an index from files
+
+    @property
+    @abstractmethod
+    def fresh(self) -> bool:
+        """Return whether the index was made anew and is still empty."""
+
+    @abstractmethod
+    async def begin_restore(self, last_uid_validity: int) -> None:
+        """Begin; if `end_restore` is never reached, the index is made anew when it is opened again."""
+
+    @abstractmethod
+    async def restore_account(self, line: AccountLine, subscriptions: Sequence[str]) -> AccountId:
+        """Add an account with its INBOX."""
+
+    @abstractmethod
+    async def restore_mailbox(
+        self, account: AccountId, name: str, uid_validity: int, uid_next: int, directory: str
+    ) -> MailboxId:
+        """Add a mailbox, or give the INBOX that is there already its numbers."""
+
+    @abstractmethod
+    async def restore_messages(self, mailbox: MailboxId, messages: Sequence[RestoredMessage]) -> None:
+        """Add messages, UIDs ascending from call to call."""
+
+    @abstractmethod
+    async def end_restore(self) -> None:
+        """Make it all durable."""
 
 
 __all__ = [
+    "AccountLine",
+    "AccountsWork",
     "Append",
     "BlobRef",
     "Blobs",
     "Copied",
+    "Done",
+    "FileRef",
+    "Filed",
+    "FolderNow",
+    "FolderWork",
     "Index",
+    "Leaving",
     "MailboxExists",
     "MailboxMissing",
     "MessageMissing",
+    "RemovedAccount",
+    "Renamed",
+    "RestoredMessage",
+    "Resting",
     "StagedBlob",
     "StoreError",
     "StoreUnavailable",
+    "SubscriptionsWork",
+    "Unfiled",
+    "Work",
 ]

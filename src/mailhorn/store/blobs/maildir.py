@@ -1,0 +1,264 @@
+"""Bodies in Maildirs, the resting form that other tools can read.
+
+Rule 1: a body up to `INLINE_LIMIT` is held in memory and rides in the index's commit; a bigger one goes to a
+spool file as it comes and is flushed before the commit. Rule 2: from there `settle` takes over. Rule 3: no
+file is opened on the loop but the spool file that is being written.
+"""
+
+import asyncio
+import fcntl
+import mmap
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+
+from ...model.ids import UID, MailboxId
+from ..abc import BlobRef, Blobs, FileRef, MessageMissing, Resting, StagedBlob, StoreUnavailable
+from ..names import file_name, parse_file_name
+from ..settle import DELAY, Places, Settler, find_message, fsync_path
+
+INLINE_LIMIT = 128 * 1024
+"""Octets. Almost all mail without an attachment is smaller; beyond, writing it twice (WAL and file) costs more than
+a flush of its own, and a few hundred of them on their way would be felt in memory."""
+
+MAX_BACKLOG = 20_000
+"""Messages without a file at which deliveries begin to wait; at 4 KiB some 100 MB in the index."""
+
+PATIENCE = 30.0
+"""Seconds a delivery waits for room before it is put off: SMTP clients wait minutes, but the disk is stuck then."""
+
+THREADS = 2
+"""Threads that read files and flush big bodies; they wait for the disk, which does not get faster with more."""
+
+
+def _host() -> str:
+    name = socket.gethostname()[:40] or "localhost"
+    return re.sub(r"[^A-Za-z0-9.-]", lambda m: f"\\{ord(m[0]):03o}" if ord(m[0]) < 512 else "_", name)
+
+
+class MaildirBlobs(Blobs):
+    """Maildir++ below `<data>/mail`, one directory per account."""
+
+    def __init__(
+        self, data: Path, resting: Resting, delay: float = DELAY, clock: Callable[[], float] = time.time
+    ) -> None:
+        """
+        Make it; `start` before use.
+
+        Args:
+            data: Directory of everything, made if it is missing.
+            resting: The index, as `settle` sees it.
+            delay: Seconds to let messages gather before they are settled.
+            clock: Seconds since 1970, for file names and the grace of expunged messages.
+
+        """
+        self._places = Places(data)
+        self._resting = resting
+        self._clock = clock
+        self._serial = count(1)
+        self._host = _host()
+        self._threads = ThreadPoolExecutor(THREADS, "mailhorn-files")
+        self._settler = Settler(resting, self._places, delay, clock)
+        self._roomy = asyncio.Event()
+        self._waiting = 0
+        self._lock: int | None = None
+
+    # before and after
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._threads, self._take_hold)
+        except OSError as problem:
+            self._release()
+            raise StoreUnavailable(
+                f"{self._places.root} cannot be used ({problem}): see to it and start again"
+            ) from problem
+        self._loop = loop
+        self._settler.rested = self._rested
+        self._resting.pending = self._settler.wake
+
+    def _take_hold(self) -> None:
+        places = self._places
+        for directory in (places.data, places.root, places.spool, places.trash):
+            directory.mkdir(0o700, parents=True, exist_ok=True)
+        self._lock = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError("another mailhorn is serving it") from None
+        crashed = places.running.exists()
+        places.running.touch(0o600)
+        fsync_path(places.root)
+        needed = self._resting.spooled()
+        for entry in os.scandir(places.spool):
+            if entry.name not in needed:
+                os.unlink(entry.path)
+        for entry in os.scandir(places.trash):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        self._settler.start(careful=crashed)
+
+    async def close(self) -> None:
+        if self._lock is not None:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._settler.finish)
+            if self._settler.clean:
+                self._places.running.unlink(missing_ok=True)
+            self._release()
+        self._threads.shutdown(wait=False)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # writing
+
+    def stage(self) -> "SpooledBlob":
+        now = self._clock()
+        key = f"{int(now)}.M{int(now % 1 * 1e6)}P{os.getpid()}Q{next(self._serial)}.{self._host}"
+        return SpooledBlob(key, self._places.spool / key, self._threads)
+
+    async def room(self) -> None:
+        if self._settler.backlog < MAX_BACKLOG:
+            return
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while self._settler.backlog >= MAX_BACKLOG:
+                    self._roomy.clear()
+                    await self._roomy.wait()
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"{self._settler.backlog} messages wait for {self._places.root} to take them: see to the disk"
+            ) from None
+        finally:
+            self._waiting -= 1
+
+    def _rested(self) -> None:
+        """In the settler's thread: let those in who wait for room."""
+        if self._waiting:
+            self._loop.call_soon_threadsafe(self._roomy.set)
+
+    # reading
+
+    async def read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int) -> bytes:
+        if ref.inline is not None:
+            return ref.inline[start:end]
+        path = ref.path if isinstance(ref, FileRef) else ""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._read, mailbox, uid, ref, path, start, end
+        )
+
+    def _read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, path: str, start: int, end: int) -> bytes:
+        root = self._places.root
+        try:
+            if not path:
+                return _read_range(self._places.spool / ref.key, start, end)
+            try:
+                return _read_range(root / path, start, end)
+            except FileNotFoundError:
+                directory, name = os.path.split(path)
+                folder = os.path.dirname(directory)
+                folder = self._settler.moved.get(folder, folder)
+                found = find_message(str(root / folder), name.partition(":")[0])
+                if found is None:
+                    raise
+                body = _read_range(found, start, end)
+                letters = parse_file_name(os.path.basename(found))[3]
+                if found.endswith("/cur/" + file_name(ref.key, ref.size, uid, letters)):
+                    self._resting.letters_are(mailbox, uid, letters)
+                return body
+        except FileNotFoundError as problem:
+            raise MessageMissing(f"the file of message {uid} of mailbox {mailbox} is gone ({problem})") from problem
+        except OSError as problem:
+            raise StoreUnavailable(f"message {uid} of mailbox {mailbox} cannot be read ({problem})") from problem
+
+
+def _read_range(path: str | Path, start: int, end: int) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(fd, end - start, start)
+    finally:
+        os.close(fd)
+
+
+class SpooledBlob(StagedBlob):
+    """A body on its way: in memory, or in the spool once it is big."""
+
+    def __init__(self, key: str, path: Path, threads: ThreadPoolExecutor) -> None:
+        """
+        Make an empty one.
+
+        Args:
+            key: Its name for all time.
+            path: Where it goes if it is big.
+            threads: To flush it.
+
+        """
+        self.size = 0
+        self.key = key
+        self._path = path
+        self._threads = threads
+        self._chunks: list[bytes] = []
+        self._fd: int | None = None
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes. Raises StoreUnavailable."""
+        self.size += len(chunk)
+        if self._fd is None:
+            self._chunks.append(bytes(chunk))
+            if self.size <= INLINE_LIMIT:
+                return
+            chunk, self._chunks = b"".join(self._chunks), []
+        try:
+            if self._fd is None:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as problem:
+            self.discard()
+            raise _unwritable(self._path, problem) from problem
+
+    def view(self) -> memoryview:
+        if self._fd is not None:
+            return memoryview(mmap.mmap(self._fd, self.size, prot=mmap.PROT_READ))
+        if len(self._chunks) != 1:
+            self._chunks = [b"".join(self._chunks)]
+        return memoryview(self._chunks[0])
+
+    async def finish(self) -> BlobRef:
+        if self._fd is None:
+            return BlobRef(self.key, self.size, b"".join(self._chunks))
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._flush, self._fd)
+        except OSError as problem:
+            raise _unwritable(self._path, problem) from problem
+        os.close(self._fd)
+        self._fd = None
+        return BlobRef(self.key, self.size, None)
+
+    def _flush(self, fd: int) -> None:
+        os.fsync(fd)
+        fsync_path(self._path.parent)
+
+    def discard(self) -> None:
+        self._chunks = []
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        if self.size > INLINE_LIMIT:
+            self._path.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, problem: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"{path.parent} cannot be written ({problem}): make room or see to the disk")
+
+
+__all__ = ["INLINE_LIMIT", "MaildirBlobs", "SpooledBlob"]

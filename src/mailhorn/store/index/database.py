@@ -1,0 +1,105 @@
+"""Opening the SQLite file: version, settings, migrations, and whose fault an error is."""
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import apsw
+
+from ..abc import StoreUnavailable
+
+OLDEST_SQLITE = (3, 51, 3)
+"""Before it, a WAL reset while two connections checkpoint could corrupt the file (sqlite.org/wal.html §11)."""
+
+BUSY_MS = 5_000
+"""How long to wait for another process that writes (`mailhorn account add` beside `mailhorn serve`)."""
+
+DISK_ERRORS = (
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.LockedError,
+    apsw.NoMemError,
+    apsw.NotADBError,
+    apsw.PermissionsError,
+    apsw.ProtocolError,
+    apsw.ReadOnlyError,
+)
+"""What the disk or the machine is to blame for; anything else apsw raises is our mistake."""
+
+
+class Database(apsw.Connection):
+    """A connection whose answers are plain rows."""
+
+    def ask(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Run the statement to its end and return its rows."""
+        return self.execute(sql, values).fetchall()
+
+    def __exit__(self, *problem: Any) -> Literal[False]:
+        """End a `with`: one consistent read, or one nested transaction."""
+        super().__exit__(*problem)
+        return False
+
+
+def unavailable(path: Path, problem: apsw.Error) -> StoreUnavailable:
+    """Return the error to raise: one line for the operator."""
+    advice = "make room on the disk" if isinstance(problem, apsw.FullError) else "see to the disk and its permissions"
+    return StoreUnavailable(f"the index {path} cannot be used ({problem}): {advice}")
+
+
+def open_writer(path: Path) -> Database:
+    """Open the file to write, making it or bringing it up to date. Raises StoreUnavailable."""
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < OLDEST_SQLITE:
+        raise StoreUnavailable(
+            f"SQLite {apsw.sqlite_lib_version()} can corrupt its file; install the apsw wheel, it brings a newer one"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = Database(str(path))
+        db.set_busy_timeout(BUSY_MS)
+        db.ask("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+        _migrate(db)
+        path.chmod(0o600)
+    except DISK_ERRORS as problem:
+        raise unavailable(path, problem) from problem
+    except OSError as problem:
+        raise StoreUnavailable(f"the index {path} cannot be used ({problem})") from problem
+    return db
+
+
+def open_reader(path: Path) -> Database:
+    """Open the file, which exists, to read. Raises StoreUnavailable."""
+    try:
+        db = Database(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        db.set_busy_timeout(BUSY_MS)
+    except DISK_ERRORS as problem:
+        raise unavailable(path, problem) from problem
+    return db
+
+
+def _migrate(db: Database) -> None:
+    """Run the numbered files of `store/schema` that the database has not seen, each in its own transaction."""
+    steps = {
+        int(found[1]): entry
+        for entry in (files("mailhorn.store") / "schema").iterdir()
+        if (found := re.fullmatch(r"(\d{4})_\w+\.sql", entry.name))
+    }
+    if _user_version(db) > max(steps):
+        raise StoreUnavailable("the index was made by a newer mailhorn; install that one again")
+    for number in sorted(steps):
+        if number <= _user_version(db):
+            continue
+        db.execute("BEGIN IMMEDIATE")
+        if number > _user_version(db):  # another process may have been first
+            db.execute(steps[number].read_text("utf-8"))
+            db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")
+
+
+def _user_version(db: Database) -> int:
+    return int(db.ask("PRAGMA user_version")[0][0])

@@ -1,0 +1,372 @@
+"""The SQLite index as the settler sees it: what is not at rest, and taking note that it is.
+
+Nothing here waits for a flush: these jobs are committed with `synchronous = NORMAL`, and a power cut before
+the next flush only means that a file is settled again. What makes a file durable comes before its job.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from ...model.ids import UID, AccountId, MailboxId
+from ...model.mailbox import INBOX
+from ..abc import (
+    AccountLine,
+    AccountsWork,
+    Done,
+    FolderWork,
+    Leaving,
+    RemovedAccount,
+    Renamed,
+    Resting,
+    RestoredMessage,
+    SubscriptionsWork,
+    Unfiled,
+    Work,
+)
+from ..names import folder_of, login_dir
+from .database import DISK_ERRORS, Database, open_reader, unavailable
+from .writer import Tx, Writer
+
+UID_SLACK = 10_000
+"""How far UIDNEXT in a folder's file may lag behind while the server runs; what a rebuild skips is far more."""
+
+
+class SqliteResting(Resting):
+    """The part of `SqliteIndex` that is for settling and for restoring."""
+
+    _path: Path
+    _writer: Writer
+    _fresh: bool
+    _reading: Database | None = None
+    """The settler's own connection."""
+
+    def _db(self) -> Database:
+        if self._reading is None:
+            self._reading = open_reader(self._path)
+        return self._reading
+
+    def unsettled(self, now: float, limit: int, everything: bool = False) -> Work:
+        try:
+            db = self._db()
+            with db:
+                return self._unsettled(db, now, limit, everything)
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+
+    def _unsettled(self, db: Database, now: float, limit: int, everything: bool) -> Work:
+        unfiled = db.ask(
+            "SELECT message.mailbox, uid, message.blob, key, message.size, flags, internal_date, inline_body.body,"
+            " origin FROM message INDEXED BY message_unfiled JOIN blob ON blob.id = message.blob"
+            " LEFT JOIN inline_body ON inline_body.blob = blob.id WHERE letters IS NULL ORDER BY message.blob LIMIT ?",
+            (limit,),
+        )
+        renamed: list[Any] = []
+        leaving: list[Any] = []
+        if len(unfiled) < limit:  # files may be needed by what comes later
+            renamed = db.ask(
+                "SELECT mailbox, uid, key, message.size, flags, letters FROM message INDEXED BY message_dirty"
+                " JOIN blob ON blob.id = message.blob WHERE dirty = 1 AND letters IS NOT NULL LIMIT ?",
+                (limit,),
+            )
+            leaving = db.ask(
+                "SELECT mailbox, uid, name FROM leaving WHERE due <= ? ORDER BY due LIMIT ?",
+                (float("inf") if everything else now, limit),
+            )
+        next_due = db.ask("SELECT min(due) FROM leaving WHERE due > ?", (now,))[0][0]
+        needed = {row[0] for row in unfiled}
+        folders = self._folder_work(db, needed, everything)
+        named = needed | {row[0] for row in renamed} | {row[0] for row in leaving}
+        named |= {int(row[8].partition("/")[0]) for row in unfiled if row[8] is not None}
+        dirs = {
+            mailbox: str(found[0][0])
+            for mailbox in named
+            if (found := db.ask("SELECT dir FROM folder WHERE mailbox = ?", (mailbox,)))
+        }
+        return Work(
+            len(unfiled) < limit,
+            dirs | {work.mailbox: work.at for work in folders if work.at is not None},
+            tuple(RemovedAccount(*row) for row in db.execute("SELECT account, dir, uid_validity FROM removed_account")),
+            tuple(folders),
+            tuple(Unfiled(*row) for row in unfiled),
+            tuple(Renamed(*row) for row in renamed),
+            tuple(Leaving(*row) for row in leaving),
+            tuple(self._subscriptions_work(db)),
+            self._accounts_work(db),
+            next_due,
+        )
+
+    def _folder_work(self, db: Database, needed: set[MailboxId], everything: bool) -> list[FolderWork]:
+        """Return the folders to be made (`needed` for messages), renamed, removed or written anew."""
+        stamps = dict(db.ask("SELECT mailbox, stamp FROM dirty_mailbox"))
+        homeless = {m for m in needed if not db.ask("SELECT 1 FROM folder WHERE mailbox = ?", (m,))}
+        moved = (
+            db.ask(
+                "SELECT folder.mailbox FROM folder JOIN mailbox ON mailbox.id = folder.mailbox"
+                " WHERE mailbox.uid_next > folder.uid_next + ?",
+                (0 if everything else UID_SLACK,),
+            )
+            if everything or needed
+            else []
+        )
+        if everything:
+            homeless |= {
+                m
+                for (m,) in db.execute(
+                    "SELECT id FROM mailbox WHERE uid_next > 1 AND id NOT IN (SELECT mailbox FROM folder)"
+                )
+            }
+        homeless |= {  # where subscriptions are to be written
+            m
+            for (m,) in db.execute(
+                "SELECT id FROM mailbox WHERE account IN (SELECT account FROM dirty_account) AND name = ?"
+                " AND id NOT IN (SELECT mailbox FROM folder)",
+                (INBOX,),
+            )
+        }
+        work: dict[MailboxId, FolderWork] = {}
+        for mailbox in sorted({*stamps, *homeless, *(m for (m,) in moved)}):
+            self._add_folder(db, mailbox, stamps.get(mailbox, 0), work)
+        return sorted(work.values(), key=lambda w: (w.name is None, w.name != INBOX, w.wanted or "", w.mailbox))
+
+    def _add_folder(self, db: Database, mailbox: MailboxId, stamp: int, work: dict[MailboxId, FolderWork]) -> None:
+        there = db.ask("SELECT dir, uid_validity, uid_next FROM folder WHERE mailbox = ?", (mailbox,))
+        at = there[0][0] if there else None
+        box = db.ask(
+            "SELECT name, uid_validity, uid_next, account, login FROM mailbox"
+            " JOIN account ON account.id = mailbox.account WHERE mailbox.id = ?",
+            (mailbox,),
+        )
+        if not box:
+            old_validity, old_next = there[0][1:] if there else (0, 0)
+            work[mailbox] = FolderWork(mailbox, None, None, at, old_validity, old_next, stamp)
+            return
+        name, uid_validity, uid_next, account, login = box[0]
+        wanted = login_dir(login) + (f"/{folder_of(name)}" if name != INBOX else "")
+        work[mailbox] = FolderWork(mailbox, name, wanted, at, uid_validity, uid_next, stamp)
+        if name != INBOX:  # an account's directory is known by its INBOX
+            inbox = db.ask(
+                "SELECT id FROM mailbox WHERE account = ? AND name = ? AND id NOT IN (SELECT mailbox FROM folder)",
+                (account, INBOX),
+            )
+            if inbox and inbox[0][0] not in work:
+                self._add_folder(db, inbox[0][0], 0, work)
+
+    def _subscriptions_work(self, db: Database) -> list[SubscriptionsWork]:
+        work = []
+        for account, stamp in db.ask("SELECT account, stamp FROM dirty_account WHERE account > 0"):
+            login = db.ask("SELECT login FROM account WHERE id = ?", (account,))
+            names = db.ask("SELECT name FROM subscription WHERE account = ? ORDER BY name", (account,))
+            directory = login_dir(login[0][0]) if login else None
+            work.append(SubscriptionsWork(account, directory, tuple(name for (name,) in names), stamp))
+        return work
+
+    def _accounts_work(self, db: Database) -> AccountsWork | None:
+        stamp = db.ask("SELECT stamp FROM dirty_account WHERE account = 0")
+        if not stamp:
+            return None
+        lines = db.execute(
+            "SELECT login, password_hash, uid_validity FROM account"
+            " JOIN mailbox ON mailbox.account = account.id AND mailbox.name = ? ORDER BY login",
+            (INBOX,),
+        )
+        last = db.ask("SELECT last_uid_validity FROM server")[0][0]
+        return AccountsWork(tuple(AccountLine(*line) for line in lines), last, stamp[0][0])
+
+    def settled(self, done: Done) -> list[str]:
+        return self._writer.run_here(lambda tx: _take_note(tx, done))
+
+    def waiting(self) -> int:
+        try:
+            sql = "SELECT count(*) FROM message INDEXED BY message_unfiled WHERE letters IS NULL"
+            return int(self._db().ask(sql)[0][0])
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+
+    def spooled(self) -> set[str]:
+        try:
+            found = self._db().execute(
+                "SELECT key FROM message INDEXED BY message_unfiled JOIN blob ON blob.id = message.blob"
+                " WHERE letters IS NULL AND origin IS NULL"
+                " UNION SELECT key FROM leaving JOIN blob ON blob.id = leaving.blob WHERE name IS NULL"
+            )
+            return {key for (key,) in found}
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+
+    def letters_are(self, mailbox: MailboxId, uid: UID, letters: str) -> None:
+        def work(tx: Tx) -> None:
+            tx.db.execute(
+                "UPDATE message SET letters = ?, dirty = 1 WHERE mailbox = ? AND uid = ? AND letters IS NOT NULL",
+                (letters, mailbox, uid),
+            )
+            tx.unsettled = True
+
+        self._writer.run_here(work)
+
+    # restoring
+
+    @property
+    def fresh(self) -> bool:
+        return self._fresh
+
+    def _discard_half_restored(self) -> None:
+        """Remove an index whose restoring was interrupted: the files it is made from are all there."""
+        if not self._path.exists():
+            return
+        half = False
+        with contextlib.suppress(apsw.Error):
+            db = Database(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+            with contextlib.suppress(apsw.SQLError):  # not even the tables are there
+                half = bool(db.ask("SELECT restoring FROM server")[0][0])
+            db.close()
+        if half:
+            for ending in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+
+    async def _restore(self, work: Callable[[Tx], Any]) -> Any:
+        return await self._writer.run(work, durable=False)
+
+    async def begin_restore(self, last_uid_validity: int) -> None:
+        sql = "UPDATE server SET restoring = 1, last_uid_validity = max(last_uid_validity, ?)"
+        await self._writer.run(lambda tx: tx.db.ask(sql, (last_uid_validity,)))
+
+    async def restore_account(self, line: AccountLine, subscriptions: Sequence[str]) -> AccountId:
+        def work(tx: Tx) -> AccountId:
+            tx.db.execute("INSERT INTO account (login, password_hash) VALUES (?, ?)", line[:2])
+            account = tx.db.last_insert_rowid()
+            tx.db.execute(
+                "INSERT INTO mailbox (account, name, uid_validity) VALUES (?, ?, ?)",
+                (account, INBOX, line.uid_validity),
+            )
+            tx.db.executemany("INSERT INTO subscription VALUES (?, ?)", [(account, name) for name in subscriptions])
+            return AccountId(account)
+
+        return AccountId(await self._restore(work))
+
+    async def restore_mailbox(
+        self, account: AccountId, name: str, uid_validity: int, uid_next: int, directory: str
+    ) -> MailboxId:
+        def work(tx: Tx) -> MailboxId:
+            tx.db.execute(
+                "INSERT INTO mailbox (account, name, uid_validity, uid_next) VALUES (?1, ?2, ?3, ?4)"
+                " ON CONFLICT (account, name) DO UPDATE SET uid_validity = ?3, uid_next = ?4",
+                (account, name, uid_validity, uid_next),
+            )
+            (mailbox,) = tx.db.ask("SELECT id FROM mailbox WHERE account = ? AND name = ?", (account, name))[0]
+            tx.db.execute(
+                "INSERT INTO folder (mailbox, account, dir, uid_validity, uid_next) VALUES (?, ?, ?, ?, 0)",
+                (mailbox, account, directory, uid_validity),
+            )
+            tx.db.execute("INSERT INTO dirty_mailbox (mailbox) VALUES (?)", (mailbox,))
+            tx.db.execute("UPDATE server SET last_uid_validity = max(last_uid_validity, ?)", (uid_validity,))
+            return MailboxId(mailbox)
+
+        return MailboxId(await self._restore(work))
+
+    async def restore_messages(self, mailbox: MailboxId, messages: Sequence[RestoredMessage]) -> None:
+        def work(tx: Tx) -> None:
+            for m in messages:
+                flags = m.flags.split()
+                mod_seq = tx.db.ask(
+                    "UPDATE mailbox SET uid_next = max(uid_next, ?1 + 1), highest_mod_seq = highest_mod_seq + 1,"
+                    " messages = messages + 1, unseen = unseen + ?2, deleted = deleted + ?3, size = size + ?4"
+                    " WHERE id = ?5 RETURNING highest_mod_seq",
+                    (m.uid, "\\Seen" not in flags, "\\Deleted" in flags, m.size, mailbox),
+                )[0][0]
+                d = m.digest
+                tx.db.execute(
+                    "INSERT INTO blob (key, refs, header_size, envelope, body_structure, body, parts)"
+                    " VALUES (?, 1, ?, ?, ?, ?, ?)",
+                    (m.key, d.header_size, d.envelope, d.body_structure, d.body, d.parts),
+                )
+                tx.db.execute(
+                    "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob, letters)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (mailbox, m.uid, mod_seq, m.flags, m.internal_date, m.size, tx.db.last_insert_rowid(), m.letters),
+                )
+
+        await self._restore(work)
+
+    async def end_restore(self) -> None:
+        def work(tx: Tx) -> None:
+            tx.db.execute("UPDATE server SET restoring = 0")
+            tx.db.execute("INSERT OR IGNORE INTO dirty_account (account) VALUES (0)")
+            tx.unsettled = True
+
+        await self._writer.run(work)
+        self._fresh = False
+
+    async def _close_resting(self) -> None:
+        if self._reading is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._reading.close)
+            self._reading = None
+
+
+def _take_note(tx: Tx, done: Done) -> list[str]:
+    """Write down what has come to rest; return the keys of spooled bodies nobody needs any more."""
+    db = tx.db
+    spare: list[str] = []
+    for account in done.removed:
+        db.execute("DELETE FROM folder WHERE account = ?", (account,))
+        db.execute("DELETE FROM removed_account WHERE account = ?", (account,))
+    for folder in done.folders:
+        db.execute("DELETE FROM folder WHERE mailbox = ?", (folder.mailbox,))
+    for mailbox, at, uid_validity, uid_next in done.folders:
+        if at is not None:
+            db.execute(
+                "INSERT INTO folder (mailbox, account, dir, uid_validity, uid_next)"
+                " VALUES (?1, coalesce((SELECT account FROM mailbox WHERE id = ?1), 0), ?2, ?3, ?4)",
+                (mailbox, at, uid_validity, uid_next),
+            )
+            if not db.ask("SELECT 1 FROM mailbox WHERE id = ?", (mailbox,)):
+                db.execute("INSERT OR IGNORE INTO dirty_mailbox (mailbox) VALUES (?)", (mailbox,))
+                tx.unsettled = True
+    for mailbox, stamp in done.mailboxes:
+        db.execute("DELETE FROM dirty_mailbox WHERE mailbox = ? AND stamp = ?", (mailbox, stamp))
+    for filed, _, _ in done.filed:
+        mailbox, uid, flags, letters, name = filed
+        db.execute(
+            "UPDATE message SET letters = ?, origin = NULL, dirty = (flags <> ?) WHERE mailbox = ? AND uid = ?",
+            (letters, flags, mailbox, uid),
+        )
+        if not db.changes():
+            db.execute("UPDATE leaving SET name = ? WHERE mailbox = ? AND uid = ?", (name, mailbox, uid))
+            if not db.changes():
+                db.execute(
+                    "INSERT INTO leaving (mailbox, uid, name, size, due) VALUES (?, ?, ?, 0, 0)", (mailbox, uid, name)
+                )
+            tx.unsettled = True
+    for filed, blob, first in done.filed:
+        if first:  # copies made since then are copies of this file
+            db.execute(
+                "UPDATE message SET origin = ? WHERE blob = ? AND letters IS NULL AND origin IS NULL",
+                (f"{filed.mailbox}/{filed.name}", blob),
+            )
+            db.execute("DELETE FROM inline_body WHERE blob = ?", (blob,))
+            if not db.changes():
+                spare += (key for (key,) in db.execute("SELECT key FROM blob WHERE id = ?", (blob,)))
+    for mailbox, uid, flags, letters, name in done.renamed:
+        db.execute(
+            "UPDATE message SET letters = ?, dirty = (flags <> ?) WHERE mailbox = ? AND uid = ?",
+            (letters, flags, mailbox, uid),
+        )
+        if not db.changes():
+            db.execute("UPDATE leaving SET name = ? WHERE mailbox = ? AND uid = ?", (name, mailbox, uid))
+    for mailbox, uid in done.left:
+        for (blob,) in db.ask("DELETE FROM leaving WHERE mailbox = ? AND uid = ? RETURNING blob", (mailbox, uid)):
+            for key, refs in db.ask("UPDATE blob SET refs = refs - 1 WHERE id = ? RETURNING key, refs", (blob,)):
+                if refs <= 0:
+                    db.execute("DELETE FROM blob WHERE id = ?", (blob,))
+                    db.execute("DELETE FROM inline_body WHERE blob = ?", (blob,))
+                    spare.append(key)
+    for account, stamp in done.accounts:
+        db.execute("DELETE FROM dirty_account WHERE account = ? AND stamp = ?", (account, stamp))
+    return spare
+
+
+__all__ = ["SqliteResting"]

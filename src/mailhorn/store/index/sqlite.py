@@ -1,0 +1,725 @@
+"""The index in one SQLite file.
+
+Rule 1: every write is a job of the one writer (`writer`). Rule 2: a job checks before it writes, so that a
+refusal leaves nothing behind. Rule 3: a read that finds its rows by an index and returns few of them runs
+on the loop (3 µs; a thread's round trip is 60); a scan runs in a reader's thread. Rule 4: every change of a
+mailbox raises its mod-sequence by one, whatever number of messages it touches.
+"""
+
+import asyncio
+import threading
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...model.change import Change, FlagUpdate
+from ...model.flags import DELETED, RECENT, SEEN, Flags, flag_set
+from ...model.ids import MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
+from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, canonical_name
+from ...model.message import Digest, MessageDigest, MessageRow, Placed
+from ..abc import (
+    Append,
+    BlobRef,
+    Copied,
+    FileRef,
+    Index,
+    MailboxExists,
+    MailboxMissing,
+    MessageMissing,
+    StoreError,
+    StoreUnavailable,
+)
+from ..names import InvalidName, file_name, folder_of, login_dir
+from .database import DISK_ERRORS, Database, open_reader, unavailable
+from .resting import SqliteResting
+from .writer import Tx, Writer
+
+T = TypeVar("T")
+
+FEW = 64
+"""Rows that may be read on the loop: 64 digests take 0.2 ms, about what a thread's round trip costs under load."""
+
+FEW_UIDS = 512
+"""The same for UIDs alone."""
+
+READERS = 2
+"""Threads for scans: more than the machine's idle cores would only take turns."""
+
+MAX_EXPUNGE_GRACE = 86_400.0
+"""Seconds. Longer, and a Maildir read by other tools would show the dead for days."""
+
+
+def ranges(uids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the shortest ascending (first, last) ranges that make up the UIDs."""
+    first = last = -1
+    for uid in sorted(set(uids)):
+        if uid == last + 1:
+            last = uid
+            continue
+        if last >= 0:
+            yield first, last
+        first = last = uid
+    if last >= 0:
+        yield first, last
+
+
+def flag_text(flags: Iterable[str]) -> str:
+    """Return the flags as they are stored and sent; \\Recent is no message's own."""
+    return " ".join(sorted(flag for flag in flag_set(flags) if flag != RECENT))
+
+
+def with_flags(text: str, add: Flags, remove: Flags, replace: bool) -> str | None:
+    """Return the flags after the change, None if there is none; keywords keep their first spelling."""
+    have = {flag.lower(): flag for flag in text.split()}
+    wanted = {flag.lower(): flag for flag in add if flag != RECENT}
+    if replace:
+        new = {low: have.get(low, flag) for low, flag in wanted.items()}
+    else:
+        gone = {flag.lower() for flag in remove}
+        new = {low: flag for low, flag in (wanted | have).items() if low not in gone}
+    return None if new.keys() == have.keys() else flag_text(new.values())
+
+
+def _missing(mailbox: MailboxId) -> MailboxMissing:
+    return MailboxMissing(f"there is no mailbox {mailbox}; it was deleted")
+
+
+_MAILBOX = "id, account, name, uid_validity, uid_next, highest_mod_seq, messages, unseen, size"
+_ROW = "uid, mod_seq, flags, internal_date, message.size"
+_DIGEST = "header_size, envelope, body_structure, blob.body, parts"
+
+
+class SqliteIndex(SqliteResting, Index):
+    """An index in one file; see `Index` and `Resting` for the promises."""
+
+    def __init__(self, path: Path, grace: float = 60.0, clock: Callable[[], float] = time.time) -> None:
+        """
+        Open or make the file.
+
+        Args:
+            path: The database; `-wal` and `-shm` come to lie beside it.
+            grace: Seconds that an expunged message can still be read.
+            clock: Seconds since 1970, for UIDVALIDITY and the grace.
+
+        Raises StoreUnavailable.
+
+        """
+        self.told: Callable[[Change], None] = lambda change: None
+        self.pending: Callable[[int], None] = lambda unfiled: None
+        self._path = path
+        self._grace = min(grace, MAX_EXPUNGE_GRACE)
+        self._clock = clock
+        self._discard_half_restored()
+        self._fresh = not path.exists()
+        self._writer = Writer(path, lambda change: self.told(change), lambda unfiled: self.pending(unfiled))
+        self._near = open_reader(path)
+        self._readers = ThreadPoolExecutor(READERS, "mailhorn-reader")
+        self._far = threading.local()
+        self._far_all: list[Database] = []
+        self._closed = False
+
+    # reading
+
+    def _open_for_thread(self) -> Database:
+        db: Database | None = getattr(self._far, "db", None)
+        if db is None:
+            db = self._far.db = open_reader(self._path)
+            self._far_all.append(db)
+        return db
+
+    def _here(self, read: Callable[[Database], T]) -> T:
+        """Read on this thread: few rows, found by an index."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            return read(self._near)
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+
+    async def _there(self, read: Callable[[Database], T]) -> T:
+        """Read on a reader's thread."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, lambda: read(self._open_for_thread())
+            )
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+
+    async def account(self, login: str) -> Account | None:
+        found = self._here(
+            lambda db: db.ask("SELECT id, login, password_hash FROM account WHERE login = ?", (_text(login.lower()),))
+        )
+        return Account(*found[0]) if found else None
+
+    async def accounts(self) -> list[Account]:
+        found = await self._there(lambda db: db.ask("SELECT id, login, password_hash FROM account ORDER BY login"))
+        return [Account(*row) for row in found]
+
+    async def mailboxes(self, account: AccountId) -> list[Mailbox]:
+        found = self._here(
+            lambda db: db.ask(f"SELECT {_MAILBOX} FROM mailbox WHERE account = ? ORDER BY name", (account,))
+        )
+        return [Mailbox(*row) for row in found]
+
+    async def mailbox(self, account: AccountId, name: str) -> Mailbox | None:
+        found = self._here(
+            lambda db: db.ask(
+                f"SELECT {_MAILBOX} FROM mailbox WHERE account = ? AND name = ?",
+                (account, _text(name)),
+            )
+        )
+        return Mailbox(*found[0]) if found else None
+
+    async def mailbox_by_id(self, mailbox: MailboxId) -> Mailbox | None:
+        found = self._here(lambda db: db.ask(f"SELECT {_MAILBOX} FROM mailbox WHERE id = ?", (mailbox,)))
+        return Mailbox(*found[0]) if found else None
+
+    async def subscriptions(self, account: AccountId) -> list[str]:
+        found = self._here(
+            lambda db: db.ask("SELECT name FROM subscription WHERE account = ? ORDER BY name", (account,))
+        )
+        return [str(name) for (name,) in found]
+
+    async def uids(self, mailbox: MailboxId) -> tuple[ModSeq, "array[int]"]:
+        def read(db: Database) -> tuple[ModSeq, "array[int]"]:
+            with db:
+                head = db.ask("SELECT highest_mod_seq FROM mailbox WHERE id = ?", (mailbox,))
+                if not head:
+                    raise _missing(mailbox)
+                found = db.execute("SELECT uid FROM message WHERE mailbox = ? ORDER BY uid", (mailbox,))
+                return ModSeq(head[0][0]), array("I", [uid for (uid,) in found])
+
+        head = await self.mailbox_by_id(mailbox)
+        if head is None:
+            raise _missing(mailbox)
+        return self._here(read) if head.messages <= FEW_UIDS else await self._there(read)
+
+    async def changes_since(self, mailbox: MailboxId, changed_to: ModSeq, expunged_to: ModSeq, last_uid: UID) -> Change:
+        def read(db: Database) -> Change:
+            with db:
+                head = db.ask("SELECT highest_mod_seq FROM mailbox WHERE id = ?", (mailbox,))
+                if not head:
+                    return Change(mailbox, changed_to, ModSeq(changed_to + 1), gone=True)
+                appended = db.ask(
+                    "SELECT uid FROM message WHERE mailbox = ? AND uid > ? ORDER BY uid", (mailbox, last_uid)
+                )
+                updated = db.ask(
+                    "SELECT uid, mod_seq, flags FROM message INDEXED BY message_by_mod_seq"
+                    " WHERE mailbox = ? AND mod_seq > ? AND uid <= ? ORDER BY uid",
+                    (mailbox, changed_to, last_uid),
+                )
+                expunged = db.ask(
+                    "SELECT uid FROM tombstone WHERE mailbox = ? AND mod_seq > ? AND uid <= ? ORDER BY uid",
+                    (mailbox, expunged_to, last_uid),
+                )
+            return Change(
+                mailbox,
+                changed_to,
+                ModSeq(head[0][0]),
+                tuple(uid for (uid,) in appended),
+                tuple(FlagUpdate(*row) for row in updated),
+                tuple(uid for (uid,) in expunged),
+            )
+
+        head = await self.mailbox_by_id(mailbox)
+        behind = 0 if head is None else head.highest_mod_seq - min(changed_to, expunged_to)
+        return self._here(read) if behind <= FEW else await self._there(read)
+
+    async def rows(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageRow]:
+        def read(db: Database) -> list[MessageRow]:
+            sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+            with db:
+                return [
+                    MessageRow(*row) for first, last in ranges(uids) for row in db.execute(sql, (mailbox, first, last))
+                ]
+
+        return self._here(read) if len(uids) <= FEW else await self._there(read)
+
+    async def digests(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageDigest]:
+        def read(db: Database) -> list[MessageDigest]:
+            sql = (
+                f"SELECT {_ROW}, {_DIGEST} FROM message JOIN blob ON blob.id = message.blob"
+                " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+            )
+            with db:
+                return [
+                    MessageDigest(MessageRow(*row[:5]), Digest(*row[5:]))
+                    for first, last in ranges(uids)
+                    for row in db.execute(sql, (mailbox, first, last))
+                ]
+
+        return self._here(read) if len(uids) <= FEW else await self._there(read)
+
+    async def blob(self, mailbox: MailboxId, uid: UID) -> BlobRef:
+        def read(db: Database) -> BlobRef | None:
+            here = db.ask(
+                "SELECT key, message.size, letters, origin, inline_body.body FROM message"
+                " JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
+                " WHERE mailbox = ? AND uid = ?",
+                (mailbox, uid),
+            )
+            if here:
+                key, size, letters, origin, body = here[0]
+                name = None if letters is None else file_name(key, size, uid, letters)
+            else:
+                gone = db.ask(
+                    "SELECT key, leaving.size, name, inline_body.body FROM leaving"
+                    " JOIN blob ON blob.id = leaving.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
+                    " WHERE mailbox = ? AND uid = ?",
+                    (mailbox, uid),
+                )
+                if not gone:
+                    return None
+                key, size, name, body = gone[0]
+                origin = None
+            if name is None and body is not None:
+                return BlobRef(key, size, body)
+            where, _, file = f"{mailbox}/{name}".partition("/") if name else (origin or "").partition("/")
+            if not file:
+                return FileRef(key, size, None, "")
+            found = db.ask("SELECT dir FROM folder WHERE mailbox = ?", (int(where),))
+            return FileRef(key, size, None, f"{found[0][0]}/cur/{file}" if found else "")
+
+        ref = self._here(read)
+        if ref is None:
+            raise MessageMissing(f"message {uid} of mailbox {mailbox} is gone")
+        return ref
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.get_running_loop().run_in_executor(None, self._readers.shutdown)
+        await self._close_resting()
+        for db in (self._near, *self._far_all):
+            db.close()
+        await self._writer.close()
+
+    # accounts
+
+    async def add_accounts(self, accounts: Sequence[tuple[str, str]]) -> int:
+        logins = [(login.lower(), password_hash) for login, password_hash in accounts]
+        for login, _ in logins:
+            login_dir(login)
+
+        def work(tx: Tx) -> int:
+            new = 0
+            for login, password_hash in logins:
+                made = tx.db.ask(
+                    "INSERT INTO account (login, password_hash) VALUES (?, ?)"
+                    " ON CONFLICT (login) DO NOTHING RETURNING id",
+                    (login, password_hash),
+                )
+                for (account,) in made:
+                    new += 1
+                    self._make_mailbox(tx, account, INBOX)
+            if new:
+                _mark_account(tx, 0)
+            return new
+
+        return await self._writer.run(work)
+
+    async def set_password_hash(self, account: AccountId, password_hash: str) -> None:
+        def work(tx: Tx) -> None:
+            tx.db.execute("UPDATE account SET password_hash = ? WHERE id = ?", (password_hash, account))
+            _mark_account(tx, 0)
+
+        await self._writer.run(work)
+
+    async def remove_account(self, account: AccountId) -> None:
+        def work(tx: Tx) -> None:
+            login = tx.db.ask("SELECT login FROM account WHERE id = ?", (account,))
+            if not login:
+                return
+            boxes = tx.db.ask("SELECT id, name, uid_validity FROM mailbox WHERE account = ?", (account,))
+            for mailbox, name, uid_validity in boxes:
+                self._remove_mailbox(tx, mailbox)
+                if name == INBOX:
+                    tx.db.execute(
+                        "INSERT INTO removed_account (account, dir, uid_validity) VALUES (?, ?, ?)",
+                        (account, login_dir(login[0][0]), uid_validity),
+                    )
+            tx.db.execute("DELETE FROM subscription WHERE account = ?", (account,))
+            tx.db.execute("DELETE FROM account WHERE id = ?", (account,))
+            _mark_account(tx, 0)
+
+        await self._writer.run(work)
+
+    # mailboxes
+
+    def _new_uid_validity(self, tx: Tx) -> int:
+        """Return a UIDVALIDITY greater than every one the server ever gave: the time, or the next free second."""
+        return int(
+            tx.db.ask(
+                "UPDATE server SET last_uid_validity = max(last_uid_validity + 1, ?) RETURNING last_uid_validity",
+                (int(self._clock()),),
+            )[0][0]
+        )
+
+    def _make_mailbox(self, tx: Tx, account: int, name: str) -> MailboxId:
+        tx.db.execute(
+            "INSERT INTO mailbox (account, name, uid_validity) VALUES (?, ?, ?)",
+            (account, name, self._new_uid_validity(tx)),
+        )
+        mailbox = MailboxId(tx.db.last_insert_rowid())
+        if name != INBOX:  # its directory is made with the first message, its numbers are in the file of accounts
+            _mark_mailbox(tx, mailbox)
+        return mailbox
+
+    def _make_levels(self, tx: Tx, account: int, name: str) -> None:
+        """Make what is missing above the name."""
+        levels = name.split(DELIMITER)
+        for depth in range(1, len(levels)):
+            above = DELIMITER.join(levels[:depth])
+            if _mailbox_named(tx, account, above) is None:
+                self._make_mailbox(tx, account, above)
+
+    def _remove_mailbox(self, tx: Tx, mailbox: MailboxId) -> None:
+        head = _head(tx, mailbox)
+        for table in ("message", "leaving"):
+            tx.db.execute(
+                f"UPDATE blob SET refs = refs - gone.n FROM (SELECT blob, count(*) AS n FROM {table}"
+                " WHERE mailbox = ?1 AND blob IS NOT NULL GROUP BY blob) AS gone WHERE blob.id = gone.blob",
+                (mailbox,),
+            )
+            unused = f"(SELECT b.id FROM {table} t JOIN blob b ON b.id = t.blob WHERE t.mailbox = ? AND b.refs <= 0)"
+            tx.db.execute(f"DELETE FROM inline_body WHERE blob IN {unused}", (mailbox,))
+            tx.db.execute(f"DELETE FROM blob WHERE id IN {unused}", (mailbox,))
+        for table in ("message", "leaving", "tombstone"):
+            tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))
+        tx.db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
+        _mark_mailbox(tx, mailbox)
+        tx.changes.append(Change(mailbox, head, ModSeq(head + 1), gone=True))
+
+    async def create_mailbox(self, account: AccountId, name: str) -> Mailbox:
+        name = canonical_name(name)
+        folder_of(name)
+
+        def work(tx: Tx) -> Mailbox:
+            if not tx.db.ask("SELECT 1 FROM account WHERE id = ?", (account,)):
+                raise StoreError(f"there is no account {account}; it was removed")
+            if _mailbox_named(tx, account, name) is not None:
+                raise MailboxExists(f"there is a mailbox {name!r} already")
+            self._make_levels(tx, account, name)
+            mailbox = self._make_mailbox(tx, account, name)
+            return Mailbox(*tx.db.ask(f"SELECT {_MAILBOX} FROM mailbox WHERE id = ?", (mailbox,))[0])
+
+        return await self._writer.run(work)
+
+    async def delete_mailbox(self, mailbox: MailboxId) -> None:
+        def work(tx: Tx) -> None:
+            found = tx.db.ask("SELECT name FROM mailbox WHERE id = ?", (mailbox,))
+            if not found:
+                raise _missing(mailbox)
+            if found[0][0] == INBOX:
+                raise InvalidName("INBOX cannot be deleted")
+            self._remove_mailbox(tx, mailbox)
+
+        await self._writer.run(work)
+
+    async def rename_mailbox(self, account: AccountId, name: str, new_name: str) -> None:
+        name, new_name = canonical_name(name), canonical_name(new_name)
+        folder_of(new_name)
+
+        def work(tx: Tx) -> None:
+            source = _mailbox_named(tx, account, name)
+            if source is None:
+                raise MailboxMissing(f"there is no mailbox {name!r}")
+            if _mailbox_named(tx, account, new_name) is not None:
+                raise MailboxExists(f"there is a mailbox {new_name!r} already")
+            if name == INBOX:
+                self._make_levels(tx, account, new_name)
+                target = self._make_mailbox(tx, account, new_name)
+                uids = tx.db.ask("SELECT uid FROM message WHERE mailbox = ?", (source,))
+                self._copy(tx, source, [uid for (uid,) in uids], target, move=True)
+                return
+            below = name + DELIMITER
+            if new_name.startswith(below):
+                raise InvalidName(f"{name!r} cannot be moved below itself")
+            moves = [(source, new_name)]
+            for mailbox, old in tx.db.ask(
+                "SELECT id, name FROM mailbox WHERE account = ? AND substr(name, 1, ?) = ?",
+                (account, len(below), below),
+            ):
+                new = new_name + old[len(name) :]
+                folder_of(new)
+                if _mailbox_named(tx, account, new) is not None:
+                    raise MailboxExists(f"there is a mailbox {new!r} already")
+                moves.append((mailbox, new))
+            self._make_levels(tx, account, new_name)
+            for mailbox, new in moves:
+                tx.db.execute("UPDATE mailbox SET name = ? WHERE id = ?", (new, mailbox))
+                _mark_mailbox(tx, MailboxId(mailbox))
+
+        await self._writer.run(work)
+
+    async def subscribe(self, account: AccountId, name: str, on: bool) -> None:
+        name = canonical_name(name)
+        if on:
+            folder_of(name)
+
+        def work(tx: Tx) -> None:
+            if on:
+                tx.db.execute("INSERT OR IGNORE INTO subscription (account, name) VALUES (?, ?)", (account, name))
+            else:
+                tx.db.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, name))
+            if tx.db.changes():
+                _mark_account(tx, account)
+
+        await self._writer.run(work)
+
+    # messages
+
+    async def append_stamped(self, message: Append) -> tuple[tuple[Placed, ...], float]:
+        flags = [flag_text(placement.flags) for placement in message.placements]
+
+        def work(tx: Tx) -> tuple[Placed, ...]:
+            blob, digest, db = message.blob, message.digest, tx.db
+            placed, rows = [], []
+            for placement, text in zip(message.placements, flags, strict=True):
+                mailbox = placement.mailbox
+                head = db.ask(
+                    "UPDATE mailbox SET uid_next = uid_next + 1, highest_mod_seq = highest_mod_seq + 1,"
+                    " messages = messages + 1, unseen = unseen + ?, deleted = deleted + ?, size = size + ?"
+                    " WHERE id = ? RETURNING uid_validity, uid_next - 1, highest_mod_seq",
+                    (_unseen(text), _deleted(text), blob.size, mailbox),
+                )
+                if not head:
+                    raise _missing(mailbox)
+                uid_validity, uid, mod_seq = head[0]
+                placed.append(Placed(mailbox, uid_validity, uid))
+                rows.append((mailbox, uid, mod_seq, text, message.internal_date, blob.size))
+                tx.changes.append(Change(mailbox, ModSeq(mod_seq - 1), mod_seq, appended=(uid,)))
+            db.execute(
+                "INSERT INTO blob (key, refs, header_size, envelope, body_structure, body, parts)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    blob.key,
+                    len(rows),
+                    digest.header_size,
+                    digest.envelope,
+                    digest.body_structure,
+                    digest.body,
+                    digest.parts,
+                ),
+            )
+            number = db.last_insert_rowid()
+            if blob.inline is not None:
+                db.execute("INSERT INTO inline_body (blob, body) VALUES (?, ?)", (number, blob.inline))
+            for row in rows:
+                db.execute(
+                    "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (*row, number),
+                )
+            tx.unfiled += len(rows)
+            tx.unsettled = True
+            return tuple(placed)
+
+        if not message.placements:
+            raise StoreError("a message has to be placed somewhere")
+        return await self._writer.job(work, guarded=len(message.placements) > 1)
+
+    async def set_flags(
+        self, mailbox: MailboxId, uids: Sequence[UID], add: Flags, remove: Flags, replace: bool = False
+    ) -> Change:
+        wanted = list(ranges(uids))
+
+        def work(tx: Tx) -> Change:
+            before = _head(tx, mailbox)
+            after = ModSeq(before + 1)
+            outcomes: dict[str, str | None] = {}
+            updates, unseen, deleted = [], 0, 0
+            for first, last in wanted:
+                for uid, text in tx.db.execute(
+                    "SELECT uid, flags FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?", (mailbox, first, last)
+                ):
+                    if text not in outcomes:
+                        outcomes[text] = with_flags(text, add, remove, replace)
+                    new = outcomes[text]
+                    if new is None:
+                        continue
+                    updates.append(FlagUpdate(uid, after, new))
+                    unseen += _unseen(new) - _unseen(text)
+                    deleted += _deleted(new) - _deleted(text)
+            if not updates:
+                return Change(mailbox, before, before)
+            tx.db.executemany(
+                "UPDATE message SET mod_seq = ?, flags = ?, dirty = letters IS NOT NULL WHERE mailbox = ? AND uid = ?",
+                ((after, update.flags, mailbox, update.uid) for update in updates),
+            )
+            tx.db.execute(
+                "UPDATE mailbox SET highest_mod_seq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?",
+                (after, unseen, deleted, mailbox),
+            )
+            change = Change(mailbox, before, after, updated=tuple(updates))
+            tx.changes.append(change)
+            tx.unsettled = True
+            return change
+
+        return await self._writer.run(work)
+
+    async def expunge(self, mailbox: MailboxId, uids: Sequence[UID] | None, deleted_only: bool = True) -> Change:
+        wanted = [(1, MAX_UID)] if uids is None else list(ranges(uids))
+
+        def work(tx: Tx) -> Change:
+            before = _head(tx, mailbox)
+            deleted = tx.db.ask("SELECT deleted FROM mailbox WHERE id = ?", (mailbox,))[0][0]
+            gone: list[Any] = []
+            if deleted or not deleted_only:
+                for first, last in wanted:
+                    gone += tx.db.ask(
+                        "SELECT uid, flags, message.size, letters, key, blob FROM message"
+                        " JOIN blob ON blob.id = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+                        (mailbox, first, last),
+                    )
+            if deleted_only:
+                gone = [row for row in gone if _deleted(row[1])]
+            if not gone:
+                return Change(mailbox, before, before)
+            due = self._clock() + self._grace
+            tx.db.executemany(
+                "INSERT INTO leaving (mailbox, uid, name, blob, size, due) VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (mailbox, uid, None if letters is None else file_name(key, size, uid, letters), blob, size, due)
+                    for uid, _, size, letters, key, blob in gone
+                ),
+            )
+            change = _remove(tx, mailbox, before, [row[:3] for row in gone])
+            tx.changes.append(change)
+            tx.unsettled = True
+            return change
+
+        return await self._writer.run(work)
+
+    async def copy(self, source: MailboxId, uids: Sequence[UID], target: MailboxId, move: bool = False) -> Copied:
+        return await self._writer.run(lambda tx: self._copy(tx, source, uids, target, move))
+
+    def _copy(self, tx: Tx, source: MailboxId, uids: Sequence[int], target: MailboxId, move: bool) -> Copied:
+        _head(tx, source)
+        _head(tx, target)
+        found: list[Any] = []
+        for first, last in ranges(uids):
+            found += tx.db.ask(
+                "SELECT uid, flags, message.size, letters, key, blob, origin, internal_date FROM message"
+                " JOIN blob ON blob.id = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+                (source, first, last),
+            )
+        if not found:
+            return Copied((), (), ())
+        uid_validity, uid, after = tx.db.ask(
+            "UPDATE mailbox SET uid_next = uid_next + ?1, highest_mod_seq = highest_mod_seq + 1,"
+            " messages = messages + ?1, unseen = unseen + ?2, deleted = deleted + ?3, size = size + ?4"
+            " WHERE id = ?5 RETURNING uid_validity, uid_next - ?1, highest_mod_seq",
+            (
+                len(found),
+                sum(_unseen(row[1]) for row in found),
+                sum(_deleted(row[1]) for row in found),
+                sum(row[2] for row in found),
+                target,
+            ),
+        )[0]
+        new, files = [], []
+        for number, (old, flags, size, letters, key, blob, origin, internal_date) in enumerate(found, uid):
+            name = None
+            if letters is not None:
+                name = file_name(key, size, old, letters)
+                origin = f"{source}/{name}"
+            files.append((source, old, name, size))
+            new.append((target, number, after, flags, internal_date, size, blob, origin))
+        tx.db.executemany(
+            "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob, origin)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            new,
+        )
+        added = tuple(UID(n) for n in range(uid, uid + len(found)))
+        changes = [Change(target, ModSeq(after - 1), after, appended=added)]
+        if move:  # a file may be under way even where there is none yet
+            tx.db.executemany("INSERT INTO leaving (mailbox, uid, name, size, due) VALUES (?, ?, ?, ?, 0)", files)
+            changes.append(_remove(tx, source, _head(tx, source), [row[:3] for row in found]))
+        else:
+            tx.db.executemany("UPDATE blob SET refs = refs + 1 WHERE id = ?", [(row[5],) for row in found])
+        tx.changes += changes
+        tx.unfiled += len(found)
+        tx.unsettled = True
+        return Copied(
+            tuple(row[0] for row in found),
+            tuple(Placed(target, UIDValidity(uid_validity), number) for number in added),
+            tuple(changes),
+        )
+
+
+def _text(text: str) -> str:
+    """Return the text without unpaired surrogates, which no name has and SQLite does not take."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _one(rows: list[Any]) -> Any:
+    return rows[0][0] if rows else None
+
+
+def _head(tx: Tx, mailbox: MailboxId) -> ModSeq:
+    """Return the mailbox's mod-sequence. Raises MailboxMissing."""
+    found = _one(tx.db.ask("SELECT highest_mod_seq FROM mailbox WHERE id = ?", (mailbox,)))
+    if found is None:
+        raise _missing(mailbox)
+    return ModSeq(found)
+
+
+def _mailbox_named(tx: Tx, account: int, name: str) -> MailboxId | None:
+    found = _one(tx.db.ask("SELECT id FROM mailbox WHERE account = ? AND name = ?", (account, name)))
+    return None if found is None else MailboxId(found)
+
+
+def _remove(tx: Tx, mailbox: MailboxId, before: ModSeq, gone: list[Any]) -> Change:
+    """Take (uid, flags, size) rows out of the mailbox and leave tombstones; their files are the caller's care."""
+    after = ModSeq(before + 1)
+    tx.db.executemany("DELETE FROM message WHERE mailbox = ? AND uid = ?", ((mailbox, row[0]) for row in gone))
+    tx.db.executemany(
+        "INSERT INTO tombstone (mailbox, mod_seq, uid) VALUES (?, ?, ?)", ((mailbox, after, row[0]) for row in gone)
+    )
+    tx.db.execute(
+        "UPDATE mailbox SET highest_mod_seq = ?, messages = messages - ?, unseen = unseen - ?,"
+        " deleted = deleted - ?, size = size - ? WHERE id = ?",
+        (
+            after,
+            len(gone),
+            sum(_unseen(row[1]) for row in gone),
+            sum(_deleted(row[1]) for row in gone),
+            sum(row[2] for row in gone),
+            mailbox,
+        ),
+    )
+    return Change(mailbox, before, after, expunged=tuple(row[0] for row in gone))
+
+
+def _unseen(flags: str) -> bool:
+    return SEEN not in flags.split()
+
+
+def _deleted(flags: str) -> bool:
+    return DELETED in flags.split()
+
+
+def _mark_mailbox(tx: Tx, mailbox: MailboxId) -> None:
+    tx.db.execute(
+        "INSERT INTO dirty_mailbox (mailbox) VALUES (?) ON CONFLICT (mailbox) DO UPDATE SET stamp = stamp + 1",
+        (mailbox,),
+    )
+    tx.unsettled = True
+
+
+def _mark_account(tx: Tx, account: int) -> None:
+    tx.db.execute(
+        "INSERT INTO dirty_account (account) VALUES (?) ON CONFLICT (account) DO UPDATE SET stamp = stamp + 1",
+        (account,),
+    )
+    tx.unsettled = True
+
+
+__all__ = ["SqliteIndex", "flag_text", "ranges", "with_flags"]

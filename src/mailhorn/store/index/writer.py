@@ -1,0 +1,258 @@
+"""One thread that writes: group commit.
+
+Rule 1: what waits while one commit runs shares the next. Rule 2: a job that is refused does not spoil the
+others of its group; a disk that refuses spoils them all, and nothing of the group has happened. Rule 3:
+results go back to the event loop in the order of commits, one call per group: told first, then answered.
+Rule 4: only this thread checkpoints, after the answers and when nobody waits, if it can be helped.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from ...model.change import Change
+from ..abc import StoreUnavailable
+from .database import DISK_ERRORS, Database, open_writer, unavailable
+
+T = TypeVar("T")
+
+MAX_GROUP = 256
+"""Jobs in one transaction: beyond, the flush is paid for and the first one waits for the last."""
+
+CHECKPOINT_PAGES = 4_000
+"""Pages in the WAL (16 MiB) from which to checkpoint when nobody waits."""
+
+CHECKPOINT_PAGES_AT_LAST = 16_000
+"""Pages in the WAL from which to checkpoint although somebody waits: start-up reads it all."""
+
+
+class Tx:
+    """What a job may do: write, and say what it changed."""
+
+    __slots__ = ("changes", "db", "unfiled", "unsettled")
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.changes: list[Change] = []
+        self.unfiled = 0
+        """New messages without a file."""
+        self.unsettled = False
+        """The job left something to settle."""
+
+
+class Job(Generic[T]):
+    """Work for the writer and who waits for it."""
+
+    __slots__ = ("answer", "changes", "durable", "guarded", "problem", "result", "stamp", "work")
+
+    def __init__(
+        self, work: Callable[[Tx], T], answer: "asyncio.Future[T] | Future[T]", durable: bool, guarded: bool
+    ) -> None:
+        self.work = work
+        self.answer = answer
+        self.durable = durable
+        self.guarded = guarded
+        self.changes: list[Change] = []
+        self.problem: Exception | None = None
+        self.result: T
+        self.stamp = 0.0
+
+
+class Writer:
+    """The writing connection and its thread."""
+
+    def __init__(self, path: Path, told: Callable[[Change], None], pending: Callable[[int], None]) -> None:
+        """
+        Open the file and start the thread.
+
+        Args:
+            path: The database.
+            told: Called in the event loop for each change.
+            pending: Called in the event loop for each group that left something to settle.
+
+        """
+        self._path = path
+        self._told = told
+        self._pending = pending
+        self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._durable = True
+        self._wal_pages = 0
+        self._db: Database | None = self._open()
+        self._thread = threading.Thread(target=self._run, name="mailhorn-writer", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> Database:
+        db = open_writer(self._path)
+        db.set_wal_hook(self._wal_grew)
+        self._durable = True
+        return db
+
+    def _wal_grew(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    async def run(self, work: Callable[[Tx], T], durable: bool = True, guarded: bool = True) -> T:
+        """
+        Have the work done in the next transaction.
+
+        Args:
+            work: Runs in the writer's thread; raises to be undone.
+            durable: Whether the answer has to wait for the flush.
+            guarded: Whether the work may raise after it has written.
+
+        """
+        return (await self.job(work, durable, guarded))[0]
+
+    async def job(self, work: Callable[[Tx], T], durable: bool = True, guarded: bool = True) -> tuple[T, float]:
+        """Do as `run`; return also when it was committed, seconds on the monotonic clock."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        loop = self._loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        job = Job(work, answer, durable, guarded)
+        self._queue.put(job)
+        return await answer, job.stamp
+
+    def run_here(self, work: Callable[[Tx], T]) -> T:
+        """Have the work done without a flush, and wait for it; for threads other than the loop's."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        answer: Future[T] = Future()
+        self._queue.put(Job(work, answer, durable=False, guarded=True))
+        return answer.result()
+
+    async def close(self) -> None:
+        """Finish what waits, then close the file."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    # the thread
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            group: list[Job[Any]] = []
+            job = self._queue.get()
+            while job is not None:
+                group.append(job)
+                if len(group) == MAX_GROUP:
+                    break
+                try:
+                    job = self._queue.get_nowait()
+                except Empty:
+                    break
+            stopping = job is None
+            if group:
+                self._commit(group)
+                if self._wal_pages >= CHECKPOINT_PAGES and (
+                    self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST
+                ):
+                    self._checkpoint()
+        if self._db is not None:
+            self._db.close()
+
+    def _commit(self, group: list[Job[Any]]) -> None:
+        unfiled, unsettled = 0, False
+        try:
+            db = self._db = self._db or self._open()
+            durable = any(job.durable for job in group)
+            if durable is not self._durable:
+                db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
+            db.execute("BEGIN IMMEDIATE")
+            for job in group:
+                tx = Tx(db)
+                self._do(job, tx)
+                unfiled += tx.unfiled
+                unsettled |= tx.unsettled
+            db.execute("COMMIT")
+        except (apsw.Error, StoreUnavailable) as problem:
+            unfiled, unsettled = 0, False
+            self._undo(problem)
+            failed = unavailable(self._path, problem) if isinstance(problem, DISK_ERRORS) else problem
+            for job in group:
+                job.problem, job.changes = failed, []
+        stamp = time.monotonic()
+        for job in group:
+            job.stamp = stamp
+        self._answer(group, unfiled, unsettled)
+
+    def _do(self, job: Job[Any], tx: Tx) -> None:
+        if job.guarded:
+            tx.db.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(tx)
+            job.changes = tx.changes
+        except DISK_ERRORS:
+            raise
+        except Exception as problem:
+            if not job.guarded and isinstance(problem, apsw.Error):
+                raise
+            job.problem = problem
+            tx.unfiled, tx.unsettled = 0, False
+            if job.guarded:
+                tx.db.execute("ROLLBACK TO job")
+        if job.guarded:
+            tx.db.execute("RELEASE job")
+
+    def _undo(self, problem: Exception) -> None:
+        """Leave no transaction open, and no connection that has seen the disk fail."""
+        if self._db is None:
+            return
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except apsw.Error as second:
+            problem = second
+        if not isinstance(problem, apsw.FullError | apsw.BusyError):
+            with contextlib.suppress(apsw.Error):
+                self._db.close(True)
+            self._db = None
+
+    def _checkpoint(self) -> None:
+        if self._db is not None:
+            with contextlib.suppress(*DISK_ERRORS):  # the next write will tell
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._wal_pages = 0
+
+    def _answer(self, group: list[Job[Any]], unfiled: int, unsettled: bool) -> None:
+        for job in group:
+            if isinstance(job.answer, Future):
+                if job.problem is not None:
+                    job.answer.set_exception(job.problem)
+                else:
+                    job.answer.set_result(job.result)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
+                self._loop.call_soon_threadsafe(self._give, group, unfiled, unsettled)
+
+    # the loop
+
+    def _give(self, group: list[Job[Any]], unfiled: int, unsettled: bool) -> None:
+        for job in group:
+            for change in job.changes:
+                try:
+                    self._told(change)
+                except Exception as problem:  # a watcher's bug must not keep the others waiting
+                    asyncio.get_running_loop().call_exception_handler(
+                        {"message": "telling a change failed", "exception": problem}
+                    )
+            if isinstance(job.answer, asyncio.Future) and not job.answer.done():
+                if job.problem is not None:
+                    job.answer.set_exception(job.problem)
+                else:
+                    job.answer.set_result(job.result)
+        if unsettled:
+            self._pending(unfiled)

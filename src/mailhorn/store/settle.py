@@ -1,0 +1,590 @@
+"""Settling: what is durable in the index comes to rest in the Maildirs (design decision D3).
+
+Rule 1: level-triggered. A round does what the index says is not at rest, in batches, and tells the index
+after one flush; whatever a crash interrupts is done again, and doing it twice changes nothing. Rule 2:
+links and copies first, then renames, then removals, and those only when no copy waits for a file. Rule 3:
+it has a thread of its own and never holds up a commit. Rule 4: a directory is ours if its
+`mailhorn-mailbox` file has our UIDVALIDITY, which no two mailboxes of a server share.
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from ..model.ids import UID, AccountId, MailboxId
+from .abc import Done, Filed, FolderNow, FolderWork, Leaving, Renamed, Resting, StoreError, Unfiled, Work
+from .names import KEYWORD_LETTERS, file_name, folder_of, login_dir, system_letters
+
+ROUND = 512
+"""Messages of each kind in one round: one flush serves them all, and 512 small bodies are a few MiB."""
+
+DELAY = 0.25
+"""Seconds to let messages gather before a round: one flush for four seconds' worth of them is a quarter each."""
+
+RETRY_MIN, RETRY_MAX = 1.0, 30.0
+"""Seconds between attempts while the disk refuses."""
+
+MAX_FOLDERS_KNOWN = 4096
+"""Folders whose keywords are kept in memory, some 200 octets each."""
+
+MAILBOX_FILE = "mailhorn-mailbox"
+KEYWORDS_FILE = "dovecot-keywords"
+MORE_KEYWORDS_FILE = "mailhorn-keywords"
+SUBSCRIPTIONS_FILE = "subscriptions"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are on disk. Everything below `root` is on one file system."""
+
+    data: Path
+
+    @property
+    def root(self) -> Path:
+        """The Maildirs: `<root>/<login>/cur` is an INBOX, `<root>/<login>/.Work/cur` a folder."""
+        return self.data / "mail"
+
+    @property
+    def accounts(self) -> Path:
+        """The file of accounts, with their password hashes."""
+        return self.data / "accounts"
+
+    @property
+    def spool(self) -> Path:
+        """Bodies on their way; no login's directory begins with a dot."""
+        return self.root / ".spool"
+
+    @property
+    def trash(self) -> Path:
+        """Directories on their way out."""
+        return self.root / ".trash"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that settles."""
+        return self.root / ".lock"
+
+    @property
+    def running(self) -> Path:
+        """Exists from start to clean stop: UIDNEXT in the folders is not exact, spool and folders may hold more."""
+        return self.root / ".running"
+
+
+class Flusher:
+    """Makes what was done since the last flush durable: one `syncfs`, or where there is none an fsync for each."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._syncfs: Callable[[int], int] | None = ctypes.CDLL(None, use_errno=True).syncfs
+        except AttributeError:
+            self._syncfs = None
+        self._paths: dict[str, None] = {}
+
+    def touched(self, *paths: str) -> None:
+        """Remember files that were written and directories that were changed."""
+        if self._syncfs is None:
+            self._paths.update(dict.fromkeys(paths))
+
+    def flush(self) -> None:
+        """Return when it is durable. Raises OSError."""
+        if self._syncfs is not None:
+            if self._syncfs(self._root) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+            return
+        for path in self._paths:
+            with contextlib.suppress(FileNotFoundError):
+                fsync_path(path)
+        self._paths.clear()
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        os.close(self._root)
+
+
+def fsync_path(path: str | Path) -> None:
+    """Make a file's bytes, or a directory's entries, durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_file(path: str | Path, content: bytes) -> None:
+    """Replace a small file at one stroke, readable by its owner only. Durable after the next flush."""
+    temporary = f"{path}.new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        written = 0
+        while written < len(content):
+            written += os.write(fd, content[written:])
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+
+
+def read_settings(path: str | Path) -> dict[str, int]:
+    """Return the `name=number` lines of a file of ours; of one that is missing or broken, what can be read."""
+    try:
+        text = Path(path).read_text("utf-8", "replace")
+    except OSError:
+        return {}
+    return {name: int(value) for name, value in re.findall(r"^(\w+)=(\d{1,18})$", text, re.MULTILINE)}
+
+
+def find_message(folder: str, stem: str) -> str | None:
+    """Return the path of the file in `cur` or `new` with that stem (key, size, UID), whatever its flags."""
+    for part in ("cur", "new"):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for name in os.listdir(f"{folder}/{part}"):
+                if name == stem or name.startswith(stem + ":"):
+                    return f"{folder}/{part}/{name}"
+    return None
+
+
+@dataclass(slots=True)
+class Keywords:
+    """
+    A folder's keywords.
+
+    Attributes:
+        names: In the order of their letters, as in Dovecot's file; at most 26.
+        more: Keywords that have no letter, by UID.
+
+    """
+
+    names: list[str] = field(default_factory=list)
+    more: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: str) -> "Keywords":
+        """Read both files of a folder; lines that make no sense are passed over."""
+        known = cls()
+        with contextlib.suppress(OSError), open(f"{folder}/{KEYWORDS_FILE}", encoding="utf-8", errors="replace") as f:
+            for line in f:
+                number, _, name = line.rstrip("\n").partition(" ")
+                if name and number.isdecimal() and int(number) < len(KEYWORD_LETTERS):
+                    known.names += [""] * (int(number) + 1 - len(known.names))
+                    known.names[int(number)] = name
+        with (
+            contextlib.suppress(OSError),
+            open(f"{folder}/{MORE_KEYWORDS_FILE}", encoding="utf-8", errors="replace") as f,
+        ):
+            for line in f:
+                uid, *names = line.split()
+                if uid.isdecimal():
+                    known.more[int(uid)] = tuple(names)
+        return known
+
+    def flags(self, letters: str) -> list[str]:
+        """Return the keywords that letters of a file's name stand for."""
+        numbers = (KEYWORD_LETTERS.find(letter) for letter in letters)
+        return [self.names[n] for n in numbers if 0 <= n < len(self.names) and self.names[n]]
+
+    def letters(self, keywords: Iterable[str]) -> tuple[str, tuple[str, ...], bool]:
+        """Return the letters for the keywords, the keywords that have none, and whether `names` has grown."""
+        known = {name.lower(): n for n, name in enumerate(self.names)}
+        letters, more, grown = [], [], False
+        for keyword in keywords:
+            n = known.get(keyword.lower())
+            if n is None and len(self.names) < len(KEYWORD_LETTERS):
+                n = known[keyword.lower()] = len(self.names)
+                self.names.append(keyword)
+                grown = True
+            if n is None:
+                more.append(keyword)
+            else:
+                letters.append(KEYWORD_LETTERS[n])
+        return "".join(sorted(letters)), tuple(more), grown
+
+
+class Settler:
+    """The thread and its rounds."""
+
+    def __init__(self, resting: Resting, places: Places, delay: float, clock: Callable[[], float] = time.time) -> None:
+        """
+        Make it; `start` before use.
+
+        Args:
+            resting: The index.
+            places: Where the Maildirs are.
+            delay: Seconds to let messages gather.
+            clock: Seconds since 1970, for the grace of expunged messages.
+
+        """
+        self._resting = resting
+        self._places = places
+        self._root = str(places.root)
+        self._delay = delay
+        self._clock = clock
+        self._bell = threading.Event()
+        self._closing = threading.Event()
+        self._keywords: dict[MailboxId, Keywords] = {}
+        self._careful = False
+        self._came = 0
+        self._filed = 0
+        self.moved: dict[str, str] = {}
+        """Directories that this round renamed, for readers who ask an index that does not know it yet."""
+        self.rested: Callable[[], None] = lambda: None
+        """Called in the settler's thread after each round."""
+        self._thread = threading.Thread(target=self._run, name="mailhorn-settler", daemon=True)
+
+    def start(self, careful: bool) -> None:
+        """
+        Start the thread.
+
+        Args:
+            careful: After a crash: files may be there that the index does not know of.
+
+        """
+        self._careful = careful
+        self._came = self._resting.waiting()
+        self._flusher = Flusher(self._places.root)
+        self._bell.set()
+        self._thread.start()
+
+    def wake(self, unfiled: int) -> None:
+        """Take note of new work; called in the event loop only."""
+        self._came += unfiled
+        if not self._bell.is_set():
+            self._bell.set()
+
+    @property
+    def backlog(self) -> int:
+        """How many messages have no file yet."""
+        return self._came - self._filed
+
+    def finish(self) -> None:
+        """Bring everything to rest, end the thread and wait for it."""
+        self._closing.set()
+        self._bell.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+            self._flusher.close()
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything was at rest when the thread ended."""
+        return self._clean
+
+    _clean = False
+
+    # the thread
+
+    def _run(self) -> None:
+        due: float | None = None
+        retry = 0.0
+        while not self._closing.is_set():
+            timeout = None if due is None else max(0.0, due - self._clock())
+            self._bell.wait(retry or timeout)
+            if retry:
+                self._closing.wait(retry)
+            elif self._bell.is_set() and self.backlog < ROUND:
+                self._closing.wait(self._delay)
+            self._bell.clear()
+            try:
+                more = True
+                while more and not self._closing.is_set():
+                    more, due = self.round()
+                retry = 0.0
+            except (OSError, StoreError) as problem:
+                if not retry:
+                    log.error("messages cannot be written into the Maildirs, will retry", problem=str(problem))
+                retry = min(RETRY_MAX, retry * 2 or RETRY_MIN)
+        try:
+            while self.round(everything=True)[0]:
+                pass
+            self._clean = True
+        except (OSError, StoreError) as problem:
+            log.error("not everything is in the Maildirs; the next start will see to it", problem=str(problem))
+
+    def round(self, everything: bool = False) -> tuple[bool, float | None]:
+        """
+        Bring one batch to rest.
+
+        Returns:
+            Whether there may be more to do now, and when an expunged message is due next (seconds since 1970).
+
+        Raises OSError, StoreError: what was done will be done again.
+
+        """
+        work = self._resting.unsettled(self._clock(), ROUND, everything)
+        if not work:
+            self._careful = False
+            return False, work.next_due
+        done = Done()
+        self._remove_accounts(work, done)
+        self._place_folders(work, done)
+        self._file_all(work, done)
+        for renamed in work.renamed:
+            self._rename(renamed, work.dirs, done)
+        for leaving in work.leaving:
+            self._remove(leaving, work.dirs, done)
+        self._write_lists(work, done)
+        self._flusher.flush()
+        for key in self._resting.settled(done):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._places.spool / key)
+        self.moved = {}
+        self.empty_trash()
+        self._filed += len(done.filed)
+        self.rested()
+        return not work.complete or len(work.renamed) == ROUND or len(
+            work.leaving
+        ) == ROUND or everything, work.next_due
+
+    def empty_trash(self) -> None:
+        """Remove what was thrown away."""
+        with os.scandir(self._places.trash) as entries:
+            for entry in entries:
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+    # directories
+
+    def _owner(self, directory: str) -> int:
+        """Return the UIDVALIDITY of the mailbox whose directory it is, 0 if it is nobody's."""
+        return read_settings(f"{self._root}/{directory}/{MAILBOX_FILE}").get("uid_validity", 0)
+
+    def _throw_away(self, directory: str, name: str) -> None:
+        os.rename(f"{self._root}/{directory}", self._places.trash / f"{name}-{time.time_ns()}")
+        self._flusher.touched(self._root, str(self._places.trash))
+
+    def _remove_accounts(self, work: Work, done: Done) -> None:
+        for account, directory, uid_validity in work.removed:
+            if self._owner(directory) == uid_validity:
+                self._throw_away(directory, f"account-{account}")
+            done.removed.append(account)
+
+    def _place_folders(self, work: Work, done: Done) -> None:
+        waiting = {folder.mailbox: folder for folder in work.folders}
+        occupants = {folder.at: folder for folder in work.folders if folder.at is not None}
+        for folder in work.folders:
+            if folder.name is None:
+                if work.complete:
+                    at = self._whereabouts(folder, work.dirs)
+                    if at is not None:
+                        self._throw_away(at, f"folder-{folder.mailbox}")
+                    done.folders.append(FolderNow(folder.mailbox, None, 0, 0))
+                    done.mailboxes.append((folder.mailbox, folder.stamp))
+                continue
+            wanted = folder.wanted or ""
+            occupant = occupants.get(wanted)
+            if occupant is not None and occupant.mailbox != folder.mailbox and occupant.mailbox in waiting:
+                self._step_aside(occupant, wanted, work.dirs, done)
+            at = self._whereabouts(folder, work.dirs)
+            if at is not None and at != wanted:
+                if not os.path.exists(f"{self._root}/{wanted}"):
+                    os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
+                    self._flusher.touched(self._root, os.path.dirname(f"{self._root}/{wanted}"))
+                    self.moved[at] = wanted
+                else:  # a directory that another tool made
+                    self._throw_away(wanted, "stranger")
+                    os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
+                    self.moved[at] = wanted
+            self._make_folder(wanted, folder)
+            work.dirs[folder.mailbox] = wanted
+            done.folders.append(FolderNow(folder.mailbox, wanted, folder.uid_validity, folder.uid_next))
+            done.mailboxes.append((folder.mailbox, folder.stamp))
+
+    def _aside(self, folder: FolderWork) -> str:
+        account = (folder.at or folder.wanted or "").partition("/")[0]
+        return f"{account}/mailhorn-moving-{folder.mailbox}"
+
+    def _whereabouts(self, folder: FolderWork, dirs: dict[int, str]) -> str | None:
+        """Return where the folder's directory really is: a crash may have come between moving it and noting it."""
+        for directory in (dirs.get(folder.mailbox), self._aside(folder), folder.wanted):
+            if directory and self._owner(directory) == folder.uid_validity:
+                return directory
+        return None
+
+    def _step_aside(self, folder: FolderWork, wanted: str, dirs: dict[int, str], done: Done) -> None:
+        """Move a folder that is where another one is to be; its own turn comes, or it is to be removed."""
+        if dirs.get(folder.mailbox) != wanted:
+            return
+        aside = self._aside(folder)
+        if self._owner(wanted) == folder.uid_validity:
+            os.rename(f"{self._root}/{wanted}", f"{self._root}/{aside}")
+            self.moved[wanted] = aside
+        dirs[folder.mailbox] = aside
+        done.folders = [now for now in done.folders if now.mailbox != folder.mailbox]
+        done.folders.append(FolderNow(folder.mailbox, aside, folder.uid_validity, folder.uid_next))
+
+    def _make_folder(self, directory: str, folder: FolderWork) -> None:
+        path = f"{self._root}/{directory}"
+        for part in ("cur", "new", "tmp"):
+            os.makedirs(f"{path}/{part}", 0o700, exist_ok=True)
+        if "/" in directory and not os.path.exists(f"{path}/maildirfolder"):
+            write_file(f"{path}/maildirfolder", b"")  # Maildir++: this is a folder, not an account
+        content = f"mailhorn-mailbox 1\nuid_validity={folder.uid_validity}\nuid_next={folder.uid_next}\n"
+        write_file(f"{path}/{MAILBOX_FILE}", content.encode())
+        self._flusher.touched(self._root, os.path.dirname(path), path, f"{path}/{MAILBOX_FILE}")
+
+    # messages
+
+    def _folder_keywords(self, mailbox: MailboxId, path: str) -> Keywords:
+        known = self._keywords.get(mailbox)
+        if known is None:
+            if len(self._keywords) >= MAX_FOLDERS_KNOWN:
+                self._keywords.clear()
+            known = self._keywords[mailbox] = Keywords.load(path)
+        return known
+
+    def _letters(self, mailbox: MailboxId, path: str, uid: UID, flags: str) -> str:
+        """Return the letters for the file's name; keywords that are new to the folder are written down before."""
+        letters, keywords = system_letters(flags.split())
+        known = self._folder_keywords(mailbox, path) if keywords or mailbox in self._keywords else None
+        if known is None:
+            if not os.path.exists(f"{path}/{MORE_KEYWORDS_FILE}"):
+                return letters
+            known = self._folder_keywords(mailbox, path)
+        custom, more, grown = known.letters(keywords)
+        if grown:
+            lines = "".join(f"{n} {name}\n" for n, name in enumerate(known.names))
+            write_file(f"{path}/{KEYWORDS_FILE}", lines.encode())
+            self._flusher.touched(f"{path}/{KEYWORDS_FILE}", path)
+        if more != known.more.get(uid, ()):
+            known.more[uid] = more
+            with open(f"{path}/{MORE_KEYWORDS_FILE}", "a", encoding="utf-8") as file:
+                file.write(" ".join((str(uid), *more)) + "\n")
+            self._flusher.touched(f"{path}/{MORE_KEYWORDS_FILE}", path)
+        return letters + custom
+
+    def _file_all(self, work: Work, done: Done) -> None:
+        here: dict[int, str] = {}
+        for message in work.unfiled:
+            folder = f"{self._root}/{work.dirs[message.mailbox]}"
+            letters = self._letters(message.mailbox, folder, message.uid, message.flags)
+            name = file_name(message.key, message.size, message.uid, letters)
+            target = f"{folder}/cur/{name}"
+            if not (self._careful and self._already_there(folder, name, target)):
+                self._file(message, target, here.get(message.blob), work.dirs)
+            here[message.blob] = target
+            self._flusher.touched(target, f"{folder}/cur")
+            filed = Filed(message.mailbox, message.uid, message.flags, letters, name)
+            done.filed.append((filed, message.blob, message.origin is None))
+
+    def _already_there(self, folder: str, name: str, target: str) -> bool:
+        """Return whether a round that a crash interrupted has written the file; it may have had other flags."""
+        found = find_message(folder, name.partition(":")[0])
+        if found is not None and found != target:
+            os.rename(found, target)
+        return found is not None
+
+    def _file(self, message: Unfiled, target: str, here: str | None, dirs: dict[int, str]) -> None:
+        if message.origin is None and here is None and message.body is not None:
+            temporary = f"{self._root}/.spool/{message.key}"
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                written = os.write(fd, message.body)
+                while written < message.size:
+                    written += os.write(fd, message.body[written:])
+                os.utime(fd, (message.internal_date, message.internal_date))
+            finally:
+                os.close(fd)
+            os.rename(temporary, target)
+            return
+        source = here or f"{self._root}/.spool/{message.key}"
+        if message.origin is not None:
+            mailbox, _, name = message.origin.partition("/")
+            folder = f"{self._root}/{dirs.get(int(mailbox), '.trash')}"
+            source = f"{folder}/cur/{name}"
+            if not os.path.exists(source):
+                source = find_message(folder, name.partition(":")[0]) or source
+        elif here is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(source, (message.internal_date, message.internal_date))
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            pass  # done before
+        except FileNotFoundError:
+            if not os.path.exists(target):
+                log.error("the file of a message is gone", file=source, mailbox=message.mailbox, uid=message.uid)
+
+    def _rename(self, message: Renamed, dirs: dict[int, str], done: Done) -> None:
+        folder = f"{self._root}/{dirs[message.mailbox]}"
+        letters = self._letters(message.mailbox, folder, message.uid, message.flags)
+        name = file_name(message.key, message.size, message.uid, letters)
+        if letters != message.letters or self._careful:
+            old = f"{folder}/cur/{file_name(message.key, message.size, message.uid, message.letters)}"
+            try:
+                os.rename(old, f"{folder}/cur/{name}")
+            except FileNotFoundError:
+                found = find_message(folder, name.partition(":")[0])
+                if found is not None:
+                    os.rename(found, f"{folder}/cur/{name}")
+                else:
+                    log.error("the file of a message is gone", file=old, mailbox=message.mailbox, uid=message.uid)
+            self._flusher.touched(f"{folder}/cur")
+        done.renamed.append(Filed(message.mailbox, message.uid, message.flags, letters, name))
+
+    def _remove(self, message: Leaving, dirs: dict[int, str], done: Done) -> None:
+        if message.mailbox in dirs:
+            folder = f"{self._root}/{dirs[message.mailbox]}"
+            if message.name is not None:
+                try:
+                    os.unlink(f"{folder}/cur/{message.name}")
+                except FileNotFoundError:
+                    self._unlink_found(find_message(folder, message.name.partition(":")[0]))
+            elif self._careful:
+                for found in self._files_of(folder, message.uid):
+                    self._unlink_found(found)
+            self._flusher.touched(f"{folder}/cur")
+        done.left.append((message.mailbox, message.uid))
+
+    def _files_of(self, folder: str, uid: UID) -> Iterator[str]:
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(f"{folder}/cur"):
+                if f",U={uid}:2," in name:
+                    yield f"{folder}/cur/{name}"
+
+    def _unlink_found(self, path: str | None) -> None:
+        if path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    # lists
+
+    def _write_lists(self, work: Work, done: Done) -> None:
+        for account, directory, names, stamp in work.subscriptions:
+            if directory is not None:
+                path = f"{self._root}/{directory}"
+                os.makedirs(path, 0o700, exist_ok=True)
+                lines = "".join(f"{folder_of(name)[1:] or name}\n" for name in names)
+                write_file(f"{path}/{SUBSCRIPTIONS_FILE}", lines.encode())
+                self._flusher.touched(f"{path}/{SUBSCRIPTIONS_FILE}", path)
+            done.accounts.append((account, stamp))
+        if work.accounts is not None:
+            accounts, last_uid_validity, stamp = work.accounts
+            head = "# Accounts of mailhorn; should the index be lost, they come back from here.\n"
+            lines = "".join(f"{login_dir(a.login)}:{a.password_hash}:{a.uid_validity}\n" for a in accounts)
+            write_file(self._places.accounts, f"{head}last_uid_validity={last_uid_validity}\n{lines}".encode())
+            fsync_path(self._places.accounts)
+            fsync_path(self._places.data)
+            done.accounts.append((AccountId(0), stamp))
+
+
+__all__ = [
+    "DELAY",
+    "Flusher",
+    "Keywords",
+    "Places",
+    "Settler",
+    "find_message",
+    "fsync_path",
+    "read_settings",
+    "write_file",
+]

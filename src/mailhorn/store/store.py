@@ -1,0 +1,120 @@
+"""The order of a delivery; it stands here and nowhere else.
+
+Rule 1: durable first, then tell, then answer. Rule 2: nobody above this file orders writes. Rule 3: what is
+durable comes to rest in its own time; only a disk that cannot keep up makes a delivery wait.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ..model.change import Change
+from ..model.ids import UID, MailboxId
+from ..model.message import Digest, Placed, Placement
+from .abc import Append, Blobs, Index, MessageMissing, StagedBlob, StoreError
+
+
+class Appended(tuple[Placed, ...]):
+    """
+    Where the message went, in the order of its placements.
+
+    Attributes:
+        durable_at: When it was safe, seconds on the monotonic clock: a point on the message's timeline.
+
+    """
+
+    durable_at: float
+
+
+class Store:
+    """Index and blobs, in order."""
+
+    def __init__(self, index: Index, blobs: Blobs, tell: Callable[[Change], None]) -> None:
+        """
+        Put the two together; `start` before use.
+
+        Args:
+            index: Public as `index`, for all verbs but `append` and reading.
+            blobs: Where bodies are.
+            tell: Called in the event loop for each change, after its commit and before its answer.
+
+        """
+        self.index = index
+        self._blobs = blobs
+        index.told = tell
+
+    async def start(self) -> None:
+        """Clear what a crash left and begin to settle. Raises StoreUnavailable."""
+        await self._blobs.start()
+
+    def stage(self) -> StagedBlob:
+        """Begin a new body."""
+        return self._blobs.stage()
+
+    async def append(
+        self, staged: StagedBlob, placements: Sequence[Placement], internal_date: int, digest: Digest
+    ) -> Appended:
+        """
+        Make a staged message part of mailboxes, all or none.
+
+        When this returns, the message survives a power cut and every session of this process that watches
+        one of the mailboxes has been told.
+
+        Args:
+            staged: From `stage`, complete; consumed, whether or not this succeeds.
+            placements: Where to and with which flags; one at least. Mailboxes are looked up in the transaction.
+            internal_date: Seconds since 1970, UTC.
+            digest: What FETCH needs, computed from `staged.view()`.
+
+        Raises:
+            MailboxMissing: One is gone; nothing was appended. Answer TRYCREATE.
+            StoreUnavailable: The disk will not have it; nothing was appended. Answer 4xx or UNAVAILABLE.
+
+        """
+        try:
+            await self._blobs.room()
+            blob = await staged.finish()  # big: flushed here; small: rides in the commit
+        except BaseException:
+            staged.discard()
+            raise
+        try:
+            placed, durable_at = await self.index.append_stamped(  # one commit, then told, then we go on
+                Append(blob, tuple(placements), internal_date, digest)
+            )
+        except StoreError:  # but not when cancelled: the commit may be under way
+            staged.discard()
+            raise
+        appended = Appended(placed)
+        appended.durable_at = durable_at
+        return appended
+
+    async def read(self, mailbox: MailboxId, uid: UID, start: int = 0, end: int | None = None) -> bytes:
+        """
+        Return bytes start to end of a message, clipped to its size; expunged ones for a while yet.
+
+        Raises MessageMissing, StoreUnavailable.
+        """
+        ref = await self.index.blob(mailbox, uid)
+        while True:
+            stop = ref.size if end is None else min(end, ref.size)
+            if start >= stop:
+                return b""
+            if ref.inline is not None:
+                return ref.inline if (start, stop) == (0, ref.size) else ref.inline[start:stop]
+            try:
+                return await self._blobs.read(mailbox, uid, ref, start, stop)
+            except MessageMissing:
+                again = await self.index.blob(mailbox, uid)
+                if again == ref:
+                    raise
+                ref = again  # it came to rest, or its folder was renamed, in between
+
+    async def body(self, mailbox: MailboxId, uid: UID) -> bytes:
+        """Return a whole message. Raises MessageMissing, StoreUnavailable."""
+        return await self.read(mailbox, uid)
+
+    async def close(self) -> None:
+        """Bring everything to rest in the Maildirs, then let go. Verbs called later raise StoreUnavailable."""
+        await self._blobs.close()
+        await self.index.close()
+
+
+__all__ = ["Appended", "Store"]

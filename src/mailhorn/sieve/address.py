@@ -42,6 +42,7 @@ _TOKEN = re.compile(
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
 _COMMENT_SIGN = re.compile(r"\\.|[()]", re.DOTALL)
 _DOT_ATOM = re.compile(r"[^\s()<>,;:@.\\\"\[\]]+(?:\.[^\s()<>,;:@.\\\"\[\]]+)*")
+_UNQUOTED = re.compile(r"[^\s()<>,;:@\\\"\[\]]+")
 _DOMAIN_LITERAL = re.compile(r"\[[A-Za-z0-9.:_-]+\]")
 _Word = tuple[str, str]
 """The kind of a token ("blank", "quoted", "literal", "sign", "atom") and its text."""
@@ -111,6 +112,8 @@ def outbound(text: str) -> str | None:
         return None
     if not (_DOT_ATOM.fullmatch(address.domain) or _DOMAIN_LITERAL.fullmatch(address.domain)):
         return None
+    if not address.whole.startswith('"') and not _DOT_ATOM.fullmatch(address.local_part):
+        return None
     return address.whole
 
 
@@ -147,7 +150,7 @@ def _address(words: list[_Word], *, plain: bool) -> Address:
     local_part = "".join(_unquoted(word) for word in words[: signs[0]])
     domain = "".join(text for _, text in words[signs[0] + 1 :])
     spelled = local_part
-    if not _DOT_ATOM.fullmatch(local_part):
+    if not _UNQUOTED.fullmatch(local_part):
         spelled = '"' + local_part.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return Address(local_part, domain, f"{spelled}@{domain}", plain)
 

@@ -29,8 +29,8 @@ class SieveError(SieveProblem):
     Attributes:
         line: The line, counted from 1.
         column: The column, counted from 1 in characters.
-        source_line: The line itself, without its end.
-        message: What is wrong and what was expected.
+        source_line: The line itself, without its end, as the script has it: not for a terminal.
+        message: What is wrong and what was expected; printable.
 
     """
 
@@ -39,7 +39,7 @@ class SieveError(SieveProblem):
         self.line = line
         self.column = column
         self.source_line = source_line
-        self.message = message
+        self.message = printable(message)
 
     def __str__(self) -> str:
         """Return the message, the line and a caret below the place."""

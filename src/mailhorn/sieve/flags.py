@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ..model.flags import SYSTEM_FLAGS, canonical
 from .actions import Flags
 from .language import Call
-from .limits import MAX_FLAG
+from .limits import MAX_FLAG, MAX_FLAGS
 
 _KEYWORD = re.compile(r"[^\x00-\x20\x7f-\U0010ffff(){%*\"\\\]]+")
 _SYSTEM = frozenset(flag.lower() for flag in SYSTEM_FLAGS)
@@ -32,4 +32,9 @@ def flag_list(strings: Iterable[str]) -> dict[str, str]:
 def tagged_flags(call: Call) -> Flags | None:
     """Return the flags after `:flags` (RFC 5232 §5), None if it was not given. Raises SieveError for too many."""
     strings = call.tag_strings("flags")
-    return None if strings is None else frozenset(flag_list(strings).values())
+    if strings is None:
+        return None
+    flags = frozenset(flag_list(strings).values())
+    if len(flags) > MAX_FLAGS:
+        raise call.error(f"more than {MAX_FLAGS} flags on one message")
+    return flags

@@ -1,0 +1,1 @@
+"""What each command does: one file per group. A function takes the conversation and the command, returns the reply."""

@@ -1,0 +1,353 @@
+"""The server's end of an IMAP connection: bytes in, commands out; responses in, bytes out. No I/O, no clock.
+
+Rule 1: one command at a time. After `CommandReceived` nothing more is read from the buffer until `complete`;
+what the client pipelined waits there, and `wants_data` says when to stop feeding it.
+Rule 2: what does not parse is answered here (BAD, with the position) and never seen by the session, and so is
+a command in the wrong state.
+Rule 3: the message of an APPEND is a stream of `AppendData`, never whole in memory.
+"""
+
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from enum import Enum
+
+from . import state as states
+from .commands import Append, Authenticate, Command, Login
+from .framing import (
+    NEED_DATA,
+    SERVER_LIMITS,
+    SERVER_LIMITS_BEFORE_LOGIN,
+    Eof,
+    Frame,
+    FrameError,
+    Framer,
+    Line,
+    LiteralChunk,
+    LiteralEnd,
+    LiteralWanted,
+    StreamStart,
+)
+from .grammar.command import CommandProblem, UnknownCommand, parse_append_head, parse_command
+from .grammar.cursor import Dialect
+from .grammar.response import write_response
+from .responses import Condition, ResponseCode, StatusResponse, Tagged, Untagged
+from .state import State
+
+MAX_BAD_COMMANDS = 20
+"""In a row; then BYE. A client in its right mind sends none; a port scanner or an HTTP client sends many."""
+
+MAX_BUFFERED = 64 * 1024
+"""Pipelined bytes kept while a command runs; more are left to TCP. A thousand short commands fit."""
+
+DIALECT = Dialect()
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """A whole command, legal in the present state. Answer it with `complete`."""
+
+    tag: bytes
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class AppendStarted:
+    """An APPEND up to its literal. Say `accept_append` or `complete` with a refusal."""
+
+    tag: bytes
+    command: Append
+
+
+@dataclass(frozen=True, slots=True)
+class AppendData:
+    """The next bytes of the message being appended."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEnded:
+    """The message is whole and so is its command. Answer it with `complete`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendBroken:
+    """What followed the message was no end of an APPEND; it has been answered BAD. Drop the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleEnded:
+    """
+    The line that ends IDLE (RFC 9051 §6.3.13). Answer the IDLE with `complete`.
+
+    Attributes:
+        done: Whether it was DONE; if not, IDLE is over all the same and the answer is BAD.
+
+    """
+
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Responded:
+    """A line of an AUTHENTICATE exchange, decoded; None if it was `*` or no base64: answer BAD (RFC 9051 §6.2.2)."""
+
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something was answered BAD; for the log. `reason` holds nothing the client sent."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The client will send no more."""
+
+
+Event = (
+    CommandReceived | AppendStarted | AppendData | AppendEnded | AppendBroken | IdleEnded | Responded | Rejected | Ended
+)
+
+
+class _Mode(Enum):
+    """What the next thing from the framer would be."""
+
+    COMMANDS = "a command"
+    RUNNING = "nothing: a command runs"
+    OFFERED = "nothing: an APPEND awaits the session's word"
+    APPEND = "the message of an APPEND"
+    APPEND_TAIL = "the end of an APPEND's line"
+    IDLE = "DONE"
+    AUTHENTICATE = "a line of AUTHENTICATE"
+
+
+_WAITING = (_Mode.RUNNING, _Mode.OFFERED)
+
+
+class ServerConnection:
+    """
+    One client's connection. Feed it, take its events, answer them, send what `data_to_send` gives.
+
+    Attributes:
+        state: Where the connection stands.
+        closing: It is over: what is left to send is sent, then it is to be closed.
+        pending: Octets given to `raw` and not yet taken by `data_to_send`.
+
+    """
+
+    __slots__ = ("_bad", "_framer", "_mode", "_out", "_plus", "_running", "_tag", "closing", "pending", "state")
+
+    def __init__(self) -> None:
+        """Begin in the not authenticated state."""
+        self.state = State.NOT_AUTHENTICATED
+        self.closing = False
+        self.pending = 0
+        self._framer = self._fresh_framer()
+        self._out: list[bytes] = []
+        self._tag = b""
+        self._running: Command | None = None
+        self._mode = _Mode.COMMANDS
+        self._bad = 0
+        self._plus = False
+
+    def _fresh_framer(self) -> Framer:
+        return Framer(SERVER_LIMITS_BEFORE_LOGIN, synchronizing=True, stream=self._streams)
+
+    def _streams(self, head: bytes, size: int) -> bool:
+        """Say whether this literal is an APPEND's message; the mailbox name may be a literal as well."""
+        if self.state in (State.NOT_AUTHENTICATED, State.LOGOUT) or b"APPEND" not in head[:1100].upper():
+            return False
+        try:
+            parse_append_head(head, DIALECT)
+        except (CommandProblem, UnknownCommand):
+            return False
+        return True
+
+    # The four verbs.
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what the client sent."""
+        if not self.closing:
+            self._framer.receive_data(data)
+
+    def receive_eof(self) -> None:
+        """Take note that the client has closed its side."""
+        self._framer.receive_eof()
+
+    def data_to_send(self) -> bytes:
+        """Return what is to be sent, once."""
+        if not self._out:
+            return b""
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self.pending = 0
+        return data
+
+    def events_received(self) -> list[Event]:
+        """Return what has happened; at most one command, and none while one runs."""
+        events: list[Event] = []
+        while not self.closing and self._mode not in _WAITING:
+            event = self._framer.next_event()
+            if event is NEED_DATA:
+                break
+            if isinstance(event, Eof):
+                events.append(Ended())
+                self.closing = True
+            elif isinstance(event, LiteralWanted):
+                self._out.append(b"+ OK\r\n")
+            elif isinstance(event, FrameError):
+                self._frame_error(event, events)
+            elif isinstance(event, Line):
+                self._line(event.data, events)
+            elif isinstance(event, StreamStart):
+                self._stream(event, events)
+            elif isinstance(event, LiteralChunk):
+                events.append(AppendData(event.data))
+            elif isinstance(event, LiteralEnd):
+                self._mode = _Mode.APPEND_TAIL
+            elif isinstance(event, Frame):
+                self._frame(event.data, events)
+        return events
+
+    @property
+    def wants_data(self) -> bool:
+        """False while so much is waiting that the client should be made to wait."""
+        return self._framer.buffered < MAX_BUFFERED
+
+    # What arrives.
+
+    def _frame(self, frame: bytes, events: list[Event]) -> None:
+        if self._mode == _Mode.APPEND_TAIL:
+            if frame:
+                self._reject(self._tag, "Something after the message that is not the end of APPEND", events)
+                self._running, self._mode = None, _Mode.COMMANDS
+                events.append(AppendBroken())
+            else:
+                self._mode = _Mode.RUNNING
+                events.append(AppendEnded())
+            return
+        if not frame:
+            self._reject(b"*", "Empty line", events)
+            return
+        try:
+            tag, command = parse_command(frame, DIALECT)
+        except UnknownCommand as problem:
+            self._reject(problem.tag, "Unknown command", events)
+        except CommandProblem as problem:
+            self._reject(problem.tag, f"Expected {problem.expected} at position {problem.position}", events)
+        else:
+            self._begin(tag, command, events)
+
+    def _stream(self, event: StreamStart, events: list[Event]) -> None:
+        tag, command = parse_append_head(event.head, DIALECT)
+        self._plus = event.synchronizing
+        self._tag, self._running, self._mode = tag, command, _Mode.OFFERED
+        events.append(AppendStarted(tag, command))
+
+    def _begin(self, tag: bytes, command: Command, events: list[Event]) -> None:
+        if isinstance(command, Append):
+            self._reject(tag, "APPEND wants its message as a literal", events)
+        elif not states.is_legal(command, self.state):
+            self._reject(tag, f"Not allowed in the {self.state.value} state", events)
+        else:
+            self._bad = 0
+            self._tag, self._running, self._mode = tag, command, _Mode.RUNNING
+            events.append(CommandReceived(tag, command))
+
+    def _line(self, line: bytes, events: list[Event]) -> None:
+        idle, self._mode = self._mode is _Mode.IDLE, _Mode.RUNNING
+        if idle:
+            events.append(IdleEnded(line.strip().upper() == b"DONE"))
+            return
+        try:
+            events.append(Responded(None if line == b"*" else b64decode(line, validate=True)))
+        except (Base64Error, ValueError):
+            events.append(Responded(None))
+
+    def _frame_error(self, error: FrameError, events: list[Event]) -> None:
+        if error.fatal:
+            self.bye(error.reason.encode("ascii", "replace"))
+            events.append(Rejected(error.reason))
+            events.append(Ended())
+        elif self._mode in (_Mode.IDLE, _Mode.AUTHENTICATE):
+            self._line(b"", events)
+        else:
+            self._reject(error.tag, error.reason, events)
+
+    def _reject(self, tag: bytes, reason: str, events: list[Event]) -> None:
+        self._bad += 1
+        text = reason.encode("ascii", "replace")
+        if tag == b"*":
+            self.untagged(StatusResponse(Condition.BAD, None, text))
+        else:
+            self._out.append(write_response(Tagged(tag, Condition.BAD, None, text), DIALECT))
+        events.append(Rejected(reason))
+        if self._bad >= MAX_BAD_COMMANDS:
+            self.bye(b"Too many commands that make no sense")
+            events.append(Ended())
+
+    # What the session says.
+
+    def accept_append(self) -> None:
+        """Let the message of the APPEND just announced come."""
+        self._mode = _Mode.APPEND
+        if self._plus:
+            self._out.append(b"+ OK\r\n")
+        self._framer.accept()
+
+    def accept_line(self, idle: bool, text: bytes = b"idling") -> None:
+        """
+        Send a continuation request and read one line: DONE after IDLE, else an AUTHENTICATE response.
+
+        Args:
+            idle: Which of the two.
+            text: After the plus: for people, or the challenge, not yet in base64.
+
+        """
+        self._mode = _Mode.IDLE if idle else _Mode.AUTHENTICATE
+        self._out.append(b"+ " + (text if idle else b64encode(text)) + b"\r\n")
+        self._framer.expect_line()
+
+    def untagged(self, response: Untagged) -> None:
+        """Send an untagged response."""
+        self._out.append(write_response(response, DIALECT))
+
+    def raw(self, data: bytes) -> None:
+        """Send whole response lines that are ready as they are."""
+        self._out.append(data)
+        self.pending += len(data)
+
+    def complete(self, condition: Condition, code: ResponseCode | None, text: bytes) -> None:
+        """End the running command; what is pipelined behind it comes up at the next `events_received`."""
+        command = self._running
+        if command is None:
+            raise RuntimeError("no command is running")
+        if self._mode is _Mode.OFFERED:
+            self._framer.refuse()
+        self._out.append(write_response(Tagged(self._tag, condition, code, text), DIALECT))
+        ok = condition is Condition.OK
+        self.state = states.after(command, self.state, ok)
+        self._running, self._mode = None, _Mode.COMMANDS
+        if ok and isinstance(command, Login | Authenticate):
+            self._framer.limits = SERVER_LIMITS
+        if self.state is State.LOGOUT:
+            self.closing = True
+
+    def tls_started(self) -> None:
+        """Forget all that came before TLS: it may be anybody's (RFC 9051 §6.2.1)."""
+        self._framer = self._fresh_framer()
+
+    def bye(self, text: bytes, code: ResponseCode | None = None) -> None:
+        """Say BYE; the connection is to be closed once this is sent."""
+        if not self.closing:
+            self.untagged(StatusResponse(Condition.BYE, code, text))
+            self.closing = True
+
+    @property
+    def running(self) -> Command | None:
+        """The command that has not been completed."""
+        return self._running

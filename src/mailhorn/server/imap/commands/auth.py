@@ -1,0 +1,115 @@
+"""What is offered before and after login, LOGIN and AUTHENTICATE (RFC 9051 §6.2)."""
+
+from ....imap.commands import Authenticate, Login
+from ....imap.responses import CapabilityCode, Condition
+from ....imap.state import State
+from ....sasl import SERVER_MECHANISMS, Challenge, Credentials
+from ...accounts import TooBusy
+from ..conversation import Conversation
+from ..reply import CommandRefused, Reply, ok
+
+ALWAYS = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+"""RFC 3501, 7888, 4959, 2971, 5161, 2177."""
+
+AFTER_LOGIN = ("NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE")
+"""RFC 2342, 3348, 4315, 3691, 6851."""
+
+MAX_FAILURES = 3
+"""Logins that fail on one connection; then BYE. Who goes on guessing over new ones is slowed down by `accounts`."""
+
+
+def capabilities(conversation: Conversation) -> tuple[str, ...]:
+    """Return what works in the present state, and nothing else."""
+    if conversation.core.state is not State.NOT_AUTHENTICATED:
+        return ALWAYS + AFTER_LOGIN
+    offers = list(ALWAYS)
+    if conversation.context.tls is not None and not conversation.pump.tls:
+        offers.append("STARTTLS")
+    if _may_log_in(conversation):
+        offers.extend(f"AUTH={name}" for name in SERVER_MECHANISMS)
+    else:
+        offers.append("LOGINDISABLED")
+    return tuple(offers)
+
+
+def capability_code(conversation: Conversation) -> CapabilityCode:
+    """Return the same as a response code, for the greeting and after login: it saves a round trip."""
+    return CapabilityCode(capabilities(conversation))
+
+
+async def login(conversation: Conversation, command: Login) -> Reply:
+    """LOGIN (RFC 9051 §6.2.3)."""
+    return await _log_in(conversation, Credentials("", command.user.decode("utf-8", "replace"), command.password))
+
+
+async def authenticate(conversation: Conversation, command: Authenticate) -> Reply | None:
+    """Begin an exchange; each line of the client goes to `respond` (RFC 9051 §6.2.2)."""
+    mechanism = SERVER_MECHANISMS.get(command.mechanism.upper())
+    if mechanism is None:
+        raise CommandRefused("There is no such mechanism here", "CANNOT")
+    _must_be_private(conversation)
+    conversation.mechanism = mechanism()
+    return await _step(conversation, command.initial)
+
+
+async def respond(conversation: Conversation, response: bytes | None) -> Reply | None:
+    """Take a line of the exchange, None if it was cancelled or is no base64."""
+    if response is None:
+        conversation.mechanism = None
+        return Reply(Condition.BAD, None, b"AUTHENTICATE cancelled")
+    return await _step(conversation, response)
+
+
+async def _step(conversation: Conversation, response: bytes | None) -> Reply | None:
+    if conversation.mechanism is None:
+        raise RuntimeError("no exchange is under way")
+    outcome = conversation.mechanism.step(response)
+    if isinstance(outcome, Challenge):
+        conversation.core.accept_line(idle=False, text=outcome.data)
+        return None
+    conversation.mechanism = None
+    if isinstance(outcome, Credentials):
+        return await _log_in(conversation, outcome)
+    return Reply(Condition.BAD, None, b"That is not what the mechanism wants")
+
+
+async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply:
+    _must_be_private(conversation)
+    if credentials.authzid and credentials.authzid != credentials.authcid:
+        raise CommandRefused("Nobody may act for somebody else here", "AUTHORIZATIONFAILED")
+    context, pump = conversation.context, conversation.pump
+    try:
+        account = await context.accounts.verify(credentials.authcid, credentials.password, pump.address)
+    except TooBusy as busy:
+        raise CommandRefused(str(busy), "UNAVAILABLE") from None
+    if account is None:
+        conversation.failures += 1
+        if conversation.failures >= MAX_FAILURES:
+            conversation.core.bye(b"Too many logins failed")
+        raise CommandRefused("User or password is wrong", "AUTHENTICATIONFAILED")
+    if not pump.loopback:  # a webmail or a test on this machine may have any number
+        refusal = context.connections.log_in(account.login)
+        if refusal is not None:
+            raise CommandRefused(refusal, "UNAVAILABLE")
+        conversation.counted = True
+    conversation.account = account
+    return ok(b"Logged in", CapabilityCode(ALWAYS + AFTER_LOGIN))
+
+
+def _may_log_in(conversation: Conversation) -> bool:
+    pump = conversation.pump
+    return pump.tls or pump.loopback or conversation.context.options.plaintext_off_loopback
+
+
+def _must_be_private(conversation: Conversation) -> None:
+    if not _may_log_in(conversation):
+        raise CommandRefused("Use TLS first: the password would be readable on the way", "PRIVACYREQUIRED")
+
+
+async def start_tls(conversation: Conversation) -> Reply:
+    """Agree; the session starts TLS once this is sent (RFC 9051 §6.2.1)."""
+    if conversation.context.tls is None:
+        raise CommandRefused("There is no certificate", "CANNOT")
+    if conversation.pump.tls:
+        return Reply(Condition.BAD, None, b"TLS is on already")
+    return ok(b"Begin TLS negotiation now")

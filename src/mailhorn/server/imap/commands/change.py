@@ -1,0 +1,95 @@
+"""STORE, EXPUNGE, COPY, MOVE and their UID forms (RFC 9051 §6.4.3, §6.4.6 to §6.4.9)."""
+
+from array import array
+
+from ....imap.commands import Copy, Expunge, Move, NumSet, Store, StoreMode
+from ....imap.responses import Condition, CopyUid, StatusResponse
+from ....model.flags import NO_FLAGS, RECENT, flag_set
+from ....model.ids import UID
+from ....model.numbers import UIDSet
+from ....store.abc import Copied, MailboxMissing
+from ..conversation import Conversation, bad_sequence
+from ..reply import CommandRefused, Reply, ok
+
+MAX_KEYWORDS = 64
+"""Keywords on one message. A mailbox with thousands would make every FLAGS answer long for everybody."""
+
+
+async def store(conversation: Conversation, command: Store) -> Reply:
+    """Tell the new flags of every message named, unless SILENT (RFC 9051 §6.4.6)."""
+    selected = conversation.writable_mailbox()
+    by_uid = isinstance(command.numbers, UIDSet)
+    uids = _uids(conversation, command.numbers)
+    flags = flag_set(command.flags)
+    if RECENT in flags:
+        raise CommandRefused("\\Recent cannot be changed", "CANNOT")
+    if len(flags) > MAX_KEYWORDS:
+        raise CommandRefused(f"A message may have {MAX_KEYWORDS} flags at most", "LIMIT")
+    index = conversation.context.store.index
+    add, remove = (NO_FLAGS, flags) if command.mode is StoreMode.REMOVE else (flags, NO_FLAGS)
+    change = await index.set_flags(selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE)
+    conversation.absorb(change, silent=True)
+    if not command.silent:
+        for row in await index.rows(selected.mailbox, uids):
+            seq = selected.view.seq_of(row.uid)
+            uid = b"UID %d " % row.uid if by_uid else b""
+            if seq is not None:
+                conversation.core.raw(b"* %d FETCH (%bFLAGS (%b))\r\n" % (seq, uid, row.flags.encode("ascii")))
+    return ok(b"UID STORE completed" if by_uid else b"STORE completed")
+
+
+async def expunge(conversation: Conversation, command: Expunge) -> Reply:
+    """Only messages that have \\Deleted, and with UID EXPUNGE only those named (RFC 4315 §2.1)."""
+    selected = conversation.writable_mailbox()
+    uids = None if command.uids is None else _uids(conversation, command.uids)
+    change = await conversation.context.store.index.expunge(selected.mailbox, uids)
+    conversation.absorb(change, expunge=True)
+    return ok(b"EXPUNGE completed" if uids is None else b"UID EXPUNGE completed")
+
+
+async def copy(conversation: Conversation, command: Copy) -> Reply:
+    """All of the messages or none (RFC 9051 §6.4.7)."""
+    copied = await _copied(conversation, command)
+    return ok(b"COPY completed", None if copied is None else _copy_uid(copied))
+
+
+async def move(conversation: Conversation, command: Move) -> Reply:
+    """COPYUID comes untagged before the EXPUNGEs (RFC 6851 §4.3)."""
+    conversation.writable_mailbox()
+    copied = await _copied(conversation, command)
+    if copied is not None:
+        conversation.core.untagged(StatusResponse(Condition.OK, _copy_uid(copied), b"Moved"))
+        mailbox = conversation.open_mailbox.mailbox
+        for change in copied.changes:
+            if change.mailbox == mailbox:
+                conversation.absorb(change, expunge=True)
+    return ok(b"MOVE completed")
+
+
+async def _copied(conversation: Conversation, command: Copy | Move) -> Copied | None:
+    index = conversation.context.store.index
+    source = conversation.open_mailbox.mailbox
+    uids = _uids(conversation, command.numbers)
+    target = await index.mailbox(conversation.owner.id, command.mailbox)
+    if target is None:
+        raise CommandRefused("There is no such mailbox", "TRYCREATE")
+    if isinstance(command, Move) and target.id == source:
+        raise CommandRefused("The messages are in that mailbox already", "CANNOT")
+    try:
+        copied = await index.copy(source, uids, target.id, isinstance(command, Move))
+    except MailboxMissing:
+        raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
+    return copied if copied.target else None
+
+
+def _copy_uid(copied: Copied) -> CopyUid:
+    first = copied.target[0]
+    return CopyUid(first.uid_validity, UIDSet.of(copied.source), UIDSet.of(placed.uid for placed in copied.target))
+
+
+def _uids(conversation: Conversation, numbers: NumSet) -> list[UID]:
+    try:
+        uids: array[int] = conversation.open_mailbox.view.uids(numbers)
+    except IndexError as problem:
+        raise bad_sequence(problem) from None
+    return [UID(uid) for uid in uids]

@@ -1,0 +1,38 @@
+"""CAPABILITY, NOOP, LOGOUT, ID, ENABLE (RFC 9051 §6.1, §6.3.1; RFC 2971)."""
+
+from .... import __version__
+from ....imap.commands import Enable, Id
+from ....imap.responses import Capabilities, Condition, Enabled, IdResponse, StatusResponse
+from ..conversation import Conversation
+from ..reply import Reply, ok
+from .auth import capabilities
+
+
+async def capability(conversation: Conversation) -> Reply:
+    """Only what works in this state."""
+    conversation.core.untagged(Capabilities(capabilities(conversation)))
+    return ok(b"CAPABILITY completed")
+
+
+async def noop(conversation: Conversation) -> Reply:
+    """The sync at the end of every command is what NOOP is for."""
+    return ok(b"NOOP completed")
+
+
+async def logout(conversation: Conversation) -> Reply:
+    """Say good-bye; the core closes once the tagged OK is sent."""
+    conversation.deselect()
+    conversation.core.untagged(StatusResponse(Condition.BYE, None, b"Good-bye"))
+    return ok(b"LOGOUT completed")
+
+
+async def identify(conversation: Conversation, command: Id) -> Reply:
+    """Say who we are, nothing about the machine (RFC 2971 §4)."""
+    conversation.core.untagged(IdResponse((("name", "mailhorn"), ("version", __version__))))
+    return ok(b"ID completed")
+
+
+async def enable(conversation: Conversation, command: Enable) -> Reply:
+    """None of the capabilities we have needs enabling; unknown ones are passed over (RFC 5161 §3.1)."""
+    conversation.core.untagged(Enabled(()))
+    return ok(b"ENABLE completed")

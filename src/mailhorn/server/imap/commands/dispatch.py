@@ -1,0 +1,70 @@
+"""Which function does which command: this table is the list of what the server can."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ....imap.commands import (
+    Authenticate,
+    Command,
+    Copy,
+    Create,
+    Delete,
+    Enable,
+    Expunge,
+    Fetch,
+    Id,
+    Keyword,
+    List,
+    Login,
+    Move,
+    Rename,
+    Search,
+    Select,
+    Simple,
+    Status,
+    Store,
+    Subscribe,
+)
+from ..conversation import Conversation
+from ..reply import Reply
+from . import auth, change, connection, fetch, idle, mailboxes, search, select
+
+_WORDS: dict[Keyword, Callable[[Conversation], Awaitable[Reply | None]]] = {
+    Keyword.CAPABILITY: connection.capability,
+    Keyword.NOOP: connection.noop,
+    Keyword.LOGOUT: connection.logout,
+    Keyword.STARTTLS: auth.start_tls,
+    Keyword.NAMESPACE: mailboxes.namespace,
+    Keyword.IDLE: idle.begin,
+    Keyword.CHECK: select.check,
+    Keyword.CLOSE: select.close,
+    Keyword.UNSELECT: select.unselect,
+}
+
+# Each function takes the class it stands beside, which a dict cannot say.
+_COMMANDS: dict[type[Command], Callable[[Conversation, Any], Awaitable[Reply | None]]] = {
+    Login: auth.login,
+    Authenticate: auth.authenticate,
+    Enable: connection.enable,
+    Id: connection.identify,
+    Select: select.select,
+    Create: mailboxes.create,
+    Delete: mailboxes.delete,
+    Rename: mailboxes.rename,
+    Subscribe: mailboxes.subscribe,
+    List: mailboxes.list_,
+    Status: mailboxes.status,
+    Expunge: change.expunge,
+    Search: search.search,
+    Fetch: fetch.fetch,
+    Store: change.store,
+    Copy: change.copy,
+    Move: change.move,
+}
+
+
+async def run(conversation: Conversation, command: Command) -> Reply | None:
+    """Do the command; None means that its answer comes later (IDLE, AUTHENTICATE)."""
+    if isinstance(command, Simple):
+        return await _WORDS[command.keyword](conversation)
+    return await _COMMANDS[type(command)](conversation, command)

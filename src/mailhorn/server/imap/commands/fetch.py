@@ -1,0 +1,182 @@
+"""FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
+
+Rule 1: the answer is made in slices and sent as the client reads; other sessions run in between.
+Rule 2: what was digested at delivery is sent as it is kept; a body is read only if its bytes are asked for.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from ....imap.commands import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
+from ....imap.grammar.date import date_time_bytes
+from ....imap.grammar.section import section_bytes
+from ....mime.header import header_fields
+from ....mime.packed import What, part_range, unpack
+from ....mime.scan import Part
+from ....model.flags import NO_FLAGS, SEEN
+from ....model.ids import UID, SeqNum
+from ....model.message import Digest, MessageRow
+from ....model.numbers import UIDSet
+from ....store.abc import MessageMissing
+from ..conversation import Conversation, bad_sequence
+from ..reply import CommandRefused, Reply, ok
+from ..selected import Selected
+
+SLICE = 256
+"""Messages per read of the index: some 5 ms of work for the largest answers, so that pushes are not held up."""
+
+_DIGESTED = (Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY)
+
+_WHOLE = {
+    Attribute.RFC822: Section(),
+    Attribute.RFC822_HEADER: Section(text=SectionText.HEADER),
+    Attribute.RFC822_TEXT: Section(text=SectionText.TEXT),
+}
+
+
+async def fetch(conversation: Conversation, command: Fetch) -> Reply:
+    """Answer in ascending order; messages that another session expunged are passed over and said so at the end."""
+    selected = conversation.open_mailbox
+    try:
+        uids = selected.view.uids(command.numbers)
+    except IndexError as problem:
+        raise bad_sequence(problem) from None
+    by_uid = isinstance(command.numbers, UIDSet)
+    items = command.items
+    if by_uid and Attribute.UID not in items:
+        items = (Attribute.UID, *items)
+    work = _Fetching(conversation, selected, items)
+    for start in range(0, len(uids), SLICE):
+        await work.slice([UID(uid) for uid in uids[start : start + SLICE]])
+    if work.bodies_missing:
+        raise CommandRefused("Some of the messages have been expunged", "EXPUNGEISSUED")
+    return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
+
+
+class _Fetching:
+    """One FETCH under way."""
+
+    def __init__(self, conversation: Conversation, selected: Selected, items: Sequence[FetchItem]) -> None:
+        self.conversation = conversation
+        self.selected = selected
+        self.items = items
+        self.needs_digest = any(item in _DIGESTED or _section_of(item) is not None for item in items)
+        self.sets_seen = not selected.read_only and any(map(_sets_seen, items))
+        self.bodies_missing = False
+
+    async def slice(self, uids: list[UID]) -> None:
+        """Answer for some messages."""
+        index = self.conversation.context.store.index
+        flagged = await self._mark_seen(uids) if self.sets_seen else frozenset()
+        digests: dict[UID, Digest] = {}
+        rows: Iterable[MessageRow]
+        if self.needs_digest:
+            found = await index.digests(self.selected.mailbox, uids)
+            rows = [row for row, _ in found]
+            digests = {row.uid: digest for row, digest in found}
+        else:
+            rows = await index.rows(self.selected.mailbox, uids)
+        core, view = self.conversation.core, self.selected.view
+        for row in rows:
+            seq = view.seq_of(row.uid)
+            if seq is None:
+                continue
+            try:
+                core.raw(await self._message(seq, row, digests.get(row.uid), row.uid in flagged))
+            except MessageMissing:
+                self.bodies_missing = True
+            if core.pending > OUTPUT:
+                await self.conversation.room()
+
+    async def _mark_seen(self, uids: list[UID]) -> frozenset[UID]:
+        """Set \\Seen where BODY[] asks for it; return who got it, so that FLAGS is told with the body."""
+        change = await self.conversation.context.store.index.set_flags(
+            self.selected.mailbox, uids, frozenset((SEEN,)), NO_FLAGS
+        )
+        self.conversation.absorb(change, silent=True)
+        return frozenset(update.uid for update in change.updated)
+
+    async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool) -> bytes:
+        parts: list[bytes] = []
+        root: Part | None = None
+        for item in self.items:
+            section = _section_of(item)
+            if section is None:
+                parts.append(_attribute(item, row, digest))
+            elif digest is not None:
+                root = root or unpack(digest.parts)
+                parts.append(await self._body(item, section, row, root))
+        if flagged and Attribute.FLAGS not in self.items:
+            parts.append(_attribute(Attribute.FLAGS, row, None))
+        return b"* %d FETCH (%b)\r\n" % (seq, b" ".join(parts))
+
+    async def _body(self, item: FetchItem, section: Section, row: MessageRow, root: Part) -> bytes:
+        """One BODY[...], RFC822, RFC822.HEADER or RFC822.TEXT."""
+        partial = item.partial if isinstance(item, BodySection) else None
+        if isinstance(item, BodySection):
+            name = b"BODY[%b]" % section_bytes(section)
+            if partial is not None:
+                name += b"<%d>" % partial[0]
+        else:
+            name = item.value
+        data = await self._read(section, row, root, partial)
+        return name + (b" NIL" if data is None else b" {%d}\r\n%b" % (len(data), data))
+
+    async def _read(
+        self, section: Section, row: MessageRow, root: Part, partial: tuple[int, int] | None
+    ) -> bytes | None:
+        fields = section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
+        where = part_range(root, section.part, _WHAT[section.text])
+        if where is None:
+            return None
+        start, end = where
+        if partial is not None and not fields:
+            start = min(start + partial[0], end)
+            end = min(start + partial[1], end)
+        data = await self.conversation.context.store.read(self.selected.mailbox, row.uid, start, end)
+        if fields:
+            data = header_fields(data, section.fields, section.text is SectionText.HEADER_FIELDS_NOT)
+            if partial is not None:
+                data = data[partial[0] : partial[0] + partial[1]]
+        return data
+
+
+OUTPUT = 128 * 1024
+"""Octets of answers made before they are handed to the transport."""
+
+_WHAT: dict[SectionText, What] = {
+    SectionText.PART: "body",
+    SectionText.HEADER: "header",
+    SectionText.HEADER_FIELDS: "header",
+    SectionText.HEADER_FIELDS_NOT: "header",
+    SectionText.TEXT: "text",
+    SectionText.MIME: "mime",
+}
+
+
+def _section_of(item: FetchItem) -> Section | None:
+    return item.section if isinstance(item, BodySection) else _WHOLE.get(item)
+
+
+def _sets_seen(item: FetchItem) -> bool:
+    """BODY[...] without PEEK, RFC822 and RFC822.TEXT do; RFC822.HEADER does not (RFC 3501 §6.4.5)."""
+    if isinstance(item, BodySection):
+        return not item.peek
+    return item in (Attribute.RFC822, Attribute.RFC822_TEXT)
+
+
+def _attribute(item: FetchItem, row: MessageRow, digest: Digest | None) -> bytes:
+    if item is Attribute.FLAGS:
+        return b"FLAGS (%b)" % row.flags.encode("ascii")
+    if item is Attribute.UID:
+        return b"UID %d" % row.uid
+    if item is Attribute.RFC822_SIZE:
+        return b"RFC822.SIZE %d" % row.size
+    if item is Attribute.INTERNALDATE:
+        return b"INTERNALDATE " + date_time_bytes(row.internal_date)
+    if digest is None:
+        raise ValueError(item)
+    if item is Attribute.ENVELOPE:
+        return b"ENVELOPE " + digest.envelope
+    if item is Attribute.BODYSTRUCTURE:
+        return b"BODYSTRUCTURE " + digest.body_structure
+    return b"BODY " + digest.body

@@ -1,0 +1,57 @@
+"""SELECT, EXAMINE, CLOSE, UNSELECT, CHECK (RFC 9051 §6.3.2, §6.4.1, §6.4.2; RFC 3501 §6.4.1)."""
+
+from ....imap.commands import Select
+from ....imap.responses import Code, Condition, Exists, FlagsCode, FlagsResponse, NumberCode, Recent, StatusResponse
+from ....imap.view import MailboxView
+from ....model.flags import SYSTEM_FLAGS
+from ..conversation import Conversation
+from ..reply import CommandRefused, Reply, ok
+from ..selected import Selected
+
+
+async def select(conversation: Conversation, command: Select) -> Reply:
+    """Register with the hub, then read: what is told in between is seen by the sync at the end of the command."""
+    context, core = conversation.context, conversation.core
+    conversation.deselect()
+    mailbox = await context.store.index.mailbox(conversation.owner.id, command.mailbox)
+    if mailbox is None:
+        raise CommandRefused("There is no such mailbox", "NONEXISTENT")
+    selected = Selected(mailbox.id, command.read_only)
+    conversation.selected = selected
+    context.hub.watch(mailbox.id, conversation)
+    try:
+        mod_seq, uids = await context.store.index.uids(mailbox.id)
+    except BaseException:
+        conversation.deselect()
+        raise
+    selected.view = MailboxView(uids, mod_seq)
+    core.untagged(FlagsResponse(SYSTEM_FLAGS))
+    permanent = () if command.read_only else (*SYSTEM_FLAGS, "\\*")
+    core.untagged(StatusResponse(Condition.OK, FlagsCode(permanent), b"Flags that stay"))
+    core.untagged(Exists(len(selected.view)))
+    core.untagged(Recent(0))
+    core.untagged(StatusResponse(Condition.OK, NumberCode("UIDVALIDITY", mailbox.uid_validity), b"UIDs are valid"))
+    uid_next = max(mailbox.uid_next, selected.view.last_uid + 1)
+    core.untagged(StatusResponse(Condition.OK, NumberCode("UIDNEXT", uid_next), b"Predicted next UID"))
+    name = "READ-ONLY" if command.read_only else "READ-WRITE"
+    return ok(b"EXAMINE completed" if command.read_only else b"SELECT completed", Code(name))
+
+
+async def close(conversation: Conversation) -> Reply:
+    """Expunge without telling, and deselect; a mailbox opened by EXAMINE is only deselected."""
+    selected = conversation.open_mailbox
+    if not selected.read_only and not selected.gone:
+        await conversation.context.store.index.expunge(selected.mailbox, None)
+    conversation.deselect()
+    return ok(b"CLOSE completed")
+
+
+async def unselect(conversation: Conversation) -> Reply:
+    """Deselect (RFC 3691)."""
+    conversation.deselect()
+    return ok(b"UNSELECT completed")
+
+
+async def check(conversation: Conversation) -> Reply:
+    """There is nothing to do: all is on disk before it is answered."""
+    return ok(b"CHECK completed")

@@ -1,0 +1,49 @@
+"""What all IMAP sessions of one server share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ssl import SSLContext
+
+from ...net.deadlines import Deadlines
+from ...push.hub import Hub
+from ...store.store import Store
+from ..accounts import Accounts
+from ..limits import Connections
+from ..sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class ImapOptions:
+    """
+    Settings of the IMAP side.
+
+    Attributes:
+        max_message_size: Largest message APPEND takes, octets.
+        login_timeout: Seconds a connection may stay without logging in.
+        inactivity_timeout: Seconds without a command before log-out; RFC 9051 §5.4 asks for 1,800 or more.
+        keep_alive: Seconds between `* OK Still here` to an idling client; keeps NAT tables warm.
+        plaintext_off_loopback: Allow LOGIN without TLS from other machines. Only for tests in a closed network.
+
+    """
+
+    max_message_size: int = 50 * 2**20
+    login_timeout: float = 60.0
+    inactivity_timeout: float = 1860.0
+    keep_alive: float = 240.0
+    plaintext_off_loopback: bool = False
+
+
+@dataclass(slots=True)
+class ImapContext:
+    """The server as its sessions see it."""
+
+    store: Store
+    hub: Hub
+    accounts: Accounts
+    connections: Connections
+    deadlines: Deadlines
+    options: ImapOptions
+    tls: SSLContext | None
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+    sessions: Sessions

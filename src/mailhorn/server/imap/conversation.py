@@ -1,0 +1,161 @@
+"""What a command sees of the session that runs it: who is logged in, what is selected, how to answer.
+
+Rule 1: commands answer through `core` and never touch the transport; a long answer calls `room` now and then.
+Rule 2: a change of one's own is `absorb`ed, anybody's is told by `sync`.
+"""
+
+import asyncio
+
+from ...imap.commands import Append
+from ...imap.server import ServerConnection
+from ...model.change import Change
+from ...model.mailbox import Account
+from ...net.pump import Pump
+from ...sasl import ServerMechanism
+from ...store.abc import MailboxMissing, StagedBlob
+from .context import ImapContext
+from .reply import BadArguments, CommandRefused
+from .selected import Selected, told
+
+
+class Conversation:
+    """
+    One client's state.
+
+    Attributes:
+        context: What all sessions share.
+        core: The protocol.
+        pump: The connection.
+        account: Who has logged in.
+        selected: The selected mailbox.
+        counted: Whether this is one of the account's connections that are limited.
+        append: The APPEND whose message is coming in.
+        mechanism: The AUTHENTICATE exchange under way.
+        failures: Logins that failed on this connection.
+        idling: The view is up to date and kept so by the hub.
+
+    """
+
+    __slots__ = (
+        "_drained",
+        "account",
+        "append",
+        "context",
+        "core",
+        "counted",
+        "failures",
+        "idling",
+        "mechanism",
+        "pump",
+        "selected",
+    )
+
+    pump: Pump
+
+    def __init__(self, context: ImapContext, core: ServerConnection) -> None:
+        """Begin before login."""
+        self.context = context
+        self.core = core
+        self.account: Account | None = None
+        self.selected: Selected | None = None
+        self.append: tuple[Append, StagedBlob] | None = None
+        self.mechanism: ServerMechanism | None = None
+        self.counted = False
+        self.failures = 0
+        self.idling = False
+        self._drained: asyncio.Future[None] | None = None
+
+    @property
+    def owner(self) -> Account:
+        """Who has logged in; the state table lets no command that needs it run before."""
+        if self.account is None:
+            raise RuntimeError("nobody has logged in")
+        return self.account
+
+    @property
+    def open_mailbox(self) -> Selected:
+        """What is selected; the state table lets no command that needs it run before."""
+        if self.selected is None:
+            raise RuntimeError("no mailbox is selected")
+        return self.selected
+
+    def writable_mailbox(self) -> Selected:
+        """Return what is selected; raises CommandRefused if it was opened by EXAMINE."""
+        selected = self.open_mailbox
+        if selected.read_only:
+            raise CommandRefused("The mailbox was opened read-only", "READ-ONLY")
+        return selected
+
+    def deselect(self) -> None:
+        """Let go of the selected mailbox."""
+        if self.selected is not None:
+            self.context.hub.unwatch(self.selected.mailbox, self)
+            self.selected = None
+
+    def wake(self, change: Change) -> None:
+        """Remember how far the mailbox is (`push.hub.Watcher`)."""
+        if self.selected is not None:
+            self.selected.reached = max(self.selected.reached, change.after)
+            self.selected.gone = self.selected.gone or change.gone
+
+    async def room(self) -> None:
+        """Send what is ready, and wait while the client does not read. Raises CancelledError if it has gone."""
+        self.pump.flush()
+        if not self.pump.writable and not self.pump.closed:
+            self._drained = asyncio.get_running_loop().create_future()
+            try:
+                await self._drained
+            finally:
+                self._drained = None
+        if self.pump.closed:
+            raise asyncio.CancelledError
+
+    def drained(self) -> bool:
+        """Let a waiting `room` go on; returns whether there was one."""
+        if self._drained is None or self._drained.done():
+            return False
+        self._drained.set_result(None)
+        return True
+
+    def absorb(self, change: Change, *, expunge: bool = False, silent: bool = False) -> None:
+        """Take a change of our own making; if somebody else's came in between, leave it to the sync."""
+        selected = self.open_mailbox
+        view = selected.view
+        if change.before == view.changed_to and (not expunge or view.expunged_to == change.before):
+            updates = view.apply(change, expunge=expunge)
+            if not silent:
+                self.core.raw(told(updates))
+
+    async def sync(self, expunge: bool) -> None:
+        """
+        Tell all that happened to the selected mailbox; without `expunge`, all but that.
+
+        Raises StoreUnavailable; what could not be told is told at the next sync.
+        """
+        while (selected := self.selected) is not None and selected.behind(expunge) and not selected.gone:
+            for change in await self._behind(selected):
+                self.core.raw(told(selected.view.apply(change, expunge=expunge)))
+        if self.selected is not None and self.selected.gone:
+            self.core.bye(b"The selected mailbox has been deleted")
+
+    async def _behind(self, selected: Selected) -> tuple[Change, ...]:
+        """Return the changes that the view lacks: from the hub if it has them all, else from the store."""
+        view = selected.view
+        if view.changed_to == view.expunged_to:
+            recent = self.context.hub.since(selected.mailbox, view.changed_to)
+            if recent is not None:
+                return recent
+        try:
+            change = await self.context.store.index.changes_since(
+                selected.mailbox, view.changed_to, view.expunged_to, view.last_uid
+            )
+        except MailboxMissing:
+            selected.gone = True
+            return ()
+        selected.reached = change.after  # the store is the truth; what is told meanwhile raises it again
+        return (change,)
+
+
+def bad_sequence(problem: IndexError) -> BadArguments:
+    """Return what to raise for a sequence number beyond the mailbox."""
+    return BadArguments(f"There is no message {problem}")

@@ -1,0 +1,268 @@
+"""One IMAP session: the core's events in, commands run, what the hub tells out.
+
+Rule 1: a session registers with the hub first, then syncs, then idles; nothing told in between is lost.
+Rule 2: `wake` writes or remembers, it never waits. Idling at the point where the change starts: apply and
+write. Anything else: remember, and the end of the command, or `writable`, syncs.
+Rule 3: one task at a time, for one command; none while the client idles.
+Rule 4: every command ends in exactly one tagged response, whatever happens in it.
+"""
+
+import asyncio
+import math
+from collections.abc import Coroutine
+
+import structlog
+
+from ...imap.commands import Command, Fetch, Keyword, Search, Simple, Store
+from ...imap.responses import Code, Condition, StatusResponse
+from ...imap.server import (
+    AppendBroken,
+    AppendData,
+    AppendEnded,
+    AppendStarted,
+    CommandReceived,
+    Event,
+    IdleEnded,
+    Rejected,
+    Responded,
+    ServerConnection,
+)
+from ...model.change import Change
+from ...model.numbers import SeqSet
+from ...net.pump import Pump
+from ...store.abc import MailboxMissing, MessageMissing, StoreError, StoreUnavailable
+from .commands import append, auth, dispatch, idle
+from .context import ImapContext
+from .conversation import Conversation
+from .reply import BadArguments, CommandRefused, Reply
+from .selected import told
+
+log = structlog.get_logger("mailhorn.imap")
+
+GREETING = b"mailhorn ready"
+
+STARTTLS = Simple(Keyword.STARTTLS)
+
+
+class ImapSession(Conversation):
+    """The session of one connection. Implements `net.pump.Session`, `push.hub.Watcher` and `net.deadlines.Watched`."""
+
+    __slots__ = ("_held", "_task", "deadline")
+
+    core: ServerConnection
+
+    def __init__(self, context: ImapContext, core: ServerConnection) -> None:
+        """Make a session on a fresh core; the pump calls `connected`."""
+        super().__init__(context, core)
+        self.deadline = math.inf
+        self._held = False
+        self._task: asyncio.Task[None] | None = None
+
+    # net.pump.Session
+
+    def connected(self, pump: Pump) -> None:
+        """Greet, or say why not."""
+        self.pump = pump
+        refusal = self.context.connections.enter(pump.address)
+        if refusal is not None:
+            self.core.bye(refusal.encode("ascii"), Code("UNAVAILABLE"))
+            pump.close()
+            return
+        self.context.sessions.add(self)
+        self.core.untagged(StatusResponse(Condition.OK, auth.capability_code(self), GREETING))
+        self.deadline = self.context.clock() + self.context.options.login_timeout
+        self.context.deadlines.watch(self)
+
+    def received(self) -> None:
+        """Take what the core has, one command at a time."""
+        while events := self.core.events_received():
+            for event in events:
+                self._event(event)
+        if self.core.closing:
+            if self._task is None:
+                self.pump.close()
+        elif self._held is self.core.wants_data:
+            self._held = not self._held
+            (self.pump.pause if self._held else self.pump.resume)()
+
+    def writable(self) -> None:
+        """Go on with a long answer, or tell what happened meanwhile."""
+        if not self.drained() and self.idling:
+            self._catch_up()
+
+    def lost(self, error: Exception | None) -> None:
+        """Let go of everything."""
+        if self in self.context.sessions:
+            self.context.sessions.discard(self)
+            self.context.connections.leave(self.pump.address)
+            if self.counted:
+                self.context.connections.log_out(self.owner.login)
+        self.context.deadlines.forget(self)
+        self.deselect()
+        self.idling = False
+        if self._task is not None:
+            self._task.cancel()
+        append.drop(self)
+
+    # push.hub.Watcher
+
+    def wake(self, change: Change) -> None:
+        """Tell the client at once if it idles just where the change begins; else remember how far it is behind."""
+        super().wake(change)
+        if self.selected is None or not self.idling or self._task is not None or not self.pump.writable:
+            return
+        view = self.selected.view
+        if change.before == view.changed_to == view.expunged_to and not change.gone:
+            self.core.raw(told(view.apply(change, expunge=True)))
+            self.pump.flush()
+        else:
+            self._catch_up()
+
+    # net.deadlines.Watched
+
+    def overdue(self) -> None:
+        """Log out who did not log in or does nothing; keep the connection of who idles warm."""
+        now = self.context.clock()
+        if self.idling:
+            if self.pump.writable:
+                self.core.raw(b"* OK Still here\r\n")
+                self.pump.flush()
+            self.deadline = now + self.context.options.keep_alive
+        elif self._task is not None:
+            self.deadline = now + self.context.options.inactivity_timeout
+        else:
+            self.core.bye(b"Nothing done for too long" if self.account else b"No login for too long")
+            self.pump.close()
+            return
+        self.context.deadlines.watch(self)
+
+    def shut_down(self) -> None:
+        """The server stops."""
+        self.core.bye(b"The server is shutting down", Code("UNAVAILABLE"))
+        self.pump.close()
+
+    # events
+
+    def _event(self, event: Event) -> None:
+        options = self.context.options
+        self.deadline = self.context.clock() + (options.inactivity_timeout if self.account else options.login_timeout)
+        if isinstance(event, CommandReceived):
+            if event.command == STARTTLS:
+                self.pump.pause()  # what follows is not ours to read
+            self._run(dispatch.run(self, event.command), event.command)
+        elif isinstance(event, AppendStarted):
+            self._run(append.begin(self, event.command), event.command)
+        elif isinstance(event, AppendData):
+            append.take(self, event.data)
+        elif isinstance(event, AppendEnded):
+            self._run(append.finish(self), self.core.running)
+        elif isinstance(event, AppendBroken):
+            append.drop(self)
+        elif isinstance(event, IdleEnded):
+            self.idling = False
+            self._run(idle.end(event.done), self.core.running)
+        elif isinstance(event, Responded):
+            self._run(auth.respond(self, event.data), self.core.running)
+        elif isinstance(event, Rejected):
+            log.debug("refused", peer=self.pump.peer, reason=event.reason)
+
+    def _catch_up(self) -> None:
+        """Sync from the store while idling."""
+        if self.selected is not None and self._task is None and (self.selected.behind(True) or self.selected.gone):
+            self._task = asyncio.get_running_loop().create_task(self._guarded(self._catching_up()))
+
+    async def _catching_up(self) -> None:
+        await self._sync_safely(expunge=True)
+        self._after_task()
+
+    # commands
+
+    def _run(self, work: Coroutine[None, None, Reply | None], command: Command | None) -> None:
+        """Run one step of a command in a task; it ends with a reply, or with None if more is to come first."""
+        self._task = asyncio.get_running_loop().create_task(self._guarded(self._running(work, command)))
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """Let no error of ours leave a connection that hangs."""
+        try:
+            await work
+        except Exception as error:
+            self._task = None
+            self.pump.fail(error)
+
+    async def _running(self, work: Coroutine[None, None, Reply | None], command: Command | None) -> None:
+        reply = await self._outcome(work)
+        if reply is not None:
+            await self._sync_safely(expunge=not _by_sequence_number(command))
+            if not self.core.closing:
+                self.core.complete(reply.condition, reply.code, reply.text)
+                if command == STARTTLS and reply.condition is Condition.OK and not await self._start_tls():
+                    return
+        self._after_task()
+
+    async def _outcome(self, work: Coroutine[None, None, Reply | None]) -> Reply | None:
+        """Run it and turn whatever it raises into a reply."""
+        try:
+            return await work
+        except CommandRefused as refusal:
+            return _no(str(refusal), refusal.code)
+        except BadArguments as problem:
+            return Reply(Condition.BAD, None, str(problem).encode("ascii", "replace"))
+        except MailboxMissing:
+            return _no("There is no such mailbox", "NONEXISTENT")
+        except MessageMissing:
+            return _no("Some of the messages are gone", "EXPUNGEISSUED")
+        except StoreUnavailable as error:
+            log.error("the store refused", error=str(error))
+            return _no("The store cannot do that now, try again later", "UNAVAILABLE")
+        except StoreError as error:
+            return _no(str(error), "CANNOT")
+        except Exception as error:
+            log.error("bug in a command, it was answered NO", peer=self.pump.peer, exc_info=error)
+            return _no("Something went wrong here, and has been logged", "SERVERBUG")
+
+    async def _sync_safely(self, expunge: bool) -> None:
+        """Tell what happened meanwhile; if the store cannot say, the next sync will."""
+        try:
+            await self.sync(expunge)
+        except StoreError as error:
+            log.warning("a session could not be told what happened, the next sync will", error=str(error))
+
+    async def _start_tls(self) -> bool:
+        tls = self.context.tls
+        if tls is None:
+            raise RuntimeError("STARTTLS without a certificate")
+        self.pump.flush()
+        self.core.tls_started()
+        try:
+            await self.pump.start_tls(tls, server_side=True)
+        except OSError as error:
+            log.debug("TLS handshake failed", peer=self.pump.peer, error=str(error))
+            return False
+        return True
+
+    def _after_task(self) -> None:
+        """Go on: the next pipelined command, or what was told while we were busy."""
+        self._task = None
+        if self.pump.closed:
+            return
+        self.received()
+        self.pump.flush()
+        if self.idling and self._task is None:
+            self.deadline = self.context.clock() + self.context.options.keep_alive
+            self.context.deadlines.watch(self)
+            if self.pump.writable:
+                self._catch_up()
+
+
+def _no(text: str, code: str | None) -> Reply:
+    return Reply(Condition.NO, None if code is None else Code(code), text.encode("ascii", "replace"))
+
+
+def _by_sequence_number(command: Command | None) -> bool:
+    """Say whether EXPUNGE may not be sent in answer to this command (RFC 9051 §7.5.1)."""
+    if isinstance(command, Fetch | Store):
+        return isinstance(command.numbers, SeqSet)
+    return isinstance(command, Search) and not command.by_uid
+
+
+__all__ = ["ImapSession"]

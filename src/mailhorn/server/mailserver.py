@@ -1,0 +1,124 @@
+"""The mail server as a whole: which port speaks what, over one store, one hub and one clock.
+
+`config.wire` makes the parts; this starts and stops them in the right order. Nothing is accepted before the
+store is ready; at the end nothing more is accepted, what was accepted is finished, then the store is closed.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ssl import SSLContext
+
+from ..imap.server import ServerConnection
+from ..net.deadlines import Deadlines
+from ..net.listen import Listener, listen
+from ..net.pump import Pump
+from ..push.hub import Hub
+from ..store.store import Store
+from .accounts import Accounts
+from .delivery import Delivery
+from .imap.context import ImapContext, ImapOptions
+from .imap.session import ImapSession
+from .limits import ConnectionLimits, Connections
+from .sessions import Sessions
+from .smtp.session import SmtpContext, SmtpOptions, SmtpSession
+
+GRACE = 5.0
+"""Seconds that sessions have, at the end, to finish what they do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """
+    What to listen on and how.
+
+    Attributes:
+        listen: Service name (imap, imaps, smtp, smtps, lmtp) to host and port; 0 takes any free port.
+        tls: Certificate for imaps, smtps and STARTTLS; without one these are not offered.
+        imap: Settings of the IMAP side.
+        smtp: Settings of the SMTP side.
+        connections: How many there may be at once.
+
+    """
+
+    listen: Mapping[str, tuple[str, int]]
+    tls: SSLContext | None
+    imap: ImapOptions = field(default_factory=ImapOptions)
+    smtp: SmtpOptions = field(default_factory=SmtpOptions)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+class MailServer:
+    """
+    A running mail server.
+
+    Attributes:
+        store: Its mail.
+        ports: The port of each service, once started.
+        sessions: Who is connected.
+
+    """
+
+    def __init__(self, store: Store, hub: Hub, accounts: Accounts, delivery: Delivery, options: ServerOptions) -> None:
+        """Take the parts; nothing happens before `start`."""
+        self.store = store
+        self.ports: dict[str, int] = {}
+        self.sessions = Sessions()
+        self._accounts = accounts
+        self._options = options
+        self._listeners: list[Listener] = []
+        loop = asyncio.get_running_loop()
+        deadlines = Deadlines(loop, grain=5.0)
+        connections = Connections(options.connections)
+        self._imap = ImapContext(
+            store, hub, accounts, connections, deadlines, options.imap, options.tls, loop.time, time.time, self.sessions
+        )
+        self._smtp = SmtpContext(
+            delivery, store, accounts, deadlines, options.smtp, options.tls, connections, self.sessions
+        )
+
+    async def start(self) -> None:
+        """
+        Start the store, then listen.
+
+        Raises:
+            ListenError: A port cannot be had; nothing is left listening.
+            StoreUnavailable: The store cannot be opened.
+
+        """
+        await self.store.start()
+        try:
+            for service, (host, port) in self._options.listen.items():
+                secure = service in ("imaps", "smtps")
+                if secure and self._options.tls is None:
+                    continue
+                tls = self._options.tls if secure else None
+                listener = await listen(host, port, self._factory(service), tls)
+                self._listeners.append(listener)
+                self.ports[service] = listener.port
+        except BaseException:
+            self._close_listeners()
+            await self.store.close()
+            raise
+
+    def _factory(self, service: str) -> Callable[[], asyncio.Protocol]:
+        if service in ("imap", "imaps"):
+            return self._imap_connection
+        return lambda: SmtpSession.connection(self._smtp, lmtp=service == "lmtp")
+
+    def _imap_connection(self) -> asyncio.Protocol:
+        core = ServerConnection()
+        return Pump(core, ImapSession(self._imap, core))
+
+    async def stop(self) -> None:
+        """Accept no more, say BYE and 421, finish deliveries under way, bring all to rest on disk."""
+        self._close_listeners()
+        await self.sessions.end(GRACE)
+        await self._accounts.close()
+        await self.store.close()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()

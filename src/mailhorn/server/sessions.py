@@ -1,0 +1,51 @@
+"""The sessions there are, so that a stopping server can end them and wait for them."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class Session(Protocol):
+    """A session as the server sees it."""
+
+    def shut_down(self) -> None:
+        """Say good-bye and close; finish first what was accepted."""
+
+
+class Sessions:
+    """All sessions of a server, of every protocol."""
+
+    def __init__(self) -> None:
+        self._sessions: set[Session] = set()
+        self._empty: asyncio.Event | None = None
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._sessions))
+
+    def __contains__(self, session: Session) -> bool:
+        return session in self._sessions
+
+    def add(self, session: Session) -> None:
+        """Take note of a session."""
+        self._sessions.add(session)
+
+    def discard(self, session: Session) -> None:
+        """The session is over; unknown ones are fine."""
+        self._sessions.discard(session)
+        if not self._sessions and self._empty is not None:
+            self._empty.set()
+
+    async def end(self, patience: float) -> None:
+        """End all sessions; return when they are gone, or after `patience` seconds."""
+        self._empty = asyncio.Event()
+        for session in self:
+            session.shut_down()
+        if self._sessions:
+            try:
+                async with asyncio.timeout(patience):
+                    await self._empty.wait()
+            except TimeoutError:
+                pass

@@ -1,0 +1,437 @@
+"""Runs the machines of all accounts: connections, journal, clock and log. The only part of the watcher that does I/O.
+
+Rule 1: a machine's step is a plain call in the event loop; nothing here waits for a machine. Rule 2: an idle mailbox
+has no task and no timer of its own: one timer serves all, and deadlines that are far away are rounded up together, so
+that accounts wake at the same moment. Rule 3: a machine that fails is our bug; it is logged and replaced, and the
+others do not notice. Rule 4: passwords do not get here.
+"""
+
+import asyncio
+import math
+import random
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from ..imap.client import ClientConnection
+from ..net.dial import connect
+from ..net.pump import Pump
+from ..net.tls import client_context
+from .journal import Answer, JournalThread, Place
+from .machine import (
+    Answered,
+    Ask,
+    Connect,
+    DeadlineReached,
+    Disconnect,
+    Event,
+    Filed,
+    Heard,
+    Lost,
+    Machine,
+    Output,
+    Started,
+    State,
+    StateChanged,
+    StopRequested,
+    Upgrade,
+    Upgraded,
+    Warned,
+    WatchAccount,
+)
+
+CONNECTS_AT_ONCE = 8
+"""Connections that are being made at a time: after an outage two hundred accounts come back together (fault F88)."""
+FAR_AWAY = 20.0
+"""Seconds from which on a deadline may be late."""
+GRID = 10.0
+"""Seconds to a multiple of which such a deadline is rounded up."""
+SUSPENDED = 30.0
+"""Seconds by which the clock that runs through suspend got ahead of the one that does not: we slept (fault F77)."""
+REPLACEMENT_PAUSE = 60.0
+"""Seconds before a machine that failed is replaced."""
+LINGER = 0.2
+"""Seconds connections have to end when the watcher stops; then they are cut."""
+
+log = structlog.get_logger("mailhorn.watch")
+
+OnFiled = Callable[[Place, Filed], None]
+OnState = Callable[[Place, StateChanged], None]
+
+
+def boottime() -> float:
+    """Return seconds of the clock that runs through suspend (fault F78); where there is none, of the other one."""
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class Watcher:
+    """Watches any number of accounts until it is stopped."""
+
+    def __init__(
+        self,
+        accounts: Sequence[WatchAccount],
+        journal_path: Path,
+        *,
+        on_filed: OnFiled | None = None,
+        on_state: OnState | None = None,
+    ) -> None:
+        """
+        Make a watcher; nothing happens before `run`.
+
+        Args:
+            accounts: What to watch; their names are distinct.
+            journal_path: The journal, one file for all accounts.
+            on_filed: Told of each message that is where the rules want it; times are of `boottime`.
+            on_state: Told whenever the watch of a mailbox stands elsewhere.
+
+        Raises:
+            ValueError: Two accounts have one name.
+            TLSProblem: A list of trusted certificates cannot be used.
+
+        """
+        if len({account.name for account in accounts}) != len(accounts):
+            raise ValueError("two accounts have the same name")
+        self._journal_path = journal_path
+        self.on_filed = on_filed
+        self.on_state = on_state
+        self._stopping = False
+        self._all_stopped = asyncio.Event()
+        self._all_closed = asyncio.Event()
+        self._open: set[_Line] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
+        self._ahead = boottime() - time.monotonic()
+        self.gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
+        contexts = {
+            (account.ca_file, account.verify): client_context(account.ca_file, account.verify) for account in accounts
+        }
+        self._watches = [
+            _Watch(self, account, mailbox, contexts[account.ca_file, account.verify])
+            for account in accounts
+            for mailbox in dict.fromkeys(account.mailboxes)
+        ]
+
+    @property
+    def states(self) -> dict[Place, State]:
+        """Where the watch of each mailbox stands."""
+        return {watch.machine.place: watch.machine.state for watch in self._watches}
+
+    async def run(self) -> None:
+        """
+        Watch until `stop` is called.
+
+        Raises:
+            JournalError: The journal cannot be used.
+
+        """
+        journal = await asyncio.to_thread(JournalThread, self._journal_path)
+        try:
+            for watch in self._watches:
+                watch.start(journal)
+            if self._stopping or not self._watches:
+                self.stop()
+            await self._all_stopped.wait()
+            if self._open:
+                try:
+                    async with asyncio.timeout(LINGER):
+                        await self._all_closed.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            for watch in self._watches:
+                watch.abandon()
+            for line in tuple(self._open):
+                line.cut()
+            await asyncio.to_thread(journal.close)
+
+    def stop(self) -> None:
+        """Have `run` end, well within a second. To be called in the event loop, as from a signal handler of it."""
+        self._stopping = True
+        for watch in self._watches:
+            watch.stop()
+        self.stopped()
+
+    # what watches and their connections tell
+
+    def stopped(self) -> None:
+        """A watch may have stopped."""
+        if all(watch.stopped for watch in self._watches):
+            self._all_stopped.set()
+
+    def opened(self, line: "_Line") -> None:
+        """A connection was made."""
+        self._open.add(line)
+
+    def closed(self, line: "_Line") -> None:
+        """A connection is gone."""
+        self._open.discard(line)
+        if not self._open:
+            self._all_closed.set()
+
+    # the one timer
+
+    def arm(self, due: float, now: float) -> None:
+        """See to it that the watches are looked at by `due`."""
+        if due >= self._due:
+            return
+        self._due = due
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._fire)
+
+    def _fire(self) -> None:
+        self._due, self._timer = math.inf, None
+        now = boottime()
+        for watch in self._watches:
+            if watch.due <= now:
+                watch.deliver(DeadlineReached())
+            else:
+                self.arm(watch.due, now)
+
+    def slept(self) -> None:
+        """After a suspend, which our timer did not notice, deadlines are over: look at once."""
+        ahead = boottime() - time.monotonic()
+        slept, self._ahead = ahead - self._ahead, ahead
+        if slept > SUSPENDED:
+            log.info("woke up", slept=round(slept))
+            asyncio.get_running_loop().call_soon(self._fire)
+
+
+class _Line:
+    """One connection, as the pump's session. It tells its watch what it hears until it is dropped."""
+
+    def __init__(self, watch: "_Watch", connection: ClientConnection) -> None:
+        self.connection = connection
+        self._watch: _Watch | None = watch
+        self._watcher = watch.watcher
+        self._pump: Pump | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # to the server
+
+    def dial(self, tls: ssl.SSLContext | None) -> None:
+        """Begin to connect."""
+        self._task = asyncio.get_running_loop().create_task(self._dial(tls))
+
+    async def _dial(self, tls: ssl.SSLContext | None) -> None:
+        watch = self._watch
+        if watch is None:
+            return
+        account = watch.account
+        try:
+            async with self._watcher.gate:
+                await connect(account.host, account.port, self.connection, self, tls=tls)
+        except (OSError, UnicodeError) as error:
+            self._tell(Lost(f"cannot connect to {account.host}:{account.port}: {_reason(error)}"))
+
+    def upgrade(self, tls: ssl.SSLContext) -> None:
+        """Begin TLS."""
+        if self._pump is not None and self._watch is not None:
+            self._pump.pause()
+            self._task = asyncio.get_running_loop().create_task(
+                self._upgrade(self._pump, tls, self._watch.account.host)
+            )
+
+    async def _upgrade(self, pump: Pump, tls: ssl.SSLContext, host: str) -> None:
+        try:
+            await pump.start_tls(tls, server_side=False, server_hostname=host)
+        except OSError as error:
+            self._tell(Lost(f"TLS: {_reason(error)}"))
+        else:
+            self._tell(Upgraded())
+
+    def flush(self) -> None:
+        """Send what the connection has to send."""
+        if self._pump is not None:
+            self._pump.flush()
+
+    def drop(self) -> None:
+        """Say what is left to say and close; tell nothing any more."""
+        self._watch = None
+        if self._pump is not None:
+            self._pump.close()
+        elif self._task is not None:
+            self._task.cancel()
+
+    def cut(self) -> None:
+        """Close at once."""
+        self._watch = None
+        if self._task is not None:
+            self._task.cancel()
+        if self._pump is not None:
+            self._pump.abort()
+
+    def _tell(self, event: Event) -> None:
+        if self._watch is not None:
+            self._watch.deliver(event)
+
+    # from the pump
+
+    def connected(self, pump: Pump) -> None:
+        """Keep the pump; the server speaks first."""
+        self._pump = pump
+        self._watcher.opened(self)
+        if self._watch is None:
+            pump.abort()
+
+    def received(self) -> None:
+        """Tell what was heard, if only that something was."""
+        self._tell(Heard(tuple(self.connection.events_received())))
+
+    def writable(self) -> None:
+        """Nothing: a watcher sends little."""
+
+    def lost(self, error: Exception | None) -> None:
+        """Tell that the connection is gone."""
+        self._watcher.closed(self)
+        self._tell(Lost(_reason(error) if error else "the connection was closed"))
+
+
+class _Watch:
+    """One mailbox: its machine, and its connection if there is one."""
+
+    def __init__(self, watcher: Watcher, account: WatchAccount, mailbox: str, tls: ssl.SSLContext) -> None:
+        self.watcher = watcher
+        self.account = account
+        self.machine = Machine(account, mailbox)
+        self.due = math.inf
+        self._mailbox = mailbox
+        self._tls = tls
+        self._line: _Line | None = None
+        self._journal: JournalThread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._replacement: asyncio.TimerHandle | None = None
+        self._log = log.bind(account=account.name, mailbox=mailbox)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has come to its end."""
+        return self.machine.state is State.STOPPED or self._replacement is not None
+
+    def start(self, journal: JournalThread) -> None:
+        """Begin."""
+        self._journal = journal
+        self._loop = asyncio.get_running_loop()
+        self.deliver(Started())
+
+    def stop(self) -> None:
+        """Begin to end."""
+        if self._journal is not None and self._replacement is None:
+            self.deliver(StopRequested())
+
+    def abandon(self) -> None:
+        """Do nothing any more."""
+        self._journal = None
+        self.due = math.inf
+        if self._replacement is not None:
+            self._replacement.cancel()
+        if self._line is not None:
+            self._line.drop()
+            self._line = None
+
+    def deliver(self, event: Event) -> None:
+        """Let the machine take a step, and do what it wants."""
+        if self._journal is None:
+            return
+        self.watcher.slept()
+        now = boottime()
+        machine = self.machine
+        try:
+            outputs = machine.step(event, now, random.random())
+        except Exception:
+            self._log.exception("bug in the watch of a mailbox, it begins anew")
+            self._replace()
+            return
+        for output in outputs:
+            self._carry_out(machine, output)
+        if self._line is not None:
+            self._line.flush()
+        deadline = machine.deadline
+        if deadline is None:
+            self.due = math.inf
+        else:
+            self.due = deadline if deadline - now < FAR_AWAY else math.ceil(deadline / GRID) * GRID
+            self.watcher.arm(self.due, now)
+        if machine.state is State.STOPPED:
+            self.watcher.stopped()
+
+    def _carry_out(self, machine: Machine, output: Output) -> None:
+        match output:
+            case Connect(connection, tls):
+                self._line = _Line(self, connection)
+                self._line.dial(self._tls if tls else None)
+            case Upgrade():
+                if self._line is not None:
+                    self._line.upgrade(self._tls)
+            case Disconnect():
+                if self._line is not None:
+                    self._line.drop()
+                    self._line = None
+            case Ask(number, request):
+                if self._journal is not None:
+                    self._journal.ask(request, lambda answer: self._answer(machine, number, answer))
+            case StateChanged(state, reason, until):
+                self._changed(output, state, reason, until)
+            case Filed():
+                self._filed(output)
+            case Warned(text):
+                self._log.warning(text)
+
+    def _answer(self, machine: Machine, number: int, answer: Answer) -> None:
+        """Bring the journal's answer from its thread into the event loop."""
+
+        def deliver() -> None:
+            if machine is self.machine:
+                self.deliver(Answered(number, answer))
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(deliver)
+
+    def _changed(self, change: StateChanged, state: State, reason: str, until: float | None) -> None:
+        details: dict[str, object] = {"reason": reason} if reason else {}
+        if until is not None:
+            details["seconds"] = round(until - boottime(), 1)
+        if state is State.PARKED:
+            self._log.error("parked until the settings change", **details)
+        elif state is State.BACKOFF:
+            self._log.warning(state.value, **details)
+        else:
+            self._log.info(state.value, **details)
+        if self.watcher.on_state is not None:
+            self.watcher.on_state(self.machine.place, change)
+
+    def _filed(self, filed: Filed) -> None:
+        done = [f"{step.kind.value} {step.target or ' '.join(step.flags)}".strip() for step in filed.steps]
+        details: dict[str, object] = {} if filed.target is None else {"target_uid": filed.target[1]}
+        if filed.heard_at is not None:
+            details["ms"] = round((filed.filed_at - filed.heard_at) * 1000, 1)
+        self._log.info("filed", uid=filed.uid, message_id=filed.message_id, done="; ".join(done), **details)
+        if self.watcher.on_filed is not None:
+            self.watcher.on_filed(self.machine.place, filed)
+
+    def _replace(self) -> None:
+        if self._line is not None:
+            self._line.drop()
+            self._line = None
+        self.machine = Machine(self.account, self._mailbox)
+        self.due = math.inf
+        if self._loop is not None:
+            self._replacement = self._loop.call_later(REPLACEMENT_PAUSE, self._begin_again)
+
+    def _begin_again(self) -> None:
+        self._replacement = None
+        self.deliver(Started())
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, on one line, never empty."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+__all__ = ["OnFiled", "OnState", "Watcher", "boottime"]

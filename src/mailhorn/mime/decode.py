@@ -1,0 +1,140 @@
+"""What a message says, as text: encoded words (RFC 2047), transfer encodings (RFC 2045 §6), charsets.
+
+Nothing here raises: an unknown charset is taken for UTF-8, and where it is not that, for windows-1252, as
+most mail that lies about its charset is one of the two.
+"""
+
+import codecs
+import re
+from binascii import a2b_base64, a2b_qp
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+from ..model.structure import Params
+from .header import unfold
+from .limits import MAX_TEXT
+from .scan import Buffer, Part
+
+_WORD = re.compile(rb"=\?([^?\s*]++)(?:\*[^?\s]*+)?\?([bBqQ])\?([^?\r\n]*+)\?=")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+_UNSAFE_CODECS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+"""Codecs of Python that are no charsets of mail; two of them take quadratic time."""
+
+
+def decoded_header(value: bytes) -> str:
+    """
+    Return the value of a field as people read it: unfolded, encoded words decoded, raw octets guessed.
+
+    White space between two encoded words is dropped (RFC 2047 §6.2), and words of one charset that follow
+    each other are joined before they are decoded, since senders split characters between them.
+    """
+    text = unfold(value)
+    if b"=?" not in text:
+        return to_text(text, b"utf-8")
+    out: list[str] = []
+    run = bytearray()
+    charset = b""
+    at = 0
+    for word in _WORD.finditer(text):
+        between = text[at : word.start()]
+        joins = bool(charset) and not between.strip()
+        if charset and not (joins and word[1].lower() == charset):
+            out.append(to_text(bytes(run), charset))
+            run.clear()
+        if not joins:
+            out.append(to_text(between, b"utf-8"))
+        charset = word[1].lower()
+        run += _word_octets(word[2], word[3])
+        at = word.end()
+    if charset:
+        out.append(to_text(bytes(run), charset))
+    out.append(to_text(text[at:], b"utf-8"))
+    return "".join(out)
+
+
+def decoded_param(params: Params, name: bytes) -> str | None:
+    """
+    Return a parameter, such as a file name, as people read it: RFC 2231, or an encoded word as many send it.
+
+    Args:
+        params: From a Part or a Disposition.
+        name: In lower case, without `*`.
+
+    """
+    found = dict(params)
+    extended = found.get(name + b"*")
+    if extended is not None:
+        charset, quote, rest = extended.partition(b"'")
+        _, quote_2, octets = rest.partition(b"'")
+        return to_text(unquote_to_bytes(octets), charset) if quote and quote_2 else to_text(extended, b"utf-8")
+    value = found.get(name)
+    return decoded_header(value) if value is not None else None
+
+
+def decode_body(data: bytes, encoding: bytes) -> bytes:
+    """
+    Undo a Content-Transfer-Encoding (RFC 2045 §6); an unknown one is taken for 8bit.
+
+    Args:
+        data: The body, or the beginning of one.
+        encoding: In lower case.
+
+    """
+    if encoding == b"base64":
+        return _base64(data)
+    if encoding == b"quoted-printable":
+        return a2b_qp(data)
+    return data
+
+
+def part_text(part: Part, data: Buffer) -> str:
+    """
+    Return what a leaf says, for SEARCH; of HTML the source. At most MAX_TEXT octets of it.
+
+    Args:
+        part: A leaf of the message, from `scan`.
+        data: The octets it was scanned from.
+
+    """
+    body = bytes(data[part.body_start : min(part.body_end, part.body_start + MAX_TEXT)])
+    return to_text(decode_body(body, part.encoding), part.param(b"charset") or b"utf-8")
+
+
+def text_parts(root: Part) -> Iterator[Part]:
+    """Yield the text leaves of a message, also of the messages inside it, in their order."""
+    if root.type == b"text":
+        yield root
+    for child in root.children:
+        yield from text_parts(child)
+
+
+def to_text(data: bytes, charset: bytes) -> str:
+    """Decode octets of a charset that is claimed; never raises."""
+    if data.isascii() and charset.lower() in (b"utf-8", b"us-ascii", b"iso-8859-1"):
+        return data.decode("ascii")
+    try:
+        codec = codecs.lookup(charset.decode("ascii"))
+        if codec.name not in _UNSAFE_CODECS and codec.name != "ascii":
+            return data.decode(codec.name, "replace")
+    except (LookupError, ValueError):
+        pass
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def _word_octets(encoding: bytes, text: bytes) -> bytes:
+    """encoded-text of an encoded word (RFC 2047 §4)."""
+    return _base64(text) if encoding in b"bB" else a2b_qp(text, header=True)
+
+
+def _base64(data: bytes) -> bytes:
+    """Decode what is base64 in it; padding may be wrong or missing."""
+    clean = data.translate(None, _NOT_BASE64)
+    extra = len(clean) % 4
+    if extra == 1:
+        clean = clean[:-1]
+    elif extra:
+        clean += b"=" * (4 - extra)
+    return a2b_base64(clean)

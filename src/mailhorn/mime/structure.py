@@ -1,0 +1,76 @@
+"""BODYSTRUCTURE out of a scanned message (RFC 9051 §7.5.2). Octets and lines are those of the encoded body."""
+
+from mmap import mmap
+
+from ..model.structure import BodyStructure, Disposition, Extension, MultiPart, SinglePart
+from .envelope import envelope
+from .header import HeaderReader, content_fields, parse_disposition, unfold, without_comments
+from .scan import Buffer, Part, searchable
+
+_PIECE = 1 << 20
+
+
+def body_structure(root: Part, data: Buffer) -> BodyStructure:
+    """
+    Return the structure of a message with all extension data.
+
+    Args:
+        root: The message, from `scan`.
+        data: The octets it was scanned from.
+
+    """
+    return _Structure(searchable(data)).of(root)
+
+
+class _Structure:
+    """One message under way. Inner headers are read twice, for the part's fields and for its envelope."""
+
+    def __init__(self, data: bytes | bytearray | mmap) -> None:
+        self._data = data
+        self._headers = HeaderReader(data)
+        self._envelopes = HeaderReader(data)
+
+    def of(self, part: Part) -> BodyStructure:
+        content = content_fields(self._headers.read(part.header_start, part.body_start))
+        extension = _extension(content)
+        if part.is_multipart:
+            parts = tuple([self.of(child) for child in part.children])
+            return MultiPart(parts, part.subtype, part.params, extension)
+        inner = part.children[0] if part.is_message else None
+        counts_lines = inner is not None or part.type == b"text"
+        return SinglePart(
+            type=part.type,
+            subtype=part.subtype,
+            params=part.params,
+            content_id=_text(content.get(b"id")),
+            description=_text(content.get(b"description")),
+            encoding=part.encoding,
+            octets=part.body_end - part.body_start,
+            lines=_lines(self._data, part.body_start, part.body_end) if counts_lines else None,
+            envelope=envelope(self._envelopes.read(inner.header_start, inner.body_start)) if inner else None,
+            body=self.of(inner) if inner else None,
+            md5=_text(content.get(b"md5")),
+            extension=extension,
+        )
+
+
+def _extension(content: dict[bytes, bytes]) -> Extension:
+    """body-fld-dsp, body-fld-lang and body-fld-loc (RFC 2183, RFC 3282, RFC 2557)."""
+    disposition = parse_disposition(content[b"disposition"]) if b"disposition" in content else None
+    language: tuple[bytes, ...] = ()
+    if b"language" in content:
+        words = without_comments(unfold(content[b"language"])).split(b",")
+        language = tuple(word.strip() for word in words if word.strip())
+    location = _text(content.get(b"location"))
+    return Extension(Disposition(*disposition) if disposition else None, language, location)
+
+
+def _text(value: bytes | None) -> bytes | None:
+    return unfold(value) or None if value is not None else None
+
+
+def _lines(data: bytes | bytearray | mmap, start: int, end: int) -> int:
+    """Count line ends; a map cannot count, so it is read piece by piece."""
+    if not isinstance(data, mmap):
+        return data.count(b"\n", start, end)
+    return sum(data[at : min(at + _PIECE, end)].count(b"\n") for at in range(start, end, _PIECE))

@@ -1,0 +1,97 @@
+"""smtp/data.py: where a message ends, and nowhere else."""
+
+import pytest
+
+from mailhorn.smtp.data import ChunkReader, DataReader, Fault
+
+
+def read(*pieces: bytes, max_size: int = 1_000) -> tuple[bytes, bytes | None, Fault | None]:
+    """Feed the pieces; return the message, what follows it and what is wrong with it."""
+    reader = DataReader(max_size)
+    message, rest = b"", None
+    for piece in pieces:
+        assert rest is None
+        good, rest = reader.feed(piece)
+        message += good
+    return message, rest, reader.fault
+
+
+@pytest.mark.parametrize(
+    ("stream", "message", "rest"),
+    [
+        (b".\r\n", b"", b""),
+        (b"a\r\n.\r\n", b"a\r\n", b""),
+        (b"a\r\n.\r\nNOOP\r\n", b"a\r\n", b"NOOP\r\n"),
+        (b"..\r\n.\r\n", b".\r\n", b""),
+        (b".a\r\n..b\r\n...\r\nc.\r\n.\r\n", b"a\r\n.b\r\n..\r\nc.\r\n", b""),
+        (b"\r\n\r\n.\r\n", b"\r\n\r\n", b""),
+        (b"a\r\n.\r\n.\r\n", b"a\r\n", b".\r\n"),
+    ],
+)
+def test_end_of_data(stream: bytes, message: bytes, rest: bytes) -> None:
+    """RFC 5321 §4.5.2, at once and octet by octet."""
+    assert read(stream) == (message, rest, None)
+    end = len(stream) - len(rest)
+    assert read(*[stream[i : i + 1] for i in range(end)]) == (message, b"", None)
+
+
+@pytest.mark.parametrize(
+    "end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\n\r.\r\n", b"\r\r\n.\r\r\n", b"\n.\r"]
+)
+def test_other_ends_end_nothing(end: bytes) -> None:
+    """SMTP smuggling: what another server takes for the end spoils the message and does not end it."""
+    smuggled = b"one\r\nx" + end + b"MAIL FROM:<evil@x>\r\n.\r\n"
+    message, rest, fault = read(smuggled)
+    assert (rest, fault) == (b"", Fault.BARE_LINE_END)
+    assert message.startswith(b"one\r\n") and b"MAIL" not in message
+    assert read(*[smuggled[i : i + 1] for i in range(len(smuggled))]) == (message, rest, fault)
+
+
+def test_no_end_no_message() -> None:
+    """The end is still missing."""
+    for stream in (b"a", b"a\r\n", b"a\r\n.", b"a\r\n.\r", b".", b".\r", b""):
+        assert read(stream)[1] is None
+
+
+def test_size_counts_unstuffed_octets() -> None:
+    """RFC 1870 §5: the message as it is delivered, line ends included."""
+    assert read(b"..23456\r\n.\r\n", max_size=8) == (b".23456\r\n", b"", None)
+    assert read(b"..23456\r\n.\r\n", max_size=7) == (b".23456\r", b"", Fault.TOO_BIG)
+    assert read(b"..2345", b"6\r", b"\n.\r\n", max_size=7) == (b".23456\r", b"", Fault.TOO_BIG)
+
+
+def chunked(*chunks: bytes, max_size: int = 1_000) -> tuple[bytes, Fault | None]:
+    """Feed whole chunks, the last one as LAST."""
+    reader = ChunkReader(max_size)
+    message = b""
+    for i, chunk in enumerate(chunks):
+        reader.begin(len(chunk), last=i == len(chunks) - 1)
+        good, rest = reader.feed(chunk + b"NOOP")
+        assert (rest, reader.missing) == (b"NOOP", 0)
+        message += good
+    return message, reader.fault
+
+
+def test_chunks() -> None:
+    """BDAT carries the message as it is: no dots, no end marker (RFC 3030 §2)."""
+    assert chunked(b"a\r\n.\r\n..b\r\n") == (b"a\r\n.\r\n..b\r\n", None)
+    assert chunked(b"a\r", b"\nb", b"") == (b"a\r\nb", None)
+    assert chunked(b"") == (b"", None)
+
+
+def test_bare_line_ends_in_chunks() -> None:
+    """Without BINARYMIME lines end with CRLF here as well, so nothing can be smuggled when mail goes on."""
+    assert chunked(b"a\nb") == (b"a", Fault.BARE_LINE_END)
+    assert chunked(b"a\r", b"b") == (b"a", Fault.BARE_LINE_END)
+    assert chunked(b"a\r") == (b"a", Fault.BARE_LINE_END)
+    assert chunked(b"a\r", b"") == (b"a", Fault.BARE_LINE_END)
+
+
+def test_too_big_chunks() -> None:
+    """A chunk that cannot fit is a fault when it is announced."""
+    reader = ChunkReader(10)
+    reader.begin(2**64, last=True)
+    assert reader.fault is Fault.TOO_BIG
+    assert reader.feed(b"x" * 100) == (b"", b"")
+    assert reader.missing == 2**64 - 100
+    assert chunked(b"123456", b"78901", max_size=10) == (b"123456", Fault.TOO_BIG)

@@ -8,14 +8,16 @@ from mailhorn.cli.failure import CommandFailed
 from mailhorn.cli.people import SHOWN, read_people
 
 
-def wrong_login(login: str) -> str | None:
-    return None if login else "it has no login"
+def check(login: str, password: str) -> str:
+    if not login.strip():
+        raise ValueError("it has no login")
+    return login.strip().lower()
 
 
 def people(tmp_path: Path, text: str | bytes) -> list[tuple[str, str]]:
     file = tmp_path / "people.csv"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_people(file, wrong_login)
+    return read_people(file, check)
 
 
 @pytest.mark.parametrize("header", ["", "login,password\n", "Email,Password\r\n", "\ufefflogin,password\n"])
@@ -35,7 +37,7 @@ def test_wrong_rows_are_named_by_line(tmp_path: Path) -> None:
         people(tmp_path, "login,password\nann,hunter2\nbob\nAnn,hunter2\ncarl,\n,hunter2\n")
     message = str(caught.value)
     assert message.endswith(
-        "nothing was imported; line 3: 1 column instead of login,password; line 4: Ann is in line 2 already; "
+        "nothing was imported; line 3: 1 column instead of login,password; line 4: ann is in line 2 already; "
         "line 5: carl has no password; line 6: it has no login"
     )
     assert "hunter2" not in message
@@ -61,4 +63,4 @@ def test_what_is_no_csv_is_said(tmp_path: Path, data: bytes, reason: str) -> Non
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """In one line."""
     with pytest.raises(CommandFailed, match=r"nobody.csv: cannot be read: No such file or directory"):
-        read_people(tmp_path / "nobody.csv", wrong_login)
+        read_people(tmp_path / "nobody.csv", check)

@@ -14,10 +14,16 @@ from mailhorn.config.lock import DataLock, InUse
 
 def test_a_second_server_is_refused(tmp_path: Path) -> None:
     """The line names the directory and the process that has it."""
-    with DataLock(tmp_path), pytest.raises(InUse) as caught:
-        DataLock(tmp_path)
-    assert str(tmp_path) in str(caught.value)
-    assert f"(pid {os.getpid()})" in str(caught.value)
+    with DataLock(tmp_path) as lock:
+        with pytest.raises(InUse) as caught:
+            DataLock(tmp_path)
+        assert str(tmp_path) in str(caught.value)
+        assert f"(pid {os.getpid()})" in str(caught.value)
+        assert not caught.value.ready
+        lock.ready()
+        with pytest.raises(InUse) as caught:
+            DataLock(tmp_path)
+        assert caught.value.ready
 
 
 def test_the_lock_is_free_afterwards(tmp_path: Path) -> None:

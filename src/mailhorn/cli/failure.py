@@ -23,12 +23,13 @@ def explain(error: Exception) -> CommandFailed | None:
     from ..net.listen import ListenError
     from ..net.tls import TLSProblem
     from ..store.abc import StoreError
+    from ..watch.journal import JournalError
 
     text = str(error)
     if isinstance(error, ConfigError):
         return CommandFailed(text, WRONG)
     if isinstance(error, ListenError):
         return CommandFailed(error.strerror or text)
-    if isinstance(error, (TLSProblem, StoreError)):
+    if isinstance(error, (JournalError, StoreError, TLSProblem)):
         return CommandFailed(text)
     return None

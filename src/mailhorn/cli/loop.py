@@ -1,9 +1,8 @@
 """Runs a command's coroutine: on uvloop where there is one, stopped by SIGINT and SIGTERM."""
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,30 +22,21 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-def stop_signal() -> asyncio.Event:
-    """Return an event that SIGINT or SIGTERM sets; a second one of them ends the program the hard way."""
+def on_stop_signal(stop: Callable[[], None]) -> None:
+    """Call `stop` at the first SIGINT or SIGTERM; a second one ends the program the hard way."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
 
     def stopped() -> None:
-        stop.set()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+        stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped)
+
+
+def stop_signal() -> asyncio.Event:
+    """Return an event that the first SIGINT or SIGTERM sets."""
+    stop = asyncio.Event()
+    on_stop_signal(stop.set)
     return stop
-
-
-async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run until the work ends or the program is told to stop, which cancels the work."""
-    stop = stop_signal()
-    task = asyncio.ensure_future(work)
-    waiter = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiter.cancel()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -11,13 +11,13 @@ SHOWN = 10
 _HEADERS = {"login", "user", "username", "email", "account"}
 
 
-def read_people(file: Path, wrong_login: Callable[[str], str | None]) -> list[tuple[str, str]]:
+def read_people(file: Path, check: Callable[[str, str], str]) -> list[tuple[str, str]]:
     """
     Return (login, password) of every row.
 
     Args:
         file: UTF-8, with or without a byte order mark and a header line; columns login, password.
-        wrong_login: Says what is wrong with a login, None if nothing is.
+        check: Takes login and password, returns the login as it is stored; ValueError says what is wrong.
 
     Raises:
         CommandFailed: The file cannot be read, or lines are wrong; each is named with its number.
@@ -33,12 +33,14 @@ def read_people(file: Path, wrong_login: Callable[[str], str | None]) -> list[tu
                 line = reader.line_num
                 if not row or (not people and not wrong and row[0].strip().lower() in _HEADERS):
                     continue
-                problem = _problem(row, seen, wrong_login)
-                if problem is not None:
-                    wrong.append((line, problem))
+                try:
+                    login, password = _person(row, check)
+                    if login in seen:
+                        raise ValueError(f"{login} is in line {seen[login]} already")
+                except ValueError as problem:
+                    wrong.append((line, str(problem)))
                     continue
-                login, password = row[0].strip(), row[1]
-                seen[login.lower()] = line
+                seen[login] = line
                 people.append((login, password))
     except OSError as error:
         raise CommandFailed(f"{file}: cannot be read: {error.strerror}") from error
@@ -54,13 +56,11 @@ def read_people(file: Path, wrong_login: Callable[[str], str | None]) -> list[tu
     return people
 
 
-def _problem(row: list[str], seen: dict[str, int], wrong_login: Callable[[str], str | None]) -> str | None:
-    """Return what is wrong with a row. A password is never part of it."""
+def _person(row: list[str], check: Callable[[str, str], str]) -> tuple[str, str]:
+    """Return login and password. Raises ValueError with what is wrong; a password is never part of it."""
     if len(row) != 2:
-        return f"{len(row)} column{'s' if len(row) != 1 else ''} instead of login,password"
-    login, password = row[0].strip(), row[1]
-    if login.lower() in seen:
-        return f"{login} is in line {seen[login.lower()]} already"
+        raise ValueError(f"{len(row)} column{'s' if len(row) != 1 else ''} instead of login,password")
+    login, password = row
     if not password:
-        return f"{login or 'the row'} has no password"
-    return wrong_login(login)
+        raise ValueError(f"{login.strip() or 'the row'} has no password")
+    return check(login, password), password

@@ -17,6 +17,8 @@ _SAMPLE: dict[str, Any] = {
     "certificate": "/etc/ssl/certs/mail.pem",
     "key": "/etc/ssl/private/mail.key",
     "default": "/etc/mailhorn/default.sieve",
+    "directory": "/var/lib/mailhorn/sieve",
+    "postmaster": "ann",
     "journal": "/var/lib/mailhorn/watch.sqlite",
     "ca": "server.pem",
     "password": "secret",

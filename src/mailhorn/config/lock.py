@@ -1,4 +1,8 @@
-"""One server for one data directory: a lock that the kernel lets go when its process ends, however it ends."""
+"""One server for one data directory: a lock that the kernel lets go when its process ends, however it ends.
+
+It is taken before anything is opened, because opening an index that another process is making would spoil it. The
+store has a lock of its own on the Maildirs, for whoever embeds it without this one.
+"""
 
 import fcntl
 import os
@@ -10,8 +14,21 @@ from .find import ConfigError
 NAME = "lock"
 
 
+STARTING, READY = "starting", "ready"
+
+
 class InUse(ConfigError):
-    """Another server holds the data directory."""
+    """
+    Another server holds the data directory.
+
+    Attributes:
+        ready: Whether it has opened its store, so that other processes may write beside it.
+
+    """
+
+    def __init__(self, text: str, ready: bool) -> None:
+        super().__init__(text)
+        self.ready = ready
 
 
 class DataLock:
@@ -34,14 +51,22 @@ class DataLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            pid = os.read(self._file, 20).decode("ascii", "replace").strip()
+            pid, _, state = os.read(self._file, 40).decode("ascii", "replace").strip().partition(" ")
             os.close(self._file)
             raise InUse(
-                f"{data} is in use by another mailhorn serve (pid {pid or 'unknown'}); stop that one, "
-                "or set another `data` in serve.toml"
+                f"{data} is in use by another mailhorn (pid {pid or 'unknown'}); stop that one, "
+                "or set another `data` in serve.toml",
+                state == READY,
             ) from error
+        self._say(STARTING)
+
+    def ready(self) -> None:
+        """Let other processes know that they may write beside this one."""
+        self._say(READY)
+
+    def _say(self, state: str) -> None:
         os.ftruncate(self._file, 0)
-        os.pwrite(self._file, b"%d\n" % os.getpid(), 0)
+        os.pwrite(self._file, f"{os.getpid()} {state}\n".encode(), 0)
 
     def release(self) -> None:
         """Let the next one have it."""

@@ -77,6 +77,11 @@ class Limits(Section, frozen=True, kw_only=True):
     """How much anybody may ask of the server."""
 
     message_size: Annotated[int, Meta(ge=1024, description="Largest message taken, octets.")] = 50 * 1024 * 1024
+    connections: Annotated[int, Meta(ge=1, description="Connections at once, over all protocols.")] = 20_000
+    connections_per_address: Annotated[
+        int, Meta(ge=1, description="Of these from one address; this machine's own are not counted.")
+    ] = 1_000
+    connections_per_account: Annotated[int, Meta(ge=1, description="Of these logged in as one account.")] = 100
 
 
 class Sessions(Section, frozen=True, kw_only=True):
@@ -102,7 +107,11 @@ class Sieve(Section, frozen=True, kw_only=True):
     """What happens to a message on its way into a mailbox (RFC 5228)."""
 
     default: Annotated[
-        Path | None, Meta(description="Sieve script for everybody's incoming mail. Default: keep all in INBOX.")
+        Path | None, Meta(description="Sieve script for whoever has none of their own. Default: keep all in INBOX.")
+    ] = None
+    directory: Annotated[
+        Path | None,
+        Meta(description="Everybody's own scripts, as LOGIN.sieve. Default: `sieve` in the data directory."),
     ] = None
 
 
@@ -139,6 +148,9 @@ class ServeSettings(Section, frozen=True, kw_only=True):
             "An account `ann` gets the mail of ann@ each of them, an account `ann@example.org` its own."
         ),
     ] = ()
+    postmaster: Annotated[
+        str | None, Meta(description="Login that gets the postmaster's mail if there is no account postmaster.")
+    ] = None
     imap: Annotated[Service, Meta(description="IMAP, with STARTTLS.")] = Service()
     imaps: Annotated[Service, Meta(description="IMAP, encrypted from the first byte.")] = Service()
     smtp: Annotated[Service, Meta(description="SMTP, with STARTTLS.")] = Service()
@@ -180,10 +192,13 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     ca: Annotated[
         Path | None, Meta(description="Certificate to trust instead of the system's (PEM): for self-signed servers.")
     ] = None
+    verify: Annotated[bool, Meta(description="false takes any certificate: encryption without knowing with whom.")] = (
+        True
+    )
     password: Annotated[Secret | None, Meta(description="The password itself; one of these three is needed.")] = None
     password_file: Annotated[Path | None, Meta(description="File with the password in its first line.")] = None
     password_command: Annotated[
-        tuple[str, ...] | None,
+        Annotated[tuple[str, ...], Meta(min_length=1)] | None,
         Meta(description='Program and arguments that print the password, as ["pass", "show", "mail"].'),
     ] = None
     mailboxes: Annotated[tuple[str, ...], Meta(min_length=1, description="Mailboxes whose new mail is filed.")] = (

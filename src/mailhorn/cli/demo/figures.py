@@ -4,9 +4,10 @@ import json
 import math
 from dataclasses import dataclass, field
 
-STAGES = ("durable", "pushed", "answered", "filed")
-"""What happens to a message, counted from the moment its last octet was given to the sender's socket: it is safe
-on disk; the idle client was told; the sender got its 250; the watcher's rule moved it and that was told too."""
+STAGES = ("accepted", "durable", "pushed", "filed")
+"""What happens to a message, counted from the moment its last octet was given to the sender's socket: the server has
+read it all; it would survive a power cut; the idle client was told; the watcher's rule has moved it, and the client
+that idles on its new place was told."""
 
 
 @dataclass(slots=True)
@@ -15,6 +16,10 @@ class Passage:
 
     number: int
     milliseconds: dict[str, float] = field(default_factory=dict)
+
+    def reach(self, stage: str, seconds: float) -> None:
+        """Note that it reached a stage."""
+        self.milliseconds[stage] = seconds * 1000
 
     @property
     def lost(self) -> bool:

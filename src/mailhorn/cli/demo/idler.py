@@ -16,7 +16,7 @@ class Idler:
     One connection in IDLE.
 
     Attributes:
-        moments: When each message that came was told, in seconds of `time.perf_counter`, in order.
+        moments: When each message that came was told, in seconds of `time.monotonic`, in order.
 
     """
 
@@ -66,7 +66,7 @@ class Idler:
 
     def received(self) -> None:
         """Go on with the log-in, or note what was told."""
-        now = time.perf_counter()
+        now = time.monotonic()
         for event in self._core.events_received():
             match event:
                 case Greeting():

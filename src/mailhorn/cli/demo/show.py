@@ -1,9 +1,8 @@
 """Shows a run of the demo while it goes on: a live table on a terminal, a line for each message elsewhere."""
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from .figures import STAGES, Figures, Passage
 
@@ -16,17 +15,16 @@ class Show:
 
     def __init__(self, introduction: str, figures: Figures) -> None:
         self._figures = figures
-        self._introduction = Text(introduction)
+        self._introduction = introduction
         self._console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
         if self._console.is_terminal:
             self._live = Live(self._table(), console=self._console, auto_refresh=False)
 
     def __enter__(self) -> "Show":
+        self._console.print(self._introduction, soft_wrap=True, markup=False)
         if self._live is not None:
             self._live.start(refresh=True)
-        else:
-            self._console.print(self._introduction)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,10 +37,10 @@ class Show:
             self._live.update(self._table(), refresh=True)
         else:
             stages = "  ".join(f"{stage} {_milliseconds(passage.milliseconds.get(stage))}" for stage in STAGES)
-            self._console.print(f"message {passage.number}: accepted  {stages}", soft_wrap=True)
+            self._console.print(f"message {passage.number}: {stages}", soft_wrap=True)
 
-    def _table(self) -> Group:
-        table = Table(caption="milliseconds since the message was accepted: its last octet was sent")
+    def _table(self) -> Table:
+        table = Table(caption="since its last octet was sent; Ctrl-C ends")
         table.add_column("message", justify="right")
         for stage in STAGES:
             table.add_column(stage, justify="right", min_width=9)
@@ -54,7 +52,7 @@ class Show:
                 table.add_row(
                     name, *(_milliseconds(self._figures.quantile(stage, share)) for stage in STAGES), style="bold"
                 )
-        return Group(self._introduction, table)
+        return table
 
 
 def _milliseconds(value: float | None) -> str:

@@ -1,0 +1,87 @@
+"""`mailhorn serve`: starts the mail server, says how to connect, and stops cleanly."""
+
+import contextlib
+import gc
+import resource
+from pathlib import Path
+
+from ..config.example import example
+from ..config.find import serve_settings
+from ..config.lock import DataLock
+from ..config.settings import ServeSettings
+from ..config.wire import Server, build_server, data_folder
+from .logs import set_up
+from .loop import run, stop_signal
+
+
+def print_example() -> None:
+    """Print the annotated serve.toml."""
+    print(example(ServeSettings), end="")
+
+
+def serve(config: Path | None) -> None:
+    """Run the server until SIGINT or SIGTERM. Raises what `failure.explain` tells."""
+    settings, path = serve_settings(config)
+    set_up(settings.log)
+    allow_connections()
+    with DataLock(data_folder(settings)) as lock:
+        run(_serve(settings, path, lock))
+
+
+def allow_connections() -> None:
+    """Let this process open as many sockets as the system permits: an office has more than the usual 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited" and then takes no such number
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> None:
+    stop = stop_signal()
+    server = build_server(settings)
+    try:
+        await server.mail.start()
+    except BaseException:
+        await server.accounts.close()
+        raise
+    try:
+        lock.ready()
+        print(await introduction(server, path), flush=True)
+        gc.freeze()  # what was imported stays, and need not be looked at in every collection
+        await stop.wait()
+        print("Stopping.", flush=True)
+    finally:
+        await server.stop()
+
+
+async def introduction(server: Server, path: Path | None) -> str:
+    """Return what is said once the server is ready: where everything is and how to connect a mail client."""
+    logins = [account.login for account in await server.mail.store.index.accounts()]
+    ports = server.mail.ports
+    lines = [
+        f"mailhorn is ready. Data: {server.data}  Settings: {path or 'all defaults'}",
+        "Ports: " + "  ".join(f"{name} {server.hosts[name]}:{port}" for name, port in ports.items()),
+        *how_to_connect(server),
+        f"  user      {_who(logins)}",
+    ]
+    return "\n".join(lines)
+
+
+def how_to_connect(server: Server) -> list[str]:
+    """Return what to enter in a mail client, less the user."""
+    for service, security in (("imaps", "SSL/TLS"), ("imap", "STARTTLS")):
+        if service in server.mail.ports:
+            host = server.hostname if server.hosts[service] == "*" else server.hosts[service]
+            return [
+                "Connect a mail client:",
+                f"  IMAP      {host}, port {server.mail.ports[service]}, {security}",
+                f"  SHA-256   {server.fingerprint} (its certificate)",
+            ]
+    return ["IMAP is switched off."]
+
+
+def _who(logins: list[str]) -> str:
+    if not logins:
+        return "none yet; make one with: mailhorn account add LOGIN"
+    if len(logins) > 3:
+        return f"{', '.join(logins[:3])} or one of {len(logins) - 3} more"
+    return " or ".join(logins)

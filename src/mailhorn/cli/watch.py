@@ -1,0 +1,38 @@
+"""`mailhorn watch`: runs the filter daemon until it is told to stop."""
+
+import os
+from pathlib import Path
+
+from ..config.example import example
+from ..config.find import places, watch_settings
+from ..config.settings import WatchSettings
+from ..config.wire import build_watcher
+from .failure import WRONG, CommandFailed
+from .logs import set_up
+from .loop import on_stop_signal, run
+
+
+def print_example() -> None:
+    """Print the annotated watch.toml."""
+    print(example(WatchSettings), end="")
+
+
+def watch(config: Path | None) -> None:
+    """Run the watcher until SIGINT or SIGTERM. Raises what `failure.explain` tells."""
+    settings, path = watch_settings(config)
+    if not settings.account:
+        place = path or places("watch", os.environ)[0]
+        raise CommandFailed(
+            f"{place}: {'no [[account]] in it' if path else 'no such file'}, so there is nothing to watch; "
+            "begin with: mailhorn watch --print-config",
+            WRONG,
+        )
+    set_up(settings.log)
+    run(_watch(settings))
+
+
+async def _watch(settings: WatchSettings) -> None:
+    watcher = build_watcher(settings)
+    on_stop_signal(watcher.stop)
+    print("Watching " + ", ".join(f"{account.name} ({account.host})" for account in settings.account), flush=True)
+    await watcher.run()

@@ -493,14 +493,16 @@ class Resting(ABC):
         """Begin; if `end_restore` is never reached, the index is made anew when it is opened again."""
 
     @abstractmethod
-    async def restore_account(self, line: AccountLine, subscriptions: Sequence[str]) -> AccountId:
+    async def restore_account(
+        self, line: AccountLine, subscriptions: Sequence[str], uid_next: int, mod_seq: int
+    ) -> AccountId:
         """Add an account with its INBOX."""
 
     @abstractmethod
     async def restore_mailbox(
-        self, account: AccountId, name: str, uid_validity: int, uid_next: int, directory: str
+        self, account: AccountId, name: str, uid_validity: int, uid_next: int, mod_seq: int, directory: str
     ) -> MailboxId:
-        """Add a mailbox, or give the INBOX that is there already its numbers."""
+        """Add a mailbox, or give the INBOX that is there already its numbers; messages follow after `mod_seq`."""
 
     @abstractmethod
     async def restore_messages(self, mailbox: MailboxId, messages: Sequence[RestoredMessage]) -> None:

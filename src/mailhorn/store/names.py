@@ -10,16 +10,25 @@ Folders are Maildir++: `.Work.2026` beside INBOX's `cur`, levels parted by ".", 
 import re
 from base64 import b64decode, b64encode
 
+from ..model.ids import MAX_UID
 from ..model.mailbox import DELIMITER, INBOX
 from .abc import StoreError
 
 MAX_NAME_ON_DISK = 200
 """Octets of a directory's name. File systems take 255; the rest is room for what tools append to it."""
 
-SYSTEM_LETTERS = {"\\draft": "D", "\\flagged": "F", "\\answered": "R", "\\seen": "S", "\\deleted": "T"}
-"""Maildir's letters of the system flags (P, passed, is the keyword $Forwarded to us)."""
+SYSTEM_FLAGS_BY_LETTER = {
+    "D": "\\Draft",
+    "F": "\\Flagged",
+    "P": "$Forwarded",
+    "R": "\\Answered",
+    "S": "\\Seen",
+    "T": "\\Deleted",
+}
+"""Maildir's own letters; P, passed on, is what IMAP knows as $Forwarded (RFC 5788)."""
 
-FORWARDED = "$forwarded"
+SYSTEM_LETTERS = {flag.lower(): letter for letter, flag in SYSTEM_FLAGS_BY_LETTER.items()}
+
 KEYWORD_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 """Letters that a folder's `dovecot-keywords` file gives a meaning, in its order."""
 
@@ -116,18 +125,18 @@ def file_name(key: str, size: int, uid: int, letters: str) -> str:
     return f"{key},S={size},U={uid}:2,{letters}"
 
 
-_FILE = re.compile(
-    r"(?P<key>[^,:]+)(?:,S=(?P<size>\d+))?(?:,U=(?P<uid>\d{1,10}))?(?P<more>(?:,[^,:]*)*)(?::2,(?P<letters>.*))?"
-)
-
-
 def parse_file_name(name: str) -> tuple[str, int | None, int | None, str]:
     """Return key, size, UID (None if the name does not tell) and flag letters of any file in `cur` or `new`."""
-    found = _FILE.fullmatch(name)
-    if found is None:
-        return name.partition(":")[0], None, None, name.partition(":2,")[2]
-    size, uid = (int(number) if number else None for number in (found["size"], found["uid"]))
-    return found["key"], size, uid, found["letters"] or ""
+    base, _, letters = name.partition(":2,")
+    key, *fields = base.partition(":")[0].split(",")
+    told = {field[:2]: int(field[2:]) for field in fields if re.fullmatch(r"[SU]=[0-9]{1,18}", field)}
+    uid = told.get("U=", 0)
+    return key, told.get("S="), uid if 0 < uid <= MAX_UID else None, letters
+
+
+def flags_of_letters(letters: str) -> list[str]:
+    """Return the flags that Maildir's own letters stand for."""
+    return [SYSTEM_FLAGS_BY_LETTER[letter] for letter in letters if letter in SYSTEM_FLAGS_BY_LETTER]
 
 
 def system_letters(flags: list[str]) -> tuple[str, list[str]]:
@@ -137,22 +146,19 @@ def system_letters(flags: list[str]) -> tuple[str, list[str]]:
         low = flag.lower()
         if low in SYSTEM_LETTERS:
             letters.append(SYSTEM_LETTERS[low])
-        elif low == FORWARDED:
-            letters.append("P")
         else:
             keywords.append(flag)
     return "".join(sorted(letters)), keywords
 
 
 __all__ = [
-    "FORWARDED",
     "KEYWORD_LETTERS",
     "MAX_NAME_ON_DISK",
-    "SYSTEM_LETTERS",
     "InvalidName",
     "decode_utf7",
     "encode_utf7",
     "file_name",
+    "flags_of_letters",
     "folder_of",
     "login_dir",
     "login_of",

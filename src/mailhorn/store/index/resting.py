@@ -235,13 +235,15 @@ class SqliteResting(Resting):
         sql = "UPDATE server SET restoring = 1, last_uid_validity = max(last_uid_validity, ?)"
         await self._writer.run(lambda tx: tx.db.ask(sql, (last_uid_validity,)))
 
-    async def restore_account(self, line: AccountLine, subscriptions: Sequence[str]) -> AccountId:
+    async def restore_account(
+        self, line: AccountLine, subscriptions: Sequence[str], uid_next: int, mod_seq: int
+    ) -> AccountId:
         def work(tx: Tx) -> AccountId:
             tx.db.execute("INSERT INTO account (login, password_hash) VALUES (?, ?)", line[:2])
             account = tx.db.last_insert_rowid()
             tx.db.execute(
-                "INSERT INTO mailbox (account, name, uid_validity) VALUES (?, ?, ?)",
-                (account, INBOX, line.uid_validity),
+                "INSERT INTO mailbox (account, name, uid_validity, uid_next, highest_mod_seq) VALUES (?, ?, ?, ?, ?)",
+                (account, INBOX, line.uid_validity, uid_next, mod_seq),
             )
             tx.db.executemany("INSERT INTO subscription VALUES (?, ?)", [(account, name) for name in subscriptions])
             return AccountId(account)
@@ -249,13 +251,14 @@ class SqliteResting(Resting):
         return AccountId(await self._restore(work))
 
     async def restore_mailbox(
-        self, account: AccountId, name: str, uid_validity: int, uid_next: int, directory: str
+        self, account: AccountId, name: str, uid_validity: int, uid_next: int, mod_seq: int, directory: str
     ) -> MailboxId:
         def work(tx: Tx) -> MailboxId:
             tx.db.execute(
-                "INSERT INTO mailbox (account, name, uid_validity, uid_next) VALUES (?1, ?2, ?3, ?4)"
-                " ON CONFLICT (account, name) DO UPDATE SET uid_validity = ?3, uid_next = ?4",
-                (account, name, uid_validity, uid_next),
+                "INSERT INTO mailbox (account, name, uid_validity, uid_next, highest_mod_seq)"
+                " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account, name)"
+                " DO UPDATE SET uid_validity = ?3, uid_next = ?4, highest_mod_seq = ?5",
+                (account, name, uid_validity, uid_next, mod_seq),
             )
             (mailbox,) = tx.db.ask("SELECT id FROM mailbox WHERE account = ? AND name = ?", (account, name))[0]
             tx.db.execute(

@@ -748,6 +748,7 @@ class Machine:
         yield from self._log_in()
         self._enter(State.SYNCING)
         yield from self._open()
+        self._hinted_at = None  # what SELECT counts was not announced
         while True:
             yield from self._catch_up()
             if self._in_use_since is None:

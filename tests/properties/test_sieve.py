@@ -48,9 +48,7 @@ TESTS = st.recursive(LEAVES, _more_tests, max_leaves=5)
 FILE_TAGS = st.sampled_from(["", ":copy", ":create", ':flags "\\\\Seen"'])
 ACTIONS = st.one_of(
     st.sampled_from(["keep;", "discard;", "stop;", 'redirect "a@b";', 'redirect :copy "c@d";', 'keep :flags "x y";']),
-    st.builds(
-        "fileinto {} {};".format, st.sampled_from(["", ":copy", ":create", ':flags "\\\\Seen"']), MAILBOXES.map(_quoted)
-    ),
+    st.builds("fileinto {} {};".format, FILE_TAGS, MAILBOXES.map(_quoted)),
     st.builds("{} {};".format, st.sampled_from(["setflag", "addflag", "removeflag"]), _strings(WORDS)),
 )
 

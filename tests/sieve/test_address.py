@@ -13,8 +13,9 @@ def wholes(field: str) -> list[str]:
 @pytest.mark.parametrize(
     ("field", "expected"),
     [
-        ("", []),
-        (" , ,", []),
+        ("", [""]),
+        (" , ,", [""]),
+        ("(nobody)", [""]),
         ("a@b", ["a@b"]),
         ("a@b, c@d", ["a@b", "c@d"]),
         ("Ann <a@b>", ["a@b"]),

@@ -147,6 +147,9 @@ def test_what_is_no_address_matches_only_as_a_whole() -> None:
     assert not holds('address :contains :localpart "from" ""', message)
     assert not holds('address :contains :domain "from" ""', message)
     assert holds('address :contains "from" "an addr"', message)
+    assert holds('address :is "from" ""', [("From", " ")])
+    assert not holds('address :is :localpart "from" ""', [("From", " ")])
+    assert not holds('address :is "from" ""', [("From", "undisclosed-recipients:;")])
 
 
 @pytest.mark.parametrize("name", ["From", "To", "Cc", "Bcc", "Sender", "Resent-From", "Resent-To"])
@@ -186,7 +189,7 @@ def test_discard_only_cancels_the_implicit_keep() -> None:
 def test_the_same_thing_twice_is_one_thing() -> None:
     """RFC 5228 §2.10.3: twice into a mailbox MUST NOT be an error, and SHOULD NOT be two messages."""
     script = 'keep; fileinto "a"; fileinto "a"; keep; redirect "a@b"; redirect "A <a@b>"; discard; discard;'
-    assert outcome(f'require "fileinto"; {script}') == ["keep", "a", "a@b", "discard"]
+    assert outcome(f'require "fileinto"; {script}') == ["a", "keep", "a@b", "discard"]
 
 
 def test_steps_know_their_line() -> None:

@@ -107,6 +107,13 @@ def test_what_an_assembly_does_not_offer_is_refused() -> None:
     assert error.message == 'the extension "envelope" is not available here'
 
 
+def test_what_an_assembly_cannot_do_is_refused_at_its_line() -> None:
+    """Not at three in the morning, and not without a place."""
+    with pytest.raises(SieveError) as caught:
+        compile_script('keep;\nif false { redirect "a@b"; }', refuses={"redirect": "this server sends no mail"})
+    assert (caught.value.line, caught.value.column, caught.value.message) == (2, 12, "this server sends no mail")
+
+
 def test_an_extension_that_is_not_required_does_not_exist() -> None:
     """RFC 5228 §2.10.5: "implementations MUST treat it as if they did not support it at all"."""
     script = 'if header "X" "${hex:41}" { discard; }'

@@ -100,7 +100,7 @@ class Actions:
     What to do with one message.
 
     Attributes:
-        steps: What the script asked for, in its order; of the same mailbox or address one step only.
+        steps: What the script asked for; of the same mailbox or address one step only, where it was said last.
         implicit_keep: The message also stays where it would be without a script (RFC 5228 §2.10.2).
         implicit_flags: The flags it gets there (RFC 5232 §5); None: the script said nothing about flags.
         trace: The tests that were evaluated, inner ones before the outer one.

@@ -49,7 +49,11 @@ _Word = tuple[str, str]
 
 
 def addresses(field: str) -> list[Address]:
-    """Return every address of a field's value, those in groups too; phrases, comments and group names are left out."""
+    """
+    Return every address of a field's value, those in groups too; phrases, comments and group names are left out.
+
+    What is no address is an invalid one, and so is an empty value; an empty group is nothing.
+    """
     found: list[Address] = []
     outside: list[_Word] = []
     inside: list[_Word] | None = None
@@ -91,6 +95,8 @@ def addresses(field: str) -> list[Address]:
         elif not closed:
             outside.append((kind, text))
     finish()
+    if not found and ":" not in field:  # an empty field is there, so :all sees that it is empty (RFC 5228 §5.7)
+        found.append(Address(None, None, ""))
     return found
 
 

@@ -7,6 +7,7 @@ can, what was probably meant. Rule 3: what an assembly does not offer is refused
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from . import base
 from .actions import Matched
@@ -22,21 +23,25 @@ from .run import Run
 ALL: frozenset[str] = frozenset(extension.capability for extension in EXTENSIONS)
 """The capabilities this engine knows; an assembly offers these, or fewer."""
 
+_NO_REFUSALS: Mapping[str, str] = MappingProxyType({})
+"""Refuses no action."""
+
 _CONTROLS = ("require", "if", "elsif", "else")
 _SHOWN = 76
 """Characters of a test that a trace shows."""
 
 
-def compile_script(text: str, offers: frozenset[str] = ALL) -> Program:
+def compile_script(text: str, offers: frozenset[str] = ALL, refuses: Mapping[str, str] = _NO_REFUSALS) -> Program:
     """
     Return the program of a script.
 
     Args:
         text: The script. Octets that are no UTF-8 may come as surrogates (`errors="surrogateescape"`).
         offers: The capabilities that may be required; a watcher has no envelope, for one.
+        refuses: Actions of the base language that the assembly cannot carry out, each with the message of the error.
 
     Raises:
-        SieveError: The script is not valid, or requires what is not offered.
+        SieveError: The script is not valid, requires what is not offered, or has an action that is refused.
 
     """
     source = Source(text)
@@ -44,7 +49,7 @@ def compile_script(text: str, offers: frozenset[str] = ALL) -> Program:
         raise source.error(0, f"this script is longer than {MAX_SCRIPT} characters")
     commands = parse(source)
     count, requires = _requires(source, commands, offers)
-    checker = _Checker(source, requires)
+    checker = _Checker(source, requires, refuses)
     body = checker.commands(commands[count:])
     seen = checker.inventory
     return Program(
@@ -94,9 +99,9 @@ def _did_you_mean(word: str, known: Sequence[str] | frozenset[str], sign: str = 
 class _Checker:
     """Checks and compiles with the words that the required extensions bring."""
 
-    def __init__(self, source: Source, requires: frozenset[str]) -> None:
+    def __init__(self, source: Source, requires: frozenset[str], refuses: Mapping[str, str]) -> None:
         self._source = source
-        self._requires = requires
+        self._refuses = refuses
         self._decodes = "encoded-character" in requires
         self.inventory = Inventory()
         self._tests: dict[str, TestWord] = {word.name: word for word in base.TESTS}
@@ -165,6 +170,8 @@ class _Checker:
         word = self._actions.get(command.name)
         if word is None:
             raise self._source.error(command.start, self._no_action(command.name))
+        if command.name in self._refuses:
+            raise self._source.error(command.start, self._refuses[command.name])
         if command.tests:
             what = "its arguments" if command.arguments else f'"{command.name}"'
             raise self._source.error(command.head_end, f'expected ";" after {what}; {command.name} takes no test')
@@ -247,7 +254,7 @@ class _Checker:
             for number, (argument, takes) in enumerate(zip(positional, word.takes, strict=True), 1)
         )
         line = self._source.line(node.start)
-        return Call(self._source, node, line, self._requires, tags, values, positional, tests, self.inventory)
+        return Call(self._source, node, line, tags, values, positional, tests, self.inventory)
 
     def _no_tag(self, word: TestWord | ActionWord, name: str, known: Mapping[str, Tagged]) -> str:
         capability = self._tags_elsewhere.get((word.name, name))

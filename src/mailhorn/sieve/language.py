@@ -58,7 +58,6 @@ class Call:
         source: The script.
         node: What was written.
         line: Its line.
-        requires: The capabilities that are in force.
         tags: The tags that were given, by group: the name of the tag, and its value (the name again if it has none).
         values: The positional arguments.
         at: The positional arguments as they were written.
@@ -70,7 +69,6 @@ class Call:
     source: Source
     node: Command
     line: int
-    requires: frozenset[str]
     tags: Mapping[str, tuple[str, Value]]
     values: tuple[Value, ...]
     at: tuple[Argument, ...]

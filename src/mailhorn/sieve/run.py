@@ -163,6 +163,7 @@ class Run:
         return tuple(self._steps.values())
 
     def _put(self, key: tuple[str, str], step: Step) -> None:
+        self._steps.pop(key, None)  # what is said again is said last: flags of keep and fileinto "INBOX" depend on it
         self._steps[key] = step
         if len(self._steps) > MAX_ACTIONS:
             raise SieveRuntimeError(step.line, f"more than {MAX_ACTIONS} actions on one message")

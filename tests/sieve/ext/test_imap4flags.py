@@ -30,7 +30,7 @@ def flags(script: str) -> frozenset[str] | None:
 )
 def test_the_internal_variable(script: str, expected: set[str]) -> None:
     """RFC 5232 §3: a set without case; empty strings and what is no flag are ignored; it applies to implicit keep."""
-    assert flags(script) == expected
+    assert flags(script) == frozenset(expected)
 
 
 @pytest.mark.parametrize("script", ["", 'removeflag "a";'])
@@ -62,6 +62,8 @@ def test_of_two_lists_for_one_mailbox_the_last_one_wins() -> None:
     assert decide(REQUIRE + 'fileinto :flags "a" "X"; fileinto "X";').steps == (FileInto("X", frozenset()),)
     assert decide(REQUIRE + 'keep :flags "a"; keep :flags "b";').steps == (Keep(frozenset("b")),)
     assert decide(REQUIRE + 'keep :flags "a"; keep;').steps == (Keep(frozenset()),)
+    inbox = decide(REQUIRE + 'fileinto :flags "a" "INBOX"; keep :flags "b"; fileinto :flags "c" "INBOX";')
+    assert inbox.filings() == (FileInto("INBOX", frozenset("c")),)
 
 
 def test_implicit_keep_takes_the_variable_as_it_is_at_the_end() -> None:

@@ -365,13 +365,15 @@ class Work:
     What was not at rest at one moment, as much of it as fits one round, in the order to do it.
 
     Attributes:
-        complete: `unfiled` is all there is: no message waits any more for a file that may now be removed.
+        complete: No copy waits for its file to be made; files and directories may be removed.
+        more: There is more to do after this.
         dirs: Where the directories of all mailboxes named here are, below the root.
         next_due: When the next expunged message may leave, seconds since 1970.
 
     """
 
     complete: bool
+    more: bool
     dirs: dict[int, str]
     removed: tuple[RemovedAccount, ...]
     folders: tuple[FolderWork, ...]

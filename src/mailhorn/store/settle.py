@@ -2,7 +2,7 @@
 
 Rule 1: level-triggered. A round does what the index says is not at rest, in batches, and tells the index
 after one flush; whatever a crash interrupts is done again, and doing it twice changes nothing. Rule 2:
-links and copies first, then renames, then removals, and those only when no copy waits for a file. Rule 3:
+what needs a file comes before what takes it away: nothing is removed in a round that makes copies. Rule 3:
 it has a thread of its own and never holds up a commit. Rule 4: a directory is ours if its
 `mailhorn-mailbox` file has our UIDVALIDITY, which no two mailboxes of a server share.
 """
@@ -342,9 +342,7 @@ class Settler:
         self.empty_trash()
         self._filed += len(done.filed)
         self.rested()
-        return not work.complete or len(work.renamed) == ROUND or len(
-            work.leaving
-        ) == ROUND or everything, work.next_due
+        return work.more or everything, work.next_due
 
     def empty_trash(self) -> None:
         """Remove what was thrown away."""

@@ -65,18 +65,18 @@ class SqliteResting(Resting):
             " LEFT JOIN inline_body ON inline_body.blob = blob.id WHERE letters IS NULL ORDER BY message.blob LIMIT ?",
             (limit,),
         )
+        due = float("inf") if everything else now
         renamed: list[Any] = []
         leaving: list[Any] = []
-        if len(unfiled) < limit:  # files may be needed by what comes later
+        if len(unfiled) < limit:
             renamed = db.ask(
                 "SELECT mailbox, uid, key, message.size, flags, letters FROM message INDEXED BY message_dirty"
                 " JOIN blob ON blob.id = message.blob WHERE dirty = 1 AND letters IS NOT NULL LIMIT ?",
                 (limit,),
             )
-            leaving = db.ask(
-                "SELECT mailbox, uid, name FROM leaving WHERE due <= ? ORDER BY due LIMIT ?",
-                (float("inf") if everything else now, limit),
-            )
+        copies = len(unfiled) == limit or any(row[8] is not None for row in unfiled)
+        if not copies:  # else a reader would look for a file that the index still says a copy is to be made of
+            leaving = db.ask("SELECT mailbox, uid, name FROM leaving WHERE due <= ? ORDER BY due LIMIT ?", (due, limit))
         next_due = db.ask("SELECT min(due) FROM leaving WHERE due > ?", (now,))[0][0]
         needed = {row[0] for row in unfiled}
         folders = self._folder_work(db, needed, everything)
@@ -87,8 +87,13 @@ class SqliteResting(Resting):
             for mailbox in named
             if (found := db.ask("SELECT dir FROM folder WHERE mailbox = ?", (mailbox,)))
         }
+        held_up = copies and (
+            any(folder.name is None for folder in folders)
+            or bool(db.ask("SELECT 1 FROM leaving WHERE due <= ? LIMIT 1", (due,)))
+        )
         return Work(
-            len(unfiled) < limit,
+            not copies,
+            held_up or limit in (len(unfiled), len(renamed), len(leaving)),
             dirs | {work.mailbox: work.at for work in folders if work.at is not None},
             tuple(RemovedAccount(*row) for row in db.execute("SELECT account, dir, uid_validity FROM removed_account")),
             tuple(folders),

@@ -1,0 +1,109 @@
+"""What every blob store promises, over every implementation (with the store around it: bodies are read through it)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.kit.stores import DATE, DIGEST, account, deliver, opened
+
+from mailhorn.model.ids import UID
+from mailhorn.model.message import Placement
+from mailhorn.store.abc import MessageMissing, StoreUnavailable
+from mailhorn.store.blobs.maildir import INLINE_LIMIT
+from mailhorn.store.store import Store
+
+SMALL = b"Subject: small\r\n\r\n" + b"s" * 1000
+BIG = b"Subject: big\r\n\r\n" + b"0123456789" * (INLINE_LIMIT // 8)
+
+
+@pytest.fixture(params=["maildir"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Every blob store there is, under a store."""
+    async with opened(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("body", [b"", SMALL, BIG], ids=["empty", "small", "big"])
+async def test_a_body_comes_back_whole_and_in_ranges(store: Store, body: bytes) -> None:
+    """What was written in pieces is seen in one, before the append and after it."""
+    _, inbox = await account(store)
+    staged = store.stage()
+    for start in range(0, len(body), 7000):
+        staged.write(body[start : start + 7000])
+    assert staged.size == len(body)
+    with staged.view() as view:
+        assert view == body
+    (placed,) = await store.append(staged, [Placement(inbox)], DATE, DIGEST)
+    assert await store.body(inbox, placed.uid) == body
+    assert await store.read(inbox, placed.uid, 5, 12) == body[5:12]
+    assert await store.read(inbox, placed.uid, 3) == body[3:]
+    assert await store.read(inbox, placed.uid, len(body) + 1, len(body) + 5) == b""
+    assert await store.read(inbox, placed.uid, 0, 10**9) == body
+
+
+async def test_a_small_body_rides_inline_and_a_big_one_does_not(store: Store) -> None:
+    """The limit decides, and nothing else."""
+    for body, inline in ((b"x" * INLINE_LIMIT, True), (b"x" * (INLINE_LIMIT + 1), False)):
+        staged = store.stage()
+        staged.write(body)
+        ref = await staged.finish()
+        assert (ref.inline is not None, ref.size) == (inline, len(body))
+        staged.discard()
+
+
+async def test_keys_are_unique(store: Store) -> None:
+    """No two bodies are ever called the same."""
+    refs = [await store.stage().finish() for _ in range(200)]
+    assert len({ref.key for ref in refs}) == 200
+
+
+async def test_discarding_is_harmless_at_any_time(store: Store, tmp_path: Path) -> None:
+    """Before, while and after a body is big, finished or not, nothing stays behind."""
+    for body in (b"", SMALL, BIG):
+        for finish in (False, True):
+            staged = store.stage()
+            staged.write(body)
+            if finish:
+                await staged.finish()
+            staged.discard()
+            staged.discard()
+    assert list((tmp_path / "mail" / ".spool").iterdir()) == []
+
+
+async def test_copies_and_moves_keep_the_body(store: Store) -> None:
+    """Whether the original has a file yet or not, and when it is gone as well."""
+    ada, inbox = await account(store)
+    work = (await store.index.create_mailbox(ada, "work")).id
+    for body in (SMALL, BIG):
+        (placed,) = await deliver(store, inbox, body=body)
+        (copy,) = (await store.index.copy(inbox, [placed.uid], work)).target
+        (moved,) = (await store.index.copy(work, [copy.uid], inbox, move=True)).target
+        await store.index.expunge(inbox, [placed.uid], deleted_only=False)
+        assert await store.body(inbox, moved.uid) == body
+        with pytest.raises(MessageMissing):
+            await store.body(work, UID(99))
+
+
+async def test_many_at_once_and_read_while_they_settle(store: Store) -> None:
+    """A body can be read at every moment of its way to rest."""
+    ada, inbox = await account(store)
+    work = (await store.index.create_mailbox(ada, "work")).id
+
+    async def one(n: int) -> None:
+        body = b"%06d" % n * (1 + 3000 * (n % 40 == 0) * 10)
+        (placed,) = await deliver(store, inbox, body=body)
+        for step in range(4):
+            assert await store.body(inbox, placed.uid) == body
+            await store.index.set_flags(inbox, [placed.uid], frozenset({f"k{step}"}), frozenset(), replace=True)
+        (moved,) = (await store.index.copy(inbox, [placed.uid], work, move=True)).target
+        assert await store.body(work, moved.uid) == body
+
+    await asyncio.gather(*(one(n) for n in range(150)))
+
+
+async def test_a_place_is_one_process_s(store: Store, tmp_path: Path) -> None:
+    """A second store on the same directory is refused in one clear line."""
+    with pytest.raises(StoreUnavailable, match="another mailhorn"):
+        async with opened(tmp_path):
+            pass

@@ -23,7 +23,9 @@ OPTIONS = Options(hostname="mx.test", max_size=100_000)
 class Peer:
     """A client's side of one connection, and a willing session behind it."""
 
-    def __init__(self, options: Options = OPTIONS, refuse: Callable[[Event], Reply | None] = lambda event: None) -> None:
+    def __init__(
+        self, options: Options = OPTIONS, refuse: Callable[[Event], Reply | None] = lambda event: None
+    ) -> None:
         self.connection = ServerConnection(options)
         self.refuse = refuse
         self.events: list[Event] = []

@@ -143,7 +143,7 @@ class ServerConnection:
         self._authenticated = False
         self._closed = False
         self._eof = False
-        self._shutting_down = False
+        self._farewell: tuple[str, str] | None = None
         self._phase = _Phase.NEW
         self._awaiting: _Awaiting | None = None
         self._recipients = 0
@@ -287,8 +287,8 @@ class ServerConnection:
         for reply in replies:
             self._send(reply)
         self._end_transaction()
-        if self._shutting_down:
-            self._hang_up()
+        if self._farewell:
+            self._hang_up(*self._farewell)
         self._advance()
 
     def challenge(self, data: bytes) -> None:
@@ -320,14 +320,14 @@ class ServerConnection:
         if self._awaiting is _Awaiting.TLS:
             self._awaiting = None
 
-    def shut_down(self) -> None:
-        """Say 421 and close; a message that is whole already gets its answer first."""
+    def shut_down(self, enhanced: str = "4.3.2", text: str = "Shutting down, try again later") -> None:
+        """Say 421 (for this reason) and close; a message that is whole already gets its answer first."""
         if self._closed:
             return
         if self._awaiting is _Awaiting.MESSAGE:
-            self._shutting_down = True
+            self._farewell = (enhanced, text)
         else:
-            self._hang_up()
+            self._hang_up(enhanced, text)
 
     # reading
 
@@ -605,7 +605,7 @@ class ServerConnection:
         self._send(reply)
         self._events.append(Refused(_reason(reply)))
 
-    def _hang_up(self, enhanced: str = "4.3.2", text: str = "Shutting down, try again later") -> None:
+    def _hang_up(self, enhanced: str, text: str) -> None:
         """421, allowed as reply to anything (RFC 5321 §3.8)."""
         if not self._closed:
             self._refuse(Reply(421, enhanced, text))

@@ -55,11 +55,23 @@ def test_recent_changes_lead_on_from_where_a_session_stands() -> None:
     hub.watch(BOX, Listener())
     for n in range(1, RING + 3):
         hub.tell(change(n, n + 1))
-    chain = hub.since(BOX, ModSeq(RING))
-    assert chain is not None and [c.after for c in chain] == [RING + 1, RING + 2, RING + 3]
+    whole = hub.since(BOX, ModSeq(RING))
+    assert whole is not None and (whole.before, whole.after) == (RING, RING + 3)
+    assert whole.appended == (RING + 1, RING + 2, RING + 3)
+    assert hub.since(BOX, ModSeq(RING)) is whole, "all who stand there share it"
     assert hub.since(BOX, ModSeq(1)) is None
     assert hub.since(BOX, ModSeq(RING + 3)) is None
     assert hub.since(OTHER, ModSeq(1)) is None
+
+
+def test_a_gap_among_the_recent_changes_is_not_bridged() -> None:
+    """A hint may be lost; then the ring does not lead on, and the store is asked."""
+    hub = Hub()
+    hub.watch(BOX, Listener())
+    hub.tell(change(1, 2))
+    hub.tell(change(3, 4))
+    assert hub.since(BOX, ModSeq(1)) is None
+    assert hub.since(BOX, ModSeq(3)) is not None
 
 
 def test_nothing_is_kept_for_mailboxes_that_nobody_watches() -> None:

@@ -4,6 +4,7 @@ A `Change` is a difference between two mod-sequences. It names UIDs only: what s
 gave them is that session's business (design decision D2).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,3 +42,29 @@ class Change:
     updated: tuple[FlagUpdate, ...] = ()
     expunged: tuple[UID, ...] = ()
     gone: bool = False
+
+
+def merged(changes: Sequence[Change]) -> Change:
+    """
+    Return several changes that follow one another as one.
+
+    A message that came and went in between is only among `expunged`; of several flag updates the last stays.
+
+    Args:
+        changes: One at least, of one mailbox, each beginning where the one before it ends.
+
+    """
+    if len(changes) == 1:
+        return changes[0]
+    expunged = {uid for change in changes for uid in change.expunged}
+    appended = {uid for change in changes for uid in change.appended} - expunged
+    updated = {update.uid: update for change in changes for update in change.updated}
+    return Change(
+        changes[0].mailbox,
+        changes[0].before,
+        changes[-1].after,
+        tuple(sorted(appended)),
+        tuple(updated[uid] for uid in sorted(updated.keys() - appended - expunged)),
+        tuple(sorted(expunged)),
+        any(change.gone for change in changes),
+    )

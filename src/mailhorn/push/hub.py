@@ -6,9 +6,10 @@ call in the same tick, it writes or remembers "dirty", and it never raises, wait
 """
 
 from collections import deque
+from itertools import pairwise
 from typing import Protocol
 
-from ..model.change import Change
+from ..model.change import Change, merged
 from ..model.ids import MailboxId, ModSeq
 
 RING = 16
@@ -25,10 +26,11 @@ class Watcher(Protocol):
 class _Channel:
     """The watchers of one mailbox, in the order they came, and its latest changes."""
 
-    __slots__ = ("recent", "watchers")
+    __slots__ = ("merged", "recent", "watchers")
 
     def __init__(self) -> None:
         self.watchers: dict[Watcher, None] = {}
+        self.merged: dict[ModSeq, Change] = {}
         self.recent: deque[Change] | None = None
 
 
@@ -58,26 +60,34 @@ class Hub:
         if channel.recent is None:
             channel.recent = deque(maxlen=RING)
         channel.recent.append(change)
+        channel.merged.clear()
         for watcher in tuple(channel.watchers):
             watcher.wake(change)
 
-    def since(self, mailbox: MailboxId, mod_seq: ModSeq) -> tuple[Change, ...] | None:
+    def since(self, mailbox: MailboxId, mod_seq: ModSeq) -> Change | None:
         """
-        Return the changes that lead from `mod_seq` to the latest one told, oldest first.
+        Return what leads from `mod_seq` to the latest change told, as one change; all who stand there share it.
 
-        Returns None if they are not all at hand: then ask the store.
+        Returns None if it is not at hand: then ask the store.
 
         """
         channel = self._channels.get(mailbox)
         if channel is None or not channel.recent:
             return None
-        chain: list[Change] = []
-        for change in channel.recent:
-            if change.before == mod_seq or (chain and change.before == chain[-1].after):
-                chain.append(change)
-        return tuple(chain) if chain and chain[-1] is channel.recent[-1] else None
+        found = channel.merged.get(mod_seq)
+        if found is None:
+            changes = tuple(channel.recent)
+            for i, change in enumerate(changes):
+                if change.before == mod_seq and _unbroken(changes[i:]):
+                    found = channel.merged[mod_seq] = merged(changes[i:])
+                    break
+        return found
 
     def watchers(self, mailbox: MailboxId) -> int:
         """Return how many watch the mailbox."""
         channel = self._channels.get(mailbox)
         return len(channel.watchers) if channel else 0
+
+
+def _unbroken(changes: tuple[Change, ...]) -> bool:
+    return all(one.after == next_.before for one, next_ in pairwise(changes))

@@ -133,13 +133,14 @@ class Conversation:
         Raises StoreUnavailable; what could not be told is told at the next sync.
         """
         while (selected := self.selected) is not None and selected.behind(expunge) and not selected.gone:
-            for change in await self._behind(selected):
+            change = await self._behind(selected)
+            if change is not None:
                 self.core.raw(told(selected.view.apply(change, expunge=expunge)))
         if self.selected is not None and self.selected.gone:
             self.core.bye(b"The selected mailbox has been deleted")
 
-    async def _behind(self, selected: Selected) -> tuple[Change, ...]:
-        """Return the changes that the view lacks: from the hub if it has them all, else from the store."""
+    async def _behind(self, selected: Selected) -> Change | None:
+        """Return what the view lacks: from the hub if it has it all, else from the store; None if all is gone."""
         view = selected.view
         if view.changed_to == view.expunged_to:
             recent = self.context.hub.since(selected.mailbox, view.changed_to)
@@ -151,9 +152,9 @@ class Conversation:
             )
         except MailboxMissing:
             selected.gone = True
-            return ()
+            return None
         selected.reached = change.after  # the store is the truth; what is told meanwhile raises it again
-        return (change,)
+        return change
 
 
 def bad_sequence(problem: IndexError) -> BadArguments:

@@ -44,10 +44,10 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
     items = command.items
     if by_uid and Attribute.UID not in items:
         items = (Attribute.UID, *items)
-    work = _Fetching(conversation, selected, items)
+    work = _Fetching(conversation, selected, items, by_uid)
     for start in range(0, len(uids), SLICE):
         await work.slice([UID(uid) for uid in uids[start : start + SLICE]])
-    if work.bodies_missing:
+    if work.missing:
         raise CommandRefused("Some of the messages have been expunged", "EXPUNGEISSUED")
     return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
 
@@ -55,13 +55,16 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
 class _Fetching:
     """One FETCH under way."""
 
-    def __init__(self, conversation: Conversation, selected: Selected, items: Sequence[FetchItem]) -> None:
+    def __init__(
+        self, conversation: Conversation, selected: Selected, items: Sequence[FetchItem], by_uid: bool
+    ) -> None:
         self.conversation = conversation
         self.selected = selected
         self.items = items
+        self.by_uid = by_uid
         self.needs_digest = any(item in _DIGESTED or _section_of(item) is not None for item in items)
         self.sets_seen = not selected.read_only and any(map(_sets_seen, items))
-        self.bodies_missing = False
+        self.missing = False
 
     async def slice(self, uids: list[UID]) -> None:
         """Answer for some messages."""
@@ -73,6 +76,8 @@ class _Fetching:
             found = await index.digests(self.selected.mailbox, uids)
             rows = [row for row, _ in found]
             digests = {row.uid: digest for row, digest in found}
+            if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
+                self.missing = True
         else:
             rows = await index.rows(self.selected.mailbox, uids)
         core, view = self.conversation.core, self.selected.view
@@ -83,7 +88,7 @@ class _Fetching:
             try:
                 core.raw(await self._message(seq, row, digests.get(row.uid), row.uid in flagged))
             except MessageMissing:
-                self.bodies_missing = True
+                self.missing = True
             if core.pending > OUTPUT:
                 await self.conversation.room()
 

@@ -1,0 +1,100 @@
+"""Runs every dialogue of this folder over real sockets against a real server (see README.md)."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from tests.kit.mailserver import ServerInTest, running_server
+
+FOLDER = Path(__file__).parent
+FILES = sorted(FOLDER.glob("*.txt"))
+PATIENCE = 10.0
+"""Seconds to wait for a line that must come."""
+
+LINE = re.compile(r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)|(?P<macro>login|select|deliver) (?P<args>.*)")
+
+
+class Client:
+    """One connection of a dialogue."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._macros = 0
+
+    @classmethod
+    async def connect(cls, port: int) -> "Client":
+        client = cls(*await asyncio.open_connection("127.0.0.1", port))
+        assert (await client.line()).startswith("* OK ")
+        return client
+
+    def send(self, text: str) -> None:
+        self._writer.write(text.encode() + b"\r\n")
+
+    async def line(self) -> str:
+        async with asyncio.timeout(PATIENCE):
+            data = await self._reader.readuntil(b"\n")
+        assert data.endswith(b"\r\n")
+        return data[:-2].decode()
+
+    async def command(self, text: str) -> None:
+        """Give a command of a macro and read up to its OK."""
+        self._macros += 1
+        tag = f"macro{self._macros}"
+        self.send(f"{tag} {text}")
+        while not (line := await self.line()).startswith(tag):
+            pass
+        assert line.startswith(f"{tag} OK"), line
+
+    async def close(self) -> str:
+        """Close our side and return what came that was not expected."""
+        if self._writer.can_write_eof():
+            self._writer.write_eof()
+        async with asyncio.timeout(PATIENCE):
+            rest = await self._reader.read()
+        self._writer.close()
+        return rest.decode()
+
+
+def as_pattern(expected: str) -> re.Pattern[str]:
+    """`…` stands for any text."""
+    return re.compile(".*".join(map(re.escape, expected.split("…"))), re.DOTALL)
+
+
+async def play(script: str, server: ServerInTest) -> None:
+    clients: dict[str, Client] = {}
+
+    async def client(number: str) -> Client:
+        if number not in clients:
+            clients[number] = await Client.connect(server.ports["imap"])
+        return clients[number]
+
+    for number, line in enumerate(script.splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        found = LINE.fullmatch(line)
+        assert found, f"line {number} is not of a dialogue: {line}"
+        if found["macro"] == "login":
+            who, login = found["args"].split()
+            await (await client(who)).command(f"LOGIN {login} {server.password}")
+        elif found["macro"] == "select":
+            who, mailbox = found["args"].split()
+            await (await client(who)).command(f"SELECT {mailbox}")
+        elif found["macro"] == "deliver":
+            login, subject = found["args"].split(" ", 1)
+            await server.deliver(login, subject)
+        elif found["who"] == "C":
+            (await client(found["client"])).send(found["text"])
+        else:
+            received = await (await client(found["client"])).line()
+            assert as_pattern(found["text"]).fullmatch(received), f"line {number}: {line!r}, but was {received!r}"
+    for who, connection in clients.items():
+        rest = await connection.close()
+        assert not rest or rest.startswith("* BYE"), f"client {who} received more: {rest!r}"
+
+
+@pytest.mark.parametrize("script", [pytest.param(file.read_text("utf-8"), id=file.stem) for file in FILES])
+async def test_dialogue(script: str, tmp_path: Path) -> None:
+    """The server says what the file says, in that order, and nothing else."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        await play(script, server)

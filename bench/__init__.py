@@ -1,0 +1,1 @@
+"""What the README promises, measured on this machine: `./dev bench`."""

@@ -6,23 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.kit.commands import SOURCE, mailhorn
 
 from mailhorn import __version__
-
-SOURCE = Path(__file__).parents[2] / "src"
-
-
-def mailhorn(*args: str, home: Path, text: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the command in a home of its own, as nobody's settings are to matter."""
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "PYTHONPATH": str(SOURCE),
-        "MAILHORN_DATA": str(home / "data"),
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "mailhorn", *args], env=env, input=text, capture_output=True, text=True, timeout=50
-    )
 
 
 def test_help_and_version(tmp_path: Path) -> None:

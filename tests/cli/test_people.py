@@ -31,6 +31,12 @@ def test_a_password_is_taken_as_it_is(tmp_path: Path) -> None:
     assert people(tmp_path, 'ann ," a,b "\n') == [("ann", " a,b ")]
 
 
+def test_a_hash_needs_no_quotes(tmp_path: Path) -> None:
+    """Its commas are its own."""
+    stored = "$argon2id$v=19$m=4096,t=1,p=1$c2FsdA$aGFzaA"
+    assert people(tmp_path, f'ann,{stored}\nbob,"{stored}"\n') == [("ann", stored), ("bob", stored)]
+
+
 def test_wrong_rows_are_named_by_line(tmp_path: Path) -> None:
     """All of them at once, without a password in sight."""
     with pytest.raises(CommandFailed) as caught:

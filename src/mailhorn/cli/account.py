@@ -12,23 +12,21 @@ from pathlib import Path
 import typer
 
 from ..config.find import serve_settings
-from ..config.settings import ServeSettings
+from ..config.settings import Log, ServeSettings
 from ..config.wire import data_folder, open_accounts
 from ..model.mailbox import Account
 from ..server.accounts import normal_login
 from ..server.passwords import MAX_PASSWORD, check_hash, hash_many, hash_password
 from ..store.abc import Index
 from .failure import WRONG, CommandFailed
+from .logs import set_up
 from .loop import run
-from .people import read_people
-
-READY_MADE = "$argon2"
-"""What a password begins with that is a hash already."""
+from .people import HASH, read_people
 
 
 def add(config: Path | None, login: str, password_stdin: bool) -> None:
     """Make an account."""
-    settings, _ = serve_settings(config)
+    settings = _settings(config)
     name = _login(login)
     stored = _hashed(_password(password_stdin))
 
@@ -45,7 +43,7 @@ def add(config: Path | None, login: str, password_stdin: bool) -> None:
 
 def passwd(config: Path | None, login: str, password_stdin: bool) -> None:
     """Give an account a new password."""
-    settings, _ = serve_settings(config)
+    settings = _settings(config)
     name = _login(login)
 
     async def find() -> Account:
@@ -65,7 +63,7 @@ def passwd(config: Path | None, login: str, password_stdin: bool) -> None:
 
 def list_all(config: Path | None, as_json: bool) -> None:
     """Print all accounts."""
-    settings, _ = serve_settings(config)
+    settings = _settings(config)
 
     async def work() -> list[tuple[str, int, int, int]]:
         async with open_accounts(settings) as index:
@@ -90,7 +88,7 @@ def list_all(config: Path | None, as_json: bool) -> None:
 
 def remove(config: Path | None, login: str, yes: bool) -> None:
     """Remove an account and its mail."""
-    settings, _ = serve_settings(config)
+    settings = _settings(config)
     name = _login(login)
 
     async def find() -> tuple[Account, int]:
@@ -112,17 +110,25 @@ def remove(config: Path | None, login: str, yes: bool) -> None:
 
 def import_csv(config: Path | None, file: Path) -> None:
     """Make all accounts of a CSV file, or none."""
-    settings, _ = serve_settings(config)
+    settings = _settings(config)
     people = read_people(file, _check)
+
+    async def there() -> set[str]:
+        async with open_accounts(settings) as index:
+            return {account.login for account in await index.accounts()}
+
+    known = run(there())  # whose passwords need not be hashed
+    total = len(people)
+    people = [(login, password) for login, password in people if login not in known]
     stored = _hash_all([password for _, password in people])
-    pairs = [(login, hashed) for (login, _), hashed in zip(people, stored, strict=True)]
 
     async def work() -> int:
         async with open_accounts(settings) as index:
-            return await index.add_accounts(pairs)
+            logins = [login for login, _ in people]
+            return await index.add_accounts(list(zip(logins, stored, strict=True)))
 
     new = run(work())
-    old = len(pairs) - new
+    old = total - new
     print(
         f"Imported {_count(new)}"
         + (f", left {old} that were there as they are" if old else "")
@@ -132,20 +138,20 @@ def import_csv(config: Path | None, file: Path) -> None:
 
 def _hash_all(passwords: Sequence[str]) -> list[str]:
     """Return the hashes, the ready-made ones as they are; shows on a terminal how far it is."""
-    plain: list[str | bytes] = [password for password in passwords if not password.startswith(READY_MADE)]
+    plain: list[str | bytes] = [password for password in passwords if not password.startswith(HASH)]
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("Hashing passwords", total=len(plain))
         hashed = iter(hash_many(plain, progress=lambda done: bar.update(task, completed=done)))
-    return [password if password.startswith(READY_MADE) else next(hashed) for password in passwords]
+    return [password if password.startswith(HASH) else next(hashed) for password in passwords]
 
 
 def _check(login: str, password: str) -> str:
     """Return the login as it is stored. Raises ValueError with what is wrong with either."""
     name = normal_login(login)
-    if password.startswith(READY_MADE):
+    if password.startswith(HASH):
         try:
             check_hash(password)
         except ValueError as error:
@@ -153,6 +159,12 @@ def _check(login: str, password: str) -> str:
     elif len(password.encode()) > MAX_PASSWORD or "\0" in password:
         raise ValueError(f"{name}: a password has 1 to {MAX_PASSWORD} octets and no NUL")
     return name
+
+
+def _settings(config: Path | None) -> ServeSettings:
+    settings, _ = serve_settings(config)
+    set_up(Log(level="warning", format=settings.log.format))
+    return settings
 
 
 def _login(login: str) -> str:

@@ -1,0 +1,99 @@
+"""`mailhorn serve` as a process: ready, refused, stopped."""
+
+import hashlib
+import imaplib
+import signal
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+from tests.kit.commands import FREE_PORTS, mailhorn, serving
+
+
+def test_it_says_how_to_connect(tmp_path: Path) -> None:
+    """Port, encryption and certificate are what a mail client finds there."""
+    mailhorn("account", "add", "ann", "--password-stdin", home=tmp_path, text="secret\n")
+    with serving(tmp_path) as server:
+        context = ssl.create_default_context(cafile=str(tmp_path / "data" / "tls" / "self-signed.crt"))
+        with imaplib.IMAP4_SSL("127.0.0.1", server.ports["imaps"], ssl_context=context) as imap:
+            certificate = imap.sock.getpeercert(binary_form=True)
+            imap.login("ann", "secret")
+        assert f"IMAP      127.0.0.1, port {server.ports['imaps']}, SSL/TLS" in server.said
+        assert hashlib.sha256(certificate).digest().hex(":").upper() in server.said
+        assert "user      ann" in server.said
+        assert set(server.ports) == {"imap", "imaps", "smtp", "smtps", "lmtp"}
+
+
+def test_a_first_start_says_how_to_make_an_account(tmp_path: Path) -> None:
+    """Nobody has to look that up."""
+    with serving(tmp_path) as server:
+        assert "mailhorn account add LOGIN" in server.said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it(tmp_path: Path, number: signal.Signals) -> None:
+    """Cleanly, with exit code 0, and idle connections do not hold it up."""
+    mailhorn("account", "add", "ann", "--password-stdin", home=tmp_path, text="secret\n")
+    with serving(tmp_path) as server:
+        imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+        imap.login("ann", "secret")
+        imap.select()
+        imap.send(b"a IDLE\r\n")
+        assert imap.readline().startswith(b"+")
+        begin = time.monotonic()
+        server.process.send_signal(number)
+        assert imap.readline().startswith(b"* BYE")
+        imap.shutdown()
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - begin < 5
+    assert "Traceback" not in (tmp_path / "serve.log").read_text()
+
+
+def test_a_second_server_is_refused(tmp_path: Path) -> None:
+    """One line that names the directory and the process that has it."""
+    with serving(tmp_path) as server:
+        second = mailhorn("serve", home=tmp_path, **FREE_PORTS)
+        assert second.returncode == 2
+        assert second.stderr == (
+            f"mailhorn: {tmp_path / 'data'} is in use by another mailhorn (pid {server.process.pid}); stop that one, "
+            "or set another `data` in serve.toml\n"
+        )
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """One line: which port, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = mailhorn("serve", home=tmp_path, **{**FREE_PORTS, "MAILHORN_IMAP_PORT": str(port)})
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"mailhorn: cannot listen on 127.0.0.1:{port}: another program listens there; stop it or choose another port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("[tls]\nkey = 'k.pem'", "tls.certificate is missing: a certificate and its key are set together, or neither"),
+        ("[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'", "c.pem: it does not exist"),
+        ("[sieve]\ndefault = 'd.sieve'", "sieve.default: {home}/d.sieve cannot be read: No such file or directory"),
+        (
+            "[imap]\nhost = 'no.such.host.invalid'",
+            "cannot listen on no.such.host.invalid:0: the host name is not known",
+        ),
+        ("data = 'serve.toml/mail'", "serve.toml/mail cannot be used: Not a directory"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_one_line(tmp_path: Path, settings: str, message: str) -> None:
+    """Settings that are well-formed and still wrong are found before the first client comes."""
+    file = tmp_path / "serve.toml"
+    file.write_text(settings)
+    more = {name: value for name, value in FREE_PORTS.items() if name != "MAILHORN_IMAP_HOST"}
+    if settings.startswith("data"):
+        more["MAILHORN_DATA"] = str(file / "mail")
+    result = mailhorn("serve", "--config", file, home=tmp_path, **more)
+    assert result.returncode in (1, 2)
+    assert message.format(home=tmp_path) in result.stderr
+    assert result.stderr.count("\n") == 1

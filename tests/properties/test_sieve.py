@@ -65,7 +65,7 @@ FIELDS = st.lists(st.tuples(NAMES, WORDS), max_size=5)
 ENVELOPES = st.fixed_dictionaries({"from": st.lists(WORDS, max_size=1), "to": st.lists(WORDS, max_size=1)})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SCRIPTS, FIELDS, st.sampled_from([0, 100, 200]), ENVELOPES, st.lists(MAILBOXES))
 def test_facts_held_back_change_nothing(
     script: str, fields: list[tuple[str, str]], size: int, envelope: dict[str, list[str]], mailboxes: list[str]
@@ -113,7 +113,7 @@ class Dripping:
         return self._everything.mailbox_exists(name) if f"/{name}" in self.allowed else None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SCRIPTS, FIELDS, ENVELOPES, st.lists(MAILBOXES), st.randoms(use_true_random=False))
 def test_facts_may_come_one_by_one(
     script: str, fields: list[tuple[str, str]], envelope: dict[str, list[str]], mailboxes: list[str], random: Random
@@ -164,7 +164,7 @@ def test_any_text_compiles_or_is_a_sieve_error(text: str) -> None:
     _compiles(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SCRIPTS, st.data())
 def test_a_damaged_script_compiles_or_is_a_sieve_error(script: str, data: st.DataObject) -> None:
     """Close to valid is where checks are forgotten."""
@@ -173,7 +173,7 @@ def test_a_damaged_script_compiles_or_is_a_sieve_error(script: str, data: st.Dat
     _compiles(script[:start] + data.draw(PIECES | st.just("")) + script[end:])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SCRIPTS)
 def test_line_ends_make_no_difference(script: str) -> None:
     """CRLF as the RFC wants it, LF as editors write it."""

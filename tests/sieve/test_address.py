@@ -104,6 +104,19 @@ def test_what_cannot_be_sent_to(text: str) -> None:
     assert outbound(text) is None
 
 
+@pytest.mark.parametrize("local_part", ["a", "...", "a.b", '"a"', "a b", "é", "a\t", "a\\b", ""])
+@pytest.mark.parametrize(
+    "form", ["{}@x.y", " {}@x.y ", "Ann B. <{}@x.y>", '"A, <b@c>" C <{}@x.y>', " ,{}@x.y,", "G: {}@x.y,;"]
+)
+def test_the_quick_way_finds_the_same(form: str, local_part: str) -> None:
+    """A comment before the comma forces the long way round."""
+    quick, thorough = (
+        form.format(local_part),
+        form.format(local_part).replace("x.y>", "x.y> ()").replace("x.y", "x.y()"),
+    )
+    assert addresses(quick) == addresses(thorough)
+
+
 @pytest.mark.parametrize("piece", ["(", "<", '"', "[", "\\", "a@b,", "a:", "<a@b> ", " a", "(\\", "@", ";", ".", '""'])
 def test_hostile_fields_take_linear_time(piece: str) -> None:
     """A hundred kilobytes of any one sign."""

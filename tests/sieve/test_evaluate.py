@@ -60,6 +60,12 @@ def test_a_long_test_is_shortened_in_the_trace() -> None:
     assert matched.text.startswith('header "Subject" ["0"') and matched.text.endswith("...") and len(matched.text) < 80
 
 
+def test_the_trace_can_be_printed() -> None:
+    """A string in a script may hold anything but NUL."""
+    (matched,) = decide('if header "Subject" "\x1b[2J\udcffé" { keep; }').trace
+    assert matched.text == 'header "Subject" "\\x1b[2J\\udcffé"'
+
+
 def test_too_many_redirects_fail_at_their_line() -> None:
     """RFC 5228 §4.2: "Implementations MUST provide means of limiting the number of redirects"."""
     script = "".join(f'redirect "a{number}@b";\n' for number in range(MAX_REDIRECTS))
@@ -81,6 +87,13 @@ def test_a_message_that_costs_too_much_fails() -> None:
     keys = ", ".join(f'"*{number}?x*"' for number in range(2000))
     with pytest.raises(SieveRuntimeError, match="line 1: comparing this message with the script takes too long"):
         decide(f'if header :matches "X" [{keys}] {{ discard; }}', [("X", "y" * 100_000)])
+
+
+def test_a_message_with_a_mebibyte_of_addresses_fails() -> None:
+    """A hundred kilobytes of recipients are read, though."""
+    assert decide('if address "To" "b@c" { discard; }', [("To", "a@b, " * 20_000 + "b@c")]).steps
+    with pytest.raises(SieveRuntimeError, match="line 2: comparing"):
+        decide('\nif address "To" "b@c" { discard; }', [("To", "a@b, " * 200_000 + "b@c")])
 
 
 def test_two_hundred_rules_take_well_below_a_millisecond() -> None:

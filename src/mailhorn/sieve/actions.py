@@ -84,7 +84,7 @@ class Matched:
 
     Attributes:
         line: The line where it begins, counted from 1.
-        text: The test as it is written, on one line, shortened.
+        text: The test as it is written, on one line, shortened, printable.
         result: What it said.
 
     """

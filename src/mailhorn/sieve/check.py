@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from . import base
 from .actions import Matched
-from .errors import Source
+from .errors import Source, printable
 from .ext import EXTENSIONS
 from .ext.encoded_character import decode
 from .language import ActionWord, Call, Tagged, Takes, Tests, TestWord, Value
@@ -217,7 +217,7 @@ class _Checker:
 
     def _shown(self, node: Command) -> str:
         text = " ".join(self._source.text[node.start : min(node.end, node.start + 4 * _SHOWN)].split())
-        return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+        return printable(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
     def _call(self, word: TestWord | ActionWord, node: Command, tests: tuple[Test, ...]) -> Call:
         """Check the arguments: tags first in any order, then the positional ones (RFC 5228 §2.6.2)."""

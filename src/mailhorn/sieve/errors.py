@@ -9,6 +9,7 @@ What can go wrong with a Sieve script.
 """
 
 from bisect import bisect_right
+from itertools import accumulate
 
 _WIDTH = 100
 
@@ -82,8 +83,7 @@ class Source:
     def position(self, offset: int) -> tuple[int, int]:
         """Return line and column of the offset, both counted from 1."""
         if self._starts is None:
-            self._starts = [0]
-            self._starts.extend(i + 1 for i, c in enumerate(self.text) if c == "\n")
+            self._starts = list(accumulate((len(line) + 1 for line in self.text.split("\n")), initial=0))[:-1]
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 

@@ -35,3 +35,6 @@ MAX_FLAG = 255
 
 MAX_OCTETS_COMPARED = 32 * 1024 * 1024
 """Octets of values looked at while a message is filtered: keeps a hostile mail and a big rule set below ~0.1 s."""
+
+ADDRESS_COST = 64
+"""Reading addresses from an octet costs as much as comparing this many: half a mebibyte of address fields is enough."""

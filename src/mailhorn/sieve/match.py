@@ -79,7 +79,7 @@ def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: t
 
     def test(run: Run) -> bool:
         for asked in asks:
-            values = run.values(asked)
+            values = run.values(asked, line)
             run.charge(values.total * cost, line)
             for value in values.octets:
                 if matches(value):

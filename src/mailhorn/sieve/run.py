@@ -13,7 +13,7 @@ from .actions import Discard, FileInto, Flags, Keep, Matched, Redirect, Step, ma
 from .address import Address, addresses, envelope_address
 from .errors import SieveRuntimeError
 from .facts import Facts
-from .limits import MAX_ACTIONS, MAX_FLAGS, MAX_OCTETS_COMPARED, MAX_REDIRECTS
+from .limits import ADDRESS_COST, MAX_ACTIONS, MAX_FLAGS, MAX_OCTETS_COMPARED, MAX_REDIRECTS
 
 _Fact = TypeVar("_Fact")
 
@@ -78,8 +78,8 @@ class Run:
 
     # What is asked
 
-    def values(self, asked: Asked) -> Values:
-        """Return the octets a test compares. Raises Missing."""
+    def values(self, asked: Asked, line: int) -> Values:
+        """Return the octets a test compares; the line is the test's. Raises Missing, SieveRuntimeError."""
         known = self._asked.get(asked)
         if known is None:
             texts: Iterable[str]
@@ -87,6 +87,7 @@ class Run:
                 texts = (value.strip(" \t\r\n") for value in present(self._facts.header(asked.name)))
             elif asked.where == "address":
                 fields = present(self._facts.structured(asked.name))
+                self.charge(sum(map(len, fields)) * ADDRESS_COST, line)
                 texts = _parts((address for field in fields for address in addresses(field)), asked.part)
             else:
                 texts = _parts(map(envelope_address, present(self._facts.envelope(asked.name))), asked.part)

@@ -113,6 +113,20 @@ class Dovecot:
 
     def start(self) -> None:
         """Start it, and return when it answers on both ports."""
+        deadline = time.monotonic() + PATIENCE
+        waiting = [self.imap_port, self.lmtp_port]
+        while waiting:
+            assert time.monotonic() < deadline, self.log()
+            if self._process is None or self._process.poll() is not None:
+                # The first time, or what was killed had not let go of its sockets yet.
+                shutil.rmtree(self.directory / "run", ignore_errors=True)
+                self._launch()
+            with contextlib.suppress(OSError), socket.create_connection((HOST, waiting[0]), 1.0) as line:
+                line.settimeout(PATIENCE)
+                if line.recv(1):
+                    waiting.pop(0)
+
+    def _launch(self) -> None:
         with (self.directory / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 ["dovecot", "-F", "-c", str(self.configuration)],
@@ -121,14 +135,6 @@ class Dovecot:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + PATIENCE
-        for port in (self.imap_port, self.lmtp_port):
-            while True:
-                assert self._process.poll() is None and time.monotonic() < deadline, self.log()
-                with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1.0) as line:
-                    line.settimeout(PATIENCE)
-                    if line.recv(1):
-                        break
 
     def kill(self) -> None:
         """End all its processes as a power cut would."""

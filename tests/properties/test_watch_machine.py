@@ -188,6 +188,12 @@ class World:
         self.hang_up()
         self.start()
 
+    def reach_transfer(self) -> None:
+        """Let things happen until a message is about to be moved or copied, if one is."""
+        for _ in range(300):
+            if b"MOVE " in self.to_server or b"COPY " in self.to_server or not self.advance():
+                return
+
     def wait(self) -> None:
         """Time passes up to the deadline."""
         assert self.machine.deadline is not None, "somebody must wake the machine"
@@ -217,11 +223,13 @@ class World:
         return found
 
 
-ACTIONS = st.sampled_from(["run", "run", "run", "mail", "mail", "burst", "cut", "kill", "wait"])
+ACTIONS = st.sampled_from(
+    ["run", "run", "run", "mail", "mail", "burst", "cut", "cut move", "kill", "kill move", "wait"]
+)
 
 
 @pytest.mark.parametrize("capabilities", CAPABILITIES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=st.lists(ACTIONS, max_size=40), seed=st.integers(0, 2**32))
 def test_every_message_is_filed_exactly_once(capabilities: str, actions: list[str], seed: int) -> None:
     """Whatever is cut or killed, each message ends where the rules want it, once, and the machine idles again."""
@@ -241,6 +249,12 @@ def test_every_message_is_filed_exactly_once(capabilities: str, actions: list[st
                         world.mail()
                 case "cut":
                     world.lose_connection()
+                case "cut move":
+                    world.reach_transfer()
+                    world.lose_connection()
+                case "kill move":
+                    world.reach_transfer()
+                    world.kill()
                 case "kill":
                     world.kill()
                 case "wait":

@@ -64,7 +64,7 @@ def run(pieces: list[bytes], synchronizing: bool, accepts: list[bool], bare: set
     return joined(out)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     data=st.lists(PIECES, max_size=40).map(b"".join).filter(bool),
     synchronizing=st.booleans(),

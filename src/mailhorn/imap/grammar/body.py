@@ -121,7 +121,7 @@ def parse_body_type_1part(cur: Cursor, depth: int) -> SinglePart:
         md5 = parse_nstring(cur)
         extension = parse_extension(cur)
     return SinglePart(
-        *(kind, subtype, params, content_id, description, encoding or b"7BIT", octets),
+        *(kind, subtype, params, content_id, description, b"7BIT" if encoding is None else encoding, octets),
         *(lines, envelope, body, md5, extension),
     )
 

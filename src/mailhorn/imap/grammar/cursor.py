@@ -41,8 +41,9 @@ class Dialect:
         literal_minus: The same for up to 4096 octets.
         raw_8bit: Quirk of servers: octets above 127 in atoms, flags and other words (fault F19).
         loose_spaces: Quirk of servers: several spaces for one, spaces before `)` and at the end.
-        loose_names: Quirk of servers: mailbox names that are no modified UTF-7 are kept as they are, each `&`
-            as U+DC26 and each octet above 127 as U+DC80 to U+DCFF, so that they are written as they came.
+        loose_names: Quirk of servers: mailbox names that are no modified UTF-7 are kept as they are. Each octet
+            that could not stand for itself (`&`, controls, above 127) is U+DC00 plus the octet, half a surrogate
+            pair that no decoded name has, so that the name is written as it came.
         loose_values: Quirk of servers: words where strings belong, missing text, unknown and broken items.
 
     """

@@ -24,7 +24,7 @@ from .flag import parse_flag_list, write_flag_list
 from .section import parse_section, write_section
 from .value import skip_value
 
-_WORD = re.compile(rb"[A-Za-z][A-Za-z0-9.]*")
+_WORD = re.compile(rb"[A-Za-z][A-Za-z0-9.\-]*")
 _ATTRIBUTES = {attribute.value: attribute for attribute in Attribute}
 _FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.RFC822_SIZE)
 _MACROS: dict[bytes, tuple[FetchItem, ...]] = {

@@ -61,12 +61,13 @@ def parse_flag_perm_list(cur: Cursor) -> tuple[Flag, ...]:
 
 def flags_text(flags: Iterable[Flag]) -> bytes:
     """Return flags with a space between each, as they are sent; `\\*` is allowed."""
-    text = " ".join(flags)
+    words = tuple(flags)
+    text = " ".join(words)
     try:
         data = text.encode("ascii", "surrogateescape")
     except UnicodeEncodeError:
         raise Unwritable("not a flag") from None
-    if data and not _WRITABLE.fullmatch(data):
+    if words and not (_WRITABLE.fullmatch(data) and data.count(b" ") == len(words) - 1):
         raise Unwritable("not a flag")
     return data
 

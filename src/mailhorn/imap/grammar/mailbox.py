@@ -13,7 +13,9 @@ _DIRECT_TEXT = re.compile(r"[\x20-\x25\x27-\x7e]*")
 _TO_ENCODE = re.compile(r"[^\x20-\x7e]+|&")
 _ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_VERBATIM = re.compile("[\udc26\udc80-\udcff]")
+_VERBATIM = re.compile("[\udc00-\udcff]")
+_TO_VERBATIM = {octet: 0xDC00 + octet for octet in (*range(0x20), 0x26, 0x7F)}
+_FROM_VERBATIM = {half: octet for octet, half in _TO_VERBATIM.items()}
 _LIST_ATOM = re.compile(rb"[!#-'*+\-,./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 _LIST_ATOM_8BIT = re.compile(rb'[^\x00-\x20(){"\\\x7f][^\x00-\x20()"\\\x7f]*')
 
@@ -65,7 +67,7 @@ def decode_mailbox(cur: Cursor, data: bytes, start: int) -> str:
     except ValueError:
         if not dialect.loose_names:
             raise SyntaxProblem(start, "a mailbox name in modified UTF-7") from None
-        name = data.decode("ascii", "surrogateescape").replace("&", "\udc26")
+        name = data.decode("ascii", "surrogateescape").translate(_TO_VERBATIM)
     if dialect.loose_names:
         return INBOX if name.upper() == INBOX else name
     return canonical_name(name)
@@ -75,7 +77,7 @@ def encode_mailbox(out: Writer, name: str) -> bytes:
     """Return a mailbox name as it goes into an astring."""
     if out.dialect.loose_names and _VERBATIM.search(name):
         try:
-            return name.replace("\udc26", "&").encode("ascii", "surrogateescape")
+            return name.translate(_FROM_VERBATIM).encode("ascii", "surrogateescape")
         except UnicodeEncodeError:
             raise Unwritable("half a surrogate pair in a mailbox name") from None
     try:

@@ -47,7 +47,9 @@ def parse_initial_resp(cur: Cursor) -> bytes:
     if data == b"=":
         return b""
     try:
-        return a2b_base64(data, strict_mode=True)
+        if len(data) % 4 == 0:
+            return a2b_base64(data, strict_mode=True)
     except Error:
-        cur.pos = start
-        raise cur.fails("base64") from None
+        pass
+    cur.pos = start
+    raise cur.fails("base64")

@@ -1,0 +1,233 @@
+"""Hypothesis strategies for every value the IMAP grammar reads and writes."""
+
+from hypothesis import strategies as st
+
+from mailhorn.imap import commands as c
+from mailhorn.imap import responses as r
+from mailhorn.model.flags import RECENT, SYSTEM_FLAGS, canonical, flag_set
+from mailhorn.model.ids import MAX_UID, UID, ModSeq, SeqNum, UIDValidity
+from mailhorn.model.mailbox import canonical_name
+from mailhorn.model.numbers import SeqSet, UIDSet
+from mailhorn.model.search import (
+    All,
+    And,
+    DateField,
+    DateKey,
+    DateTest,
+    HasFlag,
+    HeaderKey,
+    InSequence,
+    InUIDs,
+    Not,
+    Or,
+    SizeKey,
+    TextKey,
+)
+from mailhorn.model.structure import Address, Disposition, Envelope, Extension, MultiPart, SinglePart
+
+_ATOM = "!#$&'+,-./0123456789:;<=>?@ABCXYZ[^_`abcxyz|}~"
+
+# Words and numbers
+
+tags = st.text(_ATOM.replace("+", "") + "]", min_size=1, max_size=8).map(str.encode)
+atoms = st.text(_ATOM, min_size=1, max_size=8).map(str.encode)
+words = st.text(_ATOM, min_size=1, max_size=8)
+octets = st.binary(max_size=24) | st.text('ab "\\(){}%*\r\n\t', max_size=8).map(str.encode)
+"""What stands in a message: any octets."""
+optional_octets = st.none() | octets
+clean_octets = octets.map(lambda data: data.replace(b"\0", b""))
+"""What may stand in a command: no NUL."""
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+ascii_texts = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=12)
+human = st.binary(max_size=20).map(lambda data: data.translate(None, b"\0\r\n["))
+"""Text of a status response."""
+numbers = st.integers(0, 2**32 - 1)
+nz_numbers = st.integers(1, 2**32 - 1)
+numbers64 = st.integers(0, 2**63 - 1)
+moments = st.integers(-62135596800, 253402300799)
+"""Seconds since 1970 of the years 1 to 9999."""
+uids = nz_numbers.map(UID)
+seqs = nz_numbers.map(SeqNum)
+uid_validities = nz_numbers.map(UIDValidity)
+
+# Sets, names, flags
+
+_pairs = st.lists(
+    st.tuples(st.integers(0, MAX_UID), st.integers(0, MAX_UID)) | st.integers(0, MAX_UID).map(lambda n: (n, n)),
+    min_size=1,
+    max_size=5,
+).map(tuple)
+_known_pairs = st.lists(st.tuples(nz_numbers, nz_numbers), min_size=1, max_size=5).map(tuple)
+seq_sets = _pairs.map(SeqSet)
+uid_sets = _pairs.map(UIDSet)
+known_uid_sets = _known_pairs.map(UIDSet)
+num_sets = seq_sets | uid_sets
+
+mailboxes = (
+    st.text(st.characters(exclude_categories=["Cs"], min_codepoint=0x20, exclude_characters="\x7f"), max_size=12)
+    | st.text('&-/,+ab é€😀\\"%*({', max_size=10)
+    | st.sampled_from(["INBOX", "inbox", "inbox/a", "NIL", "", "&", "a b", "~peter/mail/台北/日本語"])
+).map(canonical_name)
+keywords = words.filter(lambda word: word[0] not in "[{}") | st.sampled_from(["$Forwarded", "work", "NIL"])
+flags = st.sampled_from([*SYSTEM_FLAGS, RECENT]) | keywords | words.map(lambda word: canonical("\\" + word))
+flag_lists = st.lists(flags, max_size=5).map(tuple)
+perm_flag_lists = st.lists(flags | st.just("\\*"), max_size=5).map(tuple)
+capability_lists = st.lists(words, max_size=5).map(tuple)
+
+# Envelope and structure
+
+addresses = st.builds(Address, *[optional_octets] * 4)
+_people = st.lists(addresses, max_size=2).map(tuple)
+envelopes = st.builds(Envelope, *[optional_octets] * 2, *[_people] * 6, *[optional_octets] * 2)
+_params = st.lists(st.tuples(octets, octets), max_size=2).map(tuple)
+dispositions = st.builds(Disposition, octets, _params)
+extensions = st.builds(Extension, st.none() | dispositions, st.lists(octets, max_size=2).map(tuple), optional_octets)
+
+
+@st.composite
+def structures(draw: st.DrawFn, extended: bool, depth: int = 2) -> SinglePart | MultiPart:
+    """A BODYSTRUCTURE (extended) or a BODY."""
+    extension = draw(extensions) if extended and draw(st.booleans()) else None
+    md5 = draw(optional_octets) if extension is not None else None
+    if depth and draw(st.integers(0, 2)) == 0:
+        parts = draw(st.lists(structures(extended, depth - 1), min_size=1, max_size=3))
+        params = draw(_params) if extension is not None else ()
+        return MultiPart(tuple(parts), draw(octets), params, extension)
+    fields = draw(st.tuples(octets, octets, _params, optional_octets, optional_octets, octets, numbers))
+    if depth and draw(st.integers(0, 3)) == 0:
+        inner = draw(structures(extended, depth - 1))
+        return SinglePart(*fields, draw(numbers64), draw(envelopes), inner, md5, extension)
+    return SinglePart(*fields, draw(st.none() | numbers64), None, None, md5, extension)
+
+
+# Commands
+
+_parts = st.lists(st.integers(1, 999), max_size=3).map(tuple)
+_fields = st.lists(clean_octets, min_size=1, max_size=3).map(tuple)
+_T = c.SectionText
+sections = (
+    st.builds(c.Section, _parts, st.sampled_from([_T.PART, _T.HEADER, _T.TEXT]))
+    | st.builds(c.Section, _parts, st.sampled_from([_T.HEADER_FIELDS, _T.HEADER_FIELDS_NOT]), _fields)
+    | st.builds(c.Section, _parts.filter(bool), st.just(_T.MIME))
+)
+body_sections = st.builds(
+    c.BodySection, sections, st.booleans(), st.none() | st.tuples(numbers64, st.integers(1, 2**63 - 1))
+)
+fetch_items = st.sampled_from(list(c.Attribute)) | body_sections
+fetch_item_lists = st.lists(fetch_items, min_size=1, max_size=4).map(tuple)
+
+
+def search_keys(words_of: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
+    """Search keys whose texts come from `words_of`."""
+    leaves = (
+        st.just(All())
+        | st.builds(HasFlag, st.sampled_from([*SYSTEM_FLAGS, RECENT]) | keywords, st.booleans())
+        | st.builds(DateKey, st.sampled_from(list(DateField)), st.sampled_from(list(DateTest)), st.dates())
+        | st.builds(SizeKey, st.booleans(), numbers64)
+        | st.builds(HeaderKey, st.sampled_from(["From", "to", "Subject", "X-Y"]) | ascii_texts, words_of)
+        | st.builds(TextKey, words_of, st.booleans())
+        | st.builds(InSequence, seq_sets)
+        | st.builds(InUIDs, uid_sets)
+    )
+    return st.recursive(
+        leaves,
+        lambda keys: (
+            st.builds(Not, keys)
+            | st.builds(Or, keys, keys)
+            | st.builds(And, st.lists(keys, min_size=2, max_size=3).map(tuple))
+        ),
+        max_leaves=6,
+    )
+
+
+searches = st.builds(c.Search, search_keys(ascii_texts), st.booleans(), st.none()) | st.builds(
+    c.Search, search_keys(texts), st.booleans(), st.sampled_from(["UTF-8", "utf-8"])
+)
+appends = st.builds(c.Append, mailboxes, flag_lists.map(flag_set), st.none() | moments, numbers64)
+id_fields = st.none() | st.lists(st.tuples(texts, st.none() | texts), max_size=3).map(tuple)
+stores = st.builds(c.Store, num_sets, st.sampled_from(list(c.StoreMode)), flag_lists, st.booleans())
+
+commands = st.one_of(
+    st.sampled_from(list(c.Keyword)).map(c.Simple),
+    st.builds(c.Login, clean_octets, clean_octets),
+    st.builds(c.Authenticate, words.map(str.upper), st.none() | octets),
+    st.builds(c.Enable, capability_lists.filter(bool)),
+    st.builds(c.Id, id_fields),
+    st.builds(c.Select, mailboxes, st.booleans()),
+    st.builds(c.Create, mailboxes),
+    st.builds(c.Delete, mailboxes),
+    st.builds(c.Rename, mailboxes, mailboxes),
+    st.builds(c.Subscribe, mailboxes, st.booleans()),
+    st.builds(c.List, mailboxes, mailboxes, st.booleans()),
+    st.builds(c.Status, mailboxes, st.lists(st.sampled_from(list(c.StatusItem)), min_size=1, max_size=4).map(tuple)),
+    st.builds(c.Expunge, st.none() | uid_sets),
+    searches,
+    st.builds(c.Fetch, num_sets, fetch_item_lists),
+    stores,
+    st.builds(c.Copy, num_sets, mailboxes),
+    st.builds(c.Move, num_sets, mailboxes),
+)
+"""Every command but APPEND."""
+
+# Responses
+
+_code_texts = st.text("ab(): \"'{}", min_size=1, max_size=8).map(str.encode).filter(lambda t: not t.startswith(b" "))
+_code_words = st.text("ABCXYZ-", min_size=1, max_size=8)
+codes = st.one_of(
+    st.builds(r.Code, _code_words, st.none() | _code_texts),
+    st.builds(r.NumberCode, _code_words, numbers64),
+    st.builds(r.FlagsCode, perm_flag_lists),
+    st.builds(r.CapabilityCode, capability_lists),
+    st.builds(r.AppendUid, uid_validities, known_uid_sets),
+    st.builds(r.CopyUid, uid_validities, known_uid_sets, known_uid_sets),
+    st.builds(r.BadCharset, st.lists(words, max_size=3).map(tuple)),
+)
+_whole = st.sampled_from(
+    [
+        (c.Section(), b"RFC822"),
+        (c.Section(text=_T.HEADER), b"RFC822.HEADER"),
+        (c.Section(text=_T.TEXT), b"RFC822.TEXT"),
+    ]
+)
+fetched_items = st.one_of(
+    st.builds(r.UidItem, uids),
+    st.builds(r.FlagsItem, flag_lists),
+    st.builds(r.InternalDateItem, moments),
+    st.builds(r.SizeItem, numbers64),
+    st.builds(r.EnvelopeItem, envelopes),
+    st.builds(r.BodyStructureItem, structures(True), st.just(False)),
+    st.builds(r.BodyStructureItem, structures(False), st.just(True)),
+    st.builds(r.BodyItem, sections, st.none() | numbers, optional_octets),
+    st.builds(lambda whole, data: r.BodyItem(whole[0], None, data, whole[1]), _whole, optional_octets),
+    st.builds(
+        r.UnknownItem,
+        st.sampled_from(["MODSEQ", "X-GM-LABELS", "BINARY[1.2]<0>"]),
+        st.sampled_from([b"(5)", b"NIL", b'({3}\r\n)\r\n "\\"" (()))', b"~{2}\r\n\0)", b"{0}\r\n", b"word"]),
+    ),
+)
+delimiters = st.none() | st.sampled_from(["/", ".", '"', "\\", "^"])
+_namespace = st.none() | st.lists(st.tuples(mailboxes, delimiters), min_size=1, max_size=2).map(tuple)
+namespaces = st.builds(r.Namespaces, _namespace, _namespace, _namespace)
+_attributes = st.lists(st.sampled_from(["\\HasChildren", "\\Noselect", "\\Sent", "\\X-y"]), max_size=3).map(tuple)
+status_items = st.lists(st.tuples(st.sampled_from(list(c.StatusItem)), numbers64), max_size=4).map(tuple)
+
+responses = st.one_of(
+    st.builds(r.StatusResponse, st.sampled_from(list(r.Condition)), st.none() | codes, human),
+    st.builds(
+        r.Tagged, tags, st.sampled_from([r.Condition.OK, r.Condition.NO, r.Condition.BAD]), st.none() | codes, human
+    ),
+    st.builds(r.Continuation, human),
+    st.builds(r.Capabilities, capability_lists),
+    st.builds(r.Enabled, capability_lists),
+    st.builds(r.FlagsResponse, flag_lists),
+    st.builds(r.ListResponse, _attributes, delimiters, mailboxes, st.booleans()),
+    st.builds(r.StatusItems, mailboxes, status_items),
+    st.builds(r.SearchResponse, st.lists(nz_numbers, max_size=5).map(tuple), st.none() | numbers64.map(ModSeq)),
+    st.builds(r.Exists, numbers),
+    st.builds(r.Recent, numbers),
+    st.builds(r.Expunged, seqs),
+    st.builds(r.Fetched, seqs, st.lists(fetched_items, max_size=3).map(tuple)),
+    namespaces,
+    st.builds(r.IdResponse, id_fields),
+    st.builds(r.Unknown, st.sampled_from([b"XLIST () x", b"5 VANISHED", b"ESEARCH UID ALL 1:3", b"", b"{"])),
+)

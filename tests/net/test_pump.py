@@ -267,6 +267,29 @@ async def test_start_tls_encrypts_from_then_on(certificate: tuple[Path, Path]) -
 
 
 @on_both_loops
+async def test_what_comes_with_the_end_of_the_handshake_is_not_lost(certificate: tuple[Path, Path]) -> None:
+    """A client may speak first; its bytes are fed after whoever awaits the handshake has taken note of it."""
+    async with serving() as server:
+        reader, writer = await server.connect()
+        host = server.hosts[0]
+        order = []
+        host.on_received = lambda: order.append("received")
+
+        async def upgrade() -> None:
+            host.pump.pause()
+            await host.pump.start_tls(server_context(*certificate))
+            order.append("started")
+
+        task = asyncio.ensure_future(upgrade())
+        await writer.start_tls(client_context(certificate[0]), server_hostname="localhost")
+        writer.write(b"at once\n")
+        assert await reader.readline() == b"at once\n"
+        await task
+        assert order == ["started", "received"]
+        writer.close()
+
+
+@on_both_loops
 async def test_a_failed_handshake_loses_the_connection(certificate: tuple[Path, Path]) -> None:
     """Whoever sends garbage instead of a ClientHello is gone, and the session knows."""
     async with serving() as server:

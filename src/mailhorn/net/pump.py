@@ -76,6 +76,7 @@ class Pump(asyncio.Protocol):
 
     __slots__ = (
         "_error",
+        "_held",
         "_linger",
         "_log",
         "_loop",
@@ -109,6 +110,7 @@ class Pump(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._error: Exception | None = None
+        self._held: list[bytes] | None = None
         self._paused = False
         self._reading = True
         self._lost = False
@@ -179,13 +181,16 @@ class Pump(asyncio.Protocol):
         """
         Encrypt the connection; what was sent before is still sent in the clear.
 
-        Call `pause` in the tick in which the core asked for this, or the first encrypted bytes go to the core.
+        Call `pause` in the tick in which the core asked for this, or the first encrypted bytes go to the core. Tell
+        the core that TLS has started before awaiting anything else: what came with the end of the handshake is fed
+        to it in the next tick.
 
         Raises OSError (ssl.SSLError among them) if the handshake failed; the connection is then lost.
         """
         if self._transport is None or self.closed:
             raise ConnectionError("the connection is gone")
         self.flush()
+        self._held = []
         try:
             encrypted = await self._loop.start_tls(
                 self._transport,
@@ -209,6 +214,7 @@ class Pump(asyncio.Protocol):
         self._reading = True
         if self.closed:
             self._transport.abort()
+        self._loop.call_soon(self._feed_held)
 
     # what the event loop tells
 
@@ -240,6 +246,9 @@ class Pump(asyncio.Protocol):
         """Feed the core, let the session look, send the answer."""
         if self.closed:
             return
+        if self._held is not None:
+            self._held.append(data)
+            return
         self.last_received = self._loop.time()
         if self._log is not None:
             self._log.received(data)
@@ -254,7 +263,7 @@ class Pump(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Tell the core; keep our side open so that the session can still answer (TLS cannot)."""
         self.eof = True
-        if self.closed:
+        if self.closed or self._held is not None:
             return False
         try:
             self.core.receive_eof()
@@ -295,6 +304,11 @@ class Pump(asyncio.Protocol):
             self.session.lost(self._error or exc)
         except Exception as error:
             log.error("bug while a connection ended", peer=self.peer, exc_info=error)
+
+    def _feed_held(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self.data_received(b"".join(held))
 
     def _write(self, data: bytes) -> None:
         transport = self._transport

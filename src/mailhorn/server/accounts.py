@@ -110,7 +110,6 @@ class Accounts:
         self._local = {_domain(name) for name in ("localhost", self.options.hostname, *self.options.domains)} | {""}
         self._guesses = Guesses(self.options.guesses, clock)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
-        self._waiting = 0
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, float] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[bool]] = {}
@@ -219,7 +218,7 @@ class Accounts:
     async def _verify_once(self, digest: bytes, stored: str, password: bytes) -> bool:
         task = self._running.get(digest)
         if task is None:
-            if self._waiting >= MAX_WAITING:
+            if len(self._running) >= MAX_WAITING:
                 raise TooBusy("too many logins at once, try again later")
             task = asyncio.get_running_loop().create_task(self._verify(stored, password))
             self._running[digest] = task
@@ -228,7 +227,6 @@ class Accounts:
         return await asyncio.shield(task)
 
     async def _verify(self, stored: str, password: bytes) -> bool:
-        self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._pool, _verify_in_constant_time, stored, password, self._nobodys_hash
@@ -236,8 +234,6 @@ class Accounts:
         except ValueError as error:
             log.error("an account has an unusable password hash; give it a new password", reason=str(error))
             return False
-        finally:
-            self._waiting -= 1
 
     def _upgrade(self, account: Account, name: str, password: bytes) -> None:
         """Replace a cheap hash by a normal one, now that the password is known; nobody waits for it."""

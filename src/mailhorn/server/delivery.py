@@ -1,0 +1,268 @@
+"""From a staged message to mailboxes: facts, Sieve, placements, one commit for all recipients.
+
+Rule 1: a 2xx is said only after `Store.append` returned. Rule 2: whatever is wrong with a script or a mailbox name,
+the message goes to INBOX; only the recipient's own `discard` makes it disappear. Rule 3: two recipients that are
+one account get one copy per mailbox.
+"""
+
+import errno
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from ..mime.decode import decoded_header
+from ..mime.header import fields, unfold
+from ..model.flags import NO_FLAGS, Flags
+from ..model.ids import MailboxId
+from ..model.mailbox import INBOX, Account, Mailbox, canonical_name
+from ..model.message import Placed, Placement
+from ..sieve import Actions, FileInto, HeaderFacts, Need, SieveRuntimeError, evaluate
+from ..smtp.reply import Reply
+from ..store.abc import MailboxExists, MailboxMissing, StagedBlob, StoreError, StoreUnavailable
+from ..store.store import Store
+from .digest import digest_of
+from .scripts import Script, Scripts
+
+HEADER_LOOKED_AT = 256 * 1024
+"""Octets of a header that rules may ask about."""
+
+log = structlog.get_logger("mailhorn.delivery")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One accepted recipient: whose mail it is, and the address as the sender wrote it."""
+
+    account: Account
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """
+    One message's way through the server; the instants are of `time.monotonic`, seconds.
+
+    Attributes:
+        id: Ours, as in the Received field.
+        sender: Reverse path, "" for none.
+        recipients: Addresses, as they were written.
+        size: Octets, with what delivery put in front.
+        placed: Every copy.
+        accepted_at: The last octet had come.
+        durable_at: It would have survived a power cut.
+        told_at: Whoever was idling on one of the mailboxes had been sent the news.
+
+    """
+
+    id: str
+    sender: str
+    recipients: tuple[str, ...]
+    size: int
+    placed: tuple[Placed, ...]
+    accepted_at: float
+    durable_at: float
+    told_at: float
+
+
+class Delivery:
+    """
+    Final delivery to local accounts.
+
+    Attributes:
+        on_delivered: Called after every delivery that made a copy. Must not raise or block.
+
+    """
+
+    def __init__(
+        self, store: Store, scripts: Scripts | None = None, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        """
+        Deliver into the store.
+
+        Args:
+            store: Where messages go.
+            scripts: The rules, none by default.
+            wall_clock: Seconds since 1970, for the internal date.
+
+        """
+        self.on_delivered: Callable[[Delivered], None] = lambda delivered: None
+        self._store = store
+        self._scripts = scripts or Scripts()
+        self._wall_clock = wall_clock
+
+    async def deliver(
+        self, staged: StagedBlob, sender: str, recipients: Sequence[Recipient], accepted_at: float, id: str
+    ) -> list[Reply]:
+        """
+        Deliver one message, to all recipients or to none.
+
+        Args:
+            staged: The message, complete; consumed.
+            sender: Reverse path, "" for none.
+            recipients: One at least.
+            accepted_at: When its last octet had come, on `time.monotonic`.
+            id: Ours.
+
+        Returns:
+            What to answer to each recipient, in their order.
+
+        """
+        size = staged.size
+        try:
+            try:
+                placements = await self._placements(staged, sender, recipients)
+                digest = await digest_of(staged)
+            except BaseException:
+                staged.discard()
+                raise
+            if not placements:
+                staged.discard()
+                log.info("discarded by its recipients' rules", id=id, sender=sender, size=size)
+                return [Reply(250, "2.0.0", f"Accepted as {id}")] * len(recipients)
+            placed = await self._store.append(staged, placements, int(self._wall_clock()), digest)
+        except MailboxMissing:
+            log.warning("a mailbox vanished during delivery, the sender will try again", id=id)
+            return [Reply(451, "4.2.0", "A mailbox was removed just now, try again")] * len(recipients)
+        except StoreUnavailable as error:
+            log.error("the store refused a message, the sender will try again", id=id, reason=str(error))
+            return [refusal(error)] * len(recipients)
+        told_at = time.monotonic()
+        delivered = Delivered(
+            id,
+            sender,
+            tuple(recipient.address for recipient in recipients),
+            size,
+            tuple(placed),
+            accepted_at,
+            placed.durable_at,
+            told_at,
+        )
+        log.info(
+            "delivered",
+            id=id,
+            sender=sender,
+            recipients=delivered.recipients,
+            size=size,
+            copies=[(copy.mailbox, copy.uid) for copy in placed],
+            durable_ms=_milliseconds(placed.durable_at - accepted_at),
+            told_ms=_milliseconds(told_at - accepted_at),
+        )
+        self.on_delivered(delivered)
+        return [Reply(250, "2.0.0", f"Delivered as {id}")] * len(recipients)
+
+    async def _placements(
+        self, staged: StagedBlob, sender: str, recipients: Sequence[Recipient]
+    ) -> tuple[Placement, ...]:
+        """Return where the message goes: each mailbox once."""
+        flags: dict[MailboxId, Flags] = {}
+        seen: set[str] = set()
+        for recipient in recipients:
+            if recipient.account.login in seen:
+                continue
+            seen.add(recipient.account.login)
+            for mailbox, wanted in await self._filed(staged, sender, recipient):
+                flags[mailbox] = flags.get(mailbox, NO_FLAGS) | wanted
+        return tuple(Placement(mailbox, wanted) for mailbox, wanted in flags.items())
+
+    async def _filed(self, staged: StagedBlob, sender: str, recipient: Recipient) -> list[tuple[MailboxId, Flags]]:
+        account = recipient.account
+        script = self._scripts.script_for(account.login)
+        actions = Actions() if script is None else await self._decide(script, staged, sender, recipient)
+        filed: list[tuple[MailboxId, Flags]] = []
+        for filing in actions.filings():
+            mailbox = await self._mailbox(account, filing)
+            if mailbox is None:
+                mailbox = await self._inbox(account)
+            filed.append((mailbox.id, filing.flags or NO_FLAGS))
+        return filed
+
+    async def _decide(self, script: Script, staged: StagedBlob, sender: str, recipient: Recipient) -> Actions:
+        """Run the script; whatever goes wrong, keep the message (RFC 5228 §2.10.6)."""
+        program = script.program
+        if program is None:
+            return Actions()
+        mailboxes: list[str] | None = None
+        if program.tested_mailboxes:
+            mailboxes = [mailbox.name for mailbox in await self._store.index.mailboxes(recipient.account.id)]
+        facts = HeaderFacts(
+            _fields(staged),
+            size=staged.size,
+            envelope={"from": [sender], "to": [recipient.address]},
+            mailboxes=mailboxes or (),
+            decode=_decoded,
+        )
+        try:
+            actions = evaluate(program, facts)
+        except SieveRuntimeError as error:
+            if not script.complained:
+                script.complained = True
+                log.error("a Sieve script failed, mail goes to INBOX", script=str(script.path), reason=str(error))
+            return Actions()
+        if isinstance(actions, Need):
+            raise RuntimeError(f"a script needs what delivery did not gather: {actions}")
+        return actions
+
+    async def _mailbox(self, account: Account, filing: FileInto) -> Mailbox | None:
+        """Return the mailbox a script names; None if there is none and it may not be made."""
+        name = canonical_name(filing.mailbox)
+        index = self._store.index
+        try:
+            mailbox = await index.mailbox(account.id, name)
+            if mailbox is None and filing.create:
+                try:
+                    mailbox = await index.create_mailbox(account.id, name)
+                except MailboxExists:  # made by another message meanwhile
+                    mailbox = await index.mailbox(account.id, name)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            log.warning("no such mailbox can be, filed to INBOX", login=account.login, mailbox=name, reason=str(error))
+            return None
+        if mailbox is None:
+            log.info("a mailbox named by a rule is missing, filed to INBOX", login=account.login, mailbox=name)
+        return mailbox
+
+    async def _inbox(self, account: Account) -> Mailbox:
+        inbox = await self._store.index.mailbox(account.id, INBOX)
+        if inbox is None:
+            raise MailboxMissing(f"the account {account.login} has no INBOX: it is being removed")
+        return inbox
+
+
+def refusal(error: StoreUnavailable | OSError) -> Reply:
+    """Return what to answer when the disk will not have a message (RFC 3463 §3.4)."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return Reply(452, "4.3.1", "The disk is full, try again later")
+        cause = cause.__cause__
+    return Reply(451, "4.3.0", "The store is not available, try again later")
+
+
+def _fields(staged: StagedBlob) -> list[tuple[str, str]]:
+    header = bytes(staged.view()[:HEADER_LOOKED_AT])
+    end = _end_of_header(header)
+    return [
+        (name.decode("ascii", "replace"), unfold(value).decode("utf-8", "surrogateescape"))
+        for name, value in fields(header[:end])
+    ]
+
+
+def _decoded(value: str) -> str:
+    return decoded_header(value.encode("utf-8", "surrogateescape"))
+
+
+def _end_of_header(head: bytes) -> int:
+    if head.startswith((b"\r\n", b"\n")):
+        return 0
+    ends = [at for at in (head.find(b"\r\n\r\n"), head.find(b"\n\n")) if at >= 0]
+    return min(ends) + 2 if ends else len(head)
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+__all__ = ["Delivered", "Delivery", "Recipient", "refusal"]

@@ -1,0 +1,455 @@
+"""One SMTP or LMTP session: who may send what to whom, and the message streamed into the store.
+
+Rule 1: mail is taken for local accounts only, whoever asks. Rule 2: the body goes from the socket into
+`Store.stage`, piece by piece. Rule 3: a task lives only while a command has to wait for something; an idle
+connection has none. Rule 4: a password is taken in the clear from this machine only.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from secrets import token_hex
+from ssl import SSLContext
+
+import structlog
+
+from ...model.mailbox import Account
+from ...net.deadlines import Deadlines
+from ...net.protocol_log import ProtocolLog
+from ...net.pump import Pump
+from ...sasl import SERVER_MECHANISMS, Challenge, Credentials, Malformed, ServerMechanism, Step
+from ...smtp.address import Mailbox
+from ...smtp.connection import Options, ServerConnection
+from ...smtp.events import (
+    AuthCancelled,
+    AuthResponse,
+    AuthStart,
+    DataChunk,
+    DataEnd,
+    DataStart,
+    Eof,
+    Event,
+    Greeted,
+    MailFrom,
+    Quit,
+    RcptTo,
+    Refused,
+    Reset,
+    StartTls,
+)
+from ...smtp.reply import Reply
+from ...store.abc import StagedBlob, StoreUnavailable
+from ...store.store import Store
+from ..accounts import Accounts, NoAccount, TooBusy
+from ..delivery import Delivery, Recipient, refusal
+from ..limits import Connections
+from ..sessions import Sessions
+from .trace import Arrival, trace, with_protocol
+
+MAX_LOGIN_FAILURES = 3
+"""On one connection; then 421. Guessing goes on over new ones, and `accounts` slows those down."""
+BUG = Reply(451, "4.3.0", "Something went wrong here and has been logged, try again later")
+
+log = structlog.get_logger("mailhorn.smtp")
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpOptions:
+    """
+    Settings of the SMTP and LMTP side.
+
+    Attributes:
+        hostname: Our name, in greetings and Received fields.
+        max_message_size: Largest message, octets.
+        max_recipients: Of one message.
+        command_timeout: Seconds without a command before 421 (RFC 5321 §4.5.3.2.7).
+        data_timeout: Seconds without a piece of the message before 421 (§4.5.3.2.5: three minutes).
+        plaintext_off_loopback: Offer AUTH without TLS to other machines. Only for tests in a closed network.
+        wire_log: Log every line at level debug.
+
+    """
+
+    hostname: str = "localhost"
+    max_message_size: int = 50 * 2**20
+    max_recipients: int = 1_000
+    command_timeout: float = 300.0
+    data_timeout: float = 180.0
+    plaintext_off_loopback: bool = False
+    wire_log: bool = False
+
+
+@dataclass(slots=True)
+class SmtpContext:
+    """The server as its SMTP sessions see it."""
+
+    delivery: Delivery
+    store: Store
+    accounts: Accounts
+    deadlines: Deadlines
+    options: SmtpOptions
+    tls: SSLContext | None
+    connections: Connections = field(default_factory=Connections)
+    sessions: Sessions = field(default_factory=Sessions)
+
+
+class SmtpSession:
+    """
+    The session of one connection. Implements `net.pump.Session` and `net.deadlines.Watched`.
+
+    Attributes:
+        deadline: When the client has been silent for too long, seconds of the loop's clock.
+
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_account",
+        "_broken",
+        "_context",
+        "_core",
+        "_delivering",
+        "_failures",
+        "_greeted",
+        "_id",
+        "_lmtp",
+        "_loop",
+        "_mail",
+        "_mechanism",
+        "_paths",
+        "_pump",
+        "_recipients",
+        "_staged",
+        "_task",
+        "deadline",
+    )
+
+    _pump: Pump
+
+    def __init__(self, context: SmtpContext, core: ServerConnection, lmtp: bool) -> None:
+        """Make a session on a fresh core; the pump calls `connected`."""
+        self._context = context
+        self._core = core
+        self._lmtp = lmtp
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._greeted: Greeted | None = None
+        self._account: Account | None = None
+        self._mechanism: ServerMechanism | None = None
+        self._failures = 0
+        self._mail: MailFrom | None = None
+        self._paths: list[Mailbox] = []
+        self._recipients: list[Recipient] = []
+        self._staged: StagedBlob | None = None
+        self._broken: Reply | None = None
+        self._id = ""
+        self._accepted = False
+        self._delivering = False
+        self.deadline = math.inf
+
+    @classmethod
+    def connection(cls, context: SmtpContext, lmtp: bool) -> Pump:
+        """Return a protocol for a new connection."""
+        core = ServerConnection(_core_options(context, lmtp, private=False))
+        wire = ProtocolLog("lmtp" if lmtp else "smtp") if context.options.wire_log else None
+        return Pump(core, cls(context, core, lmtp), wire)
+
+    # net.pump.Session
+
+    def connected(self, pump: Pump) -> None:
+        """Greet, or refuse who has too many connections already."""
+        self._pump = pump
+        context = self._context
+        if pump.loopback or context.options.plaintext_off_loopback:  # only now is known who it is
+            self._core = pump.core = ServerConnection(_core_options(context, self._lmtp, private=True))
+        if pump.tls:
+            self._core.tls_started()
+        reason = context.connections.enter(pump.address)
+        if reason is not None:
+            log.warning("connection refused", peer=pump.peer, reason=reason)
+            self._core.data_to_send()
+            self._core.shut_down("4.7.0", reason)
+            pump.close()
+            return
+        self._accepted = True
+        context.sessions.add(self)
+        self._wait_for_client()
+        context.deadlines.watch(self)
+
+    def received(self) -> None:
+        """Obey what the core understood."""
+        if not self._accepted:
+            return
+        while events := self._core.events_received():
+            for event in events:
+                self._event(event)
+        if self._core.closed:
+            if self._task is None:
+                self._pump.close()
+        elif self._core.wants_data:
+            self._pump.resume()
+        else:
+            self._pump.pause()
+        self._wait_for_client()
+
+    def writable(self) -> None:
+        """Nothing of ours waits for that: reading does, and the pump sees to it."""
+
+    def lost(self, error: Exception | None) -> None:
+        """Let go of everything; but a message that is complete is delivered, and the server waits for that."""
+        context = self._context
+        if self._accepted:
+            self._accepted = False
+            context.connections.leave(self._pump.address)
+            context.deadlines.forget(self)
+        self._drop_message()
+        if not self._delivering:
+            context.sessions.discard(self)
+            if self._task is not None and self._task is not asyncio.current_task():
+                self._task.cancel()
+
+    # net.deadlines.Watched
+
+    def overdue(self) -> None:
+        """Say good-bye to a silent client; it is not to blame while it waits for our answer."""
+        if self._task is not None or self._core.awaits_answer:
+            self._wait_for_client()
+            self._context.deadlines.watch(self)
+            return
+        self._core.shut_down("4.4.2", "Silent for too long")
+        self._close()
+
+    def shut_down(self) -> None:
+        """End the session because the server stops; a message that is complete is delivered and answered first."""
+        self._core.shut_down()
+        if self._core.closed:
+            self._close()
+
+    def _close(self) -> None:
+        self._core.events_received()
+        self._drop_message()
+        self._pump.close()
+
+    def _wait_for_client(self) -> None:
+        options = self._context.options
+        receiving = self._staged is not None
+        self.deadline = self._loop.time() + (options.data_timeout if receiving else options.command_timeout)
+
+    # events
+
+    def _event(self, event: Event) -> None:
+        match event:
+            case DataChunk():
+                self._take(event.data)
+            case DataEnd():
+                self._run(self._deliver(time.monotonic()))
+            case DataStart():
+                self._begin_message()
+            case RcptTo():
+                self._run(self._recipient(event.recipient))
+            case MailFrom():
+                self._mail = event
+                self._core.reply(250, "2.1.0", "Sender accepted")
+            case Greeted():
+                self._greeted = event
+            case Reset():
+                self._drop_transaction()
+            case AuthStart():
+                self._mechanism = SERVER_MECHANISMS[event.mechanism]()
+                self._authenticate(self._mechanism.step(event.initial))
+            case AuthResponse():
+                if self._mechanism is None:
+                    raise RuntimeError("a response without an exchange")
+                self._authenticate(self._mechanism.step(event.data))
+            case AuthCancelled():
+                self._mechanism = None
+            case StartTls():
+                self._pump.pause()
+                self._run(self._start_tls())
+            case Refused():
+                log.debug("refused", peer=self._pump.peer, reason=event.reason)
+            case Quit() | Eof():
+                self._drop_transaction()
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        """Do what has to wait in a task of its own; the core reads no further command meanwhile."""
+        self._task = self._loop.create_task(self._running(work))
+
+    async def _running(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._task = None
+            self._pump.fail(error)
+            return
+        self._task = None
+        try:
+            self.received()  # what was pipelined behind it
+        except Exception as error:
+            self._pump.fail(error)
+        self._pump.flush()
+
+    # a transaction
+
+    async def _recipient(self, path: Mailbox) -> None:
+        reply, recipient = await self._judge(path)
+        if recipient is not None:
+            self._paths.append(path)
+            self._recipients.append(recipient)
+        else:
+            log.info("recipient refused", peer=self._pump.peer, recipient=str(path), reason=reply.text)
+        self._core.reply(reply.code, reply.enhanced, reply.text)
+
+    async def _judge(self, path: Mailbox) -> tuple[Reply, Recipient | None]:
+        try:
+            account = await self._context.accounts.account_for(path.local, path.domain)
+        except StoreUnavailable as error:
+            log.error("accounts cannot be read, the sender will try again", reason=str(error))
+            return refusal(error), None
+        if isinstance(account, Account):
+            return Reply(250, "2.1.5", "Recipient accepted"), Recipient(account, str(path))
+        if account is NoAccount.NO_SUCH_USER or self._lmtp:
+            return Reply(550, "5.1.1", "No such user here"), None
+        if self._account is not None:
+            return Reply(550, "5.7.1", "Relaying is not available, only mail for local users is taken"), None
+        return Reply(550, "5.7.1", "Relaying denied, only mail for local users is taken"), None
+
+    def _begin_message(self) -> None:
+        """Stage the message; what delivery puts in front comes first."""
+        options = self._context.options
+        self._id = token_hex(8)
+        self._broken = None
+        self._staged = self._context.store.stage()
+        arrival = Arrival(
+            sender=None if self._mail is None else self._mail.sender,
+            recipient=self._paths[0] if len(self._paths) == 1 else None,
+            name="" if self._greeted is None else self._greeted.name,
+            address=self._pump.address,
+            protocol=with_protocol(
+                lmtp=self._lmtp,
+                extended=self._greeted is not None and self._greeted.esmtp,
+                tls=self._pump.tls,
+                authenticated=self._account is not None,
+                utf8=self._mail is not None and self._mail.smtputf8,
+            ),
+            id=self._id,
+        )
+        self._take(trace(arrival, options.hostname, datetime.now().astimezone()))
+        if self._broken is not None:
+            self._core.reply(self._broken.code, self._broken.enhanced, self._broken.text)
+            self._drop_transaction()
+            return
+        self._core.accept_data()
+        self._wait_for_client()
+        self._context.deadlines.watch(self)  # it has moved earlier
+
+    def _take(self, data: bytes) -> None:
+        if self._staged is None:
+            return
+        try:
+            self._staged.write(data)
+        except (StoreUnavailable, OSError) as error:
+            log.error("a message cannot be staged, the sender will try again", id=self._id, reason=str(error))
+            self._broken = refusal(error)
+            self._drop_message()
+
+    async def _deliver(self, accepted_at: float) -> None:
+        staged, self._staged = self._staged, None
+        recipients, sender = self._recipients, self._mail.sender if self._mail else None
+        self._drop_transaction()
+        if staged is None:
+            replies = [self._broken or BUG] * len(recipients)
+        else:
+            self._delivering = True
+            try:
+                replies = await self._context.delivery.deliver(
+                    staged, str(sender) if sender else "", recipients, accepted_at, self._id
+                )
+            finally:
+                self._delivering = False
+                if not self._accepted:
+                    self._context.sessions.discard(self)
+        self._core.reply_data(replies if self._lmtp else replies[:1])
+
+    def _drop_transaction(self) -> None:
+        self._drop_message()
+        self._mail = None
+        self._paths = []
+        self._recipients = []
+
+    def _drop_message(self) -> None:
+        if self._staged is not None:
+            self._staged.discard()
+            self._staged = None
+
+    # TLS and AUTH
+
+    async def _start_tls(self) -> None:
+        context = self._context.tls
+        if context is None:
+            raise RuntimeError("STARTTLS was offered without a certificate")
+        try:
+            await self._pump.start_tls(context)
+        except OSError as error:
+            log.info("TLS handshake failed", peer=self._pump.peer, reason=str(error))
+            return
+        self._core.tls_started()
+        self._greeted = None
+        self._account = None
+        self._mechanism = None
+        self._drop_transaction()
+
+    def _authenticate(self, step: Step) -> None:
+        match step:
+            case Challenge():
+                self._core.challenge(step.data)
+            case Malformed():
+                self._mechanism = None
+                self._core.reply(501, "5.5.2", f"Not what the mechanism wants: {step.reason}")
+            case Credentials():
+                self._mechanism = None
+                self._run(self._verify(step))
+
+    async def _verify(self, claimed: Credentials) -> None:
+        peer = self._pump.peer
+        if claimed.authzid and claimed.authzid != claimed.authcid:
+            self._core.reply(535, "5.7.8", "Nobody may act for somebody else here")
+            return
+        try:
+            account = await self._context.accounts.verify(claimed.authcid, claimed.password, self._pump.address)
+        except TooBusy as error:
+            self._core.reply(454, "4.7.0", str(error))
+            return
+        except StoreUnavailable as error:
+            log.error("accounts cannot be read", reason=str(error))
+            self._core.reply(454, "4.7.0", "Logins are not possible now, try again later")
+            return
+        if account is not None:
+            self._account = account
+            log.info("logged in", peer=peer, login=account.login)
+            self._core.reply(235, "2.7.0", "Authenticated")
+            return
+        self._failures += 1
+        log.warning("login failed", peer=peer, login=claimed.authcid[:100])
+        self._core.reply(535, "5.7.8", "User or password is wrong")
+        if self._failures >= MAX_LOGIN_FAILURES:
+            self._core.shut_down("4.7.0", "Too many failed logins")
+
+
+def _core_options(context: SmtpContext, lmtp: bool, private: bool) -> Options:
+    options = context.options
+    mechanisms = () if lmtp else tuple(SERVER_MECHANISMS)
+    return Options(
+        hostname=options.hostname,
+        max_size=options.max_message_size,
+        lmtp=lmtp,
+        tls_available=context.tls is not None,
+        auth_mechanisms=mechanisms if private else (),
+        tls_auth_mechanisms=mechanisms,
+        max_recipients=options.max_recipients,
+    )
+
+
+__all__ = ["SmtpContext", "SmtpOptions", "SmtpSession"]

@@ -1,0 +1,48 @@
+"""What is put in front of a message."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from mailhorn.server.smtp.trace import Arrival, address_literal, trace, with_protocol
+from mailhorn.smtp.address import Mailbox
+
+AT = datetime(2026, 11, 21, 20, 52, 2, tzinfo=timezone(timedelta(hours=1)))
+
+
+def test_the_lines() -> None:
+    """RFC 5321 §4.4."""
+    arrival = Arrival(Mailbox("ann", "a.example"), Mailbox("bob", "b.example"), "a.example", "192.0.2.1", "ESMTP", "1f")
+    assert trace(arrival, "mx.example", AT) == (
+        b"Return-Path: <ann@a.example>\r\n"
+        b"Received: from a.example ([192.0.2.1])\r\n"
+        b"\tby mx.example with ESMTP id 1f for <bob@b.example>;\r\n"
+        b"\tSat, 21 Nov 2026 20:52:02 +0100\r\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x\r\nEvil: yes", "(comment", "höst.example", "[127.0.0.1"])
+def test_a_client_cannot_write_into_the_header(name: str) -> None:
+    """What is no domain is not repeated."""
+    made = trace(Arrival(None, None, name, "2001:db8::1", "SMTP", "1"), "mx", AT.astimezone(UTC))
+    assert made.startswith(b"Return-Path: <>\r\nReceived: from unknown ([IPv6:2001:db8::1])\r\n")
+    assert made.count(b"\r\n") == 4
+
+
+def test_what_was_spoken() -> None:
+    """RFC 3848 and RFC 6531."""
+    spoken = [
+        with_protocol(lmtp=False, extended=False, tls=False, authenticated=False, utf8=False),
+        with_protocol(lmtp=False, extended=True, tls=False, authenticated=False, utf8=False),
+        with_protocol(lmtp=False, extended=True, tls=True, authenticated=True, utf8=False),
+        with_protocol(lmtp=False, extended=True, tls=True, authenticated=False, utf8=True),
+        with_protocol(lmtp=True, extended=True, tls=False, authenticated=False, utf8=False),
+        with_protocol(lmtp=True, extended=True, tls=True, authenticated=False, utf8=True),
+    ]
+    assert spoken == ["SMTP", "ESMTP", "ESMTPSA", "UTF8SMTPS", "LMTP", "UTF8LMTPS"]
+
+
+def test_addresses() -> None:
+    """As literals."""
+    assert address_literal("192.0.2.1") == "[192.0.2.1]"
+    assert address_literal("::1") == "[IPv6:::1]"

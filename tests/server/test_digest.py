@@ -1,0 +1,105 @@
+"""Digests of messages, sound and broken."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import structlog.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhorn.mime.packed import unpack
+from mailhorn.server import digest as module
+from mailhorn.server.digest import digest, digest_of
+from mailhorn.store.abc import BlobRef, StagedBlob
+
+MESSAGE = (
+    b"From: Ann <ann@example.org>\r\nTo: bob@example.org\r\nSubject: Hi\r\nDate: Sat, 21 Nov 2026 20:52:02 +0000\r\n"
+    b"Message-ID: <1@example.org>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nOne\r\nTwo\r\n"
+)
+
+
+class Staged(StagedBlob):
+    """A body in memory that remembers which thread looked at it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.size = len(body)
+        self.in_loop: bool | None = None
+
+    def write(self, chunk: bytes) -> None:
+        raise AssertionError
+
+    def view(self) -> memoryview:
+        try:
+            asyncio.get_running_loop()
+            self.in_loop = True
+        except RuntimeError:
+            self.in_loop = False
+        return memoryview(self._body)
+
+    async def finish(self) -> BlobRef:
+        raise AssertionError
+
+    def discard(self) -> None:
+        raise AssertionError
+
+
+def test_what_fetch_needs() -> None:
+    """As IMAP text, and offsets into the message."""
+    made = digest(MESSAGE)
+    assert made.header_size == MESSAGE.index(b"One")
+    assert made.envelope == (
+        b'("Sat, 21 Nov 2026 20:52:02 +0000" "Hi" (("Ann" NIL "ann" "example.org")) (("Ann" NIL "ann" "example.org")) '
+        b'(("Ann" NIL "ann" "example.org")) ((NIL NIL "bob" "example.org")) NIL NIL NIL "<1@example.org>")'
+    )
+    assert made.body.lower() == b'("text" "plain" ("charset" "utf-8") nil nil "7bit" 10 2)'
+    assert made.body_structure.lower().startswith(b'("text" "plain" ("charset" "utf-8") nil nil "7bit" 10 2 nil')
+    assert unpack(made.parts).body_end == len(MESSAGE)
+
+
+@pytest.mark.parametrize("body", [b"", b"\r\n", b"no header", b"\0" * 100, b"Content-Type: multipart/mixed\r\n\r\n"])
+def test_any_bytes_have_a_digest(body: bytes) -> None:
+    """And no bug shows."""
+    with structlog.testing.capture_logs() as logs:
+        made = digest(body)
+    assert made.header_size <= len(body)
+    assert logs == []
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_it(body: bytes) -> None:
+    """Whatever comes."""
+    with structlog.testing.capture_logs() as logs:
+        made = digest(b"Content-Type: multipart/mixed; boundary=a\r\nFrom: " + body)
+    assert made.envelope.startswith(b"(") and logs == []
+
+
+def test_deep_nesting_has_an_end() -> None:
+    """A hundred thousand levels are as good as a hundred."""
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(100_000))
+    with structlog.testing.capture_logs() as logs:
+        digest(nested)
+    assert logs == []
+
+
+def test_a_bug_makes_an_opaque_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged, and the message is delivered."""
+
+    def broken(data: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "scan", broken)
+    with structlog.testing.capture_logs() as logs:
+        made = digest(MESSAGE)
+    assert [entry["log_level"] for entry in logs] == ["error"]
+    assert made.header_size == 0
+    assert made.body.lower() == b'("text" "plain" nil nil nil "7bit" %d 0)' % len(MESSAGE)
+    assert unpack(made.parts).body_end == len(MESSAGE)
+
+
+async def test_big_messages_are_digested_in_a_thread(tmp_path: Path) -> None:
+    """Small ones at once."""
+    small, big = Staged(MESSAGE), Staged(MESSAGE + b"x" * module.INLINE)
+    assert (await digest_of(small)).header_size == (await digest_of(big)).header_size
+    assert small.in_loop and big.in_loop is False

@@ -19,7 +19,7 @@ from tests.kit.dovecot import Dovecot, running_dovecot
 from tests.kit.process import environment
 
 from mailhorn.watch.facts import install
-from mailhorn.watch.journal import Place
+from mailhorn.watch.ledger import Place
 from mailhorn.watch.machine import Filed, Security, State, StateChanged, WatchAccount
 from mailhorn.watch.supervisor import Watcher
 

@@ -15,14 +15,28 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 import apsw
 
 from ..model.ids import UID, UIDValidity
 from .act import Kind, Step
+from .ledger import (
+    ActionState,
+    Answer,
+    Baseline,
+    JournalFailed,
+    Load,
+    Loaded,
+    Place,
+    Record,
+    Recorded,
+    Request,
+    Row,
+    Settle,
+    Settled,
+    Task,
+)
 
 RETENTION = 30 * 86400
 """Seconds a finished message is kept: as long as one can want to undo a rule, and no mailbox grows a file forever."""
@@ -74,149 +88,6 @@ PRAGMA user_version = 1;
 
 class JournalError(Exception):
     """The journal cannot be used; the text says which file, why, and what to do."""
-
-
-class ActionState(Enum):
-    """How far an action is; the value is how the journal spells it."""
-
-    PLANNED = "planned"
-    """Nothing was sent yet."""
-    SENT = "sent"
-    """Maybe done: the command is on the wire, or was when the process or the connection died."""
-    DONE = "done"
-    GONE = "gone"
-    """The message was no longer there when its turn came: the user, or another client, was first."""
-    FAILED = "failed"
-    """The server refused it too often; the message is where it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A message to be recorded, with all that is to be done to it; no steps if no rule matched."""
-
-    uid: UID
-    message_id: str
-    """"" if it has none."""
-    internal_date: int
-    """Seconds since 1970, UTC."""
-    size: int
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """
-    What is left to do to a recorded message.
-
-    Attributes:
-        uid: The message.
-        message_id: Its Message-ID, "" if it has none.
-        internal_date: Seconds since 1970, UTC.
-        size: Octets.
-        steps: What is left, with the number each step has in the journal.
-        sent: Whether the first of them may have been done already.
-        attempts: How often the server refused the first of them.
-
-    """
-
-    uid: UID
-    message_id: str
-    internal_date: int
-    size: int
-    steps: tuple[tuple[int, Step], ...]
-    sent: bool = False
-    attempts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A watched mailbox: the account's name in the settings, and the mailbox."""
-
-    account: str
-    mailbox: str
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Ask where a mailbox stands; answered with Loaded."""
-
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Where a mailbox stands: `uid_validity` is None if it was never seen. `unfinished` is in order of UID."""
-
-    uid_validity: UIDValidity | None
-    cursor: int
-    unfinished: tuple[Task, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """Begin a mailbox, or a new epoch of it; unfinished actions of an older epoch are GONE. Answered with Recorded."""
-
-    place: Place
-    uid_validity: UIDValidity
-    cursor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """
-    Record messages and move the cursor; the first step of each is SENT at once. Answered with Recorded.
-
-    A message that one of our own actions put into this mailbox loses its steps: it has been handled (fault F72).
-    """
-
-    place: Place
-    uid_validity: UIDValidity
-    cursor: int
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """It is durable. `ours` are the messages that we put there ourselves."""
-
-    ours: frozenset[UID] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one step of one message."""
-
-    uid: UID
-    step: int
-    state: ActionState
-    attempts: int = 0
-    target: tuple[UIDValidity, UID] | None = None
-    """Where the message is now, if the server said so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """Note what became of steps. Answered with Settled."""
-
-    place: Place
-    uid_validity: UIDValidity
-    outcomes: tuple[Outcome, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """It is durable."""
-
-
-@dataclass(frozen=True, slots=True)
-class JournalFailed:
-    """The request was not carried out: disk full, file broken. `reason` is for the operator."""
-
-    reason: str
-
-
-Request = Load | Baseline | Record | Settle
-Answer = Loaded | Recorded | Settled | JournalFailed
 
 
 class Journal:

@@ -76,7 +76,7 @@ from ..model.search import HeaderKey, InUIDs, SearchKey
 from ..sieve import Actions, Need, Program, SieveRuntimeError, evaluate
 from .act import Kind, Step, plan
 from .facts import Gathered, items_to_fetch
-from .journal import (
+from .ledger import (
     ActionState,
     Answer,
     Baseline,

@@ -20,7 +20,8 @@ from ..imap.client import ClientConnection
 from ..net.dial import connect
 from ..net.pump import Pump
 from ..net.tls import client_context
-from .journal import Answer, JournalThread, Place
+from .journal import JournalThread
+from .ledger import Answer, Place
 from .machine import (
     Answered,
     Ask,

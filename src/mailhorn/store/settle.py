@@ -300,16 +300,21 @@ class Settler:
                 while more and not self._closing.is_set():
                     more, due = self.round()
                 retry = 0.0
-            except (OSError, StoreError) as problem:
+            except Exception as problem:
                 if not retry:
-                    log.error("messages cannot be written into the Maildirs, will retry", problem=str(problem))
+                    self._complain("messages cannot be written into the Maildirs, will retry", problem)
                 retry = min(RETRY_MAX, retry * 2 or RETRY_MIN)
         try:
             while self.round(everything=True)[0]:
                 pass
             self._clean = True
-        except (OSError, StoreError) as problem:
-            log.error("not everything is in the Maildirs; the next start will see to it", problem=str(problem))
+        except Exception as problem:
+            self._complain("not everything is in the Maildirs; the next start will see to it", problem)
+
+    def _complain(self, what: str, problem: Exception) -> None:
+        """Log one line if it is the disk's fault, all there is if it is ours; the thread must not end by it."""
+        ours = not isinstance(problem, OSError | StoreError)
+        log.error(what, problem=str(problem) or repr(problem), exc_info=problem if ours else None)
 
     def round(self, everything: bool = False) -> tuple[bool, float | None]:
         """
@@ -367,7 +372,6 @@ class Settler:
             done.removed.append(account)
 
     def _place_folders(self, work: Work, done: Done) -> None:
-        waiting = {folder.mailbox: folder for folder in work.folders}
         occupants = {folder.at: folder for folder in work.folders if folder.at is not None}
         for folder in work.folders:
             if folder.name is None:
@@ -375,26 +379,23 @@ class Settler:
                     at = self._whereabouts(folder, work.dirs)
                     if at is not None:
                         self._throw_away(at, f"folder-{folder.mailbox}")
-                    done.folders.append(FolderNow(folder.mailbox, None, 0, 0))
+                    done.folders[folder.mailbox] = FolderNow(None, 0, 0)
                     done.mailboxes.append((folder.mailbox, folder.stamp))
                 continue
             wanted = folder.wanted or ""
             occupant = occupants.get(wanted)
-            if occupant is not None and occupant.mailbox != folder.mailbox and occupant.mailbox in waiting:
+            if occupant is not None and occupant.mailbox != folder.mailbox:
                 self._step_aside(occupant, wanted, work.dirs, done)
             at = self._whereabouts(folder, work.dirs)
             if at is not None and at != wanted:
-                if not os.path.exists(f"{self._root}/{wanted}"):
-                    os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
-                    self._flusher.touched(self._root, os.path.dirname(f"{self._root}/{wanted}"))
-                    self.moved[at] = wanted
-                else:  # a directory that another tool made
+                if os.path.exists(f"{self._root}/{wanted}"):  # a directory that another tool made
                     self._throw_away(wanted, "stranger")
-                    os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
-                    self.moved[at] = wanted
+                os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
+                self._flusher.touched(self._root, os.path.dirname(f"{self._root}/{wanted}"))
+                self.moved[at] = wanted
             self._make_folder(wanted, folder)
             work.dirs[folder.mailbox] = wanted
-            done.folders.append(FolderNow(folder.mailbox, wanted, folder.uid_validity, folder.uid_next))
+            done.folders[folder.mailbox] = FolderNow(wanted, folder.uid_validity, folder.uid_next)
             done.mailboxes.append((folder.mailbox, folder.stamp))
 
     def _aside(self, folder: FolderWork) -> str:
@@ -403,6 +404,8 @@ class Settler:
 
     def _whereabouts(self, folder: FolderWork, dirs: dict[int, str]) -> str | None:
         """Return where the folder's directory really is: a crash may have come between moving it and noting it."""
+        if not folder.uid_validity:  # deleted before it ever had one
+            return None
         for directory in (dirs.get(folder.mailbox), self._aside(folder), folder.wanted):
             if directory and self._owner(directory) == folder.uid_validity:
                 return directory
@@ -417,8 +420,7 @@ class Settler:
             os.rename(f"{self._root}/{wanted}", f"{self._root}/{aside}")
             self.moved[wanted] = aside
         dirs[folder.mailbox] = aside
-        done.folders = [now for now in done.folders if now.mailbox != folder.mailbox]
-        done.folders.append(FolderNow(folder.mailbox, aside, folder.uid_validity, folder.uid_next))
+        done.folders[folder.mailbox] = FolderNow(aside, folder.uid_validity, folder.uid_next)
 
     def _make_folder(self, directory: str, folder: FolderWork) -> None:
         path = f"{self._root}/{directory}"

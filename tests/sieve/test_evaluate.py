@@ -109,6 +109,6 @@ def test_two_hundred_rules_take_well_below_a_millisecond() -> None:
 
 
 def _seconds(program: Program, known: HeaderFacts) -> float:
-    started = time.perf_counter()
+    started = time.thread_time()
     evaluate(program, known)
-    return time.perf_counter() - started
+    return time.thread_time() - started

@@ -30,7 +30,7 @@ def decoded_header(value: bytes) -> str:
     """
     text = unfold(value)
     if b"=?" not in text:
-        return to_text(text, b"utf-8")
+        return to_text(text)
     out: list[str] = []
     run = bytearray()
     charset = b""
@@ -42,13 +42,13 @@ def decoded_header(value: bytes) -> str:
             out.append(to_text(bytes(run), charset))
             run.clear()
         if not joins:
-            out.append(to_text(between, b"utf-8"))
+            out.append(to_text(between))
         charset = word[1].lower()
         run += _word_octets(word[2], word[3])
         at = word.end()
     if charset:
         out.append(to_text(bytes(run), charset))
-    out.append(to_text(text[at:], b"utf-8"))
+    out.append(to_text(text[at:]))
     return "".join(out)
 
 
@@ -66,7 +66,7 @@ def decoded_param(params: Params, name: bytes) -> str | None:
     if extended is not None:
         charset, quote, rest = extended.partition(b"'")
         _, quote_2, octets = rest.partition(b"'")
-        return to_text(unquote_to_bytes(octets), charset) if quote and quote_2 else to_text(extended, b"utf-8")
+        return to_text(unquote_to_bytes(octets), charset) if quote and quote_2 else to_text(extended)
     value = found.get(name)
     return decoded_header(value) if value is not None else None
 
@@ -97,7 +97,7 @@ def part_text(part: Part, data: Buffer) -> str:
 
     """
     body = bytes(data[part.body_start : min(part.body_end, part.body_start + MAX_TEXT)])
-    return to_text(decode_body(body, part.encoding), part.param(b"charset") or b"utf-8")
+    return to_text(decode_body(body, part.encoding), part.param(b"charset") or b"")
 
 
 def text_parts(root: Part) -> Iterator[Part]:
@@ -108,9 +108,9 @@ def text_parts(root: Part) -> Iterator[Part]:
         yield from text_parts(child)
 
 
-def to_text(data: bytes, charset: bytes) -> str:
-    """Decode octets of a charset that is claimed; never raises."""
-    if data.isascii() and charset.lower() in (b"utf-8", b"us-ascii", b"iso-8859-1"):
+def to_text(data: bytes, charset: bytes = b"") -> str:
+    """Decode octets of a charset that is claimed, b"" for none; never raises."""
+    if data.isascii() and charset.lower() in (b"", b"utf-8", b"us-ascii", b"iso-8859-1"):
         return data.decode("ascii")
     try:
         codec = codecs.lookup(charset.decode("ascii"))

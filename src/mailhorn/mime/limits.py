@@ -12,7 +12,7 @@ MAX_FALSE_DELIMITERS = 10_000
 MAX_SEARCHES = 16
 """How many times over the message may be searched for boundaries: parts within parts search the same octets again."""
 
-FREE_SEARCH = 1 << 20
+FREE_SEARCH = 4 << 20
 """Octets that may be searched however small the message is, so that small messages never meet MAX_SEARCHES."""
 
 MAX_HEADER = 256 << 10

@@ -1,0 +1,98 @@
+"""mime/decode.py: what a message says."""
+
+import pytest
+
+from mailhorn.mime.decode import decode_body, decoded_header, decoded_param, part_text, text_parts, to_text
+from mailhorn.mime.scan import scan
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b" plain ", "plain"),
+        (b"folded\r\n line", "folded line"),
+        (b"=?utf-8?q?J=C3=BCrgen?=", "Jürgen"),
+        (b"=?UTF-8?B?SsO8cmdlbg==?=", "Jürgen"),
+        (b"=?ISO-8859-1?Q?a?= b", "a b"),
+        (b"=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=", "ab"),
+        (b"=?ISO-8859-1?Q?a?=  \r\n    =?ISO-8859-1?Q?b?=", "ab"),
+        (b"=?ISO-8859-1?Q?a_b?=", "a b"),
+        (b"=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=", "a b"),
+        (b"=?utf-8?b?ww==?= =?utf-8?b?qQ?=", "é"),
+        (b"=?utf-8?q?=C3?= =?utf-8?q?=A9?=", "é"),
+        (b"=?utf-8*de?q?=C3=A9?=", "é"),
+        (b"x =?utf-8?q?a?= y =?utf-8?q?b?= z", "x a y b z"),
+        (b"=?utf-8?q?with space?=", "with space"),
+        (b"=?x-unknown?q?=E9?=", "é"),
+        (b"=?utf-8?x?abc?=", "=?utf-8?x?abc?="),
+        (b"=?utf-8?q?never closed", "=?utf-8?q?never closed"),
+        (b"=?punycode?q?a-b?= =?zlib?b?eJw=?= =?idna?q?x?=", "a-bxœx"),
+        (b"=?a\xffb?q?x?=", "x"),
+        ("grün".encode(), "grün"),
+        (b"gr\xfcn", "grün"),
+        (b"", ""),
+    ],
+)
+def test_header(value: bytes, text: str) -> None:
+    """RFC 2047, its examples in §8, and what is broken in the wild."""
+    assert decoded_header(value) == text
+
+
+def test_param() -> None:
+    """RFC 2231 §4, plain, and an encoded word where none may be."""
+    assert decoded_param(((b"filename*", b"utf-8'de'gr%C3%BCn.txt"),), b"filename") == "grün.txt"
+    assert decoded_param(((b"filename*", b"broken"),), b"filename") == "broken"
+    assert decoded_param(((b"filename", b"a.txt"),), b"filename") == "a.txt"
+    assert decoded_param(((b"filename", b"=?utf-8?q?gr=C3=BCn?="),), b"filename") == "grün"
+    assert decoded_param((), b"filename") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "decoded"),
+    [
+        (b"aGVsbG8=", b"base64", b"hello"),
+        (b"aGVs\r\nbG8", b"base64", b"hello"),
+        (b"aGVs!!bG8===", b"base64", b"hello"),
+        (b"a", b"base64", b""),
+        (b"a=C3=A9=\r\nb\r\n", b"quoted-printable", b"a\xc3\xa9b\r\n"),
+        (b"a=ZZ=", b"quoted-printable", b"a=ZZ"),
+        (b"\xff", b"8bit", b"\xff"),
+        (b"x", b"x-unknown", b"x"),
+    ],
+)
+def test_body(data: bytes, encoding: bytes, decoded: bytes) -> None:
+    """RFC 2045 §6.7 and §6.8, and broken input."""
+    assert decode_body(data, encoding) == decoded
+
+
+@pytest.mark.parametrize(
+    ("data", "charset", "text"),
+    [
+        (b"a", b"us-ascii", "a"),
+        (b"\xc3\xa9", b"us-ascii", "é"),
+        (b"\xe9", b"iso-8859-1", "é"),
+        (b"\x80", b"windows-1252", "€"),
+        (b"\x1b$B$3$s\x1b(B", b"iso-2022-jp", "こん"),
+        (b"a\xff", b"utf-8", "a\ufffd"),
+        (b"\xc3\xa9", b"no such charset", "é"),
+        (b"\xe9", b"", "é"),
+        (b"\xe9", b"\0", "é"),
+        (b"\xe9", b"undefined", "é"),
+        (b"\xe9", b"../../etc", "é"),
+        (b"+AOk-", b"utf-7", "é"),
+    ],
+)
+def test_charsets(data: bytes, charset: bytes, text: str) -> None:
+    """What is claimed, else UTF-8, else windows-1252; never an error."""
+    assert to_text(data, charset) == text
+
+
+def test_text_of_parts() -> None:
+    """All text leaves, also of messages inside, decoded."""
+    data = (
+        b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nplain\n"
+        b"--x\nContent-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n<b>=E9</b>\n"
+        b"--x\nContent-Type: image/png\n\nnot text\n"
+        b"--x\nContent-Type: message/rfc822\n\nSubject: in\n\ninner\n--x--\n"
+    )
+    assert [part_text(part, data) for part in text_parts(scan(data))] == ["plain", "<b>é</b>", "inner"]

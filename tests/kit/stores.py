@@ -56,3 +56,14 @@ async def deliver(
     staged = store.stage()
     staged.write(body)
     return await store.append(staged, [Placement(mailbox, flags) for mailbox in mailboxes], DATE, DIGEST)
+
+
+def message_files(directory: Path) -> list[Path]:
+    """Return the files of all messages of all accounts."""
+    return sorted(path for path in directory.glob("mail/**/cur/*") if path.is_file())
+
+
+def lose_index(directory: Path) -> None:
+    """Delete the database."""
+    for path in directory.glob("index.db*"):
+        path.unlink()

@@ -410,7 +410,6 @@ class Filed(NamedTuple):
 class FolderNow(NamedTuple):
     """Where a mailbox's directory is now (None: gone) and what was written into it."""
 
-    mailbox: MailboxId
     dir: str | None
     uid_validity: int
     uid_next: int
@@ -421,7 +420,7 @@ class Done:
     """What a round has brought to rest; filled while it goes on, told to the index after the flush."""
 
     removed: list[AccountId] = field(default_factory=list)
-    folders: list[FolderNow] = field(default_factory=list)
+    folders: dict[MailboxId, FolderNow] = field(default_factory=dict)
     mailboxes: list[tuple[MailboxId, int]] = field(default_factory=list)
     """Dirty mailboxes that are as they should be, with their stamps."""
     filed: list[tuple[Filed, int, bool]] = field(default_factory=list)

@@ -406,10 +406,12 @@ class Settler:
         """Return where the folder's directory really is: a crash may have come between moving it and noting it."""
         if not folder.uid_validity:  # deleted before it ever had one
             return None
-        for directory in (dirs.get(folder.mailbox), self._aside(folder), folder.wanted):
+        noted = dirs.get(folder.mailbox)
+        for directory in (noted, self._aside(folder), folder.wanted):
             if directory and self._owner(directory) == folder.uid_validity:
                 return directory
-        return None
+        unsigned = noted and not self._owner(noted) and os.path.isdir(f"{self._root}/{noted}/cur")
+        return noted if unsigned else None
 
     def _step_aside(self, folder: FolderWork, wanted: str, dirs: dict[int, str], done: Done) -> None:
         """Move a folder that is where another one is to be; its own turn comes, or it is to be removed."""

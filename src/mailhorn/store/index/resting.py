@@ -323,8 +323,8 @@ def _take_note(tx: Tx, done: Done) -> list[str]:
         db.execute("DELETE FROM folder WHERE account = ?", (account,))
         db.execute("DELETE FROM removed_account WHERE account = ?", (account,))
     for folder in done.folders:
-        db.execute("DELETE FROM folder WHERE mailbox = ?", (folder.mailbox,))
-    for mailbox, at, uid_validity, uid_next in done.folders:
+        db.execute("DELETE FROM folder WHERE mailbox = ?", (folder,))
+    for mailbox, (at, uid_validity, uid_next) in done.folders.items():
         if at is not None:
             db.execute(
                 "INSERT INTO folder (mailbox, account, dir, uid_validity, uid_next)"

@@ -1,0 +1,250 @@
+"""Coming to rest: what other tools find in the Maildirs once nothing is on its way."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from tests.kit.stores import DATE, account, deliver, message_files, opened
+
+from mailhorn.model.ids import UID, AccountId, MailboxId
+from mailhorn.model.mailbox import INBOX
+from mailhorn.store.settle import Flusher, Keywords, Places, read_settings, write_file
+from mailhorn.store.store import Store
+
+ADA = "ada@example.org"
+
+
+def tree(directory: Path) -> set[str]:
+    """Return the folders of the account, "" for INBOX."""
+    home = directory / "mail" / ADA
+    return {str(path.parent.relative_to(home)) for path in home.glob("**/cur")}
+
+
+async def mailbox(store: Store, ada: AccountId, name: str) -> MailboxId:
+    """Return the id of the mailbox."""
+    found = await store.index.mailbox(ada, name)
+    assert found is not None
+    return found.id
+
+
+async def test_a_message_becomes_a_file_others_can_read(tmp_path: Path) -> None:
+    """Size, UID and flags are in its name, its date is the internal date, only its owner may read it."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"hello", flags=frozenset({"\\Seen", "\\Flagged", "work"}))
+    (path,) = message_files(tmp_path)
+    assert path.parent == tmp_path / "mail" / ADA / "cur"
+    assert path.name.endswith(",S=5,U=1:2,FSa") and path.read_bytes() == b"hello"
+    assert path.stat().st_mtime == DATE and path.stat().st_mode & 0o777 == 0o600
+    assert (path.parent.parent / "dovecot-keywords").read_text() == "0 work\n"
+    assert read_settings(path.parent.parent / "mailhorn-mailbox")["uid_next"] == 2
+
+
+async def test_the_inline_copy_is_retired(tmp_path: Path) -> None:
+    """At rest, the body is in its file only."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+    async with opened(tmp_path) as store:
+        assert (await store.index.blob(inbox, UID(1))).inline is None
+        assert await store.body(inbox, UID(1)) == b"Subject: x\r\n\r\nhello\r\n"
+
+
+async def test_flags_are_in_the_name(tmp_path: Path) -> None:
+    """A change of flags renames the file."""
+    for flags, letters in ((["\\Seen"], "S"), (["\\Answered", "\\Seen", "$Forwarded"], "PRS"), ([], ""), (["k"], "a")):
+        async with opened(tmp_path) as store:
+            ada, inbox = await account(store)
+            if letters == "S":
+                await deliver(store, inbox)
+            await store.index.set_flags(inbox, [UID(1)], frozenset(flags), frozenset(), replace=True)
+        (path,) = message_files(tmp_path)
+        assert path.name.endswith(f",U=1:2,{letters}")
+
+
+async def test_more_keywords_than_letters(tmp_path: Path) -> None:
+    """The 27th keyword of a folder is kept in a file of ours, and goes when it is taken away."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, flags=frozenset(f"k{n:02}" for n in range(30)))
+        await deliver(store, inbox, flags=frozenset({"k29"}))
+    home = tmp_path / "mail" / ADA
+    known = Keywords.load(str(home))
+    assert len(known.names) == 26 and known.more == {1: ("k26", "k27", "k28", "k29"), 2: ("k29",)}
+    async with opened(tmp_path) as store:
+        await store.index.set_flags(inbox, [UID(1)], frozenset({"k00"}), frozenset(), replace=True)
+    assert Keywords.load(str(home)).more == {1: (), 2: ("k29",)}
+
+
+async def test_copies_share_the_file(tmp_path: Path) -> None:
+    """A copy is a link, in whatever account."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        _, bobs = await account(store, "bob")
+        await deliver(store, inbox, bobs)
+        work = (await store.index.create_mailbox(ada, "Work")).id
+        await store.index.copy(inbox, [UID(1)], work)
+    files = message_files(tmp_path)
+    assert len(files) == 3 and len({path.stat().st_ino for path in files}) == 1
+
+
+async def test_a_moved_message_has_one_file(tmp_path: Path) -> None:
+    """Whether it had come to rest before or not."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        work = (await store.index.create_mailbox(ada, "Work")).id
+        await deliver(store, inbox)
+        await store.index.copy(inbox, [UID(1)], work, move=True)
+        await deliver(store, inbox)
+    async with opened(tmp_path) as store:
+        await store.index.copy(inbox, [UID(2)], work, move=True)
+    assert sorted(path.parent.parent.name + path.name[-7:] for path in message_files(tmp_path)) == [
+        ".Work,U=1:2,",
+        ".Work,U=2:2,",
+    ]
+
+
+async def test_expunged_files_wait_out_the_grace_and_go_at_a_clean_stop(tmp_path: Path) -> None:
+    """Meanwhile the body can be read."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"late")
+    async with opened(tmp_path) as store:
+        await store.index.expunge(inbox, None, deleted_only=False)
+        assert await store.body(inbox, UID(1)) == b"late"
+        assert len(message_files(tmp_path)) == 1
+    assert message_files(tmp_path) == []
+
+
+async def test_folders_follow_create_rename_delete(tmp_path: Path) -> None:
+    """Directories are made, moved with what is below, and removed with their messages."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        await store.index.create_mailbox(ada, "a/b")
+        await deliver(store, await mailbox(store, ada, "a/b"))
+    assert tree(tmp_path) == {".", ".a", ".a.b"}
+    async with opened(tmp_path) as store:
+        await store.index.rename_mailbox(ada, "a", "x/y")
+        assert await store.body(await mailbox(store, ada, "x/y/b"), UID(1))
+    assert tree(tmp_path) == {".", ".x", ".x.y", ".x.y.b"}
+    assert [path.parent.parent.name for path in message_files(tmp_path)] == [".x.y.b"]
+    async with opened(tmp_path) as store:
+        await store.index.delete_mailbox(await mailbox(store, ada, "x/y/b"))
+    assert tree(tmp_path) == {".", ".x", ".x.y"}
+
+
+async def test_names_may_be_exchanged(tmp_path: Path) -> None:
+    """Two folders that take each other's name between two rounds, and a third that takes a deleted one's."""
+    async with opened(tmp_path) as store:
+        ada, _ = await account(store)
+        for name in ("one", "two", "three"):
+            made = await store.index.create_mailbox(ada, name)
+            await deliver(store, made.id, body=name.encode())
+    async with opened(tmp_path, delay=3600) as store:  # nothing settles before the stop
+        index = store.index
+        for name, new in (("one", "tmp"), ("two", "one"), ("tmp", "two")):
+            await index.rename_mailbox(ada, name, new)
+        await index.delete_mailbox(await mailbox(store, ada, "three"))
+        again = await index.create_mailbox(ada, "three")
+        await deliver(store, again.id, body=b"again")
+    found = {path.parent.parent.name: path.read_bytes() for path in message_files(tmp_path)}
+    assert found == {".one": b"two", ".two": b"one", ".three": b"again"}
+    assert tree(tmp_path) == {".", ".one", ".two", ".three"}
+    async with opened(tmp_path) as store:
+        for name, body in (("one", b"two"), ("two", b"one"), ("three", b"again")):
+            assert await store.body(await mailbox(store, ada, name), UID(1)) == body
+
+
+async def test_a_removed_account_takes_its_directory(tmp_path: Path) -> None:
+    """And one added with the same name before that is settled keeps its own."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        await deliver(store, inbox, body=b"old")
+        await store.index.create_mailbox(ada, "Work")
+    async with opened(tmp_path, delay=3600) as store:
+        await store.index.remove_account(ada)
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"new")
+    assert [path.read_bytes() for path in message_files(tmp_path)] == [b"new"] and tree(tmp_path) == {"."}
+    async with opened(tmp_path) as store:
+        found = await store.index.account(ADA)
+        assert found is not None
+        await store.index.remove_account(found.id)
+    assert not (tmp_path / "mail" / ADA).exists()
+
+
+async def test_lists_are_files_too(tmp_path: Path) -> None:
+    """Accounts with their hashes, readable by the owner only, and each account's subscriptions."""
+    async with opened(tmp_path) as store:
+        ada, _ = await account(store)
+        await store.index.add_accounts([("Bob Smith/..", "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA")])
+        for name in (INBOX, "Work/A.b", "Entwürfe"):
+            await store.index.subscribe(ada, name, True)
+    lines = (tmp_path / "accounts").read_text().splitlines()
+    assert lines[2].startswith("ada@example.org:hash:")
+    assert lines[3].startswith("bob%20smith%2f..:$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA:")
+    assert (tmp_path / "accounts").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "mail" / ADA / "subscriptions").read_text() == "Entw&APw-rfe\nINBOX\nWork.A&AC4-b\n"
+
+
+async def test_a_file_renamed_by_another_tool_is_found(tmp_path: Path) -> None:
+    """Reading finds it, and afterwards its name tells our flags again."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"hello")
+    (path,) = message_files(tmp_path)
+    path.rename(path.with_name(path.name + "S"))
+    async with opened(tmp_path) as store:
+        assert await store.body(inbox, UID(1)) == b"hello"
+    assert message_files(tmp_path) == [path]
+
+
+async def test_settling_goes_on_when_the_disk_lets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it does not, messages are accepted and read; then they come to rest."""
+    monkeypatch.setattr("mailhorn.store.settle.RETRY_MIN", 0.01)
+    refused = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    rename, allowed = os.rename, False
+
+    def full(source: str, target: str) -> None:
+        if not allowed and "/cur/" in str(target):
+            loop.call_soon_threadsafe(refused.set)
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", full)
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"patient")
+        await refused.wait()
+        assert await store.body(inbox, UID(1)) == b"patient"
+        allowed = True
+    assert [path.read_bytes() for path in message_files(tmp_path)] == [b"patient"]
+
+
+async def test_without_syncfs_every_file_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fallback does the same, one by one."""
+    flushed: list[str] = []
+    monkeypatch.setattr("mailhorn.store.settle.fsync_path", lambda path: flushed.append(str(path)))
+    flusher = Flusher(tmp_path)
+    flusher._syncfs = None
+    flusher.touched("a", "b")
+    flusher.touched("b")
+    flusher.flush()
+    flusher.flush()
+    flusher.close()
+    assert flushed == ["a", "b"]
+
+
+def test_files_of_ours(tmp_path: Path) -> None:
+    """Settings are read as far as they make sense; a file is replaced at one stroke."""
+    path = tmp_path / "file"
+    assert read_settings(path) == {}
+    write_file(path, b"mailhorn-mailbox 1\nuid_validity=5\nuid_next=x\nbig=" + b"9" * 30 + b"\n\xff=1\n")
+    assert read_settings(path) == {"uid_validity": 5} and os.listdir(tmp_path) == ["file"]
+    (tmp_path / "dovecot-keywords").write_text("0 a\n2 c\nx y\n99 z\n3\n")
+    (tmp_path / "mailhorn-keywords").write_text("5 x y\nno\n5\n")
+    known = Keywords.load(str(tmp_path))
+    assert known.names == ["a", "", "c"] and known.more == {5: ()} and known.flags("acbz") == ["a", "c"]
+    assert Places(tmp_path).spool.parent == tmp_path / "mail"

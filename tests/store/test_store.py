@@ -1,0 +1,88 @@
+"""The order of a delivery."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from tests.kit.stores import DATE, DIGEST, account, deliver, opened
+
+from mailhorn.model.change import Change
+from mailhorn.model.ids import UID, MailboxId
+from mailhorn.model.message import Placement
+from mailhorn.store.abc import MailboxMissing, MessageMissing, StoreUnavailable
+from mailhorn.store.blobs.maildir import INLINE_LIMIT
+
+
+async def test_durable_then_told_then_answered(tmp_path: Path) -> None:
+    """When a watcher hears of a message it can be read; when `append` returns it has been told; the time is known."""
+    told: list[Change] = []
+    async with opened(tmp_path, told.append) as store:
+        _, inbox = await account(store)
+        before = time.monotonic()
+        staged = store.stage()
+        staged.write(b"x")
+        placed = await store.append(staged, [Placement(inbox)], DATE, DIGEST)
+        assert before <= placed.durable_at <= time.monotonic()
+        assert [change.appended for change in told] == [(placed[0].uid,)] and len(placed) == 1
+
+
+@pytest.mark.parametrize("size", [10, INLINE_LIMIT * 2])
+async def test_a_refused_append_leaves_nothing(tmp_path: Path, size: int) -> None:
+    """Neither a row nor a file."""
+    told: list[Change] = []
+    async with opened(tmp_path, told.append) as store:
+        _, inbox = await account(store)
+        with pytest.raises(MailboxMissing):
+            await deliver(store, inbox, MailboxId(77), body=b"x" * size)
+        assert told == [] and list((tmp_path / "mail" / ".spool").iterdir()) == []
+        with pytest.raises(MessageMissing):
+            await store.body(inbox, UID(1))
+
+
+async def test_a_cancelled_append_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    """The commit may be under way; then the message is there with its body."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        for size in (10, INLINE_LIMIT * 2):
+            for steps in range(4):
+                task = asyncio.ensure_future(deliver(store, inbox, body=b"x" * size))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+        await deliver(store, inbox)
+        _, uids = await store.index.uids(inbox)
+        for uid in uids:
+            assert await store.body(inbox, UID(uid))
+
+
+async def test_deliveries_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too much on its way to rest they wait, and go on when there is less."""
+    monkeypatch.setattr("mailhorn.store.blobs.maildir.MAX_BACKLOG", 5)
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await asyncio.gather(*(deliver(store, inbox) for _ in range(40)))
+        assert len((await store.index.uids(inbox))[1]) == 40
+
+
+async def test_a_stuck_disk_puts_deliveries_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is no room in time, the delivery is refused for now."""
+    monkeypatch.setattr("mailhorn.store.blobs.maildir.MAX_BACKLOG", 1)
+    monkeypatch.setattr("mailhorn.store.blobs.maildir.PATIENCE", 0.01)
+    async with opened(tmp_path, delay=3600) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+        with pytest.raises(StoreUnavailable):
+            await deliver(store, inbox)
+
+
+async def test_closed_means_closed(tmp_path: Path) -> None:
+    """Verbs after the close raise StoreUnavailable."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+    with pytest.raises(StoreUnavailable):
+        await deliver(store, inbox)
+    with pytest.raises(StoreUnavailable):
+        await store.body(inbox, UID(1))

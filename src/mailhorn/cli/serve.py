@@ -12,6 +12,7 @@ from ..config.settings import ServeSettings
 from ..config.wire import Server, build_server, data_folder
 from .logs import set_up
 from .loop import run, stop_signal
+from .memory import give_back_large_blocks
 
 
 def print_example() -> None:
@@ -24,6 +25,7 @@ def serve(config: Path | None) -> None:
     settings, path = serve_settings(config)
     set_up(settings.log)
     allow_connections()
+    give_back_large_blocks()
     with DataLock(data_folder(settings)) as lock:
         run(_serve(settings, path, lock))
 

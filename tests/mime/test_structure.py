@@ -23,6 +23,16 @@ def test_plain_text_without_mime() -> None:
     )
 
 
+def test_text_without_a_charset() -> None:
+    """It is given the default (RFC 2045 §5.2), behind what it has; other types are not."""
+    found = structure(b"Content-Type: text/html; a=b\r\n\r\n")
+    assert isinstance(found, SinglePart) and found.params == ((b"a", b"b"), *US_ASCII)
+    found = structure(b"Content-Type: text/html; charset*=utf-8''utf-8\r\n\r\n")
+    assert isinstance(found, SinglePart) and len(found.params) == 1
+    found = structure(b"Content-Type: image/png\r\n\r\n")
+    assert isinstance(found, SinglePart) and found.params == ()
+
+
 def test_the_last_line_of_a_part_has_no_end() -> None:
     """Line ends are counted, and the one before a boundary belongs to the boundary (as Dovecot does)."""
     data = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\none\r\ntwo\r\n--x--\r\n"

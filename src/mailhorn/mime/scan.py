@@ -1,8 +1,10 @@
 """Where the parts of a message are (RFC 2045, RFC 2046): offsets, and what the scan had to know of each part.
 
 A multipart is found by looking for its boundary within its own octets, outer boundaries first; so an outer
-boundary ends whatever is inside (RFC 2046 §5.1.2), and a boundary that begins like another one is not
-mistaken for it, because a delimiter must be the whole line. Bodies are only ever searched by `find`.
+boundary ends whatever is inside (RFC 2046 §5.1.2). A delimiter must be the whole line but for white space:
+RFC 2046 §5.1.1 would let anything follow, but then an inner boundary that begins like the outer one, which
+real mail has, is taken for it. Python's reader does the same; Dovecot takes the longest one that fits.
+Bodies are only ever searched by `find`.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 from mmap import mmap
 
-from ..model.structure import BodyStructure, Disposition, Extension, MultiPart, SinglePart
+from ..model.structure import BodyStructure, Disposition, Extension, MultiPart, Params, SinglePart
 from .envelope import envelope
 from .header import HeaderReader, content_fields, parse_disposition, unfold, without_comments
 from .scan import Buffer, Part, searchable
@@ -41,7 +41,7 @@ class _Structure:
         return SinglePart(
             type=part.type,
             subtype=part.subtype,
-            params=part.params,
+            params=_with_charset(part),
             content_id=_text(content.get(b"id")),
             description=_text(content.get(b"description")),
             encoding=part.encoding,
@@ -52,6 +52,13 @@ class _Structure:
             md5=_text(content.get(b"md5")),
             extension=extension,
         )
+
+
+def _with_charset(part: Part) -> Params:
+    """Return the parameters; text that names no charset is in US-ASCII (RFC 2045 §5.2), and is shown so by Dovecot."""
+    if part.type != b"text" or part.param(b"charset") is not None or part.param(b"charset*") is not None:
+        return part.params
+    return (*part.params, (b"charset", b"us-ascii"))
 
 
 def _extension(content: dict[bytes, bytes]) -> Extension:

@@ -12,7 +12,7 @@ from ..responses import (
     NumberCode,
     ResponseCode,
 )
-from .atoms import MAX_NUMBER64, parse_astring, write_astring, write_number, write_word
+from .atoms import ATOM, MAX_NUMBER64, parse_astring, write_astring, write_number, write_word
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from .ext.enable import parse_enable_data, write_enable_data
 from .ext.uidplus import (
@@ -37,7 +37,7 @@ def parse_resp_text_code(cur: Cursor) -> ResponseCode:
     a Code with its text; with nothing but a number it is a NumberCode.
     """
     cur.expect(b"[")
-    raw = cur.need(_NAME, "a response code")[0].upper()
+    raw = cur.need(_NAME if cur.dialect.raw_8bit else ATOM, "a response code")[0].upper()
     start = cur.pos
     if raw in _TYPED:
         try:

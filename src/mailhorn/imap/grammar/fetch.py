@@ -195,7 +195,7 @@ def parse_msg_att_item(cur: Cursor) -> FetchedItem:
 
 def parse_unknown_item(cur: Cursor) -> UnknownItem:
     """Take a name and a value as they stand."""
-    name = cur.need(_NAME, "a fetch item")[0].decode("ascii")
+    name = cur.need(_NAME, "a fetch item")[0].decode("ascii", "surrogateescape")
     cur.space()
     if cur.at(b"~{"):
         start = cur.pos
@@ -247,15 +247,17 @@ def write_msg_att_item(out: Writer, item: FetchedItem) -> None:
                 out.write(b"NIL")
             else:
                 out.literal(data)
-        case UnknownItem(name, value):
-            cur = Cursor(value)
-            if not _NAME.fullmatch(name.encode("ascii", "replace")):
-                raise Unwritable("not a fetch item")
-            if value[:2] == b"~{":
-                cur.pos = 1
-            try:
-                skip_value(cur)
-                cur.end()
-            except SyntaxProblem:
-                raise Unwritable("not one value") from None
-            out.write(name.encode("ascii") + b" " + value)
+        case UnknownItem():
+            _write_unknown_item(out, item)
+
+
+def _write_unknown_item(out: Writer, item: UnknownItem) -> None:
+    """Write a name and a value as they stand, if they are one item indeed."""
+    try:
+        data = item.name.encode("ascii", "surrogateescape") + b" " + item.value
+        cur = Cursor(data)
+        parse_unknown_item(cur)
+        cur.end()
+    except (UnicodeEncodeError, SyntaxProblem):
+        raise Unwritable("not a fetch item") from None
+    out.write(data)

@@ -3,13 +3,13 @@
 import re
 
 from ..responses import ListResponse
-from .atoms import parse_quoted, skip_nil
+from .atoms import ATOM, parse_quoted, skip_nil
 from .cursor import Cursor, Unwritable, Writer
+from .flag import parse_flag_list, write_flag_list
 from .mailbox import parse_mailbox, write_mailbox
 from .value import skip_value
 
-_ATTRIBUTES = re.compile(rb"\(([^()\"{]*)\)")
-_WRITABLE = re.compile(r"\\[A-Za-z0-9$_\-]+")
+_ATTRIBUTE = re.compile(rb"\\" + ATOM.pattern)
 
 
 def parse_mailbox_list(cur: Cursor, subscribed: bool) -> ListResponse:
@@ -18,8 +18,7 @@ def parse_mailbox_list(cur: Cursor, subscribed: bool) -> ListResponse:
 
     RFC 9051 §7.3.1, §9. Attributes as written; extended data is skipped.
     """
-    words = cur.need(_ATTRIBUTES, "a list of attributes")[1].split()
-    attributes = tuple([word.decode("ascii", "surrogateescape") for word in words])
+    attributes = parse_flag_list(cur, _ATTRIBUTE)
     cur.space()
     delimiter = parse_delimiter(cur)
     cur.space()
@@ -32,9 +31,8 @@ def parse_mailbox_list(cur: Cursor, subscribed: bool) -> ListResponse:
 
 def write_mailbox_list(out: Writer, value: ListResponse) -> None:
     """Write attributes, delimiter and name."""
-    if not all(map(_WRITABLE.fullmatch, value.attributes)):
-        raise Unwritable("not an attribute of a mailbox")
-    out.write(b"(" + " ".join(value.attributes).encode("ascii") + b") ")
+    write_flag_list(out, value.attributes)
+    out.write(b" ")
     write_delimiter(out, value.delimiter)
     out.write(b" ")
     write_mailbox(out, value.mailbox)
@@ -50,10 +48,11 @@ def parse_delimiter(cur: Cursor) -> str | None:
         return None
     start = cur.pos
     data = parse_quoted(cur)
-    if len(data) > 1:
+    text = data.decode("ascii", "surrogateescape")
+    if len(text) > 1 or not (text.isprintable() or cur.dialect.raw_8bit):
         cur.pos = start
         raise cur.fails("a delimiter of one character")
-    return data.decode("ascii", "surrogateescape") or None
+    return text or None
 
 
 def write_delimiter(out: Writer, value: str | None) -> None:

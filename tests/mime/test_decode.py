@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailhorn.mime.decode import decode_body, decoded_header, decoded_param, part_text, text_parts, to_text
+from mailhorn.mime.decode import decode_body, decoded_header, part_text, text_parts, to_text
 from mailhorn.mime.scan import scan
 
 
@@ -36,15 +36,6 @@ from mailhorn.mime.scan import scan
 def test_header(value: bytes, text: str) -> None:
     """RFC 2047, its examples in §8, and what is broken in the wild."""
     assert decoded_header(value) == text
-
-
-def test_param() -> None:
-    """RFC 2231 §4, plain, and an encoded word where none may be."""
-    assert decoded_param(((b"filename*", b"utf-8'de'gr%C3%BCn.txt"),), b"filename") == "grün.txt"
-    assert decoded_param(((b"filename*", b"broken"),), b"filename") == "broken"
-    assert decoded_param(((b"filename", b"a.txt"),), b"filename") == "a.txt"
-    assert decoded_param(((b"filename", b"=?utf-8?q?gr=C3=BCn?="),), b"filename") == "grün"
-    assert decoded_param((), b"filename") is None
 
 
 @pytest.mark.parametrize(

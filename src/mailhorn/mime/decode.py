@@ -8,9 +8,7 @@ import codecs
 import re
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator
-from urllib.parse import unquote_to_bytes
 
-from ..model.structure import Params
 from .header import unfold
 from .limits import MAX_TEXT
 from .scan import Buffer, Part
@@ -50,25 +48,6 @@ def decoded_header(value: bytes) -> str:
         out.append(to_text(bytes(run), charset))
     out.append(to_text(text[at:]))
     return "".join(out)
-
-
-def decoded_param(params: Params, name: bytes) -> str | None:
-    """
-    Return a parameter, such as a file name, as people read it: RFC 2231, or an encoded word as many send it.
-
-    Args:
-        params: From a Part or a Disposition.
-        name: In lower case, without `*`.
-
-    """
-    found = dict(params)
-    extended = found.get(name + b"*")
-    if extended is not None:
-        charset, quote, rest = extended.partition(b"'")
-        _, quote_2, octets = rest.partition(b"'")
-        return to_text(unquote_to_bytes(octets), charset) if quote and quote_2 else to_text(extended)
-    value = found.get(name)
-    return decoded_header(value) if value is not None else None
 
 
 def decode_body(data: bytes, encoding: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -225,6 +226,18 @@ async def test_a_bug_ends_the_connection_and_is_logged_once(where: str) -> None:
             await host.gone.wait()
         assert isinstance(host.error, ZeroDivisionError)
         assert [(entry["log_level"], entry["exc_info"]) for entry in logs] == [("error", host.error)]
+
+
+@on_both_loops
+async def test_an_idle_connection_costs_little() -> None:
+    """No dictionary, no task, no timer, no buffer."""
+    async with serving() as server:
+        _, writer = await server.connect()
+        pump = server.hosts[0].pump
+        assert not hasattr(pump, "__dict__")
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert sys.getsizeof(pump) < 300
+        writer.close()
 
 
 @on_both_loops

@@ -163,7 +163,8 @@ class Pump(asyncio.Protocol):
             return
         self._error = error
         log.error("bug in a connection, it was closed", peer=self.peer, exc_info=error)
-        self._end()
+        if not self.closed:
+            self._end()
 
     def pause(self) -> None:
         """Read no more until `resume`."""

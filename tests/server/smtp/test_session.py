@@ -146,6 +146,22 @@ async def test_login_step_by_step(tmp_path: Path) -> None:
         line.close()
 
 
+async def test_the_wire_log_has_no_passwords(tmp_path: Path) -> None:
+    """It shows the rest, when asked for."""
+    async with receiving(tmp_path, options=SmtpOptions(hostname="mx.test", wire_log=True)) as server:
+        line = await Line.to(server.smtp)
+        with structlog.testing.capture_logs() as logs:
+            await line.say(b"EHLO c\r\n")
+            await line.say(b"AUTH PLAIN\r\n")
+            secret = b64encode(b"\0ann\0secret")
+            await line.say(secret + b"\r\n")
+            await line.say(b"NOOP\r\n")
+        shown = [(entry["event"], entry["line"]) for entry in logs if "line" in entry]
+        assert ("<", "EHLO c") in shown and ("<", "NOOP") in shown and ("<", "<hidden>") in shown
+        assert secret.decode() not in repr(logs)
+        line.close()
+
+
 async def test_wrong_passwords_end_the_connection(tmp_path: Path) -> None:
     """After the third."""
     async with receiving(tmp_path, account_options=AccountOptions(guesses=GuessLimits(free=100))) as server:

@@ -44,7 +44,7 @@ def test_octets_above_127_are_sent_as_a_literal() -> None:
 def test_spaces_and_empty_lists_are_quirks() -> None:
     """Seen from servers."""
     cur = Cursor(
-        b'(NIL NIL  () ((NIL NIL "a" "b") (NIL NIL "c" "d")) NIL NIL NIL NIL nil x )',
+        b'( NIL NIL  () ( ( NIL NIL "a" "b") (NIL NIL "c" "d")) NIL NIL NIL NIL nil x )',
         LENIENT,
     )
     found = parse_envelope(cur)

@@ -22,4 +22,6 @@ def test_items_that_are_told() -> None:
     found = parse_status_att_list(Cursor(b"(MESSAGES 231 MAILBOXID (F1) UIDNEXT 44292)"))
     assert found == ((StatusItem.MESSAGES, 231), (StatusItem.UIDNEXT, 44292))
     assert parse_status_att_list(Cursor(b"()")) == ()
+    with pytest.raises(SyntaxProblem):
+        parse_status_att_list(Cursor(b"(MESSAGES 1UIDNEXT 2)"))
     assert parse_status_att_list(Cursor(b"( UNSEEN 1 )", LENIENT)) == ((StatusItem.UNSEEN, 1),)

@@ -17,7 +17,7 @@ def parse_body(cur: Cursor, depth: int = 0) -> BodyStructure:
     """
     if depth >= MAX_DEPTH:
         raise cur.fails("fewer parts in parts")
-    cur.expect(b"(")
+    cur.opens()
     return parse_body_type_mpart(cur, depth) if cur.at(b"(") else parse_body_type_1part(cur, depth)
 
 
@@ -168,7 +168,7 @@ def parse_body_fld_param(cur: Cursor) -> Params:
     """
     if skip_nil(cur):
         return ()
-    cur.expect(b"(")
+    cur.opens()
     params: list[tuple[bytes, bytes]] = []
     while not cur.closes():
         if params:
@@ -237,7 +237,7 @@ def parse_body_fld_dsp(cur: Cursor) -> Disposition | None:
     """
     if skip_nil(cur):
         return None
-    cur.expect(b"(")
+    cur.opens()
     kind = parse_string(cur)
     cur.space()
     params = parse_body_fld_param(cur)

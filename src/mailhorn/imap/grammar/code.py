@@ -79,7 +79,7 @@ def _parse_charsets(cur: Cursor) -> tuple[str, ...]:
     if not cur.at(b" "):
         return ()
     cur.space()
-    cur.expect(b"(")
+    cur.opens()
     charsets = [parse_astring(cur).decode("ascii", "surrogateescape")]
     while not cur.closes():
         cur.space()

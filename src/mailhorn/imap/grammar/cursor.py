@@ -40,7 +40,7 @@ class Dialect:
         literal_plus: Commands may be written with `{n+}` of any size (RFC 7888).
         literal_minus: The same for up to 4096 octets.
         raw_8bit: Quirk of servers: octets above 127 in atoms, flags and other words (fault F19).
-        loose_spaces: Quirk of servers: several spaces for one, spaces before `)` and at the end.
+        loose_spaces: Quirk of servers: several spaces for one, spaces inside parentheses and at the end.
         loose_names: Quirk of servers: mailbox names that are no modified UTF-7 are kept as they are. Each octet
             that could not stand for itself (`&`, controls, above 127) is U+DC00 plus the octet, half a surrogate
             pair that no decoded name has, so that the name is written as it came.
@@ -116,6 +116,13 @@ class Cursor:
         if not self.data.startswith(b" ", self.pos):
             raise SyntaxProblem(self.pos, "a space")
         self.pos += 1
+        if self.dialect.loose_spaces:
+            while self.data.startswith(b" ", self.pos):
+                self.pos += 1
+
+    def opens(self) -> None:
+        """Move behind `(`, which must stand here, and the spaces after it where the dialect is loose."""
+        self.expect(b"(")
         if self.dialect.loose_spaces:
             while self.data.startswith(b" ", self.pos):
                 self.pos += 1

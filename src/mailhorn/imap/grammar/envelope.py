@@ -12,7 +12,7 @@ def parse_envelope(cur: Cursor) -> Envelope:
 
     RFC 9051 §7.5.2, §9.
     """
-    cur.expect(b"(")
+    cur.opens()
     date = parse_nstring(cur)
     cur.space()
     subject = parse_nstring(cur)
@@ -63,7 +63,7 @@ def parse_addresses(cur: Cursor) -> tuple[Address, ...]:
     """
     if skip_nil(cur):
         return ()
-    cur.expect(b"(")
+    cur.opens()
     people: list[Address] = []
     while not cur.closes():
         if cur.dialect.loose_spaces and people:
@@ -91,7 +91,7 @@ def parse_address(cur: Cursor) -> Address:
 
     RFC 9051 §7.5.2, §9.
     """
-    cur.expect(b"(")
+    cur.opens()
     name = parse_nstring(cur)
     cur.space()
     route = parse_nstring(cur)

@@ -133,13 +133,11 @@ def parse_msg_att(cur: Cursor) -> tuple[FetchedItem, ...]:
 
     RFC 9051 §7.5.2, §9. Where the dialect is loose, an item that is broken becomes an UnknownItem.
     """
-    cur.expect(b"(")
+    cur.opens()
     items: list[FetchedItem] = []
     while not cur.closes():
         if items:
             cur.space()
-        elif cur.dialect.loose_spaces:
-            cur.skip(b" ")
         start = cur.pos
         try:
             items.append(parse_msg_att_item(cur))

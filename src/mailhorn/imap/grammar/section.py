@@ -75,7 +75,7 @@ def parse_header_list(cur: Cursor) -> tuple[bytes, ...]:
 
     RFC 9051 §9; header-fld-name = astring.
     """
-    cur.expect(b"(")
+    cur.opens()
     fields = [parse_astring(cur)]
     while not cur.closes():
         cur.space()

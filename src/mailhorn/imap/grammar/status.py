@@ -17,7 +17,7 @@ def parse_status_atts(cur: Cursor) -> tuple[StatusItem, ...]:
 
     RFC 9051 §6.3.11, §9.
     """
-    cur.expect(b"(")
+    cur.opens()
     items = [parse_status_att(cur)]
     while not cur.closes():
         cur.space()
@@ -51,11 +51,13 @@ def parse_status_att_list(cur: Cursor) -> tuple[tuple[StatusItem, int], ...]:
 
     RFC 9051 §7.3.4, §9. Items we do not know are left out.
     """
-    cur.expect(b"(")
+    cur.opens()
     items: list[tuple[StatusItem, int]] = []
+    if cur.closes():
+        return ()
+    _parse_status_att_val(cur, items)
     while not cur.closes():
-        if items or cur.at(b" "):
-            cur.space()
+        cur.space()
         _parse_status_att_val(cur, items)
     return tuple(items)
 

@@ -4,8 +4,12 @@ Changes: `command-auth =/ enable`, `response-data =/ "*" SP enable-data CRLF`. C
 are written; they compare without regard to case.
 """
 
+import re
+
 from ..atoms import parse_word, write_word
 from ..cursor import Cursor, Unwritable, Writer
+
+_LOOSE = re.compile(rb"(?: +[^ \]\r\n\x00]++)*+ *+")
 
 
 def parse_enable(cur: Cursor) -> tuple[str, ...]:
@@ -35,11 +39,12 @@ def parse_enable_data(cur: Cursor) -> tuple[str, ...]:
 
     RFC 5161 §4. Reads on behind the word.
     """
+    if cur.dialect.loose_values:
+        words = cur.need(_LOOSE, "capabilities")[0].split()
+        return tuple([word.decode("ascii", "surrogateescape") for word in words])
     capabilities = []
     while cur.at(b" "):
         cur.space()
-        if cur.pos == len(cur.data) and cur.dialect.loose_spaces:
-            break
         capabilities.append(parse_word(cur))
     return tuple(capabilities)
 

@@ -17,7 +17,7 @@ def parse_id_params_list(cur: Cursor) -> Fields:
     """
     if skip_nil(cur):
         return None
-    cur.expect(b"(")
+    cur.opens()
     fields: list[tuple[str, str | None]] = []
     while not cur.closes():
         if fields:

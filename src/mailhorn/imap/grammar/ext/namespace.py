@@ -42,7 +42,7 @@ def parse_namespace(cur: Cursor) -> Descriptions:
     """
     if skip_nil(cur):
         return None
-    cur.expect(b"(")
+    cur.opens()
     descriptions = [parse_namespace_descr(cur)]
     while not cur.closes():
         if cur.dialect.loose_spaces:
@@ -74,7 +74,7 @@ def parse_namespace_descr(cur: Cursor) -> tuple[str, str | None]:
 
     RFC 9051 §9. Extensions are skipped.
     """
-    cur.expect(b"(")
+    cur.opens()
     start = cur.pos
     prefix = decode_mailbox(cur, parse_string(cur), start)
     cur.space()

@@ -874,6 +874,9 @@ class Machine:
     def _catch_up(self) -> Script[None]:
         """Filter what is new until there is nothing new (faults F21 to F28)."""
         announced = self._dirty or self._in_use_since is None
+        again: list[Task] = []
+        if not announced:
+            again, self._later = self._later, []
         empty = 0
         while True:
             found, more = yield from self._look()
@@ -890,9 +893,7 @@ class Machine:
                 empty += 1
                 if empty >= EMPTY_ROUNDS:
                     yield from self._pause(self._now + EMPTY_PAUSE)
-        if self._later:
-            tasks, self._later = self._later, []
-            yield from self._act(tasks, None)
+        yield from self._act_again(again)
 
     def _missed(self) -> None:
         """Take note of mail that IDLE did not announce (fault F54)."""
@@ -1019,6 +1020,14 @@ class Machine:
                     yield from self._carry_out(group[start : start + GROUP], heard_at)
         finally:
             self._acting = False
+
+    def _act_again(self, tasks: Sequence[Task]) -> Script[None]:
+        """Do what is left of tasks from before; the journal is told first."""
+        planned = [task for task in tasks if not task.sent]
+        if planned:
+            outcomes = [Outcome(task.uid, task.steps[0][0], ActionState.SENT, task.attempts) for task in planned]
+            yield from self._ask(Settle(self.place, self._uid_validity, tuple(outcomes)))
+        yield from self._act(tasks, None)
 
     def _carry_out(self, group: list[Task], heard_at: float | None) -> Script[None]:
         """Carry out the same steps on some messages."""
@@ -1166,13 +1175,7 @@ class Machine:
             left[i] = replace(task, steps=task.steps[1:], sent=False)
         if outcomes:
             yield from self._ask(Settle(self.place, self._uid_validity, tuple(outcomes)))
-        left = [task for task in left if task.steps]
-        planned = [
-            Outcome(task.uid, task.steps[0][0], ActionState.SENT, task.attempts) for task in left if not task.sent
-        ]
-        if planned:
-            yield from self._ask(Settle(self.place, self._uid_validity, tuple(planned)))
-        yield from self._act(left, None)
+        yield from self._act_again([task for task in left if task.steps])
 
     def _present(self, uids: Sequence[UID]) -> Script[set[UID]]:
         present: set[UID] = set()

@@ -70,7 +70,6 @@ class Pump(asyncio.Protocol):
         writable: Whether more may be sent now; False while the peer does not read.
         closed: Whether `close` or `abort` was called or the connection is gone: sending is over.
         eof: Whether the peer has ended its side. The session must `close` when it has said all it has to say.
-        last_received: When the peer last sent anything, in seconds of the loop's clock.
 
     """
 
@@ -88,7 +87,6 @@ class Pump(asyncio.Protocol):
         "closed",
         "core",
         "eof",
-        "last_received",
         "port",
         "session",
         "tls",
@@ -104,7 +102,6 @@ class Pump(asyncio.Protocol):
         self.writable = True
         self.closed = False
         self.eof = False
-        self.last_received = 0.0
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -232,7 +229,6 @@ class Pump(asyncio.Protocol):
             self.address = "unknown"
         else:
             self.address = UNIX
-        self.last_received = self._loop.time()
         if self.closed:  # the session's maker refused it before it began
             self._transport.abort()
             return
@@ -250,7 +246,6 @@ class Pump(asyncio.Protocol):
         if self._held is not None:
             self._held.append(data)
             return
-        self.last_received = self._loop.time()
         if self._log is not None:
             self._log.received(data)
         try:

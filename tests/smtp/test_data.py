@@ -47,6 +47,14 @@ def test_other_ends_end_nothing(end: bytes) -> None:
     assert read(*[smuggled[i : i + 1] for i in range(len(smuggled))]) == (message, rest, fault)
 
 
+def test_nul() -> None:
+    """RFC 2045 §2.8 forbids it and IMAP cannot carry it."""
+    assert read(b"a\0\nb\r\n.\r\n") == (b"a", b"", Fault.NUL)
+    assert read(b"a\n\0b\r\n.\r\n") == (b"a", b"", Fault.BARE_LINE_END)
+    assert read(b"a\r", b"\0b\r\n.\r\n") == (b"a", b"", Fault.BARE_LINE_END)
+    assert chunked(b"a\r\n\0") == (b"a\r\n", Fault.NUL)
+
+
 def test_no_end_no_message() -> None:
     """The end is still missing."""
     for stream in (b"a", b"a\r\n", b"a\r\n.", b"a\r\n.\r", b".", b".\r", b""):

@@ -630,5 +630,6 @@ def _reason(reply: Reply) -> str:
 
 _FAULTS = {
     Fault.BARE_LINE_END: Reply(554, "5.6.0", "Bare CR or LF in message, lines end with CR LF"),
+    Fault.NUL: Reply(554, "5.6.0", "NUL in message"),
     Fault.TOO_BIG: Reply(552, "5.3.4", "Message too big"),
 }

@@ -2,8 +2,10 @@
 
 Two servers that disagree about the end of a message let a sender smuggle a second one past the first, so a
 bare CR or bare LF is never an end of line here: it spoils the message, which is read to its true end and
-then refused. RFC 5321 §2.3.8 forbids both. Nothing here walks lines in Python: a piece costs a few `find`,
-`count` and `replace`, whatever is in it.
+then refused. RFC 5321 §2.3.8 forbids both. So does a NUL: neither 7bit nor 8bit may hold one (RFC 2045 §2.7,
+§2.8), and IMAP cannot carry it (Cyrus refuses it as well).
+
+Nothing here walks lines in Python: a piece costs a few `find`, `count` and `replace`, whatever is in it.
 """
 
 import re
@@ -16,11 +18,12 @@ class Fault(Enum):
     """Why a message cannot be taken."""
 
     BARE_LINE_END = "bare CR or LF"
+    NUL = "NUL"
     TOO_BIG = "too big"
 
 
 class _Body:
-    """What DATA and BDAT share: counting octets and looking for bare line ends."""
+    """What DATA and BDAT share: counting octets and looking for what may not be in a message."""
 
     def __init__(self, max_size: int) -> None:
         self.fault: Fault | None = None
@@ -28,12 +31,16 @@ class _Body:
 
     def _judge(self, piece: bytes) -> tuple[bytes, Fault | None]:
         """Return what is good of a piece that does not end between CR and LF, and what spoils the rest."""
+        fault: Fault | None = None
+        nul = piece.find(b"\0")
+        if nul >= 0:
+            piece, fault = piece[:nul], Fault.NUL
         ends = piece.count(b"\r\n")
         if piece.count(b"\n") != ends or piece.count(b"\r") != ends:
             bare = _BARE.search(piece)
             if bare:
                 return piece[: bare.start()], Fault.BARE_LINE_END
-        return piece, None
+        return piece, fault
 
     def _take(self, good: bytes, fault: Fault | None) -> bytes:
         if len(good) > self._room:

@@ -60,6 +60,13 @@ def test_what_cannot_be_asked(data: bytes) -> None:
         cur.end()
 
 
+def test_the_number_of_items_has_a_limit() -> None:
+    """Each is answered for each message."""
+    assert len(parse_fetch_atts(Cursor(b"(" + b"UID " * 199 + b"UID)"))) == 200
+    with pytest.raises(SyntaxProblem):
+        parse_fetch_atts(Cursor(b"(" + b"UID " * 200 + b"UID)"))
+
+
 def test_what_is_asked_is_something() -> None:
     """FETCH of nothing, or of no octets, is refused."""
     with pytest.raises(Unwritable):

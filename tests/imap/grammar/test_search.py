@@ -100,6 +100,15 @@ def test_a_hundred_alternatives_are_fine() -> None:
     assert isinstance(key, Or)
 
 
+def test_the_number_of_keys_has_a_limit_however_they_are_arranged() -> None:
+    """Each is asked of each message."""
+    parse_search_program(Cursor(b"SEEN " * 999 + b"SEEN"))
+    for data in [b"SEEN " * 1000 + b"SEEN", b"(SEEN DELETED) " * 400 + b"SEEN"]:
+        with pytest.raises(SyntaxProblem) as caught:
+            parse_search_program(Cursor(data))
+        assert caught.value.expected == "fewer keys"
+
+
 def test_what_cannot_be_asked_is_refused() -> None:
     """Text must fit the charset, an And has keys."""
     deep: SearchKey = All()

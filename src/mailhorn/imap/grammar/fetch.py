@@ -1,6 +1,7 @@
 """fetch-att in FETCH, and msg-att in its answer (RFC 9051 §6.4.5, §7.5.2; RFC 3501 §7.4.2)."""
 
 import re
+from typing import Final
 
 from ...model.ids import UID
 from ..commands import Attribute, BodySection, FetchItem, Section, SectionText
@@ -23,6 +24,9 @@ from .envelope import parse_envelope, write_envelope
 from .flag import parse_flag_list, write_flag_list
 from .section import parse_section, write_section
 from .value import skip_value
+
+MAX_ITEMS: Final = 200
+"""Items of one FETCH: each is answered for each message, so a line of them would be a thousandfold answer."""
 
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9.\-]*")
 _ATTRIBUTES = {attribute.value: attribute for attribute in Attribute}
@@ -51,6 +55,8 @@ def parse_fetch_atts(cur: Cursor) -> tuple[FetchItem, ...]:
         while not cur.closes():
             cur.space()
             items.append(parse_fetch_att(cur))
+            if len(items) > MAX_ITEMS:
+                raise cur.fails("fewer items")
         return tuple(items)
     found = _WORD.match(cur.data, cur.pos)
     macro = _MACROS.get(found[0].upper()) if found else None

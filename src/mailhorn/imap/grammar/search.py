@@ -35,6 +35,9 @@ CHARSETS: Final = {
 }
 """Charsets a SEARCH may be in, and Python's name for each. Text said to be ASCII that is UTF-8 is read as that."""
 
+MAX_KEYS: Final = 1_000
+"""Keys of one search, nested ones too: each is asked of each message. Clients send a few, scripts some hundred."""
+
 _WORD = re.compile(rb"[A-Za-z]+(?![^ )])")
 _CHARSET = re.compile(rb"CHARSET ", re.IGNORECASE)
 _STATES: dict[bytes, tuple[Flag, bool]] = {
@@ -66,6 +69,16 @@ _DATE_WORDS = {test: word for word, test in _DATES.items()}
 _NEW = And((HasFlag(RECENT), HasFlag(SEEN, False)))
 
 
+class _Reading:
+    """What is known while a program is read: the codec of its texts, and how many keys may still come."""
+
+    __slots__ = ("codec", "keys_left")
+
+    def __init__(self, codec: str) -> None:
+        self.codec = codec
+        self.keys_left = MAX_KEYS
+
+
 def parse_search_program(cur: Cursor) -> tuple[SearchKey, str | None]:
     """
     search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
@@ -81,9 +94,10 @@ def parse_search_program(cur: Cursor) -> tuple[SearchKey, str | None]:
         charset = parse_astring(cur).decode("ascii", "replace")
         codec = CHARSETS.get(charset.upper(), "iso-8859-1")
         cur.space()
-    keys = [parse_search_key(cur, codec)]
+    reading = _Reading(codec)
+    keys = [parse_search_key(cur, reading)]
     while cur.skip(b" "):
-        keys.append(parse_search_key(cur, codec))
+        keys.append(parse_search_key(cur, reading))
     return keys[0] if len(keys) == 1 else And(tuple(keys)), charset
 
 
@@ -106,19 +120,22 @@ def write_search_program(out: Writer, key: SearchKey, charset: str | None) -> No
         write_search_key(out, each, codec)
 
 
-def parse_search_key(cur: Cursor, codec: str, depth: int = 0) -> SearchKey:
+def parse_search_key(cur: Cursor, reading: _Reading, depth: int = 0) -> SearchKey:
     """
     search-key = "ALL" / "ANSWERED" / ... / sequence-set / "(" search-key *(SP search-key) ")"
 
-    RFC 9051 §6.4.4, §9; RECENT, OLD and NEW from RFC 3501 §9. Keys nest at most MAX_DEPTH deep.
+    RFC 9051 §6.4.4, §9; RECENT, OLD and NEW from RFC 3501 §9. At most MAX_KEYS, MAX_DEPTH deep.
     """
+    reading.keys_left -= 1
+    if reading.keys_left < 0:
+        raise cur.fails("fewer keys")
     if depth >= MAX_DEPTH:
         raise cur.fails("fewer keys in keys")
     if cur.skip(b"("):
-        keys = [parse_search_key(cur, codec, depth + 1)]
+        keys = [parse_search_key(cur, reading, depth + 1)]
         while not cur.closes():
             cur.space()
-            keys.append(parse_search_key(cur, codec, depth + 1))
+            keys.append(parse_search_key(cur, reading, depth + 1))
         return keys[0] if len(keys) == 1 else And(tuple(keys))
     start = cur.pos
     found = _WORD.match(cur.data, start)
@@ -135,13 +152,13 @@ def parse_search_key(cur: Cursor, codec: str, depth: int = 0) -> SearchKey:
         return _NEW
     if word == b"NOT":
         cur.space()
-        return Not(parse_search_key(cur, codec, depth + 1))
+        return Not(parse_search_key(cur, reading, depth + 1))
     if word == b"OR":
         cur.space()
-        left = parse_search_key(cur, codec, depth + 1)
+        left = parse_search_key(cur, reading, depth + 1)
         cur.space()
-        return Or(left, parse_search_key(cur, codec, depth + 1))
-    key = _parse_key_with_value(cur, word, codec)
+        return Or(left, parse_search_key(cur, reading, depth + 1))
+    key = _parse_key_with_value(cur, word, reading.codec)
     if key is None:
         cur.pos = start
         raise cur.fails("a search key")

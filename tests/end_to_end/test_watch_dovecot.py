@@ -203,6 +203,32 @@ async def test_wrong_password_is_not_tried_again_and_again(dovecot: Dovecot, tmp
     assert change.reason.startswith("login: login refused") and "wrong" not in change.reason
 
 
+@pytest.mark.parametrize("security", [Security.IMPLICIT, Security.STARTTLS])
+async def test_with_tls(dovecot: Dovecot, tmp_path: Path, security: Security) -> None:
+    """From the first byte or by STARTTLS, with a certificate that is trusted by name."""
+    port = dovecot.imaps_port if security is Security.IMPLICIT else dovecot.imap_port
+    tls = WatchAccount(
+        "ann", "localhost", port, "ann", dovecot.password, install(RULES), security, ca_file=dovecot.certificate
+    )
+    async with watching([tls], tmp_path / "journal") as watch:
+        await watch.idle()
+        await asyncio.to_thread(deliver, dovecot, "list", "1@x")
+        await watch.until(lambda: len(watch.filed) == 1)
+
+
+@pytest.mark.parametrize("security", [Security.IMPLICIT, Security.STARTTLS])
+async def test_a_certificate_nobody_vouches_for(dovecot: Dovecot, tmp_path: Path, security: Security) -> None:
+    """No password is sent, and the reason is said."""
+    reasons: list[str] = []
+    port = dovecot.imaps_port if security is Security.IMPLICIT else dovecot.imap_port
+    tls = WatchAccount("ann", "localhost", port, "ann", dovecot.password, install(RULES), security)
+    async with watching([tls], tmp_path / "journal") as watch:
+        watch.watcher.on_state = lambda place, change: (reasons.append(change.reason), watch._on_state(place, change))
+        await watch.until(lambda: State.BACKOFF in watch.states.values())
+    assert any("certificate verify failed" in reason for reason in reasons)
+    assert "Login:" not in dovecot.log()
+
+
 def deliver_while_it_dies(server: Dovecot, count: int) -> tuple[set[str], set[str]]:
     """Deliver messages to a server that is being killed; returns what it has, and what it may have."""
     certain: set[str] = set()

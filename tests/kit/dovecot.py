@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mailhorn.net.tls import self_signed
+
 from .process import HOST, PATIENCE, free_port
 
 PASSWORD = "secret"
@@ -28,7 +30,9 @@ state_dir = {directory}/run
 log_path = {directory}/dovecot.log
 protocols = imap lmtp
 listen = {host}
-ssl = no
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
 disable_plaintext_auth = no
 mail_location = maildir:{directory}/mail/%n/Maildir
 mail_fsync = never
@@ -55,7 +59,7 @@ service imap-login {{
     port = {imap}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {imaps}
   }}
 }}
 service lmtp {{
@@ -85,6 +89,8 @@ class Dovecot:
         """Write the configuration; nothing runs before `start`."""
         self.directory = directory
         self.imap_port = free_port()
+        self.imaps_port = free_port()
+        self.certificate, key = self_signed(directory, ["localhost", HOST])
         self.lmtp_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
@@ -106,7 +112,10 @@ class Dovecot:
                 login=login,
                 uid=mail.pw_uid,
                 gid=mail.pw_gid,
+                certificate=self.certificate,
+                key=key,
                 imap=self.imap_port,
+                imaps=self.imaps_port,
                 lmtp=self.lmtp_port,
             )
         )

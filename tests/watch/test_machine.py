@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mailhorn.imap.client import ClientConnection
-from mailhorn.watch import act, facts, machine, providers
+from mailhorn.watch import act, facts, ledger, machine, providers
 from mailhorn.watch.facts import install
-from mailhorn.watch.journal import Journal, JournalFailed
+from mailhorn.watch.journal import Journal
+from mailhorn.watch.ledger import JournalFailed
 from mailhorn.watch.machine import (
     Answered,
     Ask,
@@ -812,7 +813,7 @@ def test_a_deadline_that_is_not_reached_changes_nothing(d: Dialogue) -> None:
     assert d.machine.deadline == before
 
 
-@pytest.mark.parametrize("module", [machine, act, facts, providers])
+@pytest.mark.parametrize("module", [machine, act, facts, ledger, providers])
 def test_pure(module: object) -> None:
     """The machine and what it thinks with import nothing that could read, wait, or know what time it is."""
     forbidden = {"asyncio", "socket", "ssl", "threading", "selectors", "time", "random", "structlog", "os", "net"}

@@ -119,7 +119,7 @@ class Journal:
         try:
             self._db = apsw.Connection(str(path))
             self._prepare(path)
-        except apsw.Error as error:
+        except (apsw.Error, JournalError) as error:
             os.close(self._lock)
             raise JournalError(f"journal {path}: {error}") from error
 
@@ -133,7 +133,7 @@ class Journal:
             with db:
                 db.execute(SCHEMA)
         elif version != 1:
-            raise JournalError(f"journal {path} was made by a newer mailhorn (version {version})")
+            raise JournalError(f"it was made by a newer mailhorn (version {version})")
         with db:
             db.execute(
                 "DELETE FROM message WHERE recorded_at < ?"

@@ -1,0 +1,231 @@
+"""The journal: what it keeps, what it refuses, and that it is the truth after a crash."""
+
+import queue
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from mailhorn.model.ids import UID, UIDValidity
+from mailhorn.watch.act import Kind, Step
+from mailhorn.watch.journal import Journal, JournalError, JournalThread
+from mailhorn.watch.ledger import (
+    ActionState,
+    Answer,
+    Baseline,
+    JournalFailed,
+    Load,
+    Loaded,
+    Outcome,
+    Place,
+    Record,
+    Recorded,
+    Request,
+    Row,
+    Settle,
+    Settled,
+    Task,
+)
+
+INBOX = Place("ann", "INBOX")
+LISTS = Place("ann", "Lists")
+V = UIDValidity(7)
+MOVE = Step(Kind.MOVE, "Lists")
+FLAG = Step(Kind.ADD_FLAGS, flags=("\\Flagged", "work"))
+
+
+def row(uid: int, *steps: Step, message_id: str | None = None) -> Row:
+    """Return a message to record."""
+    return Row(UID(uid), f"<{uid}@x>" if message_id is None else message_id, 1000 + uid, 50 + uid, steps)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """An open journal."""
+    opened = Journal(tmp_path / "journal")
+    yield opened
+    opened.close()
+
+
+def one(journal: Journal, request: Request) -> Answer:
+    """Carry out one request."""
+    (answer,) = journal.carry_out([request])
+    return answer
+
+
+def test_a_mailbox_never_seen(journal: Journal) -> None:
+    """There is no UIDVALIDITY, so nothing there can be taken for known."""
+    assert one(journal, Load(INBOX)) == Loaded(None, 1, ())
+
+
+def test_cursor_and_rows_are_one(journal: Journal) -> None:
+    """What is recorded comes back with the cursor; the first step may be done already, the others not."""
+    one(journal, Baseline(INBOX, V, 5))
+    assert one(journal, Record(INBOX, V, 8, (row(5), row(6, FLAG, MOVE), row(7, MOVE)))) == Recorded()
+    assert one(journal, Load(INBOX)) == Loaded(
+        V,
+        8,
+        (
+            Task(UID(6), "<6@x>", 1006, 56, ((0, FLAG), (1, MOVE)), sent=True),
+            Task(UID(7), "<7@x>", 1007, 57, ((0, MOVE),), sent=True),
+        ),
+    )
+
+
+def test_the_cursor_never_goes_back(journal: Journal) -> None:
+    """A late transaction of an older connection does not undo a newer one."""
+    one(journal, Baseline(INBOX, V, 5))
+    one(journal, Record(INBOX, V, 9, ()))
+    one(journal, Record(INBOX, V, 7, ()))
+    loaded = one(journal, Load(INBOX))
+    assert isinstance(loaded, Loaded) and loaded.cursor == 9
+
+
+def test_a_message_is_recorded_once(journal: Journal) -> None:
+    """The second time it has no steps: somebody has them already."""
+    one(journal, Baseline(INBOX, V, 5))
+    one(journal, Record(INBOX, V, 6, (row(5, MOVE),)))
+    assert one(journal, Record(INBOX, V, 6, (row(5, MOVE),))) == Recorded(frozenset({UID(5)}))
+
+
+def test_settled_steps_are_not_left(journal: Journal) -> None:
+    """Done, gone and failed end a step; planned and sent do not, and attempts are kept."""
+    one(journal, Baseline(INBOX, V, 1))
+    one(journal, Record(INBOX, V, 9, tuple(row(uid, FLAG, MOVE) for uid in (1, 2, 3, 4))))
+    outcomes = (
+        Outcome(UID(1), 0, ActionState.DONE),
+        Outcome(UID(1), 1, ActionState.SENT),
+        Outcome(UID(2), 0, ActionState.GONE),
+        Outcome(UID(2), 1, ActionState.GONE),
+        Outcome(UID(3), 0, ActionState.FAILED, 3),
+        Outcome(UID(3), 1, ActionState.FAILED, 3),
+        Outcome(UID(4), 0, ActionState.PLANNED, 2),
+    )
+    assert one(journal, Settle(INBOX, V, outcomes)) == Settled()
+    loaded = one(journal, Load(INBOX))
+    assert isinstance(loaded, Loaded)
+    assert loaded.unfinished == (
+        Task(UID(1), "<1@x>", 1001, 51, ((1, MOVE),), sent=True),
+        Task(UID(4), "<4@x>", 1004, 54, ((0, FLAG), (1, MOVE)), sent=False, attempts=2),
+    )
+
+
+def test_a_new_epoch_ends_what_was_unfinished(journal: Journal) -> None:
+    """Another UIDVALIDITY: old UIDs mean nothing any more, and the same UID may be recorded again."""
+    one(journal, Baseline(INBOX, V, 1))
+    one(journal, Record(INBOX, V, 6, (row(5, MOVE),)))
+    one(journal, Baseline(INBOX, UIDValidity(8), 3))
+    assert one(journal, Load(INBOX)) == Loaded(UIDValidity(8), 3, ())
+    assert one(journal, Record(INBOX, UIDValidity(8), 6, (row(5, MOVE, message_id="<other@x>"),))) == Recorded()
+
+
+def test_uids_given_again_are_new(journal: Journal) -> None:
+    """A server restored from a backup gives UIDs a second time; a new baseline forgets the first one."""
+    one(journal, Baseline(INBOX, V, 1))
+    one(journal, Record(INBOX, V, 9, (row(8, MOVE),)))
+    one(journal, Baseline(INBOX, V, 6))
+    assert one(journal, Record(INBOX, V, 9, (row(8, MOVE),))) == Recorded()
+
+
+def test_what_we_put_there_is_ours(journal: Journal) -> None:
+    """Fault F72: by COPYUID if it is known, else by Message-ID; in that mailbox and of that account only."""
+    for place in (INBOX, LISTS, Place("bob", "Lists")):
+        one(journal, Baseline(place, V, 1))
+    one(journal, Record(INBOX, V, 9, tuple(row(uid, MOVE) for uid in (1, 2, 3))))
+    settled = (
+        Outcome(UID(1), 0, ActionState.DONE, target=(V, UID(41))),
+        Outcome(UID(2), 0, ActionState.DONE),
+        Outcome(UID(3), 0, ActionState.GONE),
+    )
+    one(journal, Settle(INBOX, V, settled))
+    found = (
+        row(41, FLAG, message_id="<1@x>"),  # it was put there by us
+        row(42, FLAG, message_id="<2@x>"),  # so was this, though the server did not say its UID
+        row(43, FLAG, message_id="<3@x>"),  # this one not: it was gone
+        row(44, FLAG, message_id="<1@x>"),  # nor this one: ours is 41
+        row(45, FLAG, message_id=""),
+    )
+    assert one(journal, Record(LISTS, V, 50, found)) == Recorded(frozenset({UID(41), UID(42)}))
+    assert one(journal, Record(Place("bob", "Lists"), V, 50, found)) == Recorded()
+
+
+def test_requests_are_all_or_nothing(journal: Journal) -> None:
+    """One that cannot be carried out takes back the others of its transaction."""
+    answers = journal.carry_out([Baseline(INBOX, V, 5), Record(LISTS, V, 9, ())])
+    assert all(isinstance(answer, JournalFailed) for answer in answers)
+    assert one(journal, Load(INBOX)) == Loaded(None, 1, ())
+
+
+def test_it_survives(tmp_path: Path) -> None:
+    """Closed or not, another process finds what was answered. The file is for its owner only."""
+    path = tmp_path / "state" / "journal"
+    journal = Journal(path)
+    one(journal, Baseline(INBOX, V, 5))
+    one(journal, Record(INBOX, V, 6, (row(5, MOVE),)))
+    journal.close()
+    again = Journal(path)
+    assert one(again, Load(INBOX)) == Loaded(V, 6, (Task(UID(5), "<5@x>", 1005, 55, ((0, MOVE),), sent=True),))
+    again.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_old_messages_are_forgotten_unfinished_ones_are_not(tmp_path: Path) -> None:
+    """After thirty days; what is still to be done stays whatever its age."""
+    path = tmp_path / "journal"
+    journal = Journal(path)
+    one(journal, Baseline(INBOX, V, 1))
+    one(journal, Record(INBOX, V, 9, (row(1), row(2, MOVE), row(3, MOVE))))
+    one(journal, Settle(INBOX, V, (Outcome(UID(2), 0, ActionState.DONE),)))
+    journal.close()
+    database = apsw.Connection(str(path))
+    database.execute("UPDATE message SET recorded_at = 0")
+    database.close()
+    Journal(path).close()
+    database = apsw.Connection(str(path))
+    assert database.execute("SELECT uid FROM message").fetchall() == [(3,)]
+    assert database.execute("SELECT count(*) FROM action").get == 1
+    database.close()
+
+
+def test_one_watcher_only(tmp_path: Path) -> None:
+    """Fault F74: two would do everything twice."""
+    journal = Journal(tmp_path / "journal")
+    with pytest.raises(JournalError, match="in use by another watcher"):
+        Journal(tmp_path / "journal")
+    journal.close()
+    Journal(tmp_path / "journal").close()
+
+
+def test_what_is_no_journal(tmp_path: Path) -> None:
+    """One clear line, and the lock is let go."""
+    (tmp_path / "text").write_text("this is no database, whatever it is" * 100)
+    with pytest.raises(JournalError, match="text: "):
+        Journal(tmp_path / "text")
+    with pytest.raises(JournalError, match="journal "):
+        Journal(tmp_path / "text" / "below")
+    database = apsw.Connection(str(tmp_path / "newer"))
+    database.pragma("user_version", 99)
+    database.close()
+    for _ in range(2):
+        with pytest.raises(JournalError, match="newer mailhorn"):
+            Journal(tmp_path / "newer")
+
+
+def test_thread_answers_in_order_and_closes_when_done(tmp_path: Path) -> None:
+    """Requests of several accounts share transactions; one that fails does not take the others with it."""
+    thread = JournalThread(tmp_path / "journal")
+    answers: queue.SimpleQueue[tuple[int, Answer]] = queue.SimpleQueue()
+    places = [Place(f"user{i}", "INBOX") for i in range(100)]
+    for i, place in enumerate(places):
+        thread.ask(Baseline(place, V, i + 1), lambda answer, i=i: answers.put((i, answer)))
+    thread.ask(Record(Place("nobody", "INBOX"), V, 1, ()), lambda answer: answers.put((100, answer)))
+    thread.ask(Load(places[41]), lambda answer: answers.put((101, answer)))
+    thread.close()
+    told = [answers.get() for _ in range(102)]
+    assert [number for number, _ in told] == list(range(102))
+    assert all(answer == Recorded() for _, answer in told[:100])
+    assert isinstance(told[100][1], JournalFailed) and "has no beginning" in told[100][1].reason
+    assert told[101][1] == Loaded(V, 42, ())
+    assert answers.empty()

@@ -1,0 +1,258 @@
+"""The supervisor with a server in memory behind real sockets: connections, log, clock, and how it ends."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import structlog
+from tests.kit.simulated_imap import Mailboxes, SimulatedServer
+
+from mailhorn.sieve.run import Run
+from mailhorn.watch.facts import install
+from mailhorn.watch.journal import JournalError, JournalThread
+from mailhorn.watch.ledger import Place
+from mailhorn.watch.machine import Filed, Security, State, StateChanged, WatchAccount
+from mailhorn.watch.supervisor import Watcher, boottime
+
+PATIENCE = 10.0
+PROGRAM = install('require "fileinto"; if header :contains "subject" "list" { fileinto "Lists"; }')
+
+
+class Line(asyncio.Protocol):
+    """One connection to the mailboxes."""
+
+    def __init__(self, net: "Net") -> None:
+        self._net = net
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, if this server greets."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._net.lines.add(self)
+        self._net.changed.set()
+        if not self._net.mute:
+            self._server = SimulatedServer(self._net.mailboxes)
+            self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Carry out commands, and tell all others what came of it."""
+        self._server.receive_data(data)
+        for line in tuple(self._net.lines):
+            line.flush()
+        if self._server.closed:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._net.lines.discard(self)
+        self._net.changed.set()
+        if not self._net.mute:
+            self._server.end()
+
+    def flush(self) -> None:
+        """Send what is to be sent."""
+        self._transport.write(self._server.data_to_send())
+
+    def cut(self) -> None:
+        """End it."""
+        self._transport.abort()
+
+
+class Net:
+    """The mailboxes, behind a port."""
+
+    def __init__(self, mailboxes: Mailboxes) -> None:
+        self.mailboxes = mailboxes
+        self.lines: set[Line] = set()
+        self.mute = False
+        self.port = 0
+        self.changed = asyncio.Event()
+
+    async def listen(self) -> None:
+        """Begin to listen, on the same port as before."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Line(self), "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stop listening and end all connections."""
+        self._server.close()
+        for line in tuple(self.lines):
+            line.cut()
+        await self._server.wait_closed()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true of the connections."""
+        async with asyncio.timeout(PATIENCE):
+            while not true():
+                self.changed.clear()
+                await self.changed.wait()
+
+    def deliver(self, subject: str, number: int) -> None:
+        """A message arrives, and who idles is told."""
+        self.mailboxes.deliver(subject, number)
+        for line in tuple(self.lines):
+            line.flush()
+
+    def account(self, name: str = "ann", **more: object) -> WatchAccount:
+        """Return the settings of an account there."""
+        return WatchAccount(name, "127.0.0.1", self.port, "u", "secret", PROGRAM, Security.NONE, **more)
+
+
+@pytest.fixture
+async def net() -> AsyncIterator[Net]:
+    """A server that listens."""
+    made = Net(Mailboxes("IDLE", "MOVE", "UIDPLUS", "LITERAL+"))
+    made.mailboxes.create("Lists")
+    await made.listen()
+    yield made
+    await made.close()
+
+
+class Watch:
+    """A watcher that runs, and what it told."""
+
+    def __init__(self, accounts: list[WatchAccount], journal: Path) -> None:
+        self.filed: list[tuple[Place, Filed]] = []
+        self.changes: list[StateChanged] = []
+        self.news = asyncio.Event()
+        self.watcher = Watcher(accounts, journal, on_filed=self._on_filed, on_state=self._on_state)
+        self.running = asyncio.create_task(self.watcher.run())
+
+    def _on_filed(self, place: Place, filed: Filed) -> None:
+        self.filed.append((place, filed))
+        self.news.set()
+
+    def _on_state(self, place: Place, change: StateChanged) -> None:
+        self.changes.append(change)
+        self.news.set()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true."""
+        async with asyncio.timeout(PATIENCE):
+            while not true():
+                self.news.clear()
+                await self.news.wait()
+
+    async def idle(self) -> None:
+        """Wait until every mailbox idles."""
+        await self.until(lambda: set(self.watcher.states.values()) == {State.IDLE})
+
+    async def stop(self) -> None:
+        """Stop it; that takes less than a second whatever it is doing."""
+        self.watcher.stop()
+        async with asyncio.timeout(1.0):
+            await self.running
+
+
+@contextlib.asynccontextmanager
+async def watching(accounts: list[WatchAccount], journal: Path) -> AsyncIterator[Watch]:
+    """Run a watcher for as long as the block lasts."""
+    watch = Watch(accounts, journal)
+    try:
+        yield watch
+        await watch.stop()
+    finally:
+        watch.running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch.running
+
+
+async def test_one_line_for_each_message(net: Net, tmp_path: Path) -> None:
+    """What was filed is told with its time, in the log and to who asked; the password is nowhere."""
+    with structlog.testing.capture_logs() as logged:
+        async with watching([net.account()], tmp_path / "j") as watch:
+            await watch.idle()
+            begin = boottime()
+            net.deliver("list", 1)
+            await watch.until(lambda: bool(watch.filed))
+    ((place, filed),) = watch.filed
+    assert place == Place("ann", "INBOX")
+    assert filed.heard_at is not None and begin <= filed.heard_at <= filed.filed_at <= boottime()
+    (line,) = [entry for entry in logged if entry["event"] == "filed"]
+    assert (line["account"], line["uid"], line["message_id"]) == ("ann", 1, "<1@example.com>")
+    assert line["done"] == "move Lists" and line["ms"] >= 0
+    assert [entry["event"] for entry in logged] == ["syncing", "idle", "filed", "stopped"]
+    assert "secret" not in repr(logged) and "secret" not in repr(net.account())
+
+
+async def test_a_server_that_comes_later(net: Net, tmp_path: Path) -> None:
+    """Fault F59: nobody there at first, and gone in between; it is found again, and nothing is missed."""
+    await net.close()
+    async with watching([net.account()], tmp_path / "j") as watch:
+        await watch.until(lambda: State.BACKOFF in {change.state for change in watch.changes})
+        await net.listen()
+        await watch.idle()
+        await net.close()
+        await watch.until(lambda: watch.changes[-1].state is not State.IDLE)
+        net.mailboxes.deliver("list", 1)
+        await net.listen()
+        await watch.until(lambda: bool(watch.filed))
+    assert [watch.filed[0][1].uid, len(watch.filed)] == [1, 1]
+
+
+async def test_stopping_never_waits(net: Net, tmp_path: Path) -> None:
+    """Before it runs, while a server says nothing, while it idles: `run` ends within a second."""
+    watcher = Watcher([net.account()], tmp_path / "before")
+    watcher.stop()
+    async with asyncio.timeout(1.0):
+        await watcher.run()
+    net.mute = True
+    async with watching([net.account()], tmp_path / "mute") as watch:
+        await net.until(lambda: bool(net.lines))
+    net.mute = False
+    assert watch.watcher.states == {Place("ann", "INBOX"): State.STOPPED}
+
+
+async def test_nothing_to_watch(tmp_path: Path) -> None:
+    """No account: `run` ends at once."""
+    async with asyncio.timeout(1.0):
+        await Watcher([], tmp_path / "j").run()
+
+
+async def test_a_bug_of_ours_is_logged_and_the_others_go_on(net: Net, tmp_path: Path) -> None:
+    """A machine that fails is replaced after a while; its connection is closed, and stopping still works."""
+
+    def breaks(run: Run) -> None:
+        raise RuntimeError("boom")
+
+    broken = dataclasses.replace(net.account("bad"), program=dataclasses.replace(PROGRAM, body=breaks))
+    with structlog.testing.capture_logs() as logged:
+        async with watching([broken], tmp_path / "j") as watch:
+            await watch.idle()
+            net.deliver("list", 1)
+            await net.until(lambda: not net.lines)
+    (line,) = [entry for entry in logged if entry["log_level"] == "error"]
+    assert "bug" in line["event"] and line["account"] == "bad"
+
+
+async def test_connections_leave_nothing_behind(net: Net, tmp_path: Path) -> None:
+    """Fault F81: after a number of cuts there is one connection and one task, as at the beginning."""
+    async with watching([net.account()], tmp_path / "j") as watch:
+        await watch.idle()
+        tasks = len(asyncio.all_tasks())
+        for _ in range(5):
+            watch.changes.clear()
+            for line in tuple(net.lines):
+                line.cut()
+            await watch.until(lambda: State.IDLE in {change.state for change in watch.changes})
+        assert (len(asyncio.all_tasks()), len(net.lines)) == (tasks, 1)
+
+
+async def test_the_journal_is_needed(net: Net, tmp_path: Path) -> None:
+    """Held by another watcher: `run` says so, and nothing was begun."""
+    other = JournalThread(tmp_path / "j")
+    with pytest.raises(JournalError, match="in use"):
+        await Watcher([net.account()], tmp_path / "j").run()
+    other.close()
+    assert not net.lines
+
+
+def test_names_are_distinct(tmp_path: Path) -> None:
+    """The journal tells accounts apart by them."""
+    account = WatchAccount("a", "localhost", 1, "u", "p", PROGRAM, Security.NONE)
+    with pytest.raises(ValueError, match="same name"):
+        Watcher([account, account], tmp_path / "j")

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from tests.kit.stores import DATE, account, deliver, message_files, opened
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.mailbox import INBOX
+from mailhorn.store.abc import MessageMissing, StoreUnavailable
 from mailhorn.store.settle import Flusher, Keywords, Places, read_settings, write_file
 from mailhorn.store.store import Store
 
@@ -221,6 +224,76 @@ async def test_settling_goes_on_when_the_disk_lets_it(tmp_path: Path, monkeypatc
         assert await store.body(inbox, UID(1)) == b"patient"
         allowed = True
     assert [path.read_bytes() for path in message_files(tmp_path)] == [b"patient"]
+
+
+async def test_a_folder_that_refuses_does_not_hold_up_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One account's directory cannot be written; everybody else's messages come to rest."""
+    async with opened(tmp_path) as store:
+        _, adas = await account(store)
+        _, bobs = await account(store, "bob")
+        await deliver(store, adas)
+        await deliver(store, bobs)
+    rename = os.rename
+
+    def refuse(source: str, target: str) -> None:
+        if ADA in str(target):
+            raise PermissionError(13, "Permission denied", target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    async with opened(tmp_path) as store:
+        await deliver(store, adas, body=b"ada's")
+        await deliver(store, bobs, body=b"bob's")
+    assert sorted(path.read_bytes() for path in message_files(tmp_path)).count(b"bob's") == 1
+    assert (tmp_path / "mail" / ".running").exists(), "not everything is at rest"
+    monkeypatch.undo()
+    async with opened(tmp_path) as store:
+        assert await store.body(adas, UID(2)) == b"ada's"
+    assert len(message_files(tmp_path)) == 4
+
+
+async def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    """New mail finds its place; of the old the index says that it is gone."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+    shutil.rmtree(tmp_path / "mail" / ADA)
+    async with opened(tmp_path) as store:
+        await deliver(store, inbox, body=b"new")
+        await store.index.set_flags(inbox, [UID(1)], frozenset({"\\Seen"}), frozenset())
+        with pytest.raises(MessageMissing):
+            await store.body(inbox, UID(1))
+    assert [path.read_bytes() for path in message_files(tmp_path)] == [b"new"]
+    assert (tmp_path / "mail" / ADA / "mailhorn-mailbox").exists()
+
+
+async def test_a_disk_limit_is_met_and_lifted(tmp_path: Path) -> None:
+    """Files may not grow: deliveries are refused, nothing is lost, and afterwards all goes on."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"before")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        refused = 0
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+            for n in range(60):
+                try:
+                    await deliver(store, inbox, body=b"%d" % n * 3000)
+                except StoreUnavailable:
+                    refused += 1
+            with pytest.raises(StoreUnavailable):
+                await deliver(store, inbox, body=b"x" * 300_000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert refused > 0
+        await deliver(store, inbox, body=b"after")
+        _, uids = await store.index.uids(inbox)
+        assert len(uids) == 62 - refused
+        for uid in uids:
+            assert await store.body(inbox, UID(uid))
+    assert len(message_files(tmp_path)) == len(uids)
 
 
 async def test_without_syncfs_every_file_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

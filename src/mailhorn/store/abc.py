@@ -430,6 +430,12 @@ class Done:
     accounts: list[tuple[AccountId, int]] = field(default_factory=list)
     """Dirty accounts (0: the file of accounts) with their stamps."""
 
+    def __bool__(self) -> bool:
+        """Return whether anything was done."""
+        return bool(
+            self.removed or self.folders or self.mailboxes or self.filed or self.renamed or self.left or self.accounts
+        )
+
 
 class RestoredMessage(NamedTuple):
     """A message found in a Maildir."""
@@ -480,7 +486,7 @@ class Resting(ABC):
 
     @abstractmethod
     def letters_are(self, mailbox: MailboxId, uid: UID, letters: str) -> None:
-        """Take note that another tool renamed the file; does not wait."""
+        """Take note that another tool renamed the file."""
 
     # restoring an index from files
 

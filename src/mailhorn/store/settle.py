@@ -9,6 +9,7 @@ it has a thread of its own and never holds up a commit. Rule 4: a directory is o
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -27,11 +29,15 @@ from .names import KEYWORD_LETTERS, file_name, folder_of, login_dir, system_lett
 ROUND = 512
 """Messages of each kind in one round: one flush serves them all, and 512 small bodies are a few MiB."""
 
-DELAY = 0.25
-"""Seconds to let messages gather before a round: one flush for four seconds' worth of them is a quarter each."""
+DELAY = 1.0
+"""Seconds to let messages gather before a round. A round costs some 2 ms whatever it does, most of it the flush; a
+message waits in the index meanwhile, as durable and as readable as it will be in its file."""
 
 RETRY_MIN, RETRY_MAX = 1.0, 30.0
 """Seconds between attempts while the disk refuses."""
+
+SICK_DISK = frozenset({errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS})
+"""Errors that every other file would meet too."""
 
 MAX_FOLDERS_KNOWN = 4096
 """Folders whose keywords are kept in memory, some 200 octets each."""
@@ -40,6 +46,8 @@ MAILBOX_FILE = "mailhorn-mailbox"
 KEYWORDS_FILE = "dovecot-keywords"
 MORE_KEYWORDS_FILE = "mailhorn-keywords"
 SUBSCRIPTIONS_FILE = "subscriptions"
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -145,14 +153,14 @@ def read_settings(path: str | Path) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"^(\w+)=(\d{1,18})$", text, re.MULTILINE)}
 
 
-def find_message(folder: str, stem: str) -> str | None:
-    """Return the path of the file in `cur` or `new` with that stem (key, size, UID), whatever its flags."""
-    for part in ("cur", "new"):
+def list_messages(folder: str) -> dict[str, str]:
+    """Return the paths of all files in `cur` and `new` by what does not change of their names (key, size, UID)."""
+    found = {}
+    for part in ("new", "cur"):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for name in os.listdir(f"{folder}/{part}"):
-                if name == stem or name.startswith(stem + ":"):
-                    return f"{folder}/{part}/{name}"
-    return None
+                found[name.partition(":")[0]] = f"{folder}/{part}/{name}"
+    return found
 
 
 @dataclass(slots=True)
@@ -236,6 +244,8 @@ class Settler:
         self._careful = False
         self._came = 0
         self._filed = 0
+        self._listings: dict[str, dict[str, str]] = {}
+        self._problems: list[OSError] = []
         self.moved: dict[str, str] = {}
         """Directories that this round renamed, for readers who ask an index that does not know it yet."""
         self.rested: Callable[[], None] = lambda: None
@@ -334,20 +344,35 @@ class Settler:
         self._remove_accounts(work, done)
         self._place_folders(work, done)
         self._file_all(work, done)
-        for renamed in work.renamed:
-            self._rename(renamed, work.dirs, done)
-        for leaving in work.leaving:
-            self._remove(leaving, work.dirs, done)
+        self._each(work.renamed, lambda renamed: self._rename(renamed, work.dirs, done))
+        self._each(work.leaving, lambda leaving: self._remove(leaving, work.dirs, done))
         self._write_lists(work, done)
         self._flusher.flush()
         for key in self._resting.settled(done):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._places.spool / key)
         self.moved = {}
+        self._listings = {}
         self.empty_trash()
         self._filed += len(done.filed)
         self.rested()
+        if self._problems:  # the others are at rest all the same
+            problem, count = self._problems[0], len(self._problems)
+            self._problems = []
+            raise StoreError(f"{count} could not be written: {problem}")
+        if not done:
+            raise StoreError("there is something that does not come to rest")
         return work.more or everything, work.next_due
+
+    def _each(self, messages: Iterable[T], do: Callable[[T], None]) -> None:
+        """Do it for each; what goes wrong with one file or folder does not hold up the others, a sick disk does."""
+        for message in messages:
+            try:
+                do(message)
+            except OSError as problem:
+                if problem.errno in SICK_DISK:
+                    raise
+                self._problems.append(problem)
 
     def empty_trash(self) -> None:
         """Remove what was thrown away."""
@@ -373,30 +398,40 @@ class Settler:
 
     def _place_folders(self, work: Work, done: Done) -> None:
         occupants = {folder.at: folder for folder in work.folders if folder.at is not None}
-        for folder in work.folders:
-            if folder.name is None:
-                if work.complete:
-                    at = self._whereabouts(folder, work.dirs)
-                    if at is not None:
-                        self._throw_away(at, f"folder-{folder.mailbox}")
-                    done.folders[folder.mailbox] = FolderNow(None, 0, 0)
-                    done.mailboxes.append((folder.mailbox, folder.stamp))
-                continue
-            wanted = folder.wanted or ""
-            occupant = occupants.get(wanted)
-            if occupant is not None and occupant.mailbox != folder.mailbox:
-                self._step_aside(occupant, wanted, work.dirs, done)
-            at = self._whereabouts(folder, work.dirs)
-            if at is not None and at != wanted:
-                if os.path.exists(f"{self._root}/{wanted}"):  # a directory that another tool made
-                    self._throw_away(wanted, "stranger")
-                os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
-                self._flusher.touched(self._root, os.path.dirname(f"{self._root}/{wanted}"))
-                self.moved[at] = wanted
-            self._make_folder(wanted, folder)
-            work.dirs[folder.mailbox] = wanted
-            done.folders[folder.mailbox] = FolderNow(wanted, folder.uid_validity, folder.uid_next)
+
+        def place(folder: FolderWork) -> None:
+            if folder.wanted is not None:
+                occupant = occupants.get(folder.wanted)
+                if occupant is not None and occupant.mailbox != folder.mailbox:
+                    self._step_aside(occupant, folder.wanted, work.dirs, done)
+                try:
+                    self._place(folder, folder.wanted, work.dirs)
+                except OSError:
+                    work.dirs.pop(folder.mailbox, None)  # then its messages wait
+                    raise
+                done.folders[folder.mailbox] = FolderNow(folder.wanted, folder.uid_validity, folder.uid_next)
+            elif work.complete:
+                at = self._whereabouts(folder, work.dirs)
+                if at is not None:
+                    self._throw_away(at, f"folder-{folder.mailbox}")
+                done.folders[folder.mailbox] = FolderNow(None, 0, 0)
+            else:
+                return
             done.mailboxes.append((folder.mailbox, folder.stamp))
+
+        self._each(work.folders, place)
+
+    def _place(self, folder: FolderWork, wanted: str, dirs: dict[int, str]) -> None:
+        """Make the folder's directory, or move it to where it is wanted."""
+        at = self._whereabouts(folder, dirs)
+        if at is not None and at != wanted:
+            if os.path.exists(f"{self._root}/{wanted}"):  # a directory that another tool made
+                self._throw_away(wanted, "stranger")
+            os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
+            self._flusher.touched(self._root, os.path.dirname(f"{self._root}/{wanted}"))
+            self.moved[at] = wanted
+        dirs[folder.mailbox] = wanted
+        self._make_folder(wanted, folder)
 
     def _aside(self, folder: FolderWork) -> str:
         account = (folder.at or folder.wanted or "").partition("/")[0]
@@ -426,13 +461,17 @@ class Settler:
 
     def _make_folder(self, directory: str, folder: FolderWork) -> None:
         path = f"{self._root}/{directory}"
-        for part in ("cur", "new", "tmp"):
-            os.makedirs(f"{path}/{part}", 0o700, exist_ok=True)
+        self._make_parts(path)
         if "/" in directory and not os.path.exists(f"{path}/maildirfolder"):
             write_file(f"{path}/maildirfolder", b"")  # Maildir++: this is a folder, not an account
         content = f"mailhorn-mailbox 1\nuid_validity={folder.uid_validity}\nuid_next={folder.uid_next}\n"
         write_file(f"{path}/{MAILBOX_FILE}", content.encode())
         self._flusher.touched(self._root, os.path.dirname(path), path, f"{path}/{MAILBOX_FILE}")
+
+    def _make_parts(self, path: str) -> None:
+        for part in ("cur", "new", "tmp"):
+            os.makedirs(f"{path}/{part}", 0o700, exist_ok=True)
+        self._flusher.touched(path)
 
     # messages
 
@@ -447,11 +486,9 @@ class Settler:
     def _letters(self, mailbox: MailboxId, path: str, uid: UID, flags: str) -> str:
         """Return the letters for the file's name; keywords that are new to the folder are written down before."""
         letters, keywords = system_letters(flags.split())
-        known = self._folder_keywords(mailbox, path) if keywords or mailbox in self._keywords else None
-        if known is None:
-            if not os.path.exists(f"{path}/{MORE_KEYWORDS_FILE}"):
-                return letters
-            known = self._folder_keywords(mailbox, path)
+        known = self._folder_keywords(mailbox, path)
+        if not keywords and uid not in known.more:
+            return letters
         custom, more, grown = known.letters(keywords)
         if grown:
             lines = "".join(f"{n} {name}\n" for n, name in enumerate(known.names))
@@ -466,8 +503,16 @@ class Settler:
 
     def _file_all(self, work: Work, done: Done) -> None:
         here: dict[int, str] = {}
-        for message in work.unfiled:
+        checked: set[str] = set()
+
+        def file(message: Unfiled) -> None:
+            if message.mailbox not in work.dirs:
+                return
             folder = f"{self._root}/{work.dirs[message.mailbox]}"
+            if folder not in checked:
+                checked.add(folder)
+                if not os.path.isdir(f"{folder}/cur"):  # somebody has removed it
+                    self._make_parts(folder)
             letters = self._letters(message.mailbox, folder, message.uid, message.flags)
             name = file_name(message.key, message.size, message.uid, letters)
             target = f"{folder}/cur/{name}"
@@ -478,9 +523,17 @@ class Settler:
             filed = Filed(message.mailbox, message.uid, message.flags, letters, name)
             done.filed.append((filed, message.blob, message.origin is None))
 
+        self._each(work.unfiled, file)
+
+    def _find(self, folder: str, name: str) -> str | None:
+        """Return the path of the message's file whatever its flags; a folder is listed once in a round."""
+        if folder not in self._listings:
+            self._listings[folder] = list_messages(folder)
+        return self._listings[folder].get(name.partition(":")[0])
+
     def _already_there(self, folder: str, name: str, target: str) -> bool:
         """Return whether a round that a crash interrupted has written the file; it may have had other flags."""
-        found = find_message(folder, name.partition(":")[0])
+        found = self._find(folder, name)
         if found is not None and found != target:
             os.rename(found, target)
         return found is not None
@@ -504,7 +557,7 @@ class Settler:
             folder = f"{self._root}/{dirs.get(int(mailbox), '.trash')}"
             source = f"{folder}/cur/{name}"
             if not os.path.exists(source):
-                source = find_message(folder, name.partition(":")[0]) or source
+                source = self._find(folder, name) or source
         elif here is None:
             with contextlib.suppress(FileNotFoundError):
                 os.utime(source, (message.internal_date, message.internal_date))
@@ -517,6 +570,8 @@ class Settler:
                 log.error("the file of a message is gone", file=source, mailbox=message.mailbox, uid=message.uid)
 
     def _rename(self, message: Renamed, dirs: dict[int, str], done: Done) -> None:
+        if message.mailbox not in dirs:
+            return
         folder = f"{self._root}/{dirs[message.mailbox]}"
         letters = self._letters(message.mailbox, folder, message.uid, message.flags)
         name = file_name(message.key, message.size, message.uid, letters)
@@ -525,7 +580,7 @@ class Settler:
             try:
                 os.rename(old, f"{folder}/cur/{name}")
             except FileNotFoundError:
-                found = find_message(folder, name.partition(":")[0])
+                found = self._find(folder, name)
                 if found is not None:
                     os.rename(found, f"{folder}/cur/{name}")
                 else:
@@ -540,7 +595,7 @@ class Settler:
                 try:
                     os.unlink(f"{folder}/cur/{message.name}")
                 except FileNotFoundError:
-                    self._unlink_found(find_message(folder, message.name.partition(":")[0]))
+                    self._unlink_found(self._find(folder, message.name))
             elif self._careful:
                 for found in self._files_of(folder, message.uid):
                     self._unlink_found(found)
@@ -585,8 +640,8 @@ __all__ = [
     "Keywords",
     "Places",
     "Settler",
-    "find_message",
     "fsync_path",
+    "list_messages",
     "read_settings",
     "write_file",
 ]

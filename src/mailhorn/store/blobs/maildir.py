@@ -21,7 +21,7 @@ from pathlib import Path
 from ...model.ids import UID, MailboxId
 from ..abc import BlobRef, Blobs, FileRef, MessageMissing, Resting, StagedBlob, StoreUnavailable
 from ..names import file_name, parse_file_name
-from ..settle import DELAY, Places, Settler, find_message, fsync_path
+from ..settle import DELAY, Places, Settler, fsync_path, list_messages
 
 INLINE_LIMIT = 128 * 1024
 """Octets. Almost all mail without an attachment is smaller; beyond, writing it twice (WAL and file) costs more than
@@ -166,7 +166,7 @@ class MaildirBlobs(Blobs):
                 directory, name = os.path.split(path)
                 folder = os.path.dirname(directory)
                 folder = self._settler.moved.get(folder, folder)
-                found = find_message(str(root / folder), name.partition(":")[0])
+                found = list_messages(str(root / folder)).get(name.partition(":")[0])
                 if found is None:
                     raise
                 body = _read_range(found, start, end)

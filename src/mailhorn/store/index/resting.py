@@ -32,6 +32,9 @@ from ..names import folder_of, login_dir
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .writer import Tx, Writer
 
+MAX_OCTETS = 8 * 1024 * 1024
+"""Inline bodies taken into memory for one round."""
+
 UID_SLACK = 10_000
 """How far UIDNEXT in a folder's file may lag behind while the server runs; what a rebuild skips is far more."""
 
@@ -59,29 +62,35 @@ class SqliteResting(Resting):
             raise unavailable(self._path, problem) from problem
 
     def _unsettled(self, db: Database, now: float, limit: int, everything: bool) -> Work:
-        unfiled = db.ask(
+        unfiled, octets, full = [], 0, False
+        for row in db.execute(
             "SELECT message.mailbox, uid, message.blob, key, message.size, flags, internal_date, inline_body.body,"
             " origin FROM message INDEXED BY message_unfiled JOIN blob ON blob.id = message.blob"
-            " LEFT JOIN inline_body ON inline_body.blob = blob.id WHERE letters IS NULL ORDER BY message.blob LIMIT ?",
-            (limit,),
-        )
+            " LEFT JOIN inline_body ON inline_body.blob = blob.id WHERE letters IS NULL ORDER BY message.blob"
+        ):
+            message = Unfiled(*row)
+            unfiled.append(message)
+            octets += len(message.body or b"")
+            if len(unfiled) == limit or octets > MAX_OCTETS:
+                full = True
+                break
         due = float("inf") if everything else now
         renamed: list[Any] = []
         leaving: list[Any] = []
-        if len(unfiled) < limit:
+        if not full:
             renamed = db.ask(
                 "SELECT mailbox, uid, key, message.size, flags, letters FROM message INDEXED BY message_dirty"
                 " JOIN blob ON blob.id = message.blob WHERE dirty = 1 AND letters IS NOT NULL LIMIT ?",
                 (limit,),
             )
-        copies = len(unfiled) == limit or any(row[8] is not None for row in unfiled)
+        copies = full or any(message.origin is not None for message in unfiled)
         if not copies:  # else a reader would look for a file that the index still says a copy is to be made of
             leaving = db.ask("SELECT mailbox, uid, name FROM leaving WHERE due <= ? ORDER BY due LIMIT ?", (due, limit))
         next_due = db.ask("SELECT min(due) FROM leaving WHERE due > ?", (now,))[0][0]
-        needed = {row[0] for row in unfiled}
+        needed = {message.mailbox for message in unfiled}
         folders = self._folder_work(db, needed, everything)
         named = needed | {row[0] for row in renamed} | {row[0] for row in leaving}
-        named |= {int(row[8].partition("/")[0]) for row in unfiled if row[8] is not None}
+        named |= {int(m.origin.partition("/")[0]) for m in unfiled if m.origin is not None}
         dirs = {
             mailbox: str(found[0][0])
             for mailbox in named
@@ -93,11 +102,11 @@ class SqliteResting(Resting):
         )
         return Work(
             not copies,
-            held_up or limit in (len(unfiled), len(renamed), len(leaving)),
+            held_up or full or limit in (len(renamed), len(leaving)),
             dirs | {work.mailbox: work.at for work in folders if work.at is not None},
             tuple(RemovedAccount(*row) for row in db.execute("SELECT account, dir, uid_validity FROM removed_account")),
             tuple(folders),
-            tuple(Unfiled(*row) for row in unfiled),
+            tuple(unfiled),
             tuple(Renamed(*row) for row in renamed),
             tuple(Leaving(*row) for row in leaving),
             tuple(self._subscriptions_work(db)),

@@ -161,9 +161,10 @@ class SqliteIndex(SqliteResting, Index):
         return [Account(*row) for row in found]
 
     async def mailboxes(self, account: AccountId) -> list[Mailbox]:
-        found = self._here(
-            lambda db: db.ask(f"SELECT {_MAILBOX} FROM mailbox WHERE account = ? ORDER BY name", (account,))
-        )
+        sql = f"SELECT {_MAILBOX} FROM mailbox WHERE account = ? ORDER BY name LIMIT ?"
+        found = self._here(lambda db: db.ask(sql, (account, FEW + 1)))
+        if len(found) > FEW:
+            found = await self._there(lambda db: db.ask(sql, (account, -1)))
         return [Mailbox(*row) for row in found]
 
     async def mailbox(self, account: AccountId, name: str) -> Mailbox | None:

@@ -18,9 +18,10 @@ from tests.kit.clients import need
 from tests.kit.dovecot import Dovecot, running_dovecot
 from tests.kit.process import environment
 
+from mailhorn.watch.account import Security, WatchAccount
+from mailhorn.watch.events import Filed, State, StateChanged
 from mailhorn.watch.facts import install
 from mailhorn.watch.ledger import Place
-from mailhorn.watch.machine import Filed, Security, State, StateChanged, WatchAccount
 from mailhorn.watch.supervisor import Watcher
 
 RULES = """
@@ -272,7 +273,7 @@ PROGRAM = """
 import asyncio, sys
 from pathlib import Path
 from mailhorn.watch.facts import install
-from mailhorn.watch.machine import Security, WatchAccount
+from mailhorn.watch.account import Security, WatchAccount
 from mailhorn.watch.supervisor import Watcher
 port, journal, rules = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 account = WatchAccount("ann", "127.0.0.1", port, "ann", "secret", install(rules), Security.NONE)

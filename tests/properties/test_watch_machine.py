@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 
 from mailhorn.imap.client import ClientConnection
-from mailhorn.watch.facts import install
-from mailhorn.watch.journal import Journal
-from mailhorn.watch.machine import (
+from mailhorn.watch.account import WatchAccount
+from mailhorn.watch.events import (
     Answered,
     Ask,
     Connect,
@@ -23,15 +22,16 @@ from mailhorn.watch.machine import (
     Filed,
     Heard,
     Lost,
-    Machine,
     Output,
     Started,
     State,
     StateChanged,
     StopRequested,
     Warned,
-    WatchAccount,
 )
+from mailhorn.watch.facts import install
+from mailhorn.watch.journal import Journal
+from mailhorn.watch.machine import Machine
 
 RULES = """
 require ["fileinto", "imap4flags", "copy", "mailbox"];
@@ -229,8 +229,8 @@ ACTIONS = st.sampled_from(
 
 
 @pytest.mark.parametrize("capabilities", CAPABILITIES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(actions=st.lists(ACTIONS, max_size=40), seed=st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(actions=st.lists(ACTIONS, min_size=4, max_size=50), seed=st.integers(0, 2**32))
 def test_every_message_is_filed_exactly_once(capabilities: str, actions: list[str], seed: int) -> None:
     """Whatever is cut or killed, each message ends where the rules want it, once, and the machine idles again."""
     with tempfile.TemporaryDirectory() as directory:

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from mailhorn.imap.client import ClientConnection
-from mailhorn.watch import act, facts, ledger, machine, providers
-from mailhorn.watch.facts import install
-from mailhorn.watch.journal import Journal
-from mailhorn.watch.ledger import JournalFailed
-from mailhorn.watch.machine import (
+from mailhorn.watch import account, act, events, facts, ledger, machine, providers
+from mailhorn.watch.account import Security, WatchAccount
+from mailhorn.watch.events import (
     Answered,
     Ask,
     Connect,
@@ -21,9 +19,7 @@ from mailhorn.watch.machine import (
     Filed,
     Heard,
     Lost,
-    Machine,
     Output,
-    Security,
     Started,
     State,
     StateChanged,
@@ -31,8 +27,11 @@ from mailhorn.watch.machine import (
     Upgrade,
     Upgraded,
     Warned,
-    WatchAccount,
 )
+from mailhorn.watch.facts import install
+from mailhorn.watch.journal import Journal
+from mailhorn.watch.ledger import JournalFailed
+from mailhorn.watch.machine import Machine
 
 RULES = """
 require ["fileinto", "copy", "mailbox"];
@@ -336,7 +335,7 @@ def test_a_server_that_cannot_ask_its_password_database_is_no_wrong_password(d: 
 def test_backoff_grows_with_failures_and_has_full_jitter(d: Dialogue) -> None:
     """Half a second at most at first, a minute at most at last, and anything between nothing and that."""
     longest = []
-    for _ in range(10):
+    for _ in range(14):
         d.deliver(Lost("refused"), roll=0.999)
         longest.append(d.left())
         d.wait()
@@ -351,7 +350,7 @@ def test_restarts_are_met_promptly_but_not_for_ever(d: Dialogue) -> None:
         d.deliver(Lost("reset"), roll=0.999)
         assert d.left() <= 0.5
         d.wait()
-    for _ in range(8):
+    for _ in range(12):
         d.idle()
         d.deliver(Lost("reset"), roll=0.999)
         d.wait()
@@ -813,7 +812,7 @@ def test_a_deadline_that_is_not_reached_changes_nothing(d: Dialogue) -> None:
     assert d.machine.deadline == before
 
 
-@pytest.mark.parametrize("module", [machine, act, facts, ledger, providers])
+@pytest.mark.parametrize("module", [machine, account, events, act, facts, ledger, providers])
 def test_pure(module: object) -> None:
     """The machine and what it thinks with import nothing that could read, wait, or know what time it is."""
     forbidden = {"asyncio", "socket", "ssl", "threading", "selectors", "time", "random", "structlog", "os", "net"}

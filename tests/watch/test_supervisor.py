@@ -11,10 +11,11 @@ import structlog
 from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 
 from mailhorn.sieve.run import Run
+from mailhorn.watch.account import Security, WatchAccount
+from mailhorn.watch.events import Filed, State, StateChanged
 from mailhorn.watch.facts import install
 from mailhorn.watch.journal import JournalError, JournalThread
 from mailhorn.watch.ledger import Place
-from mailhorn.watch.machine import Filed, Security, State, StateChanged, WatchAccount
 from mailhorn.watch.supervisor import Watcher, boottime
 
 PATIENCE = 10.0

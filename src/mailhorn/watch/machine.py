@@ -16,7 +16,6 @@ Rule 5: every wait for the server has a limit; what breaks one is a dead connect
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from pathlib import Path
 from typing import TypeVar
 
 from .. import __version__
@@ -70,11 +69,30 @@ from ..imap.responses import (
 from ..imap.state import State as Connected
 from ..model.flags import DELETED
 from ..model.ids import UID, UIDValidity
-from ..model.mailbox import INBOX
 from ..model.numbers import STAR, UIDSet
 from ..model.search import HeaderKey, InUIDs, SearchKey
-from ..sieve import Actions, Need, Program, SieveRuntimeError, evaluate
+from ..sieve import Actions, Need, SieveRuntimeError, evaluate
+from .account import Security, WatchAccount
 from .act import Kind, Step, plan
+from .events import (
+    Answered,
+    Ask,
+    Connect,
+    DeadlineReached,
+    Disconnect,
+    Event,
+    Filed,
+    Heard,
+    Lost,
+    Output,
+    Started,
+    State,
+    StateChanged,
+    StopRequested,
+    Upgrade,
+    Upgraded,
+    Warned,
+)
 from .facts import Gathered, items_to_fetch
 from .ledger import (
     ActionState,
@@ -114,6 +132,9 @@ GROWTH_AFTER = 3600.0
 """Seconds a connection must have lasted before its IDLEs are made longer again."""
 POLL_SHORTEST, POLL_LONGEST = 30.0, 300.0
 """Seconds between two looks at a mailbox where IDLE is not to be had (fault F40)."""
+NET_GROWTH = 1.5
+"""Factor from one failed attempt to connect to the next: a minute's pause after a dozen of them. Doubling left a
+server that was away for three seconds alone for six."""
 SURVIVAL = 300.0
 """Seconds a connection must have been in use before its predecessors' troubles are forgotten (fault F56)."""
 FREE_RESTARTS = 15
@@ -147,197 +168,6 @@ LOGOUT_PATIENCE = 0.25
 """Seconds for the server to say good-bye."""
 MAX_AUTH_FAILURES = 3
 """Logins refused before the account is left alone: more lock accounts and ban addresses (fault F57)."""
-
-
-class Security(Enum):
-    """How a connection is protected; the value is how the settings spell it."""
-
-    IMPLICIT = "implicit"
-    """TLS from the first byte (RFC 8314)."""
-    STARTTLS = "starttls"
-    """TLS by STARTTLS, or no connection."""
-    NONE = "none"
-    """In the clear; but a server that refuses logins in the clear and offers STARTTLS gets it."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchAccount:
-    """
-    An account to watch.
-
-    Attributes:
-        name: What the account is called in the log and in the journal; do not change it later.
-        host: Name or address of the server.
-        port: Port.
-        user: Login name.
-        password: Password.
-        program: The compiled Sieve script; see `facts.check_program`.
-        tls: How the connection is protected.
-        ca_file: PEM file with the certificates to trust instead of the system's.
-        verify: False takes any certificate.
-        mailboxes: What is watched, one connection each, as the server spells the names.
-        create_mailboxes: Whether a missing target of a fileinto is made.
-        backlog: Whether what is in a mailbox at the first contact is filtered too.
-        discard_deletes: Whether discard deletes for good; otherwise it moves to the trash.
-        trash: Where discarded messages go; None asks the server (RFC 6154), "Trash" if it does not say.
-        idle_renewal: Seconds an IDLE lasts at most; None is what is known of the provider, 9 minutes as a rule.
-
-    """
-
-    name: str
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    program: Program = field(repr=False)
-    tls: Security = Security.IMPLICIT
-    ca_file: Path | None = None
-    verify: bool = True
-    mailboxes: tuple[str, ...] = (INBOX,)
-    create_mailboxes: bool = True
-    backlog: bool = False
-    discard_deletes: bool = False
-    trash: str | None = None
-    idle_renewal: float | None = None
-
-
-# what happens to the machine
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Begin. The first event, once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What the connection told in one go."""
-
-    events: tuple[ClientEvent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Upgraded:
-    """TLS is on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """There is no connection, or none any more; `reason` is for people."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The journal's answer to the request of that number."""
-
-    number: int
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
-    """The deadline is over, or may be: `now` says."""
-
-
-@dataclass(frozen=True, slots=True)
-class StopRequested:
-    """End as soon as possible."""
-
-
-Event = Started | Heard | Upgraded | Lost | Answered | DeadlineReached | StopRequested
-
-
-# what the machine wants
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """Connect, drive this new connection, and tell what it hears; with TLS from the first byte if `tls`."""
-
-    connection: ClientConnection
-    tls: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """Begin TLS on the connection now; answer with Upgraded or Lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Send what is to be sent, then forget the connection; nothing of it is to be told any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Give the request to the journal, in order; answer with Answered."""
-
-    number: int
-    request: Request
-
-
-class State(Enum):
-    """Where the machine stands, for people."""
-
-    CONNECTING = "connecting"
-    SYNCING = "syncing"
-    IDLE = "idle"
-    POLLING = "polling"
-    BACKOFF = "backoff"
-    PARKED = "parked"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class StateChanged:
-    """
-    The machine stands elsewhere.
-
-    Attributes:
-        state: Where.
-        reason: Why, "" if it is as it should be.
-        until: End of a backoff, on the clock of `now`.
-
-    """
-
-    state: State
-    reason: str = ""
-    until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Filed:
-    """
-    A message is where the rules want it, for the log and for who counts.
-
-    Attributes:
-        uid: Its UID in the watched mailbox.
-        message_id: Its Message-ID, "" if it has none.
-        steps: What was done.
-        target: UIDVALIDITY and UID in the mailbox it was moved or copied to, if the server said so.
-        heard_at: When the server announced it, on the clock of `now`; None if it was found by looking.
-        filed_at: When the server confirmed the last step.
-
-    """
-
-    uid: UID
-    message_id: str
-    steps: tuple[Step, ...]
-    target: tuple[UIDValidity, UID] | None
-    heard_at: float | None
-    filed_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """Something the user should know; nothing stops because of it."""
-
-    text: str
-
-
-Output = Connect | Upgrade | Disconnect | Ask | StateChanged | Filed | Warned
 
 
 class Trouble(Enum):
@@ -706,7 +536,7 @@ class Machine:
             else:
                 self._failures, self._restarts = 0, self._restarts + 1
             count = max(self._failures - 1, self._restarts - FREE_RESTARTS, 0)
-            pause = self._roll * min(longest, first * 2.0 ** min(count, 30))
+            pause = self._roll * min(longest, first * NET_GROWTH ** min(count, 30))
         else:
             pause = (1 + self._roll) / 2 * min(longest, first * 2.0 ** min(count - 1, 30))
         hint = _throttle_hint(over.reason)
@@ -1328,3 +1158,6 @@ def _is_missing(done: Completed) -> bool:
 
 def _length(numbers: UIDSet) -> int:
     return sum(abs(last - first) + 1 for first, last in numbers.ranges)
+
+
+__all__ = ["Filed", "Machine", "Security", "State", "StateChanged", "WatchAccount"]

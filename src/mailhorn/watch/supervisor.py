@@ -20,9 +20,8 @@ from ..imap.client import ClientConnection
 from ..net.dial import connect
 from ..net.pump import Pump
 from ..net.tls import client_context
-from .journal import JournalThread
-from .ledger import Answer, Place
-from .machine import (
+from .account import WatchAccount
+from .events import (
     Answered,
     Ask,
     Connect,
@@ -32,7 +31,6 @@ from .machine import (
     Filed,
     Heard,
     Lost,
-    Machine,
     Output,
     Started,
     State,
@@ -41,8 +39,10 @@ from .machine import (
     Upgrade,
     Upgraded,
     Warned,
-    WatchAccount,
 )
+from .journal import JournalThread
+from .ledger import Answer, Place
+from .machine import Machine
 
 CONNECTS_AT_ONCE = 8
 """Connections that are being made at a time: after an outage two hundred accounts come back together (fault F88)."""

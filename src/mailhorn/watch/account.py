@@ -1,0 +1,60 @@
+"""What the watcher must know of an account. Data only."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from ..model.mailbox import INBOX
+from ..sieve import Program
+
+
+class Security(Enum):
+    """How a connection is protected; the value is how the settings spell it."""
+
+    IMPLICIT = "implicit"
+    """TLS from the first byte (RFC 8314)."""
+    STARTTLS = "starttls"
+    """TLS by STARTTLS, or no connection."""
+    NONE = "none"
+    """In the clear; but a server that refuses logins in the clear and offers STARTTLS gets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchAccount:
+    """
+    An account to watch.
+
+    Attributes:
+        name: What the account is called in the log and in the journal; do not change it later.
+        host: Name or address of the server.
+        port: Port.
+        user: Login name.
+        password: Password.
+        program: The compiled Sieve script; see `facts.check_program`.
+        tls: How the connection is protected.
+        ca_file: PEM file with the certificates to trust instead of the system's.
+        verify: False takes any certificate.
+        mailboxes: What is watched, one connection each, as the server spells the names.
+        create_mailboxes: Whether a missing target of a fileinto is made.
+        backlog: Whether what is in a mailbox at the first contact is filtered too.
+        discard_deletes: Whether discard deletes for good; otherwise it moves to the trash.
+        trash: Where discarded messages go; None asks the server (RFC 6154), "Trash" if it does not say.
+        idle_renewal: Seconds an IDLE lasts at most; None is what is known of the provider, 9 minutes as a rule.
+
+    """
+
+    name: str
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    program: Program = field(repr=False)
+    tls: Security = Security.IMPLICIT
+    ca_file: Path | None = None
+    verify: bool = True
+    mailboxes: tuple[str, ...] = (INBOX,)
+    create_mailboxes: bool = True
+    backlog: bool = False
+    discard_deletes: bool = False
+    trash: str | None = None
+    idle_renewal: float | None = None

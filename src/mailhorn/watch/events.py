@@ -1,0 +1,147 @@
+"""What happens to the machine, and what it wants: its whole interface, as data."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..imap.client import ClientConnection, ClientEvent
+from ..model.ids import UID, UIDValidity
+from .act import Step
+from .ledger import Answer, Request
+
+# what happens to the machine
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Begin. The first event, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the connection told in one go."""
+
+    events: tuple[ClientEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """TLS is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """There is no connection, or none any more; `reason` is for people."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The journal's answer to the request of that number."""
+
+    number: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The deadline is over, or may be: `now` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """End as soon as possible."""
+
+
+Event = Started | Heard | Upgraded | Lost | Answered | DeadlineReached | StopRequested
+
+
+# what the machine wants
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Connect, drive this new connection, and tell what it hears; with TLS from the first byte if `tls`."""
+
+    connection: ClientConnection
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Begin TLS on the connection now; answer with Upgraded or Lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Send what is to be sent, then forget the connection; nothing of it is to be told any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Give the request to the journal, in order; answer with Answered."""
+
+    number: int
+    request: Request
+
+
+class State(Enum):
+    """Where the machine stands, for people."""
+
+    CONNECTING = "connecting"
+    SYNCING = "syncing"
+    IDLE = "idle"
+    POLLING = "polling"
+    BACKOFF = "backoff"
+    PARKED = "parked"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """
+    The machine stands elsewhere.
+
+    Attributes:
+        state: Where.
+        reason: Why, "" if it is as it should be.
+        until: End of a backoff, on the clock of `now`.
+
+    """
+
+    state: State
+    reason: str = ""
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """
+    A message is where the rules want it, for the log and for who counts.
+
+    Attributes:
+        uid: Its UID in the watched mailbox.
+        message_id: Its Message-ID, "" if it has none.
+        steps: What was done.
+        target: UIDVALIDITY and UID in the mailbox it was moved or copied to, if the server said so.
+        heard_at: When the server announced it, on the clock of `now`; None if it was found by looking.
+        filed_at: When the server confirmed the last step.
+
+    """
+
+    uid: UID
+    message_id: str
+    steps: tuple[Step, ...]
+    target: tuple[UIDValidity, UID] | None
+    heard_at: float | None
+    filed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the user should know; nothing stops because of it."""
+
+    text: str
+
+
+Output = Connect | Upgrade | Disconnect | Ask | StateChanged | Filed | Warned

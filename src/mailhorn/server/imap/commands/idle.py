@@ -1,18 +1,23 @@
 """IDLE (RFC 9051 §6.3.13, RFC 2177)."""
 
+import asyncio
+
 from ....imap.responses import Condition
 from ..conversation import Conversation
 from ..reply import Reply, ok
 
+BREATH = 0.05
+"""Seconds between the continuation request and what happened before it, so that they come in two pieces. In one,
+imapfilter and IMAPClient do not see the second half until the next event; the other way round is legal, too, but
+IMAPClient and imap-tools give up."""
+
 
 async def begin(conversation: Conversation) -> None:
-    """
-    Bring the view up to date, then idle.
-
-    Between the end of the sync and `idling` nothing else runs, so no change falls between the two.
-    """
-    await conversation.sync(expunge=True)
+    """Idle, and if something happened just before, tell it: the session syncs whenever an idling one's task ends."""
     conversation.core.accept_line(idle=True)
+    if conversation.selected is not None and conversation.selected.behind(True):
+        conversation.pump.flush()
+        await asyncio.sleep(BREATH)
     conversation.idling = True
 
 

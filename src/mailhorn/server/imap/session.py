@@ -74,8 +74,8 @@ class ImapSession(Conversation):
         self.context.deadlines.watch(self)
 
     def received(self) -> None:
-        """Take what the core has, one command at a time."""
-        while events := self.core.events_received():
+        """Take what the core has, one command at a time; what comes while a task runs waits for its end."""
+        while self._task is None and (events := self.core.events_received()):
             for event in events:
                 self._event(event)
         if self.core.closing:
@@ -195,7 +195,7 @@ class ImapSession(Conversation):
             await self._sync_safely(expunge=not _by_sequence_number(command))
             if not self.core.closing:
                 self.core.complete(reply.condition, reply.code, reply.text)
-                if command == STARTTLS and reply.condition is Condition.OK and not await self._start_tls():
+                if command == STARTTLS and not await self._start_tls(reply.condition is Condition.OK):
                     return
         self._after_task()
 
@@ -227,8 +227,12 @@ class ImapSession(Conversation):
         except StoreError as error:
             log.warning("a session could not be told what happened, the next sync will", error=str(error))
 
-    async def _start_tls(self) -> bool:
+    async def _start_tls(self, agreed: bool) -> bool:
+        """Start TLS, or read on in the clear; returns whether the connection is still there."""
         tls = self.context.tls
+        if not agreed:
+            self.pump.resume()
+            return True
         if tls is None:
             raise RuntimeError("STARTTLS without a certificate")
         self.pump.flush()

@@ -45,14 +45,15 @@ async def finish(conversation: Conversation) -> Reply:
     context = conversation.context
     try:
         mailbox = await _target(conversation, command)
-        date = int(context.wall_clock()) if command.internal_date is None else command.internal_date
-        (placed,) = await context.store.append(
-            staged, (Placement(mailbox, command.flags),), date, await digest_of(staged)
-        )
+        digest = await digest_of(staged)
+    except BaseException:
+        staged.discard()
+        raise
+    date = int(context.wall_clock()) if command.internal_date is None else command.internal_date
+    try:
+        (placed,) = await context.store.append(staged, (Placement(mailbox, command.flags),), date, digest)
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
-    finally:
-        staged.discard()
     return ok(b"APPEND completed", AppendUid(placed.uid_validity, UIDSet.of((placed.uid,))))
 
 

@@ -1,0 +1,234 @@
+"""Sessions over real sockets: big messages, TLS, slow readers, dead ones, the end of the server."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.kit.mailserver import ServerInTest, running_server
+
+from mailhorn.imap.server import ServerConnection
+from mailhorn.server.imap.session import ImapSession
+
+PATIENCE = 10.0
+
+
+OPEN: list[asyncio.StreamWriter] = []
+
+
+@pytest.fixture(autouse=True)
+async def _close_clients() -> AsyncIterator[None]:
+    yield
+    for writer in OPEN:
+        writer.transport.abort()
+    OPEN.clear()
+    await asyncio.sleep(0)
+
+
+class Client:
+    """Speaks bytes to the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        OPEN.append(writer)
+
+    @classmethod
+    async def connect(cls, server: ServerInTest, service: str = "imap", login: str | None = None) -> "Client":
+        tls = insecure() if service == "imaps" else None
+        client = cls(*await asyncio.open_connection("127.0.0.1", server.ports[service], ssl=tls, limit=2**24))
+        await client.until(b"* OK")
+        if login is not None:
+            await client.command(f"LOGIN {login} {server.password}")
+        return client
+
+    async def line(self) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.readuntil(b"\r\n")
+
+    async def until(self, start: bytes) -> list[bytes]:
+        lines = [await self.line()]
+        while not lines[-1].startswith(start):
+            lines.append(await self.line())
+        return lines
+
+    async def command(self, text: str, expect: bytes = b"OK") -> list[bytes]:
+        self.writer.write(b"x " + text.encode() + b"\r\n")
+        lines = await self.until(b"x ")
+        assert lines[-1].startswith(b"x " + expect), lines[-1]
+        return lines
+
+    async def end(self) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.read()
+
+
+def insecure() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def sessions(server: ServerInTest) -> list[ImapSession]:
+    all_sessions = server.server.mail.sessions
+    return [session for session in all_sessions if isinstance(session, ImapSession) and not session.pump.closed]
+
+
+async def test_a_big_message_appended_is_there_afterwards(tmp_path: Path) -> None:
+    """Bodies beyond the inline limit go another way through the store; nothing of them is lost, ever."""
+    body = b"Subject: big\r\n\r\n" + b"0123456789abcdef" * 40_000
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"x APPEND INBOX {%d+}\r\n%b\r\n" % (len(body), body))
+        assert (await client.until(b"x "))[-1].startswith(b"x OK [APPENDUID")
+        await client.command("SELECT INBOX")
+        client.writer.write(b"y FETCH 1 BODY.PEEK[]\r\n")
+        assert await client.line() == b"* 1 FETCH (BODY[] {%d}\r\n" % len(body)
+        assert await client.reader.readexactly(len(body)) == body
+        client.writer.close()
+    async with running_server(tmp_path, ()) as server:
+        client = await Client.connect(server, login="ann")
+        await client.command("SELECT INBOX")
+        client.writer.write(b"y FETCH 1 RFC822\r\n")
+        assert await client.line() == b"* 1 FETCH (RFC822 {%d}\r\n" % len(body)
+        assert await client.reader.readexactly(len(body)) == body
+
+
+async def test_a_message_that_is_too_big_is_refused_before_it_comes(tmp_path: Path) -> None:
+    """NO [TOOBIG], whether the client waits for the word or not, and the connection goes on."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        await client.command("APPEND INBOX {60000000}", b"NO [TOOBIG]")
+        client.writer.write(b"y APPEND INBOX {60000000+}\r\n" + b"x" * 60_000_000 + b"\r\n")
+        assert (await client.until(b"y "))[-1].startswith(b"y NO [TOOBIG]")
+        await client.command("NOOP")
+
+
+async def test_starttls_and_what_was_smuggled_in_before_it(tmp_path: Path) -> None:
+    """Commands pipelined in the clear behind STARTTLS are not run inside TLS; afterwards login is offered."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server)
+        client.writer.write(b"a STARTTLS\r\n")
+        assert (await client.line()).startswith(b"a OK")
+        await client.writer.start_tls(insecure())
+        capabilities = (await client.command("CAPABILITY"))[0]
+        assert b"STARTTLS" not in capabilities and b"AUTH=PLAIN" in capabilities
+        await client.command("STARTTLS", b"BAD")
+        await client.command("LOGIN ann secret")
+
+
+async def test_imaps_idles(tmp_path: Path) -> None:
+    """The push goes through TLS as well."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, "imaps", "ann")
+        await client.command("SELECT INBOX")
+        client.writer.write(b"i IDLE\r\n")
+        await client.until(b"+")
+        await server.deliver("ann", "Hello")
+        assert await client.line() == b"* 1 EXISTS\r\n"
+
+
+async def test_who_does_not_read_costs_no_memory_and_is_told_all_when_he_does(tmp_path: Path) -> None:
+    """While an idling client does not read, changes are not queued for it; when it reads again it is told how it is."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        slow = await Client.connect(server, login="ann")
+        await slow.command("SELECT INBOX")
+        slow.writer.write(b"i IDLE\r\n")
+        await slow.until(b"+")
+        (session,) = sessions(server)
+        session.pump.pause_writing()
+        for number in range(5):
+            await server.deliver("ann", f"Message {number}")
+        assert session.selected is not None and len(session.selected.view) == 0
+        session.pump.resume_writing()
+        assert await slow.line() == b"* 5 EXISTS\r\n"
+
+
+async def test_a_client_that_vanishes_leaves_nothing(tmp_path: Path) -> None:
+    """No session, no watcher in the hub, no half message."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        await client.command("SELECT INBOX")
+        (session,) = sessions(server)
+        assert session.selected is not None
+        mailbox = session.selected.mailbox
+        client.writer.write(b"a APPEND INBOX {1000000}\r\n")
+        await client.until(b"+")
+        client.writer.write(b"x" * 500_000)
+        await client.writer.drain()
+        client.writer.transport.abort()
+        hub = server.server.hub
+    assert hub.watchers(mailbox) == 0
+    assert not any((tmp_path / "mail").rglob("*1000000*"))
+
+
+async def test_the_end_of_the_server_is_said(tmp_path: Path) -> None:
+    """BYE, to those who idle too."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"i IDLE\r\n")
+        await client.until(b"+")
+    assert (await client.end()).startswith(b"* BYE [UNAVAILABLE]")
+
+
+async def test_three_wrong_passwords_end_the_connection(tmp_path: Path) -> None:
+    """Guessing goes on over new connections only, and those are slowed down."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server)
+        for _ in range(2):
+            await client.command("LOGIN ann wrong", b"NO [AUTHENTICATIONFAILED]")
+        client.writer.write(b"z LOGIN ann wrong\r\n")
+        assert b"* BYE " in await client.end()
+
+
+async def test_a_password_does_not_go_in_the_clear_over_a_network(tmp_path: Path) -> None:
+    """Off this machine and without TLS: LOGINDISABLED in the greeting, and PRIVACYREQUIRED for who tries."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server)
+        (session,) = sessions(server)
+        session.pump.address = "192.0.2.1"
+        capabilities = (await client.command("CAPABILITY"))[0]
+        assert b"LOGINDISABLED" in capabilities and b"AUTH=" not in capabilities
+        await client.command("LOGIN ann secret", b"NO [PRIVACYREQUIRED]")
+        await client.command("AUTHENTICATE PLAIN", b"NO [PRIVACYREQUIRED]")
+        session.pump.address = "127.0.0.1"
+
+
+async def test_deadlines(tmp_path: Path) -> None:
+    """Who does not log in is sent away; who idles is kept warm; whose command runs is left alone."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        stranger = await Client.connect(server)
+        (session,) = sessions(server)
+        session.overdue()
+        assert b"* BYE " in await stranger.end()
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"i IDLE\r\n")
+        await client.until(b"+")
+        (session,) = sessions(server)
+        session.overdue()
+        assert await client.line() == b"* OK Still here\r\n"
+        assert session.deadline > asyncio.get_running_loop().time()
+        client.writer.write(b"DONE\r\n")
+        await client.until(b"i OK")
+        session.overdue()
+        assert b"* BYE " in await client.end()
+
+
+async def test_an_error_of_ours_is_answered_and_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO [SERVERBUG], and the connection goes on."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+
+        async def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(server.server.mail.store.index, "subscriptions", broken)
+        await client.command('LSUB "" *', b"NO [SERVERBUG]")
+        await client.command("NOOP")
+
+
+async def test_an_idle_session_is_small() -> None:
+    """Slots all the way: a session without a mailbox has no dictionary."""
+    assert all("__slots__" in vars(kind) for kind in ImapSession.__mro__[:-1])
+    assert not hasattr(ServerConnection(), "__dict__")

@@ -153,7 +153,7 @@ class Journal:
         try:
             with self._db:
                 answers += [self._one(request) for request in requests]
-        except (apsw.Error, JournalError) as error:
+        except (apsw.Error, JournalError, ValueError) as error:  # ValueError: a file changed by hand
             return [JournalFailed(f"journal: {error}")] * len(requests)
         return answers
 

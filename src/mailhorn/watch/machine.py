@@ -287,6 +287,7 @@ class Machine:
         self._dirty = False
         self._hinted_at: float | None = None
         self._unannounced = 0
+        self._news_at = self._now
         self._numbers: dict[str, int] = {}
         self._fetched: dict[UID, Gathered] | None = None
         self._dropped = False
@@ -582,7 +583,7 @@ class Machine:
         while True:
             yield from self._catch_up()
             if self._in_use_since is None:
-                self._in_use_since = self._now
+                self._in_use_since = self._news_at = self._now
             if self._imap.has("IDLE") and not self._polls:
                 yield from self._idle()
             else:
@@ -751,6 +752,7 @@ class Machine:
                 new = [uid for uid in new if uid < unready]
                 cursor = unready
         if new:
+            self._news_at = self._now
             cursor = max(cursor, new[-1] + 1) if pause is None else cursor
             yield from self._filter([fetched[uid] for uid in new], cursor, heard_at)
         elif upto:
@@ -957,7 +959,7 @@ class Machine:
             done = yield from self._run(command)
         places: dict[UID, tuple[UIDValidity, UID]] = {}
         for code in self._copied:
-            if _length(code.source) == _length(code.target) <= MAX_KEPT:
+            if 0 < _length(code.source) == _length(code.target) <= MAX_KEPT:
                 for source, target in zip(code.source, code.target, strict=True):
                     places[UID(source)] = (code.uid_validity, UID(target))
         return replace(_taken(done), places=places)
@@ -1100,7 +1102,7 @@ class Machine:
     def _poll(self) -> Script[None]:
         """Wait without IDLE; more often after news, less often without (fault F40)."""
         self._enter(State.POLLING)
-        quiet = self._now - (self._in_use_since or self._now)
+        quiet = self._now - self._news_at
         interval = min(POLL_LONGEST, max(POLL_SHORTEST, quiet / 10))
         yield from self._pause(self._now + interval, lambda: self._dirty)
         if not self._dirty:
@@ -1157,6 +1159,9 @@ def _is_missing(done: Completed) -> bool:
 
 
 def _length(numbers: UIDSet) -> int:
+    """How many numbers there are, 0 if only the server knows."""
+    if any(STAR in pair for pair in numbers.ranges):
+        return 0
     return sum(abs(last - first) + 1 for first, last in numbers.ranges)
 
 

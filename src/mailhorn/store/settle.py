@@ -246,8 +246,8 @@ class Settler:
         self._filed = 0
         self._listings: dict[str, dict[str, str]] = {}
         self._problems: list[OSError] = []
-        self.moved: dict[str, str] = {}
-        """Directories that this round renamed, for readers who ask an index that does not know it yet."""
+        self.quiet = threading.Lock()
+        """Held while files are where the index does not know yet; who does not find one looks again under it."""
         self.rested: Callable[[], None] = lambda: None
         """Called in the settler's thread after each round."""
         self._thread = threading.Thread(target=self._run, name="mailhorn-settler", daemon=True)
@@ -336,11 +336,24 @@ class Settler:
         Raises OSError, StoreError: what was done will be done again.
 
         """
-        work = self._resting.unsettled(self._clock(), ROUND, everything)
-        if not work:
-            self._careful = False
-            return False, work.next_due
+        with self.quiet:
+            work = self._resting.unsettled(self._clock(), ROUND, everything)
+            if not work:
+                self._careful = False
+                return False, work.next_due
+            done = self._settle(work)
+        self.empty_trash()
+        self._filed += len(done.filed)
+        self.rested()
+        if self._problems:  # the others are at rest all the same
+            raise StoreError(f"{len(self._problems)} could not be written: {self._problems[0]}")
+        if not done:
+            raise StoreError("there is something that does not come to rest")
+        return work.more or everything, work.next_due
+
+    def _settle(self, work: Work) -> Done:
         done = Done()
+        self._listings, self._problems = {}, []
         self._remove_accounts(work, done)
         self._place_folders(work, done)
         self._file_all(work, done)
@@ -351,18 +364,7 @@ class Settler:
         for key in self._resting.settled(done):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._places.spool / key)
-        self.moved = {}
-        self._listings = {}
-        self.empty_trash()
-        self._filed += len(done.filed)
-        self.rested()
-        if self._problems:  # the others are at rest all the same
-            problem, count = self._problems[0], len(self._problems)
-            self._problems = []
-            raise StoreError(f"{count} could not be written: {problem}")
-        if not done:
-            raise StoreError("there is something that does not come to rest")
-        return work.more or everything, work.next_due
+        return done
 
     def _each(self, messages: Iterable[T], do: Callable[[T], None]) -> None:
         """Do it for each; what goes wrong with one file or folder does not hold up the others, a sick disk does."""
@@ -429,7 +431,6 @@ class Settler:
                 self._throw_away(wanted, "stranger")
             os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
             self._flusher.touched(self._root, os.path.dirname(f"{self._root}/{wanted}"))
-            self.moved[at] = wanted
         dirs[folder.mailbox] = wanted
         self._make_folder(wanted, folder)
 
@@ -455,7 +456,6 @@ class Settler:
         aside = self._aside(folder)
         if self._owner(wanted) == folder.uid_validity:
             os.rename(f"{self._root}/{wanted}", f"{self._root}/{aside}")
-            self.moved[wanted] = aside
         dirs[folder.mailbox] = aside
         done.folders[folder.mailbox] = FolderNow(aside, folder.uid_validity, folder.uid_next)
 

@@ -156,28 +156,27 @@ class MaildirBlobs(Blobs):
         )
 
     def _read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, path: str, start: int, end: int) -> bytes:
-        root = self._places.root
+        full = str(self._places.root / path if path else self._places.spool / ref.key)
         try:
-            if not path:
-                return _read_range(self._places.spool / ref.key, start, end)
             try:
-                return _read_range(root / path, start, end)
+                return _read_range(full, start, end)
             except FileNotFoundError:
-                directory, name = os.path.split(path)
-                folder = os.path.dirname(directory)
-                folder = self._settler.moved.get(folder, folder)
-                found = list_messages(str(root / folder)).get(name.partition(":")[0])
-                if found is None:
-                    raise
-                body = _read_range(found, start, end)
-                letters = parse_file_name(os.path.basename(found))[3]
-                if found.endswith("/cur/" + file_name(ref.key, ref.size, uid, letters)):
-                    self._resting.letters_are(mailbox, uid, letters)
-                return body
+                return self._look_for(mailbox, uid, ref, full, start, end)
         except FileNotFoundError as problem:
             raise MessageMissing(f"the file of message {uid} of mailbox {mailbox} is gone ({problem})") from problem
         except OSError as problem:
             raise StoreUnavailable(f"message {uid} of mailbox {mailbox} cannot be read ({problem})") from problem
+
+    def _look_for(self, mailbox: MailboxId, uid: UID, ref: BlobRef, path: str, start: int, end: int) -> bytes:
+        """Find the file that is not where the index says: the settler or another tool has renamed it."""
+        directory, name = os.path.split(path)
+        with self._settler.quiet:
+            found = list_messages(os.path.dirname(directory)).get(name.partition(":")[0])
+            body = _read_range(found or path, start, end)
+        letters = parse_file_name(os.path.basename(found or path))[3]
+        if found and found.endswith("/cur/" + file_name(ref.key, ref.size, uid, letters)):
+            self._resting.letters_are(mailbox, uid, letters)
+        return body
 
 
 def _read_range(path: str | Path, start: int, end: int) -> bytes:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import structlog
+
 from ..model.change import Change
 from ..net.tls import self_signed, server_context
 from ..push.hub import Hub
 from ..server.accounts import AccountOptions, Accounts
 from ..server.delivery import Delivery
+from ..server.digest import digest
 from ..server.imap.context import ImapOptions
 from ..server.limits import ConnectionLimits
 from ..server.mailserver import MailServer, ServerOptions
@@ -25,6 +28,7 @@ from ..sieve import Program, SieveError
 from ..store.abc import Index
 from ..store.blobs.maildir import MaildirBlobs
 from ..store.index.sqlite import SqliteIndex
+from ..store.rebuild import needs_rebuild, rebuild
 from ..store.store import Store
 from ..watch.facts import install
 from ..watch.machine import Security, WatchAccount
@@ -35,6 +39,8 @@ from .settings import PORTS, AccountSettings, ServeSettings, WatchSettings
 
 PASSWORD_COMMAND_LIMIT = 60
 """Seconds a password command may take: a person may have to unlock a key ring."""
+
+log = structlog.get_logger("mailhorn.config")
 
 _SECURITY = {"tls": Security.IMPLICIT, "starttls": Security.STARTTLS, "none": Security.NONE}
 
@@ -86,7 +92,14 @@ def data_folder(settings: ServeSettings) -> Path:
 def open_store(data: Path, tell: Callable[[Change], None]) -> Store:
     """Return the store in a directory, which exists; `start` it before use. Raises StoreUnavailable."""
     index = SqliteIndex(data / "index.sqlite")
-    return Store(index, MaildirBlobs(data, index), tell)
+
+    async def restore() -> None:
+        if needs_rebuild(index, data):
+            log.warning("the index is gone, it is made anew from the Maildirs", data=str(data))
+            messages = await rebuild(index, data, digest)
+            log.warning("the index is back", messages=messages)
+
+    return Store(index, MaildirBlobs(data, index), tell, restore)
 
 
 def build_server(settings: ServeSettings) -> Server:

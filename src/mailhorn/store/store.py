@@ -4,7 +4,7 @@ Rule 1: durable first, then tell, then answer. Rule 2: nobody above this file or
 durable comes to rest in its own time; only a disk that cannot keep up makes a delivery wait.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from ..model.change import Change
 from ..model.ids import UID, MailboxId
@@ -27,7 +27,13 @@ class Appended(tuple[Placed, ...]):
 class Store:
     """Index and blobs, in order."""
 
-    def __init__(self, index: Index, blobs: Blobs, tell: Callable[[Change], None]) -> None:
+    def __init__(
+        self,
+        index: Index,
+        blobs: Blobs,
+        tell: Callable[[Change], None],
+        restore: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """
         Put the two together; `start` before use.
 
@@ -35,14 +41,18 @@ class Store:
             index: Public as `index`, for all verbs but `append` and reading.
             blobs: Where bodies are.
             tell: Called in the event loop for each change, after its commit and before its answer.
+            restore: Run first of all, to bring back an index that was lost.
 
         """
         self.index = index
         self._blobs = blobs
+        self._restore = restore
         index.told = tell
 
     async def start(self) -> None:
-        """Clear what a crash left and begin to settle. Raises StoreUnavailable."""
+        """Bring back what was lost, clear what a crash left and begin to settle. Raises StoreUnavailable."""
+        if self._restore is not None:
+            await self._restore()
         await self._blobs.start()
 
     def stage(self) -> StagedBlob:

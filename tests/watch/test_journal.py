@@ -74,6 +74,14 @@ def test_cursor_and_rows_are_one(journal: Journal) -> None:
     )
 
 
+def test_what_is_not_sent_at_once_is_planned(journal: Journal) -> None:
+    """Then nothing of it can have been done."""
+    one(journal, Baseline(INBOX, V, 5))
+    one(journal, Record(INBOX, V, 6, (row(5, MOVE),), sent=False))
+    loaded = one(journal, Load(INBOX))
+    assert isinstance(loaded, Loaded) and not loaded.unfinished[0].sent
+
+
 def test_the_cursor_never_goes_back(journal: Journal) -> None:
     """A late transaction of an older connection does not undo a newer one."""
     one(journal, Baseline(INBOX, V, 5))
@@ -182,7 +190,9 @@ def test_old_messages_are_forgotten_unfinished_ones_are_not(tmp_path: Path) -> N
     database = apsw.Connection(str(path))
     database.execute("UPDATE message SET recorded_at = 0")
     database.close()
-    Journal(path).close()
+    journal = Journal(path)
+    one(journal, Record(INBOX, V, 9, ()))
+    journal.close()
     database = apsw.Connection(str(path))
     assert database.execute("SELECT uid FROM message").fetchall() == [(3,)]
     assert database.execute("SELECT count(*) FROM action").get == 1

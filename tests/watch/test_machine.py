@@ -690,6 +690,31 @@ def test_after_a_cut_what_was_moved_is_not_moved_again(d: Dialogue) -> None:
     assert [filed.uid for filed in d.filed()] == [5, 6, 7]
 
 
+def test_many_are_moved_by_the_hundred(d: Dialogue) -> None:
+    """After a cut only those of the command that was not answered are looked for in the target."""
+    d.idle()
+    idle = d.tag
+    d.s("* 250 EXISTS")
+    d.c("DONE", f"UID FETCH 5:* {ITEMS}")
+    d.s(f"{idle} OK", *(d.mail(uid, "a list") for uid in range(5, 255)), "$ OK")
+    d.c("UID MOVE 5:104 Lists")
+    d.s("* OK [COPYUID 70 5:104 1:100] m", "$ OK")
+    d.c("UID MOVE 105:204 Lists")
+    d.deliver(Lost("reset"))
+    d.wait()
+    d.log_in()
+    d.select(255)
+    d.c("UID FETCH 105:254 (UID)")
+    d.s("* 1 FETCH (UID 204)", "* 2 FETCH (UID 205)", "$ OK")
+    d.c("EXAMINE Lists")
+    d.s("$ OK [READ-ONLY]")
+    d.c("UID SEARCH HEADER Message-ID <204@x>")
+    d.s("* SEARCH", "$ OK")
+    d.c("SELECT INBOX")
+    d.select(255)
+    d.c("UID MOVE 204:205 Lists")
+
+
 def test_throttled(d: Dialogue) -> None:
     """Fault F45: Exchange says for how long."""
     d.idle()

@@ -41,6 +41,9 @@ from .ledger import (
 RETENTION = 30 * 86400
 """Seconds a finished message is kept: as long as one can want to undo a rule, and no mailbox grows a file forever."""
 
+MAX_FORGOTTEN = 100
+"""Old messages forgotten with each transaction that records new ones: more than come, less than one would notice."""
+
 SAFE_SQLITE = (3, 51, 3)
 """Older ones may corrupt a WAL file when it is reset while another connection commits."""
 
@@ -134,12 +137,6 @@ class Journal:
                 db.execute(SCHEMA)
         elif version != 1:
             raise JournalError(f"it was made by a newer mailhorn (version {version})")
-        with db:
-            db.execute(
-                "DELETE FROM message WHERE recorded_at < ?"
-                " AND id NOT IN (SELECT message FROM action WHERE state IN ('planned', 'sent'))",
-                (int(time.time()) - RETENTION,),
-            )
         os.chmod(path, 0o600)
 
     def close(self) -> None:
@@ -245,7 +242,7 @@ class Journal:
                         step.target,
                         " ".join(step.flags),
                         int(step.create),
-                        "planned" if number else "sent",
+                        "sent" if request.sent and number == 0 else "planned",
                         now,
                     )
                     for number, step in enumerate(row.steps)
@@ -254,6 +251,11 @@ class Journal:
         self._db.execute(
             "UPDATE mailbox SET cursor = max(cursor, ?) WHERE id = ? AND uid_validity = ?",
             (request.cursor, mailbox, request.uid_validity),
+        )
+        self._db.execute(
+            "DELETE FROM message WHERE id IN (SELECT m.id FROM message m WHERE m.recorded_at < ? AND NOT EXISTS"
+            " (SELECT 1 FROM action a WHERE a.message = m.id AND a.state IN ('planned', 'sent')) LIMIT ?)",
+            (now - RETENTION, MAX_FORGOTTEN),
         )
         return Recorded(frozenset(ours))
 

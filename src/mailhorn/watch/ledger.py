@@ -95,15 +95,24 @@ class Baseline:
 @dataclass(frozen=True, slots=True)
 class Record:
     """
-    Record messages and move the cursor; the first step of each is SENT at once. Answered with Recorded.
+    Record messages and move the cursor. Answered with Recorded.
 
     A message that one of our own actions put into this mailbox loses its steps: it has been handled (fault F72).
+
+    Attributes:
+        place: The mailbox.
+        uid_validity: Its epoch.
+        cursor: Every UID below it is recorded after this.
+        rows: The messages.
+        sent: The first step of each is SENT at once, because it will be; otherwise PLANNED.
+
     """
 
     place: Place
     uid_validity: UIDValidity
     cursor: int
     rows: tuple[Row, ...]
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -724,7 +724,7 @@ class Machine:
                 empty += 1
                 if empty >= EMPTY_ROUNDS:
                     yield from self._pause(self._now + EMPTY_PAUSE)
-        yield from self._act_again(again)
+        yield from self._act(again, None)
 
     def _missed(self) -> None:
         """Take note of mail that IDLE did not announce (fault F54)."""
@@ -788,11 +788,14 @@ class Machine:
         for message in messages:
             steps = yield from self._decide(message)
             rows.append(Row(message.uid, message.message_id, message.internal_date, message.size, steps))
-        answer = yield from self._ask(Record(self.place, self._uid_validity, cursor, tuple(rows)))
+        # More than are moved at once are told to the journal when their turn comes: after a cut each one that is
+        # SENT has to be looked up.
+        at_once = sum(bool(row.steps) for row in rows) <= GROUP
+        answer = yield from self._ask(Record(self.place, self._uid_validity, cursor, tuple(rows), at_once))
         assert isinstance(answer, Recorded)
         self._cursor = cursor
         tasks = [
-            Task(row.uid, row.message_id, row.internal_date, row.size, tuple(enumerate(row.steps)), sent=True)
+            Task(row.uid, row.message_id, row.internal_date, row.size, tuple(enumerate(row.steps)), at_once)
             for row in rows
             if row.steps and row.uid not in answer.ours
         ]
@@ -853,17 +856,12 @@ class Machine:
         finally:
             self._acting = False
 
-    def _act_again(self, tasks: Sequence[Task]) -> Script[None]:
-        """Do what is left of tasks from before; the journal is told first."""
-        planned = [task for task in tasks if not task.sent]
-        if planned:
-            outcomes = [Outcome(task.uid, task.steps[0][0], ActionState.SENT, task.attempts) for task in planned]
-            yield from self._ask(Settle(self.place, self._uid_validity, tuple(outcomes)))
-        yield from self._act(tasks, None)
-
     def _carry_out(self, group: list[Task], heard_at: float | None) -> Script[None]:
         """Carry out the same steps on some messages."""
         steps = group[0].steps
+        planned = [Outcome(task.uid, steps[0][0], ActionState.SENT, task.attempts) for task in group if not task.sent]
+        if planned:
+            yield from self._ask(Settle(self.place, self._uid_validity, tuple(planned)))
         for i, (number, step) in enumerate(steps):
             if self._stop_at is not None:
                 raise _Stop
@@ -902,7 +900,7 @@ class Machine:
         """After a NO: it may be one message's fault, so try each alone; a single one is tried again later."""
         if len(group) > 1 and not done.final:
             for task in group:
-                yield from self._carry_out([replace(task, steps=steps)], heard_at)
+                yield from self._carry_out([replace(task, steps=steps, sent=True)], heard_at)
             return
         outcomes = []
         for task in group:
@@ -1007,7 +1005,7 @@ class Machine:
             left[i] = replace(task, steps=task.steps[1:], sent=False)
         if outcomes:
             yield from self._ask(Settle(self.place, self._uid_validity, tuple(outcomes)))
-        yield from self._act_again([task for task in left if task.steps])
+        yield from self._act([task for task in left if task.steps], None)
 
     def _present(self, uids: Sequence[UID]) -> Script[set[UID]]:
         present: set[UID] = set()

@@ -11,7 +11,9 @@ from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import Placement
 from mailhorn.store.abc import MailboxMissing, MessageMissing, StoreUnavailable
-from mailhorn.store.blobs.maildir import INLINE_LIMIT
+from mailhorn.store.blobs.maildir import INLINE_LIMIT, MaildirBlobs
+from mailhorn.store.index.sqlite import SqliteIndex
+from mailhorn.store.store import Store
 
 
 async def test_durable_then_told_then_answered(tmp_path: Path) -> None:
@@ -86,3 +88,17 @@ async def test_closed_means_closed(tmp_path: Path) -> None:
         await deliver(store, inbox)
     with pytest.raises(StoreUnavailable):
         await store.body(inbox, UID(1))
+
+
+async def test_what_was_lost_is_restored_first(tmp_path: Path) -> None:
+    """`restore` runs before anything is settled; if it fails, nothing has begun."""
+    index = SqliteIndex(tmp_path / "index.db")
+    order: list[bool] = []
+
+    async def restore() -> None:
+        order.append((tmp_path / "mail").exists())
+
+    store = Store(index, MaildirBlobs(tmp_path, index), lambda change: None, restore)
+    await store.start()
+    assert order == [False] and (tmp_path / "mail").exists()
+    await store.close()

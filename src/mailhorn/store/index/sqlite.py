@@ -232,27 +232,25 @@ class SqliteIndex(SqliteResting, Index):
         return self._here(read) if behind <= FEW else await self._there(read)
 
     async def rows(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageRow]:
-        def read(db: Database) -> list[MessageRow]:
-            sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
-            with db:
-                return [
-                    MessageRow(*row) for first, last in ranges(uids) for row in db.execute(sql, (mailbox, first, last))
-                ]
-
-        return self._here(read) if len(uids) <= FEW else await self._there(read)
+        sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        return [MessageRow(*row) for row in await self._by_uid(sql, mailbox, uids)]
 
     async def digests(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageDigest]:
-        def read(db: Database) -> list[MessageDigest]:
-            sql = (
-                f"SELECT {_ROW}, {_DIGEST} FROM message JOIN blob ON blob.id = message.blob"
-                " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
-            )
+        sql = (
+            f"SELECT {_ROW}, {_DIGEST} FROM message JOIN blob ON blob.id = message.blob"
+            " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        )
+        return [MessageDigest(MessageRow(*row[:5]), Digest(*row[5:])) for row in await self._by_uid(sql, mailbox, uids)]
+
+    async def _by_uid(self, sql: str, mailbox: MailboxId, uids: Sequence[UID]) -> list[Any]:
+        """Return the rows of the UIDs, in one consistent read."""
+        wanted = list(ranges(uids))
+
+        def read(db: Database) -> list[Any]:
+            if len(wanted) == 1:
+                return db.ask(sql, (mailbox, *wanted[0]))
             with db:
-                return [
-                    MessageDigest(MessageRow(*row[:5]), Digest(*row[5:]))
-                    for first, last in ranges(uids)
-                    for row in db.execute(sql, (mailbox, first, last))
-                ]
+                return [row for first, last in wanted for row in db.execute(sql, (mailbox, first, last))]
 
         return self._here(read) if len(uids) <= FEW else await self._there(read)
 

@@ -117,33 +117,22 @@ class SqliteResting(Resting):
     def _folder_work(self, db: Database, needed: set[MailboxId], everything: bool) -> list[FolderWork]:
         """Return the folders to be made (`needed` for messages), renamed, removed or written anew."""
         stamps = dict(db.ask("SELECT mailbox, stamp FROM dirty_mailbox"))
-        homeless = {m for m in needed if not db.ask("SELECT 1 FROM folder WHERE mailbox = ?", (m,))}
-        moved = (
-            db.ask(
-                "SELECT folder.mailbox FROM folder JOIN mailbox ON mailbox.id = folder.mailbox"
-                " WHERE mailbox.uid_next > folder.uid_next + ?",
-                (0 if everything else UID_SLACK,),
-            )
-            if everything or needed
-            else []
-        )
-        if everything:
-            homeless |= {
-                m
-                for (m,) in db.execute(
-                    "SELECT id FROM mailbox WHERE uid_next > 1 AND id NOT IN (SELECT mailbox FROM folder)"
+        behind = "SELECT id FROM mailbox LEFT JOIN folder ON folder.mailbox = id WHERE"
+        if everything:  # all that were ever given a UID that their file does not know of
+            stale = db.ask(f"{behind} mailbox.uid_next > coalesce(folder.uid_next, 1)")
+        else:
+            stale = [
+                row
+                for mailbox in needed
+                for row in db.ask(
+                    f"{behind} id = ? AND (dir IS NULL OR mailbox.uid_next > folder.uid_next + ?)", (mailbox, UID_SLACK)
                 )
-            }
-        homeless |= {  # where subscriptions are to be written
-            m
-            for (m,) in db.execute(
-                "SELECT id FROM mailbox WHERE account IN (SELECT account FROM dirty_account) AND name = ?"
-                " AND id NOT IN (SELECT mailbox FROM folder)",
-                (INBOX,),
-            )
-        }
+            ]
+        stale += db.ask(  # where subscriptions are to be written
+            f"{behind} mailbox.account IN (SELECT account FROM dirty_account) AND name = ? AND dir IS NULL", (INBOX,)
+        )
         work: dict[MailboxId, FolderWork] = {}
-        for mailbox in sorted({*stamps, *homeless, *(m for (m,) in moved)}):
+        for mailbox in sorted({*stamps, *(mailbox for (mailbox,) in stale)}):
             self._add_folder(db, mailbox, stamps.get(mailbox, 0), work)
         return sorted(work.values(), key=lambda w: (w.name is None, w.name != INBOX, w.wanted or "", w.mailbox))
 

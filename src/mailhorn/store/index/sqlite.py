@@ -233,24 +233,24 @@ class SqliteIndex(SqliteResting, Index):
 
     async def rows(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageRow]:
         sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
-        return [MessageRow(*row) for row in await self._by_uid(sql, mailbox, uids)]
+        return await self._by_uid(sql, mailbox, uids, lambda row: MessageRow(*row))
 
     async def digests(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageDigest]:
         sql = (
             f"SELECT {_ROW}, {_DIGEST} FROM message JOIN blob ON blob.id = message.blob"
             " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
         )
-        return [MessageDigest(MessageRow(*row[:5]), Digest(*row[5:])) for row in await self._by_uid(sql, mailbox, uids)]
+        return await self._by_uid(sql, mailbox, uids, lambda row: MessageDigest(MessageRow(*row[:5]), Digest(*row[5:])))
 
-    async def _by_uid(self, sql: str, mailbox: MailboxId, uids: Sequence[UID]) -> list[Any]:
-        """Return the rows of the UIDs, in one consistent read."""
-        wanted = list(ranges(uids))
+    async def _by_uid(self, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Any], T]) -> list[T]:
+        """Return what is made of the rows of the UIDs, in one consistent read."""
 
-        def read(db: Database) -> list[Any]:
+        def read(db: Database) -> list[T]:
+            wanted = list(ranges(uids))
             if len(wanted) == 1:
-                return db.ask(sql, (mailbox, *wanted[0]))
+                return [make(row) for row in db.ask(sql, (mailbox, *wanted[0]))]
             with db:
-                return [row for first, last in wanted for row in db.execute(sql, (mailbox, first, last))]
+                return [make(row) for first, last in wanted for row in db.execute(sql, (mailbox, first, last))]
 
         return self._here(read) if len(uids) <= FEW else await self._there(read)
 

@@ -23,7 +23,7 @@ set header_cache="" message_cachedir=""
 set confirmappend=no confirmcreate=no delete=yes move=no quit=yes
 set sort=date
 set index_format="%Z %s"
-set status_format="[%f %m]"
+set status_format="[%m]"
 set help=no wait_key=no
 """
 
@@ -65,11 +65,14 @@ class Terminal:
         """Return the lines on the screen, without the empty ones."""
         return [line.strip() for line in self.tmux("capture-pane", "-p").splitlines() if line.strip()]
 
-    def wait_for(self, *lines: str) -> None:
-        """Wait until all these texts are on the screen. Each look takes a few milliseconds, so this does not spin."""
+    def wait_for(self, *there: str, gone: tuple[str, ...] = ()) -> None:
+        """Wait until these texts are on the screen and those are not. A look takes milliseconds, so this does not spin."""
         deadline = time.monotonic() + PATIENCE
-        while not all(any(text in line for line in self.screen()) for text in lines):
-            assert time.monotonic() < deadline, f"not all of {lines} on the screen, but {self.screen()}"
+        while True:
+            screen = "\n".join(self.screen())
+            if all(text in screen for text in there) and not any(text in screen for text in gone):
+                return
+            assert time.monotonic() < deadline, f"not {there} without {gone} on the screen, but:\n{screen}"
 
 
 def test_a_session(tmp_path: Path) -> None:
@@ -83,7 +86,7 @@ def test_a_session(tmp_path: Path) -> None:
         settings.write_text(SETTINGS.format(port=tap.port, password=PASSWORD))
         terminal = Terminal(tmp_path)
         with terminal.runs(f"neomutt -n -F {settings}"):
-            terminal.wait_for("first", "second", "third", "3]")
+            terminal.wait_for("first", "second", "third")
             tap.wait_for_idle()
             begin = time.monotonic()
             server.deliver("ann", "fourth")
@@ -93,7 +96,7 @@ def test_a_session(tmp_path: Path) -> None:
             terminal.wait_for("D  second")
             terminal.type("3", "Enter", "d", "$")
             tap.wait_for("client", rb"(?i)EXPUNGE")
-            terminal.wait_for("2]")
+            terminal.wait_for("first", "fourth", gone=("second", "third"))
             terminal.type("q")
             tap.wait_for("client", rb"(?i)CLOSE")
         assert [entry.subject for entry in server.mailbox("INBOX").values()] == ["first", "fourth"]

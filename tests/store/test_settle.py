@@ -12,6 +12,7 @@ from tests.kit.stores import DATE, account, deliver, message_files, opened
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.mailbox import INBOX
 from mailhorn.store.abc import MessageMissing, StoreUnavailable
+from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.settle import Flusher, Keywords, Places, read_settings, write_file
 from mailhorn.store.store import Store
 
@@ -157,6 +158,50 @@ async def test_names_may_be_exchanged(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         for name, body in (("one", b"two"), ("two", b"one"), ("three", b"again")):
             assert await store.body(await mailbox(store, ada, name), UID(1)) == body
+
+
+async def test_what_was_done_but_not_noted_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if power failed between the flush and the note: folders, files, flags, moves and removals come out right."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        boxes = {}
+        for name in ("one", "two", "three"):
+            boxes[name] = (await store.index.create_mailbox(ada, name)).id
+            for n in range(3):
+                await deliver(store, boxes[name], body=f"{name} {n}".encode())
+
+    def lost(*args: object) -> None:
+        raise StoreUnavailable("power failed")
+
+    monkeypatch.setattr(SqliteIndex, "settled", lost)
+    async with opened(tmp_path, delay=3600) as store:
+        index = store.index
+        for name, new in (("one", "tmp"), ("two", "one"), ("tmp", "two")):
+            await index.rename_mailbox(ada, name, new)
+        await index.delete_mailbox(boxes["three"])
+        boxes["three"] = (await index.create_mailbox(ada, "three")).id
+        await deliver(store, boxes["three"], body=b"again")
+        await deliver(store, inbox, body=b"new", flags=frozenset({"k"}))
+        await index.set_flags(boxes["one"], [UID(1)], frozenset({"\\Seen"}), frozenset())
+        await index.copy(boxes["one"], [UID(2)], boxes["two"], move=True)
+        await index.expunge(boxes["two"], [UID(3)], deleted_only=False)
+    monkeypatch.undo()
+    async with opened(tmp_path, delay=3600) as store:
+        await store.index.set_flags(inbox, [UID(1)], frozenset({"\\Seen"}), frozenset())
+        await store.index.set_flags(boxes["one"], [UID(1)], frozenset({"\\Draft"}), frozenset())
+    expected = {
+        (".two", ",U=1:2,DS", b"one 0"),
+        (".two", ",U=3:2,", b"one 2"),
+        (".one", ",U=1:2,", b"two 0"),
+        (".one", ",U=2:2,", b"two 1"),
+        (".one", ",U=4:2,", b"one 1"),
+        (".three", ",U=1:2,", b"again"),
+        (ADA, ",U=1:2,Sa", b"new"),
+    }
+    files = message_files(tmp_path)
+    assert len(files) == len(expected)
+    assert {(f.parent.parent.name, f.name[f.name.index(",U=") :], f.read_bytes()) for f in files} == expected
+    assert tree(tmp_path) == {".", ".one", ".two", ".three"}
 
 
 async def test_a_removed_account_takes_its_directory(tmp_path: Path) -> None:

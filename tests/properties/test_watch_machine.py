@@ -234,7 +234,7 @@ ACTIONS = st.sampled_from(
 
 
 @pytest.mark.parametrize("capabilities", CAPABILITIES)
-@settings(max_examples=80)
+@settings(max_examples=250)
 @given(actions=st.lists(ACTIONS, min_size=4, max_size=50), seed=st.integers(0, 2**32), group=st.sampled_from([2, 100]))
 def test_every_message_is_filed_exactly_once(capabilities: str, actions: list[str], seed: int, group: int) -> None:
     """Whatever is cut or killed, each message ends where the rules want it, once, and the machine idles again."""

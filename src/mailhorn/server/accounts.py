@@ -8,10 +8,14 @@ Rule 4: guessing is slowed down by waiting, which holds up nobody else.
 """
 
 import asyncio
+import contextlib
 import hmac
+import os
 import secrets
+import sys
+import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +33,12 @@ THREADS = 2
 """That hash. More would take the processor from everybody's mail, and 19 MiB each."""
 MAX_WAITING = 1024
 """Logins waiting for a thread: ten seconds of work. Who would wait longer has given up by then."""
+VERIFYING_NICE, UPGRADING_NICE = 10, 19
+"""How far hashing stands back: a thousand logins after a restart must not delay the mail of who is back already."""
+MAX_UPGRADES = 256
+"""Passwords kept for upgrading their hashes; who comes when so many wait is upgraded at a later login."""
+UPGRADE_PAUSE = 4.0
+"""Pause after an upgrade, in multiples of what it took: a fifth of one core at most goes into upgrades."""
 REMEMBERED_FOR = 3600.0
 """Seconds a right password is remembered: clients that come back within the hour pay nothing."""
 REMEMBERED = 10_000
@@ -109,11 +119,14 @@ class Accounts:
         self._clock = clock
         self._local = {_domain(name) for name in ("localhost", self.options.hostname, *self.options.domains)} | {""}
         self._guesses = Guesses(self.options.guesses, clock)
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
+        self._pool = ThreadPoolExecutor(THREADS, "argon2", initializer=be_nice, initargs=(VERIFYING_NICE,))
+        self._upgrader = ThreadPoolExecutor(1, "argon2-upgrade", initializer=be_nice, initargs=(UPGRADING_NICE,))
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, float] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[bool]] = {}
-        self._upgrades: set[asyncio.Task[None]] = set()
+        self._upgrades: deque[tuple[Account, str, bytes]] = deque(maxlen=MAX_UPGRADES)
+        self._upgrading: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         self._nobodys_hash = _NOBODYS_HASH
 
     async def verify(self, login: str | bytes, password: bytes, address: str = "") -> Account | None:
@@ -190,11 +203,13 @@ class Accounts:
         return NoAccount.NO_SUCH_USER if bare else NoAccount.NOT_LOCAL
 
     async def close(self) -> None:
-        """Finish what is being hashed."""
-        pending = [*self._running.values(), *self._upgrades]
+        """Finish what is being hashed; what waits to be upgraded is upgraded at another login."""
+        self._closing.set()
+        pending = [*self._running.values(), *([self._upgrading] if self._upgrading else [])]
         if pending:
             await asyncio.wait(pending)
         self._pool.shutdown(wait=False)
+        self._upgrader.shutdown(wait=False)
 
     def _digest(self, stored: str, name: str, password: bytes) -> bytes:
         """Stands for "this password against this hash"; useless without the key, which dies with the process."""
@@ -236,22 +251,41 @@ class Accounts:
             return False
 
     def _upgrade(self, account: Account, name: str, password: bytes) -> None:
-        """Replace a cheap hash by a normal one, now that the password is known; nobody waits for it."""
-        task = asyncio.get_running_loop().create_task(self._upgrading(account, name, password))
-        self._upgrades.add(task)
-        task.add_done_callback(self._upgrades.discard)
+        """Have a cheap hash replaced by a normal one, now that the password is known; nobody waits for it."""
+        if len(self._upgrades) < MAX_UPGRADES:
+            self._upgrades.append((account, name, password))
+            if self._upgrading is None:
+                self._upgrading = asyncio.get_running_loop().create_task(self._upgrade_all())
 
-    async def _upgrading(self, account: Account, name: str, password: bytes) -> None:
+    async def _upgrade_all(self) -> None:
+        """Upgrade one after the other, with pauses, so that a thousand first logins hold up nobody's mail."""
+        while self._upgrades:
+            started = time.monotonic()
+            await self._upgrade_one(*self._upgrades.popleft())
+            if self._closing.is_set():
+                break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(UPGRADE_PAUSE * (time.monotonic() - started)):
+                    await self._closing.wait()
+        self._upgrading = None
+
+    async def _upgrade_one(self, account: Account, name: str, password: bytes) -> None:
         try:
-            stored = await asyncio.get_running_loop().run_in_executor(self._pool, hash_password, password)
+            stored = await asyncio.get_running_loop().run_in_executor(self._upgrader, hash_password, password)
             now = await self._index.account(name)
             if now is None or now.password_hash != account.password_hash:
                 return  # changed meanwhile, by another login or by the operator
             await self._index.set_password_hash(account.id, stored)
         except StoreError as error:
-            log.warning("a password hash was not upgraded, the next login will", reason=str(error))
+            log.warning("a password hash was not upgraded, another login will", reason=str(error))
             return
         self._remember(self._digest(stored, name, password))
+
+
+def be_nice(niceness: int) -> None:
+    """Let this thread, and on Linux only this one, stand back behind the ones that move mail."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 def _verify_in_constant_time(stored: str, password: bytes, nobodys: str) -> bool:

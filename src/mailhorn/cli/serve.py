@@ -57,7 +57,7 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
 
 async def introduction(server: Server, path: Path | None) -> str:
     """Return what is said once the server is ready: where everything is and how to connect a mail client."""
-    logins = [account.login for account in await server.mail.store.index.accounts()]
+    logins = [account.login for account in await server.mail.store.index.accounts(limit=4)]
     ports = server.mail.ports
     lines = [
         f"mailhorn is ready. Data: {server.data}  Settings: {path or 'all defaults'}",
@@ -85,5 +85,5 @@ def _who(logins: list[str]) -> str:
     if not logins:
         return "none yet; make one with: mailhorn account add LOGIN"
     if len(logins) > 3:
-        return f"{', '.join(logins[:3])} or one of {len(logins) - 3} more"
+        return f"{', '.join(logins[:3])} or another account"
     return " or ".join(logins)

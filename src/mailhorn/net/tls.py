@@ -5,17 +5,11 @@ TLS 1.2 at least (RFC 8996); clients verify unless told otherwise in so many wor
 
 import asyncio.sslproto
 import datetime
-import ipaddress
 import os
 import ssl
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 ASYNCIO_BUFFER = 16 * 1024
 """What asyncio's TLS (not uvloop's) may read at once. Its own 256 KiB are kept for each idle connection."""
@@ -99,31 +93,14 @@ def self_signed(directory: Path, names: Sequence[str]) -> tuple[Path, Path]:
     certificate, key = directory / CERTIFICATE, directory / KEY
     if certificate.exists() and key.exists():
         return certificate, key
-    private = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + VALID_FOR)
-        .add_extension(x509.SubjectAlternativeName([_name(name) for name in dict.fromkeys(names)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
-        .sign(private, hashes.SHA256())
-    )
-    secret = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    from .certificate import make  # here and not above: 9 MiB that are needed once in a server's life
+
+    signed, secret = make(names, VALID_FOR)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # The key first: a crash in between leaves no certificate, and the pair is made anew.
         _write(key, secret)
-        _write(certificate, signed.public_bytes(serialization.Encoding.PEM))
+        _write(certificate, signed)
     except OSError as error:
         raise TLSProblem(f"TLS: cannot write a certificate into {directory}: {error.strerror}") from error
     return certificate, key
@@ -135,13 +112,6 @@ class _Encrypted(ValueError):
 
 def _no_password() -> bytes:
     raise _Encrypted("the key is encrypted; store it without a password")
-
-
-def _name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name.encode("idna").decode("ascii"))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -156,8 +156,9 @@ class SqliteIndex(SqliteResting, Index):
         )
         return Account(*found[0]) if found else None
 
-    async def accounts(self) -> list[Account]:
-        found = await self._there(lambda db: db.ask("SELECT id, login, password_hash FROM account ORDER BY login"))
+    async def accounts(self, limit: int | None = None) -> list[Account]:
+        sql = "SELECT id, login, password_hash FROM account ORDER BY login LIMIT ?"
+        found = await self._there(lambda db: db.ask(sql, (-1 if limit is None else limit,)))
         return [Account(*row) for row in found]
 
     async def mailboxes(self, account: AccountId) -> list[Mailbox]:

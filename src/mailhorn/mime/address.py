@@ -17,7 +17,7 @@ MISSING_DOMAIN = b"MISSING_DOMAIN"
 
 _TOKEN = re.compile(
     rb"""(?P<space>[ \t\r\n]++)
-    |(?P<quoted>"(?:[^"\\]|\\.)*+"?)
+    |(?P<quoted>"(?>(?:[^"\\]++|\\.)*)"?)
     |(?P<literal>\[[^\[\]\\]*+\]?)
     |(?P<special>[<>@,;:])
     |(?P<comment>\()

@@ -11,10 +11,10 @@ from mmap import mmap
 from ..model.structure import Params
 from .limits import MAX_HEADER, MAX_HEADERS, MAX_PARAMS
 
-_FIELD = re.compile(rb"\n([^\x00-\x20:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
+_FIELD = re.compile(rb"\n([^\x00-\x20:]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))")
 _FOLD = re.compile(rb"\r*\n")
-_QUOTED = rb'"(?:[^"\\]|\\.)*+"?'
-_UNCOMMENTED = re.compile(rb'(?:[^"()\\]++|\\.|\\\Z|%s)++' % _QUOTED, re.DOTALL)
+_QUOTED = rb'"(?>(?:[^"\\]++|\\.)*)"?'
+_UNCOMMENTED = re.compile(rb'(?>(?:[^"()\\]++|\\.|\\\Z|%s)+)' % _QUOTED, re.DOTALL)
 _COMMENT_TOKEN = re.compile(rb"\\.|[()]", re.DOTALL)
 _MEDIA_TYPE = re.compile(rb"\s*+([^\s;/\"]++)\s*+/\s*+([^\s;/\"]++)")
 _TOKEN = re.compile(rb'\s*+([^\s;"]++)')

@@ -61,7 +61,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 _WORD_CHARACTER = re.compile(r"[a-z0-9_]", re.IGNORECASE | re.ASCII)
-_REST_OF_QUOTED = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_REST_OF_QUOTED = re.compile(r'[^"\\]*+(?>(?:\\.[^"\\]*+)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _REST_OF_TEXT_LINE = re.compile(r"[ \t]*(?:#[^\n]*)?\n")
 _END_OF_TEXT = re.compile(r"^\.(?:\n|\Z)", re.MULTILINE)

@@ -11,7 +11,7 @@ _FLAG = re.compile(rb"\\?" + ATOM.pattern)
 _FLAG_PERM = re.compile(rb"\\\*|" + _FLAG.pattern)
 _LOOSE = re.compile(rb'[^\x00-\x20()"{][^\x00-\x20()]*')
 _ONE = rb'(?:\\\*|\\?[^\x00-\x20(){%*"\\\x7f]+)'
-_WRITABLE = re.compile(_ONE + rb"(?: " + _ONE + rb")*+")
+_WRITABLE = re.compile(_ONE + rb"(?>(?: " + _ONE + rb")*)")
 _LIST = re.compile(rb"\(([^()\r\n]*)\)")
 _KNOWN: dict[bytes, Flag] = {flag.encode(): flag for flag in (*SYSTEM_FLAGS, RECENT)}
 

@@ -41,7 +41,7 @@ from .mailbox import parse_mailbox, write_mailbox
 from .status import parse_status_att_list, write_status_att_list
 
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9\-]*(?![^ ])")
-_NUMBERS = re.compile(rb"(?: +[0-9]{1,10})*+(?! *[0-9])")
+_NUMBERS = re.compile(rb"(?>(?: +[0-9]{1,10})*)(?! *[0-9])")
 _CONDITIONS: Final = {condition.value: condition for condition in Condition}
 _TAGGED: Final = {condition.value: condition for condition in (Condition.OK, Condition.NO, Condition.BAD)}
 _UNSAFE = re.compile(rb"[\r\n\x00]")

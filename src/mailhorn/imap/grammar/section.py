@@ -6,7 +6,7 @@ from ..commands import Section, SectionText
 from .atoms import parse_astring, write_astring
 from .cursor import STRICT, Cursor, SyntaxProblem, Unwritable, Writer
 
-_PART = re.compile(rb"[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,8})*+")
+_PART = re.compile(rb"[1-9][0-9]{0,8}(?>(?:\.[1-9][0-9]{0,8})*)")
 _TEXT = re.compile(rb"HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME", re.IGNORECASE)
 _TEXTS = {text.value: text for text in SectionText}
 _WITH_FIELDS = (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)

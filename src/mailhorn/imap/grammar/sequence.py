@@ -9,7 +9,7 @@ from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 
 _NUMBER = rb"(?:[1-9][0-9]{0,9}|\*)"
 _RANGE = _NUMBER + rb"(?::" + _NUMBER + rb")?"
-_SET = re.compile(_RANGE + rb"(?:," + _RANGE + rb")*+(?![0-9,:*])")
+_SET = re.compile(_RANGE + rb"(?>(?:," + _RANGE + rb")*)(?![0-9,:*])")
 
 Set = TypeVar("Set", bound=NumberSet)
 

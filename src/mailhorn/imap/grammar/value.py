@@ -5,8 +5,8 @@ from typing import Final
 
 from .cursor import Cursor
 
-_PLAIN = re.compile(rb'(?:[^()"{\r\n\x00]|\{(?![0-9]{1,19}[+-]?\}\r?\n))++')
-_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_PLAIN = re.compile(rb'(?>(?:[^()"{\r\n\x00]++|\{(?![0-9]{1,19}[+-]?\}\r?\n))+)')
+_QUOTED = re.compile(rb'"(?>(?:[^"\\]++|\\.)*)"', re.DOTALL)
 _WORD = re.compile(rb'[^ ()"{\r\n\x00]++')
 
 MAX_VALUE_DEPTH: Final = 1000

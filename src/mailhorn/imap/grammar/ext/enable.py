@@ -9,7 +9,7 @@ import re
 from ..atoms import parse_word, write_word
 from ..cursor import Cursor, Unwritable, Writer
 
-_LOOSE = re.compile(rb"(?: +[^ \]\r\n\x00]++)*+ *+")
+_LOOSE = re.compile(rb"(?>(?: +[^ \]\r\n\x00]++)*) *+")
 
 
 def parse_enable(cur: Cursor) -> tuple[str, ...]:

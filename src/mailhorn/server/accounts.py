@@ -35,10 +35,11 @@ MAX_WAITING = 1024
 """Logins waiting for a thread: ten seconds of work. Who would wait longer has given up by then."""
 VERIFYING_NICE, UPGRADING_NICE = 10, 19
 """How far hashing stands back: a thousand logins after a restart must not delay the mail of who is back already."""
-MAX_UPGRADES = 256
-"""Passwords kept for upgrading their hashes; who comes when so many wait is upgraded at a later login."""
-UPGRADE_PAUSE = 4.0
-"""Pause after an upgrade, in multiples of what it took: a fifth of one core at most goes into upgrades."""
+UPGRADE_PAUSE = 20.0
+"""Seconds between two upgrades of hashes: a thousandth of a core, and its 19 MiB are not there most of the time."""
+MAX_UPGRADES = 16
+"""Passwords kept until their hash is upgraded, five minutes at most; who comes while so many wait is upgraded at
+another login, once the right password is no longer remembered."""
 REMEMBERED_FOR = 3600.0
 """Seconds a right password is remembered: clients that come back within the hour pay nothing."""
 REMEMBERED = 10_000
@@ -260,12 +261,11 @@ class Accounts:
     async def _upgrade_all(self) -> None:
         """Upgrade one after the other, with pauses, so that a thousand first logins hold up nobody's mail."""
         while self._upgrades:
-            started = time.monotonic()
             await self._upgrade_one(*self._upgrades.popleft())
             if self._closing.is_set():
                 break
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(UPGRADE_PAUSE * (time.monotonic() - started)):
+                async with asyncio.timeout(UPGRADE_PAUSE):
                     await self._closing.wait()
         self._upgrading = None
 

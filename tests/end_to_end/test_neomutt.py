@@ -39,7 +39,7 @@ class Terminal:
         """Give tmux a command, and return what it prints."""
         result = subprocess.run(
             ["tmux", "-L", self._socket, "-f", "/dev/null", *arguments],
-            env={**environment(self._home), "TERM": "xterm", "LC_ALL": "C.UTF-8"},
+            env={**environment(self._home), "TERM": "xterm", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"},
             capture_output=True,
             text=True,
             timeout=PATIENCE,

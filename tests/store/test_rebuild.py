@@ -95,10 +95,11 @@ async def test_mail_of_other_tools_is_taken_in(tmp_path: Path) -> None:
         boxes = {box.name: box for box in await store.index.mailboxes(found.id)}
         assert boxes.keys() == {INBOX, "Mine"} and boxes[INBOX].uid_next == 5
         rows = await store.index.rows(boxes[INBOX].id, [UID(n) for n in range(1, 9)])
-        assert [(row.uid, set(row.flags.split()), row.internal_date - DATE) for row in rows][1:] in (
-            [(2, {"\\Flagged", "\\Seen"}, 1), (3, set(), 2), (4, {"\\Seen"}, 3)],
-            [(2, {"\\Flagged", "\\Seen"}, 1), (3, set(), 2), (4, set(), 0)],
-        )
+        assert [(row.uid, set(row.flags.split()), row.internal_date - DATE) for row in rows][1:] == [
+            (2, {"\\Flagged", "\\Seen"}, 1),
+            (3, set(), 2),
+            (4, {"\\Seen"}, 3),
+        ]
         for row in rows:
             assert len(await store.body(boxes[INBOX].id, row.uid)) == row.size
         assert await store.body(boxes["Mine"].id, UID(1)) == b""

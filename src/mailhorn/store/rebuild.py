@@ -205,7 +205,7 @@ def _messages(path: str) -> list[Found]:
     seen: set[int] = set()
     for part in ("cur", "new"):
         with contextlib.suppress(FileNotFoundError), os.scandir(f"{path}/{part}") as entries:
-            for entry in entries:
+            for entry in sorted(entries, key=lambda e: e.name):  # of two with one UID the older name has it
                 if entry.name.startswith(".") or not entry.is_file(follow_symlinks=False):
                     continue
                 key, _, uid, letters = parse_file_name(entry.name)

@@ -55,6 +55,13 @@ def test_the_client_is_made_to_wait_when_it_pipelines_too_much() -> None:
     assert not core.wants_data
 
 
+def test_the_rest_of_a_long_line_is_wanted() -> None:
+    """A line longer than what may be pipelined does not wait for its own end."""
+    core = after_login()
+    assert feed(core, b"a FETCH 1" + b",1" * MAX_BUFFERED) == []
+    assert core.wants_data
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -215,8 +215,8 @@ class ServerConnection:
 
     @property
     def wants_data(self) -> bool:
-        """False while so much is waiting that the client should be made to wait."""
-        return self._framer.buffered < MAX_BUFFERED
+        """False while so much waits for the end of a command that the client should be made to wait, too."""
+        return self._mode not in _WAITING or self._framer.buffered < MAX_BUFFERED
 
     # What arrives.
 

@@ -66,7 +66,7 @@ class Terminal:
         return [line.strip() for line in self.tmux("capture-pane", "-p").splitlines() if line.strip()]
 
     def wait_for(self, *there: str, gone: tuple[str, ...] = ()) -> None:
-        """Wait until these texts are on the screen and those are not. A look takes milliseconds, so it does not spin."""
+        """Wait until these are on the screen and those are not. A look takes milliseconds, so it does not spin."""
         deadline = time.monotonic() + PATIENCE
         while True:
             screen = "\n".join(self.screen())

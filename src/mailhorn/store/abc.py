@@ -346,7 +346,9 @@ class AccountLine(NamedTuple):
 class AccountsWork(NamedTuple):
     """All accounts, to be written into their file."""
 
-    lines: tuple[AccountLine, ...]
+    lines: str
+    """A line each: login, password hash and the UIDVALIDITY of its INBOX, with tabs between; ordered by login. One
+    text and no objects, because there may be ten thousand, and this is made whenever one of them changes."""
     last_uid_validity: int
     stamp: int
 

@@ -627,11 +627,16 @@ class Settler:
         if work.accounts is not None:
             accounts, last_uid_validity, stamp = work.accounts
             head = "# Accounts of mailhorn; should the index be lost, they come back from here.\n"
-            lines = "".join(f"{login_dir(a.login)}:{a.password_hash}:{a.uid_validity}\n" for a in accounts)
+            lines = "".join(map(_account_line, accounts.splitlines()))
             write_file(self._places.accounts, f"{head}last_uid_validity={last_uid_validity}\n{lines}".encode())
             fsync_path(self._places.accounts)
             fsync_path(self._places.data)
             done.accounts.append((AccountId(0), stamp))
+
+
+def _account_line(line: str) -> str:
+    login, password_hash, uid_validity = line.split("\t")
+    return f"{login_dir(login)}:{password_hash}:{uid_validity}\n"
 
 
 __all__ = [

@@ -172,13 +172,14 @@ class SqliteResting(Resting):
         stamp = db.ask("SELECT stamp FROM dirty_account WHERE account = 0")
         if not stamp:
             return None
-        lines = db.execute(
-            "SELECT login, password_hash, uid_validity FROM account"
-            " JOIN mailbox ON mailbox.account = account.id AND mailbox.name = ? ORDER BY login",
+        lines = db.ask(
+            "SELECT group_concat(login || char(9) || password_hash || char(9) || uid_validity, char(10)) FROM"
+            " (SELECT login, password_hash, uid_validity FROM account"
+            " JOIN mailbox ON mailbox.account = account.id AND mailbox.name = ? ORDER BY login)",
             (INBOX,),
         )
         last = db.ask("SELECT last_uid_validity FROM server")[0][0]
-        return AccountsWork(tuple(AccountLine(*line) for line in lines), last, stamp[0][0])
+        return AccountsWork(lines[0][0] or "", last, stamp[0][0])
 
     def settled(self, done: Done) -> list[str]:
         return self._writer.run_here(lambda tx: _take_note(tx, done))

@@ -133,16 +133,17 @@ IMAP_NONSENSE = {
 }
 
 
+HARMLESS = {"bare LF", "huge tag", "many wildcards"}
+"""What may as well be carried out."""
+
+
 @pytest.mark.parametrize("state", ["stranger", "selected"])
 @pytest.mark.parametrize("name", IMAP_NONSENSE)
 def test_imap(server: Server, name: str, state: str) -> None:
-    """Nonsense is answered with BAD, or NO, or a BYE, and never with an OK that means something."""
+    """Nonsense is answered with BAD, NO or BYE, and what is not nonsense goes on."""
     with imap(server, state) as wire:
         lines = say(wire, IMAP_NONSENSE[name])
-        answered = [line for line in lines if re.match(rb"(a+|\*|\+|b) ?(BAD|NO|BYE|OK|$)", line)]
-        assert answered, lines[:3]
-        if state == "stranger":
-            assert not any(line.startswith(b"a OK") for line in lines) or name == "bare LF"
+        assert name in HARMLESS or any(re.match(rb"\S+ (BAD|NO|BYE) ", line) for line in lines), lines[:3]
 
 
 MAILBOXES = {

@@ -4,11 +4,12 @@ import imaplib
 import re
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.kit.deliveries import Deliveries
-from tests.kit.process import PATIENCE, Server, message, running, running_server
+from tests.kit.deliveries import Deliveries, body_of
+from tests.kit.process import PATIENCE, Server, contents, message, running, running_server
 
 DELIVERIES = 2_000
 KILLS = 20
@@ -178,7 +179,40 @@ def test_kill(tmp_path: Path) -> None:
         assert book.moved <= {entry.subject for entry in moved.values()}
         flags = {entry.subject: entry.flags for entry in (*inbox.values(), *moved.values())}
         assert book.marked and all({"\\Flagged", "seen-by-test"} <= flags[subject] for subject in book.marked)
+        with server.imap() as session:
+            for mailbox in ("INBOX", "Moved"):
+                check_bodies(session, mailbox)
         print(f"ready again after {min(restarts):.2f} to {max(restarts):.2f} s; {len(count)} messages")
+
+        server.stop()
+        lose_database(server)
+        server.start()
+        assert (server.mailbox("INBOX"), server.mailbox("Moved")) == (inbox, moved)
+
+
+def check_bodies(session: imaplib.IMAP4, mailbox: str) -> None:
+    """Every message has the text that it was sent with."""
+    for uids in chunks(sorted(contents(session, mailbox)), 200):
+        kind, data = session.uid("FETCH", ",".join(map(str, uids)), "(BODY.PEEK[])")
+        assert kind == "OK"
+        for item in data:
+            if isinstance(item, tuple):
+                subject = re.search(rb"^Subject: message (\d+)\r$", item[1], re.MULTILINE)
+                assert subject
+                text = item[1].partition(b"\r\n\r\n")[2].decode().replace("\r\n", "\n")
+                assert text == body_of(int(subject[1])), subject
+
+
+def chunks(numbers: list[int], size: int) -> Iterator[list[int]]:
+    """Yield so many at a time."""
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]
+
+
+def lose_database(server: Server) -> None:
+    """Delete it, as an accident would."""
+    for file in server.data.glob("index.sqlite*"):
+        file.unlink()
 
 
 NAMES = ("Work", "Work/Reports", "Work/Reports/2026", "a.b", "Gr&APYA3w-e", "with space", "Empty", "&ZeVnLIqe-")
@@ -244,8 +278,7 @@ def test_database_lost(tmp_path: Path) -> None:
         before = {login: picture(server, login) for login in logins}
         assert len(before["ann"]) == 2 + len(NAMES)
         server.stop()
-        for file in server.data.glob("index.sqlite*"):
-            file.unlink()
+        lose_database(server)
         server.start()
         assert {login: picture(server, login) for login in logins} == before
 

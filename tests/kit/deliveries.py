@@ -10,6 +10,14 @@ from .process import DOMAIN, HOST, PATIENCE, Server, message
 SENDERS = 4
 """Connections at once, so that a commit holds several messages."""
 
+BIG_ONE_OF = 25
+"""Every so many messages one is big, so that it goes another way into the store."""
+
+
+def body_of(number: int) -> str:
+    """Return the text of a message, by its number: nobody else's, and whole or not."""
+    return f"This is number {number}.\n" * (12_000 if number % BIG_ONE_OF == 0 else 3)
+
 
 class Deliveries:
     """
@@ -84,9 +92,10 @@ class Deliveries:
 
     def _send_one(self, lmtp: "Lmtp") -> None:
         with self._changed:
-            subject = self._subject(len(self.tried))
+            number = len(self.tried)
+            subject = self._subject(number)
             self.tried.add(subject)
-        lmtp.deliver(f"{self._login}@{DOMAIN}", message(subject))
+        lmtp.deliver(f"{self._login}@{DOMAIN}", message(subject, body_of(number)))
         with self._changed:
             self.acknowledged.add(subject)
             self._changed.notify_all()

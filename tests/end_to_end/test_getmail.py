@@ -42,6 +42,8 @@ def test_idle(tmp_path: Path) -> None:
                 for number in (1, 2):
                     tap.wait_for_idle(number)
                     server.deliver("ann", f"while idle {number}")
-                    assert arrivals.wait_for(f"while idle {number}") <= 2.0
+                    seconds = arrivals.wait_for(f"while idle {number}")
+                    print(f"in its hands after {seconds * 1000:.0f} ms")
+                    assert seconds <= 2.0
                 tap.wait_for_idle(3)  # by now it has written down what it has
             assert "0 messages (0 bytes) retrieved, 3 skipped" in run(command, tmp_path)

@@ -46,10 +46,11 @@ def free_port() -> int:
 
 def environment(home: Path) -> dict[str, str]:
     """Return what a child process sees of ours: this checkout, and a home of its own."""
+    path = [str(Path(mailhorn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MAILHORN_"))},
         "HOME": str(home),
-        "PYTHONPATH": str(Path(mailhorn.__file__).parents[1]),
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
     }
 
 

@@ -20,7 +20,9 @@ def people(tmp_path: Path, text: str | bytes) -> list[tuple[str, str]]:
     return read_people(file, check)
 
 
-@pytest.mark.parametrize("header", ["", "login,password\n", "Email,Password\r\n", "\ufefflogin,password\n"])
+@pytest.mark.parametrize(
+    "header", ["", "login,password\n", "Email,Password\r\n", "E-Mail,Passwort\n", "\ufefflogin,password\n"]
+)
 def test_a_header_is_fine_and_so_is_none(tmp_path: Path, header: str) -> None:
     """Spreadsheets write one, and a byte order mark too."""
     assert people(tmp_path, header + "ann,one\n\nbob,two\n") == [("ann", "one"), ("bob", "two")]
@@ -58,7 +60,11 @@ def test_many_wrong_rows_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"ann,\xff\n", "is not UTF-8 text"), (b'ann,"one\n', "line 1: unexpected end of data")],
+    [
+        (b'ann, "one"\n', "line 1: ann: no space between the comma and the quotation mark"),
+        (b"ann,\xff\n", "is not UTF-8 text"),
+        (b'ann,"one\n', "line 1: unexpected end of data"),
+    ],
 )
 def test_what_is_no_csv_is_said(tmp_path: Path, data: bytes, reason: str) -> None:
     """Which file, and what to do."""

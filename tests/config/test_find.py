@@ -153,3 +153,17 @@ def test_where_data_are_kept() -> None:
     assert state_folder({"HOME": "/home/ann", "XDG_DATA_HOME": "/x"}, root=False) == Path("/x/mailhorn")
     with pytest.raises(ConfigError, match="set MAILHORN_DATA"):
         state_folder({}, root=False)
+
+
+def test_a_choice_that_there_is_not(tmp_path: Path) -> None:
+    """The ones that there are stand in the answer."""
+    assert refusal(tmp_path, "[log]\nlevel = 'loud'") == "log.level: expected debug, info, warning, error, got 'loud'"
+    wrong = refusal(tmp_path, ACCOUNT + "discard = 'keep'", WatchSettings)
+    assert wrong == "account[0].discard: expected trash, delete, got 'keep'"
+
+
+def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
+    """And what is no ordinary file, as a pipe from a shell, may be one."""
+    with pytest.raises(ConfigError, match="Is a directory"):
+        serve_settings(tmp_path, {})
+    assert serve_settings(Path("/dev/null"), {}) == (ServeSettings(), Path("/dev/null"))

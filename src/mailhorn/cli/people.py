@@ -10,7 +10,7 @@ SHOWN = 10
 """Wrong lines named one by one; more are counted. Enough to see what kind of mistake it is."""
 HASH = "$argon2"
 """What a password begins with that is a hash already."""
-_HEADERS = {"login", "user", "username", "email", "account"}
+_HEADERS = {"login", "user", "username", "email", "e-mail", "account"}
 
 
 def read_people(file: Path, check: Callable[[str, str], str]) -> list[tuple[str, str]]:
@@ -67,4 +67,6 @@ def _person(row: list[str], check: Callable[[str, str], str]) -> tuple[str, str]
     login, password = row
     if not password:
         raise ValueError(f"{login.strip() or 'the row'} has no password")
+    if password.lstrip().startswith('"') and not password.startswith('"'):
+        raise ValueError(f"{login.strip()}: no space between the comma and the quotation mark")
     return check(login, password), password

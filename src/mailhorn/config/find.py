@@ -64,7 +64,7 @@ def find(program: Program, config: Path | None, env: Mapping[str, str]) -> Path 
     if named is None and env.get(variable):
         named, origin = Path(env[variable]), f"${variable}"
     if named is not None:
-        if not named.is_file():
+        if not named.exists():
             raise ConfigError(f"{named}: no such file (from {origin})")
         return named
     return next((place for place in places(program, env) if place.is_file()), None)
@@ -126,11 +126,22 @@ def _convert(
         for ours, theirs in _WORDS.items():
             message = message.replace(f"`{ours}`", theirs)
         message = message.replace("`", "")
+        if message.startswith("Invalid enum value"):
+            message = f"expected {', '.join(_choices(kind, key))}, got{message.removeprefix('Invalid enum value')}"
         raise ConfigError(f"{origin}: {key + ': ' if key else ''}{message[:1].lower()}{message[1:]}") from error
 
 
 _WORDS = {"object": "a table", "array": "a list", "str": "text", "int": "a whole number", "bool": "true or false"}
 """How msgspec's names of types read to an operator."""
+
+
+def _choices(kind: type[Section], key: str) -> list[str]:
+    """Return what a setting may be that has only so many values."""
+    name, _, rest = key.partition(".")
+    for known, hint, section, _ in sections(kind):
+        if known == name.partition("[")[0]:
+            return _choices(section, rest) if section is not None else [str(one) for one in get_args(get_args(hint)[0])]
+    return []
 
 
 def sections(kind: type[Section]) -> Iterator[tuple[str, Any, type[Section] | None, bool]]:

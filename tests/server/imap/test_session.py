@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.kit.mailserver import ServerInTest, running_server
 
 from mailhorn.imap.server import ServerConnection
@@ -180,6 +181,18 @@ async def test_three_wrong_passwords_end_the_connection(tmp_path: Path) -> None:
             await client.command("LOGIN ann wrong", b"NO [AUTHENTICATIONFAILED]")
         client.writer.write(b"z LOGIN ann wrong\r\n")
         assert b"* BYE " in await client.end()
+
+
+async def test_logins_are_in_the_log(tmp_path: Path) -> None:
+    """Who and from where, for whoever shuts out those who guess; never the password."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        with structlog.testing.capture_logs() as logged:
+            client = await Client.connect(server)
+            await client.command("LOGIN ann guessed", b"NO [AUTHENTICATIONFAILED]")
+            await client.command("LOGIN ann secret")
+    assert [(entry["event"], entry["login"]) for entry in logged] == [("login failed", "ann"), ("logged in", "ann")]
+    assert all(entry["peer"].startswith("127.0.0.1:") for entry in logged)
+    assert "guessed" not in repr(logged) and "secret" not in repr(logged)
 
 
 async def test_a_password_does_not_go_in_the_clear_over_a_network(tmp_path: Path) -> None:

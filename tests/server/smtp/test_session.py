@@ -455,3 +455,17 @@ async def test_noise(tmp_path: Path, noise: bytes) -> None:
             rest = await line.ended()
         assert all(part[:1] in b"245" for part in rest.splitlines())
         assert [entry for entry in logs if entry["log_level"] == "error"] == []
+
+
+async def test_a_refused_message_is_in_the_log(tmp_path: Path) -> None:
+    """Its sender's program may show only a number; the operator finds the reason."""
+    async with receiving(tmp_path) as server:
+        line = await Line.to(server.smtp)
+        await line.say(b"EHLO c\r\nMAIL FROM:<c@d.example>\r\n", 2)
+        await line.say(b"RCPT TO:<ann@example.org>\r\nDATA\r\n", 2)
+        with structlog.testing.capture_logs() as logs:
+            (reply,) = await line.say(b"Subject: x\n\nlines of Unix\n\r\n.\r\n")
+        assert reply.startswith("554 5.6.0 Bare CR or LF")
+        (entry,) = [entry for entry in logs if entry["event"] == "refused"]
+        assert entry["log_level"] == "info" and "Bare CR or LF" in entry["reason"]
+        line.close()

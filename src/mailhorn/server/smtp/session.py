@@ -269,7 +269,8 @@ class SmtpSession:
                 self._pump.pause()
                 self._run(self._start_tls())
             case Refused():
-                log.debug("refused", peer=self._pump.peer, reason=event.reason)
+                refused = log.debug if self._staged is None else log.info  # a message is lost to its sender
+                refused("refused", peer=self._pump.peer, reason=event.reason)
             case Quit() | Eof():
                 self._drop_transaction()
 

@@ -1,5 +1,7 @@
 """What is offered before and after login, LOGIN and AUTHENTICATE (RFC 9051 §6.2)."""
 
+import structlog
+
 from ....imap.commands import Authenticate, Login
 from ....imap.responses import CapabilityCode, Condition
 from ....imap.state import State
@@ -16,6 +18,9 @@ AFTER_LOGIN = ("NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE")
 
 MAX_FAILURES = 3
 """Logins that fail on one connection; then BYE. Who goes on guessing over new ones is slowed down by `accounts`."""
+
+
+log = structlog.get_logger("mailhorn.imap")
 
 
 def capabilities(conversation: Conversation) -> tuple[str, ...]:
@@ -83,6 +88,7 @@ async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply
     except TooBusy as busy:
         raise CommandRefused(str(busy), "UNAVAILABLE") from None
     if account is None:
+        log.warning("login failed", peer=pump.peer, login=credentials.authcid[:100])
         conversation.failures += 1
         if conversation.failures >= MAX_FAILURES:
             conversation.core.bye(b"Too many logins failed")
@@ -90,9 +96,11 @@ async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply
     if not pump.loopback:  # a webmail or a test on this machine may have any number
         refusal = context.connections.log_in(account.login)
         if refusal is not None:
+            log.warning("login refused", peer=pump.peer, login=account.login, reason=refusal)
             raise CommandRefused(refusal, "UNAVAILABLE")
         conversation.counted = True
     conversation.account = account
+    log.info("logged in", peer=pump.peer, login=account.login)
     return ok(b"Logged in", CapabilityCode(ALWAYS + AFTER_LOGIN))
 
 

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 
+from mailhorn.net.tls import self_signed, server_context
 from mailhorn.sieve.run import Run
 from mailhorn.watch.account import Security, WatchAccount
 from mailhorn.watch.events import Filed, State, StateChanged
@@ -257,3 +258,21 @@ def test_names_are_distinct(tmp_path: Path) -> None:
     account = WatchAccount("a", "localhost", 1, "u", "p", PROGRAM, Security.NONE)
     with pytest.raises(ValueError, match="same name"):
         Watcher([account, account], tmp_path / "j")
+
+
+@pytest.mark.parametrize(
+    ("names", "own", "advice"),
+    [(["127.0.0.1"], False, "set `ca` of this account"), (["elsewhere.example"], True, "set `host` to a name")],
+    ids=["nobody's", "another's"],
+)
+async def test_a_certificate_that_is_not_trusted(tmp_path: Path, names: list[str], own: bool, advice: str) -> None:
+    """What is wrong with it, and what to do."""
+    certificate, key = self_signed(tmp_path, names)
+    listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=server_context(certificate, key))
+    port = listening.sockets[0].getsockname()[1]
+    trusted = certificate if own else None
+    account = WatchAccount("ann", "127.0.0.1", port, "u", "secret", PROGRAM, Security.IMPLICIT, ca_file=trusted)
+    async with listening, watching([account], tmp_path / "j") as watch:
+        await watch.until(lambda: State.BACKOFF in {change.state for change in watch.changes})
+    reason = next(change.reason for change in watch.changes if change.state is State.BACKOFF)
+    assert f"127.0.0.1:{port}: its certificate is not trusted: " in reason and advice in reason

@@ -430,8 +430,21 @@ class _Watch:
         self.deliver(Started())
 
 
+NAME_MISMATCH = (62, 64)
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+EXPIRED = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: the server's, or the clock here is wrong."""
+
+
 def _reason(error: BaseException) -> str:
-    """What went wrong, on one line, never empty."""
+    """What went wrong, on one line, never empty; what to do where the operator can do something."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = f"its certificate is not trusted: {error.verify_message.rstrip('.')}"
+        if error.verify_code in NAME_MISMATCH:
+            return f"{said}; set `host` to a name that is in it"
+        if error.verify_code in EXPIRED:
+            return f"{said}; it has to be renewed there, or the clock here set right"
+        return f"{said}; set `ca` of this account to the file of its certificate or of who signed it (PEM)"
     return " ".join(str(error).split()) or type(error).__name__
 
 

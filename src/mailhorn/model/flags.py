@@ -29,6 +29,19 @@ def canonical(flag: str) -> Flag:
     return _SPELLING.get(flag.lower(), flag)
 
 
+def is_permanent(flag: Flag) -> bool:
+    """
+    Say whether a message can keep the flag: SYSTEM_FLAGS and keywords.
+
+    Any other with a backslash is passed over: no server may send it (RFC 9051 §9 flag-extension).
+
+    Args:
+        flag: As `canonical` gives it.
+
+    """
+    return not flag.startswith("\\") or flag in SYSTEM_FLAGS
+
+
 def flag_set(flags: Iterable[str]) -> Flags:
     """Return the flags as a set; of two that differ only in case the first one stays."""
     kept: dict[str, str] = {}

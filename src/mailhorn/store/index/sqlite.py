@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...model.change import Change, FlagUpdate
-from ...model.flags import DELETED, RECENT, SEEN, Flags, flag_set
+from ...model.flags import DELETED, SEEN, Flags, flag_set, is_permanent
 from ...model.ids import MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
 from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, canonical_name
 from ...model.message import Digest, MessageDigest, MessageRow, Placed
@@ -67,14 +67,14 @@ def ranges(uids: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def flag_text(flags: Iterable[str]) -> str:
-    """Return the flags as they are stored and sent; \\Recent is no message's own."""
-    return " ".join(sorted(flag for flag in flag_set(flags) if flag != RECENT))
+    """Return the flags as they are stored and sent; those that a message cannot keep are left out."""
+    return " ".join(sorted(filter(is_permanent, flag_set(flags))))
 
 
 def with_flags(text: str, add: Flags, remove: Flags, replace: bool) -> str | None:
     """Return the flags after the change, None if there is none; keywords keep their first spelling."""
     have = {flag.lower(): flag for flag in text.split()}
-    wanted = {flag.lower(): flag for flag in add if flag != RECENT}
+    wanted = {flag.lower(): flag for flag in add if is_permanent(flag)}
     if replace:
         new = {low: have.get(low, flag) for low, flag in wanted.items()}
     else:

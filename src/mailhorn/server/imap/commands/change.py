@@ -73,8 +73,6 @@ async def _copied(conversation: Conversation, command: Copy | Move) -> Copied | 
     target = await index.mailbox(conversation.owner.id, command.mailbox)
     if target is None:
         raise CommandRefused("There is no such mailbox", "TRYCREATE")
-    if isinstance(command, Move) and target.id == source:
-        raise CommandRefused("The messages are in that mailbox already", "CANNOT")
     try:
         copied = await index.copy(source, uids, target.id, isinstance(command, Move))
     except MailboxMissing:

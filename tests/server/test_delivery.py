@@ -8,7 +8,7 @@ import structlog.testing
 from tests.kit.mail import Receiving, receiving
 
 from mailhorn.server.delivery import Recipient, refusal
-from mailhorn.store.abc import MailboxMissing, StoreUnavailable
+from mailhorn.store.abc import MailboxMissing, StoreFull, StoreUnavailable
 
 BODY = b"From: Carl <carl@elsewhere.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nHello\r\n"
 
@@ -155,4 +155,5 @@ def test_a_full_disk_is_told_from_a_broken_one() -> None:
     full = StoreUnavailable("x")
     full.__cause__ = OSError(28, "No space left on device")
     assert (refusal(full).code, refusal(full).enhanced) == (452, "4.3.1")
+    assert (refusal(StoreFull("x")).code, refusal(StoreFull("x")).enhanced) == (452, "4.3.1")
     assert (refusal(StoreUnavailable("x")).code, refusal(StoreUnavailable("x")).enhanced) == (451, "4.3.0")

@@ -20,7 +20,7 @@ from ..model.mailbox import INBOX, Account, Mailbox, canonical_name
 from ..model.message import Placed, Placement
 from ..sieve import Actions, FileInto, HeaderFacts, Need, SieveRuntimeError, evaluate
 from ..smtp.reply import Reply
-from ..store.abc import MailboxExists, MailboxMissing, StagedBlob, StoreError, StoreUnavailable
+from ..store.abc import MailboxExists, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
 from ..store.store import Store
 from .digest import digest_of
 from .scripts import Script, Scripts
@@ -235,7 +235,8 @@ def refusal(error: StoreUnavailable | OSError) -> Reply:
     """Return what to answer when the disk will not have a message (RFC 3463 §3.4)."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or isinstance(cause, StoreFull):
             return Reply(452, "4.3.1", "The disk is full, try again later")
         cause = cause.__cause__
     return Reply(451, "4.3.0", "The store is not available, try again later")

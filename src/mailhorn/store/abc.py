@@ -37,6 +37,10 @@ class StoreUnavailable(StoreError):
     """The disk is full, broken or read-only; nothing was changed. Answer 4xx or NO [UNAVAILABLE]."""
 
 
+class StoreFull(StoreUnavailable):
+    """Of these: there is no room."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlobRef:
     """
@@ -545,6 +549,7 @@ __all__ = [
     "Resting",
     "StagedBlob",
     "StoreError",
+    "StoreFull",
     "StoreUnavailable",
     "SubscriptionsWork",
     "Unfiled",

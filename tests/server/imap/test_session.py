@@ -245,3 +245,19 @@ async def test_an_idle_session_is_small() -> None:
     """Slots all the way: a session without a mailbox has no dictionary."""
     assert all("__slots__" in vars(kind) for kind in ImapSession.__mro__[:-1])
     assert not hasattr(ServerConnection(), "__dict__")
+
+
+async def test_a_message_that_the_disk_will_not_have(tmp_path: Path) -> None:
+    """NO [UNAVAILABLE] at its end, and the connection goes on; with room again the same works."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        spool = tmp_path / "mail" / ".spool"
+        spool.rmdir()
+        spool.touch()  # no file can be made in it now, by root neither
+        client.writer.write(b"x APPEND INBOX {1000000+}\r\n%b\r\n" % (b"x" * 1_000_000))
+        assert (await client.until(b"x "))[-1].startswith(b"x NO [UNAVAILABLE]")
+        await client.command("NOOP")
+        spool.unlink()
+        spool.mkdir()
+        client.writer.write(b"y APPEND INBOX {1000000+}\r\n%b\r\n" % (b"x" * 1_000_000))
+        assert (await client.until(b"y "))[-1].startswith(b"y OK [APPENDUID")

@@ -12,7 +12,7 @@ from ...model.change import Change
 from ...model.mailbox import Account
 from ...net.pump import Pump
 from ...sasl import ServerMechanism
-from ...store.abc import MailboxMissing, StagedBlob
+from ...store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from .context import ImapContext
 from .reply import BadArguments, CommandRefused
 from .selected import Selected, told
@@ -29,7 +29,7 @@ class Conversation:
         account: Who has logged in.
         selected: The selected mailbox.
         counted: Whether this is one of the account's connections that are limited.
-        append: The APPEND whose message is coming in.
+        append: The APPEND whose message is coming in, and what it is staged in, or why it could not be.
         mechanism: The AUTHENTICATE exchange under way.
         failures: Logins that failed on this connection.
         idling: The view is up to date and kept so by the hub.
@@ -58,7 +58,7 @@ class Conversation:
         self.core = core
         self.account: Account | None = None
         self.selected: Selected | None = None
-        self.append: tuple[Append, StagedBlob] | None = None
+        self.append: tuple[Append, StagedBlob | StoreUnavailable] | None = None
         self.mechanism: ServerMechanism | None = None
         self.counted = False
         self.failures = 0

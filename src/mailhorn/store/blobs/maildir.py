@@ -6,6 +6,7 @@ file is opened on the loop but the spool file that is being written.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import mmap
 import os
@@ -253,7 +254,8 @@ class SpooledBlob(StagedBlob):
             os.close(self._fd)
             self._fd = None
         if self.size > INLINE_LIMIT:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # read-only, say; the next start clears what stays
+                self._path.unlink()
 
 
 def _unwritable(path: Path, problem: OSError) -> StoreUnavailable:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import apsw
 
-from ..abc import StoreUnavailable
+from ..abc import StoreFull, StoreUnavailable
 
 OLDEST_SQLITE = (3, 51, 3)
 """Before it, a WAL reset while two connections checkpoint could corrupt the file (sqlite.org/wal.html §11)."""
@@ -47,8 +47,9 @@ class Database(apsw.Connection):
 
 def unavailable(path: Path, problem: apsw.Error) -> StoreUnavailable:
     """Return the error to raise: one line for the operator."""
-    advice = "make room on the disk" if isinstance(problem, apsw.FullError) else "see to the disk and its permissions"
-    return StoreUnavailable(f"the index {path} cannot be used ({problem}): {advice}")
+    if isinstance(problem, apsw.FullError):
+        return StoreFull(f"the index {path} cannot be used ({problem}): make room on the disk")
+    return StoreUnavailable(f"the index {path} cannot be used ({problem}): see to the disk and its permissions")
 
 
 def open_writer(path: Path) -> Database:

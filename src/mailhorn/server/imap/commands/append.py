@@ -5,7 +5,7 @@ from ....imap.responses import AppendUid
 from ....model.ids import MailboxId
 from ....model.message import Placement
 from ....model.numbers import UIDSet
-from ....store.abc import MailboxMissing
+from ....store.abc import MailboxMissing, StoreUnavailable
 from ...digest import digest_of
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
@@ -25,15 +25,23 @@ async def begin(conversation: Conversation, command: Append) -> None:
 
 
 def take(conversation: Conversation, data: bytes) -> None:
-    """Take the next bytes of the message."""
-    if conversation.append is not None:
-        conversation.append[1].write(data)
+    """Take the next bytes of the message. If the disk will not have them, the client learns it at the end."""
+    if conversation.append is None:
+        return
+    command, staged = conversation.append
+    if not isinstance(staged, StoreUnavailable):
+        try:
+            staged.write(data)
+        except StoreUnavailable as problem:
+            conversation.append = (command, problem)
 
 
 def drop(conversation: Conversation) -> None:
     """Forget a message that did not come to its end."""
     if conversation.append is not None:
-        conversation.append[1].discard()
+        _, staged = conversation.append
+        if not isinstance(staged, StoreUnavailable):
+            staged.discard()
         conversation.append = None
 
 
@@ -42,6 +50,8 @@ async def finish(conversation: Conversation) -> Reply:
     if conversation.append is None:
         raise RuntimeError("the end of an APPEND that was not accepted")
     (command, staged), conversation.append = conversation.append, None
+    if isinstance(staged, StoreUnavailable):
+        raise staged
     context = conversation.context
     try:
         mailbox = await _target(conversation, command)

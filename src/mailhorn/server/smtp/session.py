@@ -18,6 +18,7 @@ import structlog
 
 from ...model.mailbox import Account
 from ...net.deadlines import Deadlines
+from ...net.eager import begin
 from ...net.protocol_log import ProtocolLog
 from ...net.pump import Pump
 from ...sasl import SERVER_MECHANISMS, Challenge, Credentials, Malformed, ServerMechanism, Step
@@ -108,6 +109,7 @@ class SmtpSession:
         "_accepted",
         "_account",
         "_broken",
+        "_busy",
         "_context",
         "_core",
         "_delivering",
@@ -119,6 +121,7 @@ class SmtpSession:
         "_mail",
         "_mechanism",
         "_paths",
+        "_pulling",
         "_pump",
         "_recipients",
         "_staged",
@@ -134,6 +137,8 @@ class SmtpSession:
         self._core = core
         self._lmtp = lmtp
         self._loop = asyncio.get_running_loop()
+        self._busy = False
+        self._pulling = False
         self._task: asyncio.Task[None] | None = None
         self._greeted: Greeted | None = None
         self._account: Account | None = None
@@ -182,11 +187,15 @@ class SmtpSession:
         """Obey what the core understood."""
         if not self._accepted:
             return
-        while events := self._core.events_received():
-            for event in events:
-                self._event(event)
+        self._pulling = True
+        try:
+            while events := self._core.events_received():
+                for event in events:
+                    self._event(event)
+        finally:
+            self._pulling = False
         if self._core.closed:
-            if self._task is None:
+            if not self._busy:
                 self._pump.close()
         elif self._core.wants_data:
             self._pump.resume()
@@ -214,7 +223,7 @@ class SmtpSession:
 
     def overdue(self) -> None:
         """Say good-bye to a silent client; it is not to blame while it waits for our answer."""
-        if self._task is not None or self._core.awaits_answer:
+        if self._busy or self._core.awaits_answer:
             self._wait_for_client()
             self._context.deadlines.watch(self)
             return
@@ -275,17 +284,22 @@ class SmtpSession:
                 self._drop_transaction()
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
-        """Do what has to wait in a task of its own; the core reads no further command meanwhile."""
-        self._task = self._loop.create_task(self._running(work))
+        """Do what may have to wait; the core reads no further command meanwhile."""
+        self._busy = True
+        task = begin(self._running(work))
+        if task is not None:  # else it is over, and what came after it may have begun already
+            self._task = task
 
     async def _running(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
         except Exception as error:
-            self._task = None
+            self._busy, self._task = False, None
             self._pump.fail(error)
             return
-        self._task = None
+        self._busy, self._task = False, None
+        if self._pulling:  # it did not have to wait, and who takes the core's events goes on doing so
+            return
         try:
             self.received()  # what was pipelined behind it
         except Exception as error:

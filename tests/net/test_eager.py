@@ -1,0 +1,90 @@
+"""Work that is begun at once and becomes a task only if it waits."""
+
+import asyncio
+
+import pytest
+from tests.kit.loops import on_both_loops
+
+from mailhorn.net.eager import begin
+
+
+@on_both_loops
+async def test_work_that_does_not_wait_is_over_at_once() -> None:
+    """There is no task, and nobody had a turn in between."""
+    done = []
+
+    async def work() -> None:
+        done.append(1)
+
+    assert begin(work()) is None and done == [1]
+
+
+@on_both_loops
+async def test_work_that_waits_goes_on_as_a_task_where_it_stopped() -> None:
+    """It gets what it waited for, more than once, and may use what needs a task after its first wait."""
+    first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    seen: list[object] = []
+
+    async def work() -> str:
+        seen.append("begun")
+        seen.append(await first)
+        await asyncio.sleep(0)
+        async with asyncio.timeout(1):
+            seen.append(await asyncio.to_thread(lambda: "thread"))
+        return "end"
+
+    task = begin(work())
+    assert task is not None and seen == ["begun"]
+    first.set_result(7)
+    assert await task == "end" and seen == ["begun", 7, "thread"]
+
+
+@on_both_loops
+async def test_errors_arrive_where_the_work_stands() -> None:
+    """Before the first wait they are the caller's; what was waited for may fail; so may the task."""
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        begin(fails())
+    failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def copes() -> str:
+        try:
+            await failing
+        except KeyError:
+            await asyncio.sleep(0)
+            return "coped"
+        return "not"
+
+    task = begin(copes())
+    assert task is not None
+    failing.set_exception(KeyError())
+    assert await task == "coped"
+
+
+@on_both_loops
+async def test_cancelling_reaches_the_work() -> None:
+    """And it can clean up, whether the task has had its first turn or not."""
+    cleaned = []
+
+    async def work() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            cleaned.append(1)
+
+    task = begin(work())
+    assert task is not None
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    task = begin(work())
+    assert task is not None
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0)
+    assert cleaned == [1, 1]

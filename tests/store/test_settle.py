@@ -204,6 +204,35 @@ async def test_what_was_done_but_not_noted_is_done_again(tmp_path: Path, monkeyp
     assert tree(tmp_path) == {".", ".one", ".two", ".three"}
 
 
+async def test_a_folder_that_moved_unnoted_is_found_after_more_renames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory that stands where a crash left it is neither taken by the next of that name nor thrown away."""
+    async with opened(tmp_path) as store:
+        ada, _ = await account(store)
+        for name in ("one", "two"):
+            made = await store.index.create_mailbox(ada, name)
+            await deliver(store, made.id, body=name.encode())
+
+    def lost(*args: object) -> None:
+        raise StoreUnavailable("power failed")
+
+    monkeypatch.setattr(SqliteIndex, "settled", lost)
+    async with opened(tmp_path, delay=3600) as store:
+        await store.index.rename_mailbox(ada, "one", "three")
+    monkeypatch.undo()
+    assert tree(tmp_path) == {".", ".two", ".three"}
+    index = SqliteIndex(tmp_path / "index.db")
+    await index.rename_mailbox(ada, "three", "four")
+    await index.rename_mailbox(ada, "two", "three")
+    await index.close()
+    async with opened(tmp_path) as store:
+        pass
+    found = {path.parent.parent.name: path.read_bytes() for path in message_files(tmp_path)}
+    assert found == {".four": b"one", ".three": b"two"}
+    assert tree(tmp_path) == {".", ".three", ".four"}
+
+
 async def test_a_removed_account_takes_its_directory(tmp_path: Path) -> None:
     """And one added with the same name before that is settled keeps its own."""
     async with opened(tmp_path) as store:

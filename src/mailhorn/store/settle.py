@@ -245,6 +245,7 @@ class Settler:
         self._came = 0
         self._filed = 0
         self._listings: dict[str, dict[str, str]] = {}
+        self._directories: dict[str, dict[int, str]] = {}
         self._problems: list[OSError] = []
         self.quiet = threading.Lock()
         """Held while files are where the index does not know yet; who does not find one looks again under it."""
@@ -353,7 +354,7 @@ class Settler:
 
     def _settle(self, work: Work) -> Done:
         done = Done()
-        self._listings, self._problems = {}, []
+        self._listings, self._directories, self._problems = {}, {}, []
         self._remove_accounts(work, done)
         self._place_folders(work, done)
         self._file_all(work, done)
@@ -426,13 +427,35 @@ class Settler:
     def _place(self, folder: FolderWork, wanted: str, dirs: dict[int, str]) -> None:
         """Make the folder's directory, or move it to where it is wanted."""
         at = self._whereabouts(folder, dirs)
+        if at != wanted and os.path.exists(f"{self._root}/{wanted}"):
+            if at is not None or (self._careful and self._owner(wanted)):
+                self._clear(wanted)
         if at is not None and at != wanted:
-            if os.path.exists(f"{self._root}/{wanted}"):  # a directory that another tool made
-                self._throw_away(wanted, "stranger")
             os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
             self._flusher.touched(self._root, os.path.dirname(f"{self._root}/{wanted}"))
         dirs[folder.mailbox] = wanted
         self._make_folder(wanted, folder)
+
+    def _clear(self, directory: str) -> None:
+        """Make room where a directory is that nobody knows of: another tool made it, or a crash left it unnoted."""
+        owner = self._owner(directory)
+        if self._careful and owner:
+            account = directory.partition("/")[0]
+            aside = f"{account}/mailhorn-moving-of-{owner}"
+            os.rename(f"{self._root}/{directory}", f"{self._root}/{aside}")
+            self._directories_of(account)[owner] = aside
+        else:
+            self._throw_away(directory, "stranger")
+
+    def _directories_of(self, account: str) -> dict[int, str]:
+        """Return an account's directories by the UIDVALIDITY of the mailboxes whose they are; read once a round."""
+        known = self._directories.get(account)
+        if known is None:
+            known = self._directories[account] = {}
+            with contextlib.suppress(FileNotFoundError):
+                for name in os.listdir(f"{self._root}/{account}"):
+                    known[self._owner(f"{account}/{name}")] = f"{account}/{name}"
+        return known
 
     def _aside(self, folder: FolderWork) -> str:
         account = (folder.at or folder.wanted or "").partition("/")[0]
@@ -446,6 +469,10 @@ class Settler:
         for directory in (noted, self._aside(folder), folder.wanted):
             if directory and self._owner(directory) == folder.uid_validity:
                 return directory
+        if self._careful:  # and the mailbox may have been renamed again since
+            stray = self._directories_of((folder.at or folder.wanted or "").partition("/")[0]).get(folder.uid_validity)
+            if stray is not None and self._owner(stray) == folder.uid_validity:
+                return stray
         unsigned = noted and not self._owner(noted) and os.path.isdir(f"{self._root}/{noted}/cur")
         return noted if unsigned else None
 

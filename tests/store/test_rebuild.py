@@ -135,3 +135,27 @@ async def test_a_new_server_needs_none(tmp_path: Path) -> None:
     (tmp_path / "mail" / login_dir("ada")).mkdir(parents=True)
     assert not needs_rebuild(index, tmp_path)
     await index.close()
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["no octets", "tables and nothing in them"])
+async def test_an_empty_index_is_a_lost_one(tmp_path: Path, made: bool) -> None:
+    """A file system that broke leaves a file without octets, a crash at the wrong moment one without rows."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+    lose_index(tmp_path)
+    (tmp_path / "index.db").touch()
+    if made:
+        await SqliteIndex(tmp_path / "index.db").close()
+    assert (await _rebuild(tmp_path))[0] == 1
+
+
+async def test_an_index_whose_accounts_were_removed_is_not_a_lost_one(tmp_path: Path) -> None:
+    """What was removed stays so, though the Maildir may still be there."""
+    async with opened(tmp_path) as store:
+        ada, _ = await account(store)
+        await store.index.remove_account(ada)
+    (tmp_path / "mail" / "ada@example.org" / "cur").mkdir(parents=True)
+    index = SqliteIndex(tmp_path / "index.db")
+    assert not needs_rebuild(index, tmp_path)
+    await index.close()

@@ -49,6 +49,11 @@ def unavailable(path: Path, problem: apsw.Error) -> StoreUnavailable:
     """Return the error to raise: one line for the operator."""
     if isinstance(problem, apsw.FullError):
         return StoreFull(f"the index {path} cannot be used ({problem}): make room on the disk")
+    if isinstance(problem, apsw.CorruptError | apsw.NotADBError):
+        return StoreUnavailable(
+            f"the index {path} is damaged ({problem}): with the server stopped, move {path.name}, {path.name}-wal and "
+            f"{path.name}-shm out of the way; the next start makes it anew from the Maildirs"
+        )
     return StoreUnavailable(f"the index {path} cannot be used ({problem}): see to the disk and its permissions")
 
 

@@ -218,19 +218,26 @@ class SqliteResting(Resting):
     def fresh(self) -> bool:
         return self._fresh
 
-    def _discard_half_restored(self) -> None:
-        """Remove an index whose restoring was interrupted: the files it is made from are all there."""
+    def _nothing_in_it(self) -> bool:
+        """
+        Return whether nothing was ever put into the index: it is not there, or was only just made, or is empty.
+
+        One whose restoring was interrupted is removed: the files it is made from are all there.
+        """
         if not self._path.exists():
-            return
-        half = False
+            return True
+        half, used = False, True  # what cannot be read is told when it is opened
         with contextlib.suppress(apsw.Error):
             db = Database(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-            with contextlib.suppress(apsw.SQLError):  # not even the tables are there
-                half = bool(db.ask("SELECT restoring FROM server")[0][0])
+            try:
+                half, used = db.ask("SELECT restoring, last_uid_validity > 0 FROM server")[0]
+            except apsw.SQLError:  # not even the tables are there
+                used = False
             db.close()
         if half:
             for ending in ("", "-wal", "-shm"):
                 self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+        return bool(half or not used)
 
     async def _restore(self, work: Callable[[Tx], Any]) -> Any:
         return await self._writer.run(work, durable=False)

@@ -112,8 +112,7 @@ class SqliteIndex(SqliteResting, Index):
         self._path = path
         self._grace = min(grace, MAX_EXPUNGE_GRACE)
         self._clock = clock
-        self._discard_half_restored()
-        self._fresh = not path.exists()
+        self._fresh = self._nothing_in_it()
         self._writer = Writer(path, lambda change: self.told(change), lambda unfiled: self.pending(unfiled))
         self._near = open_reader(path)
         self._readers = ThreadPoolExecutor(READERS, "mailhorn-reader")

@@ -14,7 +14,7 @@ from tests.kit.process import PATIENCE, Server, contents, message, running, runn
 DELIVERIES = 2_000
 KILLS = 20
 READY_WITHIN = 2.0
-"""Seconds from the start of the process to the first greeting."""
+"""Seconds from the start of the process to its ready line, less what others kept the processor from it."""
 
 
 class Book:

@@ -52,8 +52,8 @@ SERVER_LIMITS: Final = FramingLimits(
     line=262_144,  # UID sets: 25,000 scattered UIDs of 9 digits. Dovecot's default is 65,536.
     literal=65_536,  # Mailbox names, search strings, header names: all of them far smaller.
     frame=524_288,  # A search with a handful of such literals; the grammar's work is bounded by this.
-    stream=67_108_864,  # A message of 64 MiB; settings may replace this by their own message size.
-    skip=268_435_456,  # A message a few times too large: answer NO [TOOBIG] rather than hang up.
+    stream=4_294_967_295,  # RFC 3501 §9; the session knows how large a message may be, and says NO [TOOBIG].
+    skip=268_435_456,  # A search string a few times too large: answer BAD rather than hang up.
 )
 
 CLIENT_LIMITS: Final = FramingLimits(

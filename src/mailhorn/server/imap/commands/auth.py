@@ -3,7 +3,7 @@
 import structlog
 
 from ....imap.commands import Authenticate, Login
-from ....imap.responses import CapabilityCode, Condition
+from ....imap.responses import CapabilityCode, Code, Condition
 from ....imap.state import State
 from ....sasl import SERVER_MECHANISMS, Challenge, Credentials
 from ...accounts import TooBusy
@@ -42,7 +42,7 @@ def capability_code(conversation: Conversation) -> CapabilityCode:
     return CapabilityCode(capabilities(conversation))
 
 
-async def login(conversation: Conversation, command: Login) -> Reply:
+async def login(conversation: Conversation, command: Login) -> Reply | None:
     """LOGIN (RFC 9051 §6.2.3)."""
     return await _log_in(conversation, Credentials("", command.user.decode("utf-8", "replace"), command.password))
 
@@ -78,7 +78,7 @@ async def _step(conversation: Conversation, response: bytes | None) -> Reply | N
     return Reply(Condition.BAD, None, b"That is not what the mechanism wants")
 
 
-async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply:
+async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply | None:
     _must_be_private(conversation)
     if credentials.authzid and credentials.authzid != credentials.authcid:
         raise CommandRefused("Nobody may act for somebody else here", "AUTHORIZATIONFAILED")
@@ -90,9 +90,11 @@ async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply
     if account is None:
         log.warning("login failed", peer=pump.peer, login=credentials.authcid[:100])
         conversation.failures += 1
-        if conversation.failures >= MAX_FAILURES:
-            conversation.core.bye(b"Too many logins failed")
-        raise CommandRefused("User or password is wrong", "AUTHENTICATIONFAILED")
+        if conversation.failures < MAX_FAILURES:
+            raise CommandRefused("User or password is wrong", "AUTHENTICATIONFAILED")
+        conversation.core.complete(Condition.NO, Code("AUTHENTICATIONFAILED"), b"User or password is wrong")
+        conversation.core.bye(b"Too many logins failed")
+        return None
     if not pump.loopback:  # a webmail or a test on this machine may have any number
         refusal = context.connections.log_in(account.login)
         if refusal is not None:

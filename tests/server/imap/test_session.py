@@ -1,6 +1,8 @@
 """Sessions over real sockets: big messages, TLS, slow readers, dead ones, the end of the server."""
 
 import asyncio
+import contextlib
+import random
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +12,10 @@ import structlog
 from tests.kit.mailserver import ServerInTest, running_server
 
 from mailhorn.imap.server import ServerConnection
+from mailhorn.model.ids import UID, MailboxId
+from mailhorn.server.imap.commands.fetch import PIECE
 from mailhorn.server.imap.session import ImapSession
+from mailhorn.store.abc import StoreUnavailable
 
 PATIENCE = 10.0
 
@@ -94,6 +99,51 @@ async def test_a_big_message_appended_is_there_afterwards(tmp_path: Path) -> Non
         client.writer.write(b"y FETCH 1 RFC822\r\n")
         assert await client.line() == b"* 1 FETCH (RFC822 {%d}\r\n" % len(body)
         assert await client.reader.readexactly(len(body)) == body
+
+
+async def test_a_big_message_is_sent_in_pieces(tmp_path: Path) -> None:
+    """As a client reads it; the octets, the partial ones too, and what stands around them are right."""
+    body = b"Subject: big\r\n\r\n" + random.Random(3).randbytes(PIECE * 3 + 5)
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"x APPEND INBOX {%d+}\r\n%b\r\n" % (len(body), body))
+        await client.until(b"x OK")
+        await client.command("SELECT INBOX")
+        client.writer.write(b"y FETCH 1 (UID BODY[] RFC822.SIZE BODY[]<5.%d> BODY[HEADER])\r\n" % (PIECE + 1))
+        partial = body[5 : PIECE + 6]
+        expected = b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%b RFC822.SIZE %d BODY[]<5> {%d}\r\n%b BODY[HEADER] {16}\r\n%b" % (
+            len(body),
+            body,
+            len(body),
+            len(partial),
+            partial,
+            b"Subject: big\r\n\r\n FLAGS (\\Seen))\r\ny OK FETCH completed\r\n",
+        )
+        async with asyncio.timeout(PATIENCE):
+            assert await client.reader.readexactly(len(expected)) == expected
+
+
+async def test_a_body_that_breaks_off_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the rest of a literal cannot be read, the client is cut off: anything said would be taken for the message."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"x APPEND INBOX {%d+}\r\n%b\r\n" % (PIECE * 3, b"x" * PIECE * 3))
+        await client.until(b"x OK")
+        await client.command("SELECT INBOX")
+        store = server.server.mail.store
+        whole = store.read
+
+        async def broken(mailbox: MailboxId, uid: UID, start: int = 0, end: int | None = None) -> bytes:
+            if start:
+                raise StoreUnavailable("the disk is broken")
+            return await whole(mailbox, uid, start, end)
+
+        monkeypatch.setattr(store, "read", broken)
+        client.writer.write(b"y FETCH 1 BODY[]\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert b"y " not in (await client.end()).replace(b"x", b"")
+        other = await Client.connect(server, login="ann")
+        await other.command("SELECT INBOX")
 
 
 async def test_a_message_that_is_too_big_is_refused_before_it_comes(tmp_path: Path) -> None:

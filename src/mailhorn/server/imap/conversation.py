@@ -32,6 +32,7 @@ class Conversation:
         append: The APPEND whose message is coming in, and what it is staged in, or why it could not be.
         mechanism: The AUTHENTICATE exchange under way.
         failures: Logins that failed on this connection.
+        in_literal: Half a literal has been sent: nothing else may be.
         idling: The view is up to date and kept so by the hub.
 
     """
@@ -45,6 +46,7 @@ class Conversation:
         "counted",
         "failures",
         "idling",
+        "in_literal",
         "mechanism",
         "pump",
         "selected",
@@ -63,6 +65,7 @@ class Conversation:
         self.counted = False
         self.failures = 0
         self.idling = False
+        self.in_literal = False
         self._drained: asyncio.Future[None] | None = None
 
     @property

@@ -168,6 +168,9 @@ class ImapSession(Conversation):
 
     def shut_down(self) -> None:
         """The server stops."""
+        if self.in_literal:
+            self.pump.abort()
+            return
         self.core.bye(b"The server is shutting down", Code("UNAVAILABLE"))
         self.pump.close()
 

@@ -4,7 +4,10 @@ Rule 1: the answer is made in slices and sent as the client reads; other session
 Rule 2: what was digested at delivery is sent as it is kept; a body is read only if its bytes are asked for.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
+
+import structlog
 
 from ....imap.commands import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
 from ....imap.grammar.date import date_time_bytes
@@ -16,10 +19,12 @@ from ....model.flags import NO_FLAGS, SEEN
 from ....model.ids import UID, SeqNum
 from ....model.message import Digest, MessageRow
 from ....model.numbers import UIDSet
-from ....store.abc import MessageMissing
+from ....store.abc import MessageMissing, StoreError
 from ..conversation import Conversation, bad_sequence
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Selected
+
+log = structlog.get_logger("mailhorn.imap")
 
 SLICE = 256
 """Messages per read of the index: some 5 ms of work for the largest answers, so that pushes are not held up."""
@@ -86,7 +91,7 @@ class _Fetching:
             if seq is None:
                 continue
             try:
-                core.raw(await self._message(seq, row, digests.get(row.uid), row.uid in flagged))
+                await self._message(seq, row, digests.get(row.uid), row.uid in flagged)
             except MessageMissing:
                 self.missing = True
             if core.pending > OUTPUT:
@@ -100,7 +105,10 @@ class _Fetching:
         self.conversation.absorb(change, silent=True)
         return frozenset(update.uid for update in change.updated)
 
-    async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool) -> bytes:
+    async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool) -> None:
+        """Answer for one message. Raises MessageMissing, then nothing of the answer has been sent."""
+        core = self.conversation.core
+        start = b"* %d FETCH (" % seq
         parts: list[bytes] = []
         root: Part | None = None
         for item in self.items:
@@ -109,13 +117,20 @@ class _Fetching:
                 parts.append(_attribute(item, row, digest))
             elif digest is not None:
                 root = root or unpack(digest.parts)
-                parts.append(await self._body(item, section, row, root))
+                head, rest = await self._body(item, section, row, root)
+                parts.append(head)
+                if rest is not None:
+                    core.raw(start + b" ".join(parts))
+                    await self._stream(row.uid, *rest)
+                    start, parts = b"", [b""]
         if flagged and Attribute.FLAGS not in self.items:
             parts.append(_attribute(Attribute.FLAGS, row, None))
-        return b"* %d FETCH (%b)\r\n" % (seq, b" ".join(parts))
+        core.raw(b"%b%b)\r\n" % (start, b" ".join(parts)))
 
-    async def _body(self, item: FetchItem, section: Section, row: MessageRow, root: Part) -> bytes:
-        """One BODY[...], RFC822, RFC822.HEADER or RFC822.TEXT."""
+    async def _body(
+        self, item: FetchItem, section: Section, row: MessageRow, root: Part
+    ) -> tuple[bytes, tuple[int, int] | None]:
+        """Return one BODY[...], RFC822, RFC822.HEADER or RFC822.TEXT, and what of it is still to be streamed."""
         partial = item.partial if isinstance(item, BodySection) else None
         if isinstance(item, BodySection):
             name = b"BODY[%b]" % section_bytes(section)
@@ -123,27 +138,41 @@ class _Fetching:
                 name += b"<%d>" % partial[0]
         else:
             name = item.value
-        data = await self._read(section, row, root, partial)
-        return name + (b" NIL" if data is None else b" {%d}\r\n%b" % (len(data), data))
-
-    async def _read(
-        self, section: Section, row: MessageRow, root: Part, partial: tuple[int, int] | None
-    ) -> bytes | None:
-        fields = section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
         where = part_range(root, section.part, _WHAT[section.text])
         if where is None:
-            return None
+            return name + b" NIL", None
         start, end = where
+        fields = section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
         if partial is not None and not fields:
             start = min(start + partial[0], end)
             end = min(start + partial[1], end)
-        data = await self.conversation.context.store.read(self.selected.mailbox, row.uid, start, end)
+        size, first = end - start, end if fields else min(end, start + PIECE)
+        data = await self.conversation.context.store.read(self.selected.mailbox, row.uid, start, first)
         if fields:
             data = header_fields(data, section.fields, section.text is SectionText.HEADER_FIELDS_NOT)
             if partial is not None:
                 data = data[partial[0] : partial[0] + partial[1]]
-        return data
+            size = len(data)
+        return b"%b {%d}\r\n%b" % (name, size, data), None if first == end else (first, end)
 
+    async def _stream(self, uid: UID, start: int, end: int) -> None:
+        """Send the rest of a literal piece by piece; if it cannot be had, only hanging up keeps the client in step."""
+        conversation = self.conversation
+        conversation.in_literal = True
+        try:
+            for at in range(start, end, PIECE):
+                await conversation.room()
+                data = await conversation.context.store.read(self.selected.mailbox, uid, at, min(at + PIECE, end))
+                conversation.core.raw(data)
+        except StoreError as error:
+            log.error("a message could not be sent to its end, its client was cut off", reason=str(error))
+            conversation.pump.abort()
+            raise asyncio.CancelledError from error
+        conversation.in_literal = False
+
+
+PIECE = 256 * 1024
+"""Octets of a body read and sent at a time: a client that fetches 50 MiB costs one of these, not a few times 50 MiB."""
 
 OUTPUT = 128 * 1024
 """Octets of answers made before they are handed to the transport."""

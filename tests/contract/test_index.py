@@ -337,6 +337,21 @@ async def test_copy_and_move(index: Index, ada: AccountId, inbox: MailboxId, tol
     assert (await index.blob(work.id, UID(3))).inline == b"body"
 
 
+async def test_copy_whole(index: Index, ada: AccountId, inbox: MailboxId, told: list[Change]) -> None:
+    """All or nothing, if that is asked for."""
+    work = await index.create_mailbox(ada, "work")
+    for _ in range(2):
+        await index.append(message(inbox))
+    await index.expunge(inbox, [UID(1)], deleted_only=False)
+    told.clear()
+    for move in (False, True):
+        with pytest.raises(MessageMissing):
+            await index.copy(inbox, [UID(1), UID(2)], work.id, move, whole=True)
+    assert told == []
+    assert (await index.uids(work.id))[1].tolist() == []
+    assert (await index.copy(inbox, [UID(2)], work.id, whole=True)).source == (2,)
+
+
 async def test_copy_and_move_within_a_mailbox(index: Index, inbox: MailboxId) -> None:
     """The target may be the source: new UIDs are given."""
     await index.append(message(inbox))

@@ -128,6 +128,7 @@ class Wanderer:
             b"%bSTORE %b %bFLAGS%b (%b)"
             % (uid, named, sign.encode(), b".SILENT" if silent else b"", " ".join(flags).encode()),
             by_number,
+            b"NO [EXPUNGEISSUED]",
         )
 
     async def expunge(self) -> None:
@@ -144,7 +145,9 @@ class Wanderer:
         uid, named, _ = self.named(numbers)
         target = self.choices.choice(MAILBOXES)
         verb = self.choices.choice((b"COPY", b"MOVE"))
-        answer, _ = await self.client.command(b"%b%b %b %b" % (uid, verb, named, target.encode()))
+        answer, _ = await self.client.command(
+            b"%b%b %b %b" % (uid, verb, named, target.encode()), may_fail=b"NO [EXPUNGEISSUED]"
+        )
         self.client.take_copies(answer, target)
 
     async def fetch(self) -> None:

@@ -193,8 +193,21 @@ class Index(ABC):
         """Remove messages (all if None; of these only the ones with \\Deleted, if so asked)."""
 
     @abstractmethod
-    async def copy(self, source: MailboxId, uids: Sequence[UID], target: MailboxId, move: bool = False) -> Copied:
-        """Copy messages with flags and dates, or move them, in one transaction. Raises MailboxMissing."""
+    async def copy(
+        self, source: MailboxId, uids: Sequence[UID], target: MailboxId, move: bool = False, whole: bool = False
+    ) -> Copied:
+        """
+        Copy messages with flags and dates, or move them, in one transaction.
+
+        Args:
+            source: Where they are.
+            uids: Which; what is not there is passed over.
+            target: Where to; it may be the source.
+            move: Take them out of the source.
+            whole: Pass over nothing: raise MessageMissing, and copy nothing, if one is not there.
+
+        Raises MailboxMissing, MessageMissing.
+        """
 
     @abstractmethod
     async def uids(self, mailbox: MailboxId) -> tuple[ModSeq, "array[int]"]:

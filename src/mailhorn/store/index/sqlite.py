@@ -596,10 +596,14 @@ class SqliteIndex(SqliteResting, Index):
 
         return await self._writer.run(work)
 
-    async def copy(self, source: MailboxId, uids: Sequence[UID], target: MailboxId, move: bool = False) -> Copied:
-        return await self._writer.run(lambda tx: self._copy(tx, source, uids, target, move))
+    async def copy(
+        self, source: MailboxId, uids: Sequence[UID], target: MailboxId, move: bool = False, whole: bool = False
+    ) -> Copied:
+        return await self._writer.run(lambda tx: self._copy(tx, source, uids, target, move, whole))
 
-    def _copy(self, tx: Tx, source: MailboxId, uids: Sequence[int], target: MailboxId, move: bool) -> Copied:
+    def _copy(
+        self, tx: Tx, source: MailboxId, uids: Sequence[int], target: MailboxId, move: bool, whole: bool = False
+    ) -> Copied:
         _head(tx, source)
         _head(tx, target)
         found: list[Any] = []
@@ -609,6 +613,8 @@ class SqliteIndex(SqliteResting, Index):
                 " JOIN blob ON blob.id = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ?",
                 (source, first, last),
             )
+        if whole and len(found) < len(uids):
+            raise MessageMissing(f"{len(uids) - len(found)} of the messages of mailbox {source} are gone")
         if not found:
             return Copied((), (), ())
         uid_validity, uid, after = tx.db.ask(

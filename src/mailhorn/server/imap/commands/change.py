@@ -6,7 +6,7 @@ from ....imap.commands import Copy, Expunge, Move, NumSet, Store, StoreMode
 from ....imap.responses import Condition, CopyUid, StatusResponse
 from ....model.flags import NO_FLAGS, RECENT, flag_set
 from ....model.ids import UID
-from ....model.numbers import UIDSet
+from ....model.numbers import SeqSet, UIDSet
 from ....store.abc import Copied, MailboxMissing
 from ..conversation import Conversation, bad_sequence
 from ..reply import CommandRefused, Reply, ok
@@ -16,7 +16,11 @@ MAX_KEYWORDS = 64
 
 
 async def store(conversation: Conversation, command: Store) -> Reply:
-    """Tell the new flags of every message named, unless SILENT (RFC 9051 §6.4.6)."""
+    """
+    Tell the new flags of every message named, unless SILENT (RFC 9051 §6.4.6).
+
+    If those that were named by number are all gone, that is said (RFC 2180 §4.2.2).
+    """
     selected = conversation.writable_mailbox()
     by_uid = isinstance(command.numbers, UIDSet)
     uids = _uids(conversation, command.numbers)
@@ -30,7 +34,10 @@ async def store(conversation: Conversation, command: Store) -> Reply:
     change = await index.set_flags(selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE)
     conversation.absorb(change, silent=True)
     if not command.silent:
-        for row in await index.rows(selected.mailbox, uids):
+        rows = await index.rows(selected.mailbox, uids)
+        if uids and not rows and not by_uid:
+            raise CommandRefused("The messages have been expunged", "EXPUNGEISSUED")
+        for row in rows:
             seq = selected.view.seq_of(row.uid)
             uid = b"UID %d " % row.uid if by_uid else b""
             if seq is not None:
@@ -48,7 +55,7 @@ async def expunge(conversation: Conversation, command: Expunge) -> Reply:
 
 
 async def copy(conversation: Conversation, command: Copy) -> Reply:
-    """All of the messages or none (RFC 9051 §6.4.7)."""
+    """All of the messages or none (RFC 9051 §6.4.7); a UID that is not there is no error (§6.4.9)."""
     copied = await _copied(conversation, command)
     return ok(b"COPY completed", None if copied is None else _copy_uid(copied))
 
@@ -74,7 +81,9 @@ async def _copied(conversation: Conversation, command: Copy | Move) -> Copied | 
     if target is None:
         raise CommandRefused("There is no such mailbox", "TRYCREATE")
     try:
-        copied = await index.copy(source, uids, target.id, isinstance(command, Move))
+        copied = await index.copy(
+            source, uids, target.id, isinstance(command, Move), whole=isinstance(command.numbers, SeqSet)
+        )
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     return copied if copied.target else None

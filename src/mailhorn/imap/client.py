@@ -10,13 +10,15 @@ Rule 4: what was received before TLS began does not survive it (RFC 9051 §6.2.1
 
 from base64 import b64encode
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .commands import Authenticate, Command, Keyword, Login, Select, Simple
 from .framing import CLIENT_LIMITS, NEED_DATA, Frame, FrameError, Framer, FramingLimits
 from .framing import Eof as FramingEof
 from .grammar.command import write_command
 from .grammar.cursor import LENIENT, Dialect, SyntaxProblem
+from .grammar.ext.idle import DONE
+from .grammar.ext.literal import with_literals
 from .grammar.response import parse_response
 from .responses import (
     Capabilities,
@@ -170,7 +172,7 @@ class ClientConnection:
 
     def done(self) -> None:
         """End IDLE (RFC 9051 §6.3.13). The IDLE ends when it is `Completed`."""
-        self._write(b"", [b"DONE\r\n"])
+        self._write(b"", [DONE])
 
     def respond(self, data: bytes | None) -> None:
         """Answer the `+` of AUTHENTICATE; None cancels (RFC 9051 §6.2.2)."""
@@ -283,11 +285,7 @@ class ClientConnection:
     def _capable(self, capabilities: tuple[str, ...]) -> None:
         self.capabilities = frozenset(name.upper() for name in capabilities)
         self._told = True
-        self.dialect = replace(
-            self.dialect,
-            literal_plus="LITERAL+" in self.capabilities,
-            literal_minus="LITERAL-" in self.capabilities or "IMAP4REV2" in self.capabilities,
-        )
+        self.dialect = with_literals(self.dialect, self.capabilities)
 
     def _continued(self, response: Continuation) -> None:
         if self._queue and not any(self._talks(command) for command in self._in_flight.values()):

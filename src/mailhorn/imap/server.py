@@ -30,6 +30,7 @@ from .framing import (
 )
 from .grammar.command import CommandProblem, UnknownCommand, parse_append_head, parse_command
 from .grammar.cursor import Dialect
+from .grammar.ext.idle import is_done
 from .grammar.response import write_response
 from .responses import Condition, ResponseCode, StatusResponse, Tagged, Untagged
 from .state import State
@@ -261,7 +262,7 @@ class ServerConnection:
     def _line(self, line: bytes, events: list[Event]) -> None:
         idle, self._mode = self._mode is _Mode.IDLE, _Mode.RUNNING
         if idle:
-            events.append(IdleEnded(line.strip().upper() == b"DONE"))
+            events.append(IdleEnded(is_done(line)))
             return
         try:
             events.append(Responded(None if line == b"*" else b64decode(line, validate=True)))

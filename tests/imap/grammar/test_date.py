@@ -33,6 +33,8 @@ def test_what_is_no_date(data: bytes) -> None:
         (b'"01-Jan-1970 01:30:00 +0130"', 0),
         (b'"31-Dec-1969 23:59:59 +0000"', -1),
         (b'"31-Dec-2016 23:59:60 +0000"', 1483228800),
+        (b'"31-Dec-9999 23:59:59 +0000"', 253402300799),
+        (b'"01-Jan-0001 00:00:00 +0000"', -62135596800),
     ],
 )
 def test_a_moment(data: bytes, moment: int) -> None:
@@ -47,10 +49,11 @@ def test_a_moment(data: bytes, moment: int) -> None:
     [
         *(b'"1-Jan-1970 00:00:00 +0000"', b'" 1-Jan-1970 24:00:00 +0000"', b'" 1-Jan-1970 00:60:00 +0000"'),
         *(b'"32-Jan-1970 00:00:00 +0000"', b'" 1-Jan-1970 00:00:00"', b'" 1-Jan-1970 00:00:00 +0060"'),
+        *(b'"31-Dec-9999 23:59:59 -0001"', b'"01-Jan-0001 00:00:00 +0001"'),  # no year of four digits in UTC
     ],
 )
 def test_what_is_no_moment(data: bytes) -> None:
-    """Strictly: the day has two places, the zone is there."""
+    """Strictly: the day has two places, the zone is there; and INTERNALDATE must be able to say it in UTC."""
     with pytest.raises(SyntaxProblem):
         parse_date_time(Cursor(data))
 

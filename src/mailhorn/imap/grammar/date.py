@@ -57,7 +57,11 @@ def parse_date_time(cur: Cursor) -> int:
         raise cur.fails("a date of the calendar and a time of the clock") from None
     east = int(zone_hours) * 3600 + int(zone_minutes) * 60
     local = days * _DAY + int(hour) * 3600 + int(minute) * 60 + int(second)
-    return local + east if sign == b"-" else local - east
+    moment = local + east if sign == b"-" else local - east
+    if not _EARLIEST <= moment <= _LATEST:
+        cur.pos = start
+        raise cur.fails("a year of four digits, in UTC too")
+    return moment
 
 
 def write_date_time(out: Writer, value: int) -> None:

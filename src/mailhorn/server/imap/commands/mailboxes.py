@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ....imap.commands import Create, Delete, List, Rename, Status, StatusItem, Subscribe
+from ....imap.grammar.ext.children import child_mbox_flag
 from ....imap.responses import ListResponse, Namespaces, StatusItems
 from ....model.flags import DELETED
 from ....model.ids import UID
@@ -78,7 +79,7 @@ async def list_(conversation: Conversation, command: List) -> Reply:
             continue
         attributes = [] if name in existing and name in names else ["\\Noselect"]
         if not command.subscribed:
-            attributes.append("\\HasChildren" if name in parents else "\\HasNoChildren")
+            attributes.append(child_mbox_flag(name in parents))
         core.untagged(ListResponse(tuple(attributes), DELIMITER, name, command.subscribed))
         await conversation.room()
     return ok(b"LSUB completed" if command.subscribed else b"LIST completed")

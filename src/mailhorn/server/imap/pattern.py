@@ -5,16 +5,11 @@ from ...model.mailbox import DELIMITER, INBOX
 
 def matches(pattern: str, name: str) -> bool:
     """
-    Say whether a name matches; INBOX does in any case.
+    Say whether a name matches; INBOX does in any case, also as first level.
 
     Runs in O(len(pattern) * len(name)) whatever the pattern: it keeps the set of positions it may be at.
     """
-    if name == INBOX or name.startswith(INBOX + DELIMITER):
-        head, slash, rest = pattern.partition(DELIMITER)
-        if head.upper() == INBOX:
-            pattern = INBOX + slash + rest
-        elif name == INBOX:
-            pattern = pattern.upper()
+    no_case = len(INBOX) if (name + DELIMITER).startswith(INBOX + DELIMITER) else 0
     at = {0}
     for character in pattern:
         if character == "*":
@@ -28,7 +23,8 @@ def matches(pattern: str, name: str) -> bool:
                         start += 1
             at = reached
         else:
-            at = {i + 1 for i in at if i < len(name) and name[i] == character}
+            capital = character.upper()
+            at = {i + 1 for i in at if i < len(name) and name[i] == (capital if i < no_case else character)}
         if not at:
             return False
     return len(name) in at

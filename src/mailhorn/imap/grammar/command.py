@@ -207,6 +207,9 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
             cur.space()
             return Id(parse_id_params_list(cur))
         case b"APPEND":
+            start = cur.pos
+            _parse_append(cur, word)  # tells what is wrong with it; if nothing is, nobody wanted to stream it
+            cur.pos = start
             raise cur.fails("an APPEND whose literal is streamed")
         case _:
             raise _Unknown(cur.pos - len(word), word)

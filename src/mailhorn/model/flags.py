@@ -19,6 +19,9 @@ RECENT = "\\Recent"
 SYSTEM_FLAGS: tuple[Flag, ...] = (ANSWERED, FLAGGED, DELETED, SEEN, DRAFT)
 """The flags a client may set on any message, in the order Dovecot and RFC 9051's examples list them."""
 
+MAX_FLAGS = 64
+"""Flags that a client may give one message: a mailbox with thousands would make every FLAGS answer long."""
+
 NO_FLAGS: Flags = frozenset()
 
 _SPELLING = {flag.lower(): flag for flag in (*SYSTEM_FLAGS, RECENT)}

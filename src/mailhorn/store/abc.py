@@ -33,6 +33,10 @@ class MessageMissing(StoreError):
     """The message, or its body, is gone. Answer EXPUNGEISSUED."""
 
 
+class TooManyFlags(StoreError):
+    """A message would have more than MAX_FLAGS; nothing was changed. Answer LIMIT."""
+
+
 class StoreUnavailable(StoreError):
     """The disk is full, broken or read-only; nothing was changed. Answer 4xx or NO [UNAVAILABLE]."""
 
@@ -565,6 +569,7 @@ __all__ = [
     "StoreFull",
     "StoreUnavailable",
     "SubscriptionsWork",
+    "TooManyFlags",
     "Unfiled",
     "Work",
 ]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...model.change import Change, FlagUpdate
-from ...model.flags import DELETED, SEEN, Flags, flag_set, is_permanent
+from ...model.flags import DELETED, MAX_FLAGS, SEEN, Flags, flag_set, is_permanent
 from ...model.ids import MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
 from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, canonical_name
 from ...model.message import Digest, MessageDigest, MessageRow, Placed
@@ -31,6 +31,7 @@ from ..abc import (
     MessageMissing,
     StoreError,
     StoreUnavailable,
+    TooManyFlags,
 )
 from ..names import InvalidName, file_name, folder_of, login_dir
 from .database import DISK_ERRORS, Database, open_reader, unavailable
@@ -543,6 +544,8 @@ class SqliteIndex(SqliteResting, Index):
                     new = outcomes[text]
                     if new is None:
                         continue
+                    if new.count(" ") >= max(MAX_FLAGS, text.count(" ") + 1):  # fewer than before is always fine
+                        raise TooManyFlags(f"a message may have {MAX_FLAGS} flags at most")
                     updates.append(FlagUpdate(uid, after, new))
                     unseen += _unseen(new) - _unseen(text)
                     deleted += _deleted(new) - _deleted(text)

@@ -2,6 +2,7 @@
 
 from ....imap.commands import Append
 from ....imap.responses import AppendUid
+from ....model.flags import MAX_FLAGS
 from ....model.ids import MailboxId
 from ....model.message import Placement
 from ....model.numbers import UIDSet
@@ -18,6 +19,8 @@ async def begin(conversation: Conversation, command: Append) -> None:
         raise CommandRefused(f"Messages may have {context.options.max_message_size} octets at most", "TOOBIG")
     if command.size == 0:
         raise CommandRefused("An empty message cannot be stored", "CANNOT")
+    if len(command.flags) > MAX_FLAGS:
+        raise CommandRefused(f"A message may have {MAX_FLAGS} flags at most", "LIMIT")
     await _target(conversation, command)
     conversation.append = (command, context.store.stage())
     conversation.core.accept_append()

@@ -7,12 +7,9 @@ from ....imap.responses import Condition, CopyUid, StatusResponse
 from ....model.flags import NO_FLAGS, RECENT, flag_set
 from ....model.ids import UID
 from ....model.numbers import SeqSet, UIDSet
-from ....store.abc import Copied, MailboxMissing
+from ....store.abc import Copied, MailboxMissing, TooManyFlags
 from ..conversation import Conversation, bad_sequence
 from ..reply import CommandRefused, Reply, ok
-
-MAX_KEYWORDS = 64
-"""Keywords on one message. A mailbox with thousands would make every FLAGS answer long for everybody."""
 
 
 async def store(conversation: Conversation, command: Store) -> Reply:
@@ -27,11 +24,12 @@ async def store(conversation: Conversation, command: Store) -> Reply:
     flags = flag_set(command.flags)
     if RECENT in flags:
         raise CommandRefused("\\Recent cannot be changed", "CANNOT")
-    if len(flags) > MAX_KEYWORDS:
-        raise CommandRefused(f"A message may have {MAX_KEYWORDS} flags at most", "LIMIT")
     index = conversation.context.store.index
     add, remove = (NO_FLAGS, flags) if command.mode is StoreMode.REMOVE else (flags, NO_FLAGS)
-    change = await index.set_flags(selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE)
+    try:
+        change = await index.set_flags(selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE)
+    except TooManyFlags as problem:
+        raise CommandRefused(str(problem), "LIMIT") from None
     conversation.absorb(change, silent=True)
     if not command.silent:
         rows = await index.rows(selected.mailbox, uids)

@@ -8,6 +8,8 @@ from .figures import STAGES, Figures, Passage
 
 ROWS = 12
 """Messages shown at a time."""
+FRAME = 9
+"""Lines of the table beside them, and the cursor's; all of it has to fit on the screen."""
 
 
 class Show:
@@ -16,7 +18,7 @@ class Show:
     def __init__(self, introduction: str, figures: Figures) -> None:
         self._figures = figures
         self._introduction = introduction
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)  # :AB: is part of a fingerprint
         self._live: Live | None = None
         if self._console.is_terminal:
             self._live = Live(self._table(), console=self._console, auto_refresh=False)
@@ -44,7 +46,8 @@ class Show:
         table.add_column("message", justify="right")
         for stage in STAGES:
             table.add_column(stage, justify="right", min_width=9)
-        for passage in self._figures.passages[-ROWS:]:
+        rows = max(1, min(ROWS, self._console.height - FRAME))
+        for passage in self._figures.passages[-rows:]:
             table.add_row(str(passage.number), *(_milliseconds(passage.milliseconds.get(stage)) for stage in STAGES))
         if self._figures.passages:
             table.add_section()

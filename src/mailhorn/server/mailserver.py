@@ -24,8 +24,11 @@ from .limits import ConnectionLimits, Connections
 from .sessions import Sessions
 from .smtp.session import SmtpContext, SmtpOptions, SmtpSession
 
+LAST_WORDS = 1.0
+"""Seconds that clients have, at the end, to read BYE or 421 and to hang up; phones that sleep are not waited for."""
+
 GRACE = 5.0
-"""Seconds that sessions have, at the end, to finish what they do."""
+"""Seconds that sessions have beyond that to finish a delivery or a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class MailServer:
     async def stop(self) -> None:
         """Accept no more, say BYE and 421, finish deliveries under way, bring all to rest on disk."""
         self._close_listeners()
-        await self.sessions.end(GRACE)
+        await self.sessions.end(LAST_WORDS, GRACE)
         await self._accounts.close()
         await self.store.close()
 

@@ -1,12 +1,17 @@
 """The sessions there are, so that a stopping server can end them and wait for them."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from typing import Protocol
 
 
 class Session(Protocol):
     """A session as the server sees it."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being done that is worth waiting for."""
 
     def shut_down(self) -> None:
         """Say good-bye and close; finish first what was accepted."""
@@ -38,14 +43,25 @@ class Sessions:
         if not self._sessions and self._empty is not None:
             self._empty.set()
 
-    async def end(self, patience: float) -> None:
-        """End all sessions; return when they are gone, or after `patience` seconds."""
-        self._empty = asyncio.Event()
+    async def end(self, last_words: float, grace: float) -> None:
+        """
+        End all sessions.
+
+        Args:
+            last_words: Seconds that clients have to read the good-bye and hang up.
+            grace: Seconds that sessions which are busy have beyond that.
+
+        """
         for session in self:
             session.shut_down()
+        await self._gone(last_words)
+        if any(session.busy for session in self):
+            await self._gone(grace)
+
+    async def _gone(self, patience: float) -> None:
+        """Wait until there is no session any more, or not for so long."""
         if self._sessions:
-            try:
+            self._empty = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._empty.wait()
-            except TimeoutError:
-                pass

@@ -166,6 +166,11 @@ class ImapSession(Conversation):
             return
         self.context.deadlines.watch(self)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a command is running."""
+        return self._busy
+
     def shut_down(self) -> None:
         """The server stops."""
         if self.in_literal:

@@ -230,6 +230,11 @@ class SmtpSession:
         self._core.shut_down("4.4.2", "Silent for too long")
         self._close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a message is being delivered or a command answered."""
+        return self._busy
+
     def shut_down(self) -> None:
         """End the session because the server stops; a message that is complete is delivered and answered first."""
         self._core.shut_down()

@@ -525,7 +525,8 @@ class Machine:
         if since is not None and self._now - since >= SURVIVAL:
             self._failures = self._restarts = 0
             self._troubles.clear()
-        reason = over.reason if over.trouble is Trouble.NET else f"{over.trouble.value}: {over.reason}"
+        named = over.trouble is Trouble.NET or over.reason.startswith(over.trouble.value)
+        reason = over.reason if named else f"{over.trouble.value}: {over.reason}"
         count = self._troubles[over.trouble] = self._troubles.get(over.trouble, 0) + 1
         if over.trouble is Trouble.SETTINGS or (over.trouble is Trouble.AUTH and count >= MAX_AUTH_FAILURES):
             self._enter(State.PARKED, reason)

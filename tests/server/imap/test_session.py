@@ -311,3 +311,21 @@ async def test_a_message_that_the_disk_will_not_have(tmp_path: Path) -> None:
         spool.mkdir()
         client.writer.write(b"y APPEND INBOX {1000000+}\r\n%b\r\n" % (b"x" * 1_000_000))
         assert (await client.until(b"y "))[-1].startswith(b"y OK [APPENDUID")
+
+
+async def test_a_file_that_somebody_took_away(tmp_path: Path) -> None:
+    """All others are sent, the end says that not all are, and the log says which is not."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        for subject in "abc":
+            await server.deliver("ann", subject)
+    first, *_ = sorted((tmp_path / "mail" / "ann").glob("*/*,S=*"))
+    first.unlink()
+    async with running_server(tmp_path, ()) as server:
+        client = await Client.connect(server, login="ann")
+        await client.command("SELECT INBOX")
+        with structlog.testing.capture_logs() as logged:
+            answer = await client.command("FETCH 1:* (UID BODY.PEEK[])", b"NO [EXPUNGEISSUED]")
+        assert sum(b" FETCH (UID " in line for line in answer) == 2
+        (entry,) = [entry for entry in logged if entry["log_level"] == "error"]
+        assert "the file of message 1 of mailbox" in entry["reason"]
+        await client.command("FETCH 1:* FLAGS")

@@ -92,7 +92,8 @@ class _Fetching:
                 continue
             try:
                 await self._message(seq, row, digests.get(row.uid), row.uid in flagged)
-            except MessageMissing:
+            except MessageMissing as problem:  # what is expunged can be read for a while: somebody took the file away
+                log.error("a message could not be sent", reason=str(problem))
                 self.missing = True
             if core.pending > OUTPUT:
                 await self.conversation.room()

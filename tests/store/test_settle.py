@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.kit.stores import DATE, account, deliver, message_files, opened
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
@@ -278,10 +279,19 @@ async def test_a_file_renamed_by_another_tool_is_found(tmp_path: Path) -> None:
 
 
 async def test_settling_goes_on_when_the_disk_lets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it does not, messages are accepted and read; then they come to rest."""
+    """While it does not, messages are accepted and read; then they come to rest. The log tells of both, once."""
     monkeypatch.setattr("mailhorn.store.settle.RETRY_MIN", 0.01)
-    refused = asyncio.Event()
+    refused, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+    told: list[str] = []
+
+    def heard(_: object, __: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        told.append(entry["event"])
+        if entry["event"].endswith(" again"):
+            loop.call_soon_threadsafe(again.set)
+        raise structlog.DropEvent
+
+    monkeypatch.setattr("mailhorn.store.settle.log", structlog.wrap_logger(None, [heard]))
     rename, allowed = os.rename, False
 
     def full(source: str, target: str) -> None:
@@ -297,7 +307,12 @@ async def test_settling_goes_on_when_the_disk_lets_it(tmp_path: Path, monkeypatc
         await refused.wait()
         assert await store.body(inbox, UID(1)) == b"patient"
         allowed = True
-    assert [path.read_bytes() for path in message_files(tmp_path)] == [b"patient"]
+        await again.wait()
+        assert [path.read_bytes() for path in message_files(tmp_path)] == [b"patient"]
+    assert told == [
+        "messages cannot be written into the Maildirs, will retry",
+        "messages are written into the Maildirs again",
+    ]
 
 
 async def test_a_folder_that_refuses_does_not_hold_up_the_others(

@@ -310,6 +310,8 @@ class Settler:
                 more = True
                 while more and not self._closing.is_set():
                     more, due = self.round()
+                if retry and not more:
+                    log.warning("messages are written into the Maildirs again")
                 retry = 0.0
             except Exception as problem:
                 if not retry:

@@ -1,5 +1,6 @@
 """Contexts and the certificate of the first start."""
 
+import datetime
 import ssl
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mailhorn.net.tls import TLSProblem, client_context, self_signed, server_context
+from mailhorn.net.certificate import make
+from mailhorn.net.tls import TLSProblem, client_context, objection, self_signed, server_context
 
 
 def test_a_certificate_is_made_once_and_is_private(tmp_path: Path) -> None:
@@ -59,3 +61,13 @@ def test_unusable_files_are_one_clear_line(tmp_path: Path) -> None:
         server_context(garbage, key)
     with pytest.raises(TLSProblem, match=r"nowhere.pem as list of trusted certificates"):
         client_context(tmp_path / "nowhere.pem")
+
+
+@pytest.mark.parametrize(("hours", "said"), [(1, None), (-1, "certificate has expired")])
+def test_an_expired_certificate_is_noticed(tmp_path: Path, hours: int, said: str | None) -> None:
+    """In the words of the clients; that nobody signed it is no objection of all of them."""
+    certificate, key = tmp_path / "mail.pem", tmp_path / "mail.key"
+    pair = make(["mail.example"], datetime.timedelta(hours=hours))
+    for path, data in zip((certificate, key), pair, strict=True):
+        path.write_bytes(data)
+    assert objection(server_context(certificate, key), certificate) == said

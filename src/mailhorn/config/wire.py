@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from ..model.change import Change
-from ..net.tls import self_signed, server_context
+from ..net.tls import objection, self_signed, server_context
 from ..push.hub import Hub
 from ..server.accounts import AccountOptions, Accounts
 from ..server.delivery import Delivery
@@ -116,6 +116,8 @@ def build_server(settings: ServeSettings) -> Server:
     hostname = settings.hostname or platform.node() or "localhost"
     certificate, key = _certificate(settings, data, hostname)
     tls = server_context(certificate, key)
+    if problem := objection(tls, certificate):
+        log.warning("mail clients will not accept the certificate", certificate=str(certificate), reason=problem)
     _check_default_script(settings.sieve.default)
     listen_on = {str(service): settings.listen_on(service, is_root()) for service in PORTS}
     chosen = {service: place for service, place in listen_on.items() if place is not None}

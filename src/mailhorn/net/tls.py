@@ -54,6 +54,35 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+def objection(context: ssl.SSLContext, certificate: Path) -> str | None:
+    """
+    Return what clients object to in a certificate even if they trust who signed it, None if nothing: it has expired.
+
+    A handshake in memory finds out, with the words that clients will use.
+
+    Args:
+        context: From `server_context`.
+        certificate: Its PEM file.
+
+    """
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.load_verify_locations(certificate)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [client.wrap_bio(down, up), context.wrap_bio(up, down, server_side=True)]
+    for end in ends * 2:
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_message
+        except ssl.SSLError as error:
+            return error.reason
+    return None
+
+
 def client_context(ca: Path | None = None, verify: bool = True) -> ssl.SSLContext:
     """
     Return a context for a client.
@@ -134,4 +163,4 @@ def _shrink_asyncio_buffers() -> None:
     asyncio.sslproto.SSLProtocol.max_size = ASYNCIO_BUFFER
 
 
-__all__ = ["TLSProblem", "client_context", "self_signed", "server_context"]
+__all__ = ["TLSProblem", "client_context", "objection", "self_signed", "server_context"]

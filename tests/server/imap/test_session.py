@@ -15,7 +15,7 @@ from mailhorn.imap.server import ServerConnection
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.server.imap.commands.fetch import PIECE
 from mailhorn.server.imap.session import ImapSession
-from mailhorn.store.abc import StoreUnavailable
+from mailhorn.store.abc import MessageMissing, StoreUnavailable
 
 PATIENCE = 10.0
 
@@ -329,3 +329,57 @@ async def test_a_file_that_somebody_took_away(tmp_path: Path) -> None:
         (entry,) = [entry for entry in logged if entry["log_level"] == "error"]
         assert "the file of message 1 of mailbox" in entry["reason"]
         await client.command("FETCH 1:* FLAGS")
+
+
+async def test_a_message_that_is_moved_while_it_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is nobody's fault: the log does not complain, and by UID it is no error (RFC 9051 §6.4.9)."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        for subject in "abc":
+            await server.deliver("ann", subject)
+        client = await Client.connect(server, login="ann")
+        await client.command("CREATE Elsewhere")
+        await client.command("SELECT INBOX")
+        store = server.server.mail.store
+        read = store.read
+
+        async def move_and_read(mailbox: MailboxId, uid: UID, start: int = 0, end: int | None = None) -> bytes:
+            monkeypatch.undo()
+            account = await store.index.account("ann")
+            assert account is not None
+            elsewhere = await store.index.mailbox(account.id, "Elsewhere")
+            assert elsewhere is not None
+            await store.index.copy(mailbox, [uid], elsewhere.id, move=True)
+            return await read(mailbox, uid, start, end)
+
+        with structlog.testing.capture_logs() as logged:
+            monkeypatch.setattr(store, "read", move_and_read)
+            answer = await client.command("UID FETCH 1:* (BODY.PEEK[])")
+            assert answer.count(b"* 1 EXPUNGE\r\n") == 1
+            monkeypatch.setattr(store, "read", move_and_read)
+            await client.command("FETCH 1:* (BODY.PEEK[])", b"NO [EXPUNGEISSUED]")
+        assert not [entry for entry in logged if entry["log_level"] == "error"]
+
+
+async def test_a_message_that_goes_after_half_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection ends: whatever else came would be taken for the rest of the answer."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"y APPEND INBOX {1000000+}\r\n\r\n%b\r\n" % (b"x" * 999_998))
+        assert (await client.until(b"y "))[-1].startswith(b"y OK")
+        await client.command("SELECT INBOX")
+        store = server.server.mail.store
+        read = store.read
+
+        async def lose(mailbox: MailboxId, uid: UID, start: int = 0, end: int | None = None) -> bytes:
+            if end is not None and end < 1000:
+                raise MessageMissing("it is gone")
+            return await read(mailbox, uid, start, end)
+
+        monkeypatch.setattr(store, "read", lose)
+        client.writer.write(b"x FETCH 1 (BODY.PEEK[TEXT] BODY.PEEK[HEADER])\r\n")
+        assert await client.line() == b"* 1 FETCH (BODY[TEXT] {999998}\r\n"
+        rest = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := await client.reader.read(2**20):
+                rest += piece
+        assert rest.count(b"x") == len(rest)

@@ -6,6 +6,7 @@ Rule 2: what was digested at delivery is sent as it is kept; a body is read only
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 import structlog
 
@@ -92,11 +93,17 @@ class _Fetching:
                 continue
             try:
                 await self._message(seq, row, digests.get(row.uid), row.uid in flagged)
-            except MessageMissing as problem:  # what is expunged can be read for a while: somebody took the file away
-                log.error("a message could not be sent", reason=str(problem))
-                self.missing = True
+            except MessageMissing as problem:
+                there = await self._is_there(row.uid)
+                if there:
+                    log.error("a message could not be sent", reason=str(problem))
+                self.missing = self.missing or there or not self.by_uid
             if core.pending > OUTPUT:
                 await self.conversation.room()
+
+    async def _is_there(self, uid: UID) -> bool:
+        """Say whether the message still exists: if it does, somebody took its file away; if not, it was moved."""
+        return bool(await self.conversation.context.store.index.rows(self.selected.mailbox, [uid]))
 
     async def _mark_seen(self, uids: list[UID]) -> frozenset[UID]:
         """Set \\Seen where BODY[] asks for it; return who got it, so that FLAGS is told with the body."""
@@ -107,7 +114,7 @@ class _Fetching:
         return frozenset(update.uid for update in change.updated)
 
     async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool) -> None:
-        """Answer for one message. Raises MessageMissing, then nothing of the answer has been sent."""
+        """Answer for one message. Raises StoreError, but only if nothing of the answer has been sent."""
         core = self.conversation.core
         start = b"* %d FETCH (" % seq
         parts: list[bytes] = []
@@ -118,7 +125,12 @@ class _Fetching:
                 parts.append(_attribute(item, row, digest))
             elif digest is not None:
                 root = root or unpack(digest.parts)
-                head, rest = await self._body(item, section, row, root)
+                try:
+                    head, rest = await self._body(item, section, row, root)
+                except StoreError as error:
+                    if start:
+                        raise
+                    await self._cut_off(row.uid, error)
                 parts.append(head)
                 if rest is not None:
                     core.raw(start + b" ".join(parts))
@@ -157,7 +169,7 @@ class _Fetching:
         return b"%b {%d}\r\n%b" % (name, size, data), None if first == end else (first, end)
 
     async def _stream(self, uid: UID, start: int, end: int) -> None:
-        """Send the rest of a literal piece by piece; if it cannot be had, only hanging up keeps the client in step."""
+        """Send the rest of a literal piece by piece."""
         conversation = self.conversation
         conversation.in_literal = True
         try:
@@ -166,10 +178,17 @@ class _Fetching:
                 data = await conversation.context.store.read(self.selected.mailbox, uid, at, min(at + PIECE, end))
                 conversation.core.raw(data)
         except StoreError as error:
-            log.error("a message could not be sent to its end, its client was cut off", reason=str(error))
-            conversation.pump.abort()
-            raise asyncio.CancelledError from error
+            await self._cut_off(uid, error)
         conversation.in_literal = False
+
+    async def _cut_off(self, uid: UID, error: StoreError) -> NoReturn:
+        """Hang up: after half an answer nothing else keeps the client in step."""
+        moved = isinstance(error, MessageMissing) and not await self._is_there(uid)
+        (log.info if moved else log.error)(
+            "a message could not be sent to its end, its client was cut off", reason=str(error)
+        )
+        self.conversation.pump.abort()
+        raise asyncio.CancelledError from error
 
 
 PIECE = 256 * 1024

@@ -42,6 +42,21 @@ async def test_a_body_comes_back_whole_and_in_ranges(store: Store, body: bytes) 
     assert await store.read(inbox, placed.uid, 0, 10**9) == body
 
 
+@pytest.mark.parametrize("body", [SMALL, BIG], ids=["small", "big"])
+async def test_an_open_body_outlives_its_message(store: Store, body: bytes) -> None:
+    """Whoever has begun to read it can go on, whatever becomes of the message."""
+    _, inbox = await account(store)
+    staged = store.stage()
+    staged.write(body)
+    (placed,) = await store.append(staged, [Placement(inbox)], DATE, DIGEST)
+    with await store.open(inbox, placed.uid) as opened_body:
+        assert await opened_body.read(0, 10) == body[:10]
+        await store.index.expunge(inbox, None, deleted_only=False)
+        assert await opened_body.read(10, len(body)) == body[10:]
+    with pytest.raises(MessageMissing):
+        await store.open(inbox, UID(placed.uid + 1))
+
+
 async def test_a_small_body_rides_inline_and_a_big_one_does_not(store: Store) -> None:
     """The limit decides, and nothing else."""
     for body, inline in ((b"x" * INLINE_LIMIT, True), (b"x" * (INLINE_LIMIT + 1), False)):

@@ -15,11 +15,16 @@ import pytest
 
 from .process import PATIENCE, environment
 
+SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+"""Where servers are; Debian leaves these out of an ordinary user's PATH."""
 
-def need(program: str) -> None:
-    """Skip the test if the program is not installed. In CI that is a failure."""
-    if shutil.which(program) is None:
+
+def need(program: str) -> str:
+    """Return where the program is, or skip the test if it is not installed. In CI that is a failure."""
+    found = shutil.which(program) or shutil.which(program, path=SYSTEM_PATH)
+    if found is None:
         pytest.skip(f"{program} is not installed")
+    return found
 
 
 def run(command: Sequence[str | Path], home: Path, code: int = 0, patience: float = 30.0) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mailhorn.net.tls import self_signed
 
+from .clients import need
 from .process import HOST, PATIENCE, free_port
 
 PASSWORD = "secret"
@@ -138,7 +139,7 @@ class Dovecot:
     def _launch(self) -> None:
         with (self.directory / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                ["dovecot", "-F", "-c", str(self.configuration)],
+                [need("dovecot"), "-F", "-c", str(self.configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

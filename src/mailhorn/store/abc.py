@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ..model.change import Change
 from ..model.flags import Flags
@@ -269,6 +269,24 @@ class StagedBlob(ABC):
         """Forget it; harmless after `finish` if the blob was never referred to."""
 
 
+class OpenBlob(ABC):
+    """A body that is being read: it stays what it is, whatever becomes of the message meanwhile. Close it."""
+
+    @abstractmethod
+    async def read(self, start: int, end: int) -> bytes:
+        """Return bytes start to end, which are within it. Raises StoreUnavailable, MessageMissing if it was cut."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
+
 class Blobs(ABC):
     """Bodies: written once, read in ranges, removed late."""
 
@@ -283,6 +301,10 @@ class Blobs(ABC):
 
         Raises MessageMissing, StoreUnavailable.
         """
+
+    @abstractmethod
+    async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> OpenBlob:
+        """Open a settled body, to read it in pieces. Raises as `read`."""
 
     @abstractmethod
     async def start(self) -> None:
@@ -560,6 +582,7 @@ __all__ = [
     "MailboxExists",
     "MailboxMissing",
     "MessageMissing",
+    "OpenBlob",
     "RemovedAccount",
     "Renamed",
     "RestoredMessage",

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ..model.change import Change
 from ..model.ids import UID, MailboxId
 from ..model.message import Digest, Placed, Placement
-from .abc import Append, Blobs, Index, MessageMissing, StagedBlob, StoreError
+from .abc import Append, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
 
 
 class Appended(tuple[Placed, ...]):
@@ -117,6 +117,23 @@ class Store:
                     raise
                 ref = again  # it came to rest, or its folder was renamed, in between
 
+    async def open(self, mailbox: MailboxId, uid: UID) -> OpenBlob:
+        """
+        Open a message to read it in pieces; it stays readable though it be moved or expunged meanwhile.
+
+        Raises MessageMissing, StoreUnavailable.
+        """
+        ref = await self.index.blob(mailbox, uid)
+        while ref.inline is None:
+            try:
+                return await self._blobs.open(mailbox, uid, ref)
+            except MessageMissing:
+                again = await self.index.blob(mailbox, uid)
+                if again == ref:
+                    raise
+                ref = again
+        return _Inline(ref.inline)
+
     async def body(self, mailbox: MailboxId, uid: UID) -> bytes:
         """Return a whole message. Raises MessageMissing, StoreUnavailable."""
         return await self.read(mailbox, uid)
@@ -125,6 +142,19 @@ class Store:
         """Bring everything to rest in the Maildirs, then let go. Verbs called later raise StoreUnavailable."""
         await self._blobs.close()
         await self.index.close()
+
+
+class _Inline(OpenBlob):
+    """A body at hand."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def read(self, start: int, end: int) -> bytes:
+        return self._body[start:end]
+
+    def close(self) -> None:
+        self._body = b""
 
 
 __all__ = ["Appended", "Store"]

@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from ...model.ids import UID, MailboxId
-from ..abc import BlobRef, Blobs, FileRef, MessageMissing, Resting, StagedBlob, StoreUnavailable
+from ..abc import BlobRef, Blobs, FileRef, MessageMissing, OpenBlob, Resting, StagedBlob, StoreUnavailable
 from ..names import file_name, parse_file_name
 from ..settle import DELAY, Places, Settler, fsync_path, list_messages
 
@@ -151,41 +151,78 @@ class MaildirBlobs(Blobs):
     async def read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int) -> bytes:
         if ref.inline is not None:
             return ref.inline[start:end]
-        path = ref.path if isinstance(ref, FileRef) else ""
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._read, mailbox, uid, ref, path, start, end
+            self._threads, self._read, mailbox, uid, ref, start, end
         )
 
-    def _read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, path: str, start: int, end: int) -> bytes:
+    async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> OpenBlob:
+        loop = asyncio.get_running_loop()
+        fd = await loop.run_in_executor(self._threads, self._open, mailbox, uid, ref)
+        return OpenFile(fd, f"message {uid} of mailbox {mailbox}", self._threads)
+
+    def _read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int) -> bytes:
+        fd = self._open(mailbox, uid, ref)
+        try:
+            return _read_range(fd, f"message {uid} of mailbox {mailbox}", start, end)
+        finally:
+            os.close(fd)
+
+    def _open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> int:
+        path = ref.path if isinstance(ref, FileRef) else ""
         full = str(self._places.root / path if path else self._places.spool / ref.key)
         try:
             try:
-                return _read_range(full, start, end)
+                return os.open(full, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
-                return self._look_for(mailbox, uid, ref, full, start, end)
+                return self._look_for(mailbox, uid, ref, full)
         except FileNotFoundError as problem:
             raise MessageMissing(f"the file of message {uid} of mailbox {mailbox} is gone ({problem})") from problem
         except OSError as problem:
             raise StoreUnavailable(f"message {uid} of mailbox {mailbox} cannot be read ({problem})") from problem
 
-    def _look_for(self, mailbox: MailboxId, uid: UID, ref: BlobRef, path: str, start: int, end: int) -> bytes:
-        """Find the file that is not where the index says: the settler or another tool has renamed it."""
+    def _look_for(self, mailbox: MailboxId, uid: UID, ref: BlobRef, path: str) -> int:
+        """Open the file that is not where the index says: the settler or another tool has renamed it."""
         directory, name = os.path.split(path)
         with self._settler.quiet:
             found = list_messages(os.path.dirname(directory)).get(name.partition(":")[0])
-            body = _read_range(found or path, start, end)
+            fd = os.open(found or path, os.O_RDONLY | os.O_CLOEXEC)
         letters = parse_file_name(os.path.basename(found or path))[3]
         if found and found.endswith("/cur/" + file_name(ref.key, ref.size, uid, letters)):
             self._resting.letters_are(mailbox, uid, letters)
-        return body
+        return fd
 
 
-def _read_range(path: str | Path, start: int, end: int) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _read_range(fd: int, what: str, start: int, end: int) -> bytes:
+    """Return the bytes; all of them, for what is sent has been announced with its size."""
     try:
-        return os.pread(fd, end - start, start)
-    finally:
-        os.close(fd)
+        data = os.pread(fd, end - start, start)
+        while len(data) < end - start:
+            more = os.pread(fd, end - start - len(data), start + len(data))
+            if not more:
+                raise MessageMissing(f"the file of {what} is shorter than it was; restore it from a backup")
+            data += more
+    except OSError as problem:
+        raise StoreUnavailable(f"{what} cannot be read ({problem})") from problem
+    return data
+
+
+class OpenFile(OpenBlob):
+    """A file that is open: it may be renamed or removed meanwhile."""
+
+    def __init__(self, fd: int, what: str, threads: ThreadPoolExecutor) -> None:
+        self._fd = fd
+        self._what = what
+        self._threads = threads
+
+    async def read(self, start: int, end: int) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, _read_range, self._fd, self._what, start, end
+        )
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)  # a read that was cancelled may be under way; what it returns nobody gets
+            self._fd = -1
 
 
 class SpooledBlob(StagedBlob):

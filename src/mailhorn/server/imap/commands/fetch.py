@@ -20,7 +20,7 @@ from ....model.flags import NO_FLAGS, SEEN
 from ....model.ids import UID, SeqNum
 from ....model.message import Digest, MessageRow
 from ....model.numbers import UIDSet
-from ....store.abc import MessageMissing, StoreError
+from ....store.abc import MessageMissing, OpenBlob, StoreError
 from ..conversation import Conversation, bad_sequence
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Selected
@@ -115,6 +115,16 @@ class _Fetching:
 
     async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool) -> None:
         """Answer for one message. Raises StoreError, but only if nothing of the answer has been sent."""
+        if digest is None or row.size <= PIECE or not any(map(_section_of, self.items)):
+            await self._answer(seq, row, digest, flagged, None)
+        else:
+            with await self.conversation.context.store.open(self.selected.mailbox, row.uid) as body:
+                await self._answer(seq, row, digest, flagged, body)
+
+    async def _answer(
+        self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool, body: OpenBlob | None
+    ) -> None:
+        """Answer for one message; a big one comes with its body open, so that it stays what it is to the end."""
         core = self.conversation.core
         start = b"* %d FETCH (" % seq
         parts: list[bytes] = []
@@ -126,22 +136,22 @@ class _Fetching:
             elif digest is not None:
                 root = root or unpack(digest.parts)
                 try:
-                    head, rest = await self._body(item, section, row, root)
+                    head, rest = await self._section(item, section, row, root, body)
                 except StoreError as error:
                     if start:
                         raise
-                    await self._cut_off(row.uid, error)
+                    self._cut_off(error)
                 parts.append(head)
-                if rest is not None:
+                if rest is not None and body is not None:
                     core.raw(start + b" ".join(parts))
-                    await self._stream(row.uid, *rest)
+                    await self._stream(body, *rest)
                     start, parts = b"", [b""]
         if flagged and Attribute.FLAGS not in self.items:
             parts.append(_attribute(Attribute.FLAGS, row, None))
         core.raw(b"%b%b)\r\n" % (start, b" ".join(parts)))
 
-    async def _body(
-        self, item: FetchItem, section: Section, row: MessageRow, root: Part
+    async def _section(
+        self, item: FetchItem, section: Section, row: MessageRow, root: Part, body: OpenBlob | None
     ) -> tuple[bytes, tuple[int, int] | None]:
         """Return one BODY[...], RFC822, RFC822.HEADER or RFC822.TEXT, and what of it is still to be streamed."""
         partial = item.partial if isinstance(item, BodySection) else None
@@ -159,8 +169,11 @@ class _Fetching:
         if partial is not None and not fields:
             start = min(start + partial[0], end)
             end = min(start + partial[1], end)
-        size, first = end - start, end if fields else min(end, start + PIECE)
-        data = await self.conversation.context.store.read(self.selected.mailbox, row.uid, start, first)
+        size, first = end - start, end if fields or body is None else min(end, start + PIECE)
+        if body is not None:
+            data = await body.read(start, first)
+        else:
+            data = await self.conversation.context.store.read(self.selected.mailbox, row.uid, start, first)
         if fields:
             data = header_fields(data, section.fields, section.text is SectionText.HEADER_FIELDS_NOT)
             if partial is not None:
@@ -168,25 +181,21 @@ class _Fetching:
             size = len(data)
         return b"%b {%d}\r\n%b" % (name, size, data), None if first == end else (first, end)
 
-    async def _stream(self, uid: UID, start: int, end: int) -> None:
+    async def _stream(self, body: OpenBlob, start: int, end: int) -> None:
         """Send the rest of a literal piece by piece."""
         conversation = self.conversation
         conversation.in_literal = True
         try:
             for at in range(start, end, PIECE):
                 await conversation.room()
-                data = await conversation.context.store.read(self.selected.mailbox, uid, at, min(at + PIECE, end))
-                conversation.core.raw(data)
+                conversation.core.raw(await body.read(at, min(at + PIECE, end)))
         except StoreError as error:
-            await self._cut_off(uid, error)
+            self._cut_off(error)
         conversation.in_literal = False
 
-    async def _cut_off(self, uid: UID, error: StoreError) -> NoReturn:
+    def _cut_off(self, error: StoreError) -> NoReturn:
         """Hang up: after half an answer nothing else keeps the client in step."""
-        moved = isinstance(error, MessageMissing) and not await self._is_there(uid)
-        (log.info if moved else log.error)(
-            "a message could not be sent to its end, its client was cut off", reason=str(error)
-        )
+        log.error("a message could not be sent to its end, its client was cut off", reason=str(error))
         self.conversation.pump.abort()
         raise asyncio.CancelledError from error
 

@@ -296,6 +296,31 @@ async def test_deadlines(tmp_path: Path) -> None:
         assert b"* BYE " in await client.end()
 
 
+async def test_who_asks_and_never_reads_is_cut_off(tmp_path: Path) -> None:
+    """Not at the first deadline, which may have come just after it stopped reading, but at the one after that."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"x APPEND INBOX {%d+}\r\n%b\r\n" % (30_000_000, b"x" * 30_000_000))
+        await client.until(b"x OK")
+        await client.command("LOGOUT")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.ports["imap"], limit=65536)
+        stuck = Client(reader, writer)
+        await stuck.until(b"* OK")
+        await stuck.command("LOGIN ann secret")
+        await stuck.command("SELECT INBOX")
+        (session,) = sessions(server)
+        stuck.writer.write(b"y FETCH 1 BODY[]\r\n")
+        assert (await stuck.line()).startswith(b"* 1 FETCH")
+        for _ in range(100_000):  # turns of the loop, until all buffers on the way are full
+            if not session.pump.writable:
+                break
+            await asyncio.sleep(0)
+        session.overdue()
+        assert session.busy and not session.pump.closed
+        session.overdue()
+        assert session.pump.closed
+
+
 async def test_an_error_of_ours_is_answered_and_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO [SERVERBUG], and the connection goes on."""
     async with running_server(tmp_path, ("ann",)) as server:

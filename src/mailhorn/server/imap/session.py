@@ -51,7 +51,7 @@ AT_ONCE = 64
 class ImapSession(Conversation):
     """The session of one connection. Implements `net.pump.Session`, `push.hub.Watcher` and `net.deadlines.Watched`."""
 
-    __slots__ = ("_busy", "_held", "_pulling", "_task", "deadline")
+    __slots__ = ("_busy", "_held", "_pulling", "_stalled", "_task", "deadline")
 
     core: ServerConnection
 
@@ -62,6 +62,7 @@ class ImapSession(Conversation):
         self._busy = False
         self._held = False
         self._pulling = False
+        self._stalled = False
         self._task: asyncio.Task[None] | None = None
 
     # net.pump.Session
@@ -117,6 +118,7 @@ class ImapSession(Conversation):
 
     def writable(self) -> None:
         """Go on with a long answer, or tell what happened meanwhile."""
+        self._stalled = False
         if not self.drained() and self.idling:
             self._catch_up()
 
@@ -158,8 +160,13 @@ class ImapSession(Conversation):
                 self.core.raw(b"* OK Still here\r\n")
                 self.pump.flush()
             self.deadline = now + self.context.options.keep_alive
-        elif self._busy:
+        elif self._busy and not (self._stalled and not self.pump.writable):
+            self._stalled = not self.pump.writable
             self.deadline = now + self.context.options.inactivity_timeout
+        elif self._busy:  # it has not read what it asked for since the deadline before this one
+            log.info("client cut off, it does not read its answer", peer=self.pump.peer)
+            self.pump.abort()
+            return
         else:
             self.core.bye(b"Nothing done for too long" if self.account else b"No login for too long")
             self.pump.close()

@@ -35,7 +35,7 @@ def test_help_is_quick(tmp_path: Path) -> None:
         text=True,
         check=True,
     ).stdout.split()
-    assert not {"asyncio", "msgspec", "structlog", "rich", "apsw", "cryptography"} & set(modules)
+    assert not {"asyncio", "msgspec", "structlog", "rich", "pydantic", "apsw", "cryptography"} & set(modules)
 
     def spent() -> float:
         before = os.times()
@@ -51,12 +51,14 @@ def test_completion_works(tmp_path: Path) -> None:
     env = {
         "PYTHONPATH": str(SOURCE),
         "HOME": str(tmp_path),
-        "_MAILHORN_COMPLETE": "complete_bash",
+        "_MAILHORN_COMPLETE": "bash_complete",
         "COMP_WORDS": "mailhorn account ",
         "COMP_CWORD": "2",
     }
     result = subprocess.run([sys.executable, "-m", "mailhorn"], env=env, capture_output=True, text=True)
-    assert {"add", "list", "remove", "import", "passwd"} <= set(result.stdout.split())
+    assert {f"plain,{name}" for name in ("add", "list", "remove", "import", "passwd")} <= set(result.stdout.split())
+    script = mailhorn("completion", "bash", home=tmp_path).stdout
+    assert "_MAILHORN_COMPLETE=bash_complete" in script and "complete " in script
 
 
 @pytest.mark.parametrize("program", ["serve", "watch"])

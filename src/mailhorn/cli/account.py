@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
+import click
 
 from ..config.find import serve_settings
 from ..config.settings import Log, ServeSettings
@@ -97,7 +97,7 @@ def remove(config: Path | None, login: str, yes: bool) -> None:
             return account, sum(mailbox.messages for mailbox in await index.mailboxes(account.id))
 
     account, messages = run(find())
-    if not yes and not typer.confirm(f"Remove {name} and its {messages} messages for good?"):
+    if not yes and not click.confirm(f"Remove {name} and its {messages} messages for good?"):
         raise CommandFailed("nothing was removed")
 
     async def work() -> None:
@@ -187,7 +187,7 @@ def _password(from_stdin: bool) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
         raise CommandFailed("no terminal to ask for the password; give it with --password-stdin", WRONG)
-    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return answer
 
 

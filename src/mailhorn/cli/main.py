@@ -1,40 +1,47 @@
 """The commands of `mailhorn`, their options and their help.
 
-Rule: nothing is imported here that a command may not need; `mailhorn --help` and completion stay quick.
+Rule: nothing is imported here that a command may not need; `mailhorn --help` and completion stay quick, and the
+server carries nothing about that it needs only to be started.
 """
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
+from click.shell_completion import get_completion_class
 
 from .. import __version__
 from .failure import explain
 
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="Settings file (TOML). Default: the first that exists of $MAILHORN_SERVE_CONFIG (or _WATCH_), "
-        "~/.config/mailhorn and /etc/mailhorn, serve.toml or watch.toml.",
-    ),
-]
-PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print an annotated settings file and exit.")]
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-app = typer.Typer(
-    name="mailhorn",
-    help="Instant mail: a server that pushes within a millisecond, and a watcher that is never deaf.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+with_config = click.option(
+    "--config",
+    "-c",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Settings file (TOML). Default: the first that exists of $MAILHORN_SERVE_CONFIG (or _WATCH_), "
+    "~/.config/mailhorn and /etc/mailhorn, serve.toml or watch.toml.",
 )
-accounts = typer.Typer(
-    help="Who may log in and receive mail. Works while the server runs.", no_args_is_help=True, rich_markup_mode=None
+with_print_config = click.option("--print-config", is_flag=True, help="Print an annotated settings file and exit.")
+with_password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
 )
-app.add_typer(accounts, name="account")
+
+
+class Commands(click.Group):
+    """Commands in the order they are written here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings=CONTEXT, no_args_is_help=True)
+@click.version_option(__version__, message="mailhorn %(version)s", help="Print the version and exit.")
+def app() -> None:
+    """Instant mail: a server that pushes within a millisecond, and a watcher that is never deaf."""
 
 
 def main() -> None:
@@ -49,23 +56,10 @@ def main() -> None:
         raise SystemExit(failure.code) from None
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"mailhorn {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """Take the options that come before any command."""
-
-
-@app.command()
-def serve(config: Config = None, print_config: PrintConfig = False) -> None:
+@app.command(short_help="Run the mail server.")
+@with_config
+@with_print_config
+def serve(config: Path | None, print_config: bool) -> None:
     """
     Run the mail server: SMTP and LMTP in, IMAP out, every idle client told at once.
 
@@ -85,8 +79,10 @@ def serve(config: Config = None, print_config: PrintConfig = False) -> None:
         command.serve(config)
 
 
-@app.command()
-def watch(config: Config = None, print_config: PrintConfig = False) -> None:
+@app.command(short_help="File new mail of any IMAP account by rules.")
+@with_config
+@with_print_config
+def watch(config: Path | None, print_config: bool) -> None:
     """
     Watch IMAP accounts anywhere and file new mail by Sieve rules the moment it arrives.
 
@@ -103,16 +99,22 @@ def watch(config: Config = None, print_config: PrintConfig = False) -> None:
         command.watch(config)
 
 
-@app.command()
-def demo(
-    once: Annotated[
-        int | None,
-        typer.Option(
-            "--once", min=1, metavar="N", help="Send N messages, print a summary in JSON; exit 0 if all arrived."
-        ),
-    ] = None,
-    interval: Annotated[float, typer.Option(min=0.0, help="Seconds between two messages.")] = 1.0,
-) -> None:
+@app.command(short_help="Watch mail travel, in milliseconds.")
+@click.option(
+    "--once",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Send N messages, print a summary in JSON; exit 0 if all arrived.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.0),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two messages.",
+)
+def demo(once: int | None, interval: float) -> None:
     """
     Watch mail travel: accepted, durable, pushed to an idle client, filed by a rule, each in milliseconds.
 
@@ -129,16 +131,18 @@ def demo(
     command.demo(once, interval)
 
 
-@accounts.command("add")
-def account_add(
-    login: Annotated[str, typer.Argument(help="As ann or ann@example.org.")],
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
-    ] = False,
-    config: Config = None,
-) -> None:
+@app.group(cls=Commands, no_args_is_help=True)
+def account() -> None:
+    """Who may log in and receive mail. Works while the server runs."""
+
+
+@account.command("add")
+@click.argument("login")
+@with_password_stdin
+@with_config
+def account_add(login: str, password_stdin: bool, config: Path | None) -> None:
     """
-    Make an account; asks for its password.
+    Make an account, LOGIN as ann or ann@example.org; asks for its password.
 
     \b
     Examples:
@@ -150,50 +154,46 @@ def account_add(
     command.add(config, login, password_stdin)
 
 
-@accounts.command("passwd")
-def account_passwd(
-    login: Annotated[str, typer.Argument(help="Whose password.")],
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
-    ] = False,
-    config: Config = None,
-) -> None:
+@account.command("passwd")
+@click.argument("login")
+@with_password_stdin
+@with_config
+def account_passwd(login: str, password_stdin: bool, config: Path | None) -> None:
     """Give an account a new password."""
     from . import account as command
 
     command.passwd(config, login, password_stdin)
 
 
-@accounts.command("list")
-def account_list(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    config: Config = None,
-) -> None:
+@account.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@with_config
+def account_list(as_json: bool, config: Path | None) -> None:
     """List all accounts with their number of messages and octets."""
     from . import account as command
 
     command.list_all(config, as_json)
 
 
-@accounts.command("remove")
-def account_remove(
-    login: Annotated[str, typer.Argument(help="Which account.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    config: Config = None,
-) -> None:
+@account.command("remove")
+@click.argument("login")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@with_config
+def account_remove(login: str, yes: bool, config: Path | None) -> None:
     """Remove an account and all its mail."""
     from . import account as command
 
     command.remove(config, login, yes)
 
 
-@accounts.command("import")
-def account_import(
-    file: Annotated[Path, typer.Argument(help="CSV file, UTF-8: login,password; a header line is fine.")],
-    config: Config = None,
-) -> None:
+@account.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@with_config
+def account_import(file: Path, config: Path | None) -> None:
     """
-    Make many accounts at once from a CSV file; all or none of them.
+    Make many accounts at once from a CSV file, a line `login,password` each; all or none of them.
+
+    The file is UTF-8; a header line is fine.
 
     A password may be an argon2 hash ($argon2id$...), which is taken as it is. Logins that exist stay as they are.
 
@@ -204,3 +204,17 @@ def account_import(
     from . import account as command
 
     command.import_csv(config, file)
+
+
+@app.command(short_help="Print completion for a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """
+    Print what teaches a shell to complete mailhorn's commands and options.
+
+    \b
+    Example:
+      mailhorn completion bash > ~/.local/share/bash-completion/completions/mailhorn
+    """
+    kind: Any = get_completion_class(shell)
+    click.echo(kind(app, {}, "mailhorn", "_MAILHORN_COMPLETE").source())

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..config.example import example
 from ..config.find import places, watch_settings
 from ..config.settings import WatchSettings
-from ..config.wire import build_watcher
+from ..config.watching import build_watcher
 from .failure import WRONG, CommandFailed
 from .logs import set_up
 from .loop import on_stop_signal, run

@@ -3,9 +3,7 @@
 import contextlib
 import os
 import platform
-import shlex
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,35 +20,24 @@ from ..server.digest import digest
 from ..server.imap.context import ImapOptions
 from ..server.limits import ConnectionLimits
 from ..server.mailserver import MailServer, ServerOptions
-from ..server.scripts import ScriptRefused, Scripts, check_script
+from ..server.scripts import Scripts, check_script
 from ..server.smtp.session import SmtpOptions
-from ..sieve import Program, SieveError
 from ..store.abc import Index
 from ..store.blobs.maildir import MaildirBlobs
 from ..store.index.sqlite import SqliteIndex
 from ..store.rebuild import needs_rebuild, rebuild
 from ..store.store import Store
-from ..watch.facts import install
-from ..watch.machine import Security, WatchAccount
-from ..watch.supervisor import Watcher
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
-from .settings import PORTS, AccountSettings, ServeSettings, WatchSettings
-
-PASSWORD_COMMAND_LIMIT = 60
-"""Seconds a password command may take: a person may have to unlock a key ring."""
+from .rules import rules_of
+from .settings import PORTS, ServeSettings
 
 log = structlog.get_logger("mailhorn.config")
-
-_SECURITY = {"tls": Security.IMPLICIT, "starttls": Security.STARTTLS, "none": Security.NONE}
 
 
 def is_root() -> bool:
     """Return whether the defaults of root apply."""
     return os.geteuid() == 0
-
-
-# the mail server
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,105 +202,4 @@ def _fingerprint(certificate: Path) -> str:
 def _check_default_script(path: Path | None) -> None:
     """Refuse at the start what would otherwise be found when the first mail comes."""
     if path is not None:
-        _script(path, "sieve.default", check_script)
-
-
-def _script(path: Path, setting: str, compiled: Callable[[str], Program]) -> Program:
-    try:
-        return compiled(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{setting}: {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{setting}: {path} is not UTF-8 text") from error
-    except SieveError as error:
-        place = f"{path}, line {error.line}, column {error.column}"
-        raise ConfigError(f"{setting}: {place}: {error.message}") from error
-    except ScriptRefused as error:
-        raise ConfigError(f"{setting}: {path}: {error}") from error
-
-
-# the watcher
-
-
-def build_watcher(settings: WatchSettings) -> Watcher:
-    """
-    Return the watcher; call in its event loop. Passwords are read, and password commands run, here and now.
-
-    Raises:
-        ConfigError: An account's settings contradict each other, or its password or rules cannot be had.
-        TLSProblem: A list of trusted certificates cannot be used.
-
-    """
-    names = [account.name for account in settings.account]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"two accounts are called {name!r}; give each its own name")
-    journal = settings.journal or state_folder(os.environ, is_root()) / "watch.sqlite"
-    try:
-        journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"journal: {journal.parent} cannot be made: {error.strerror}") from error
-    return Watcher([_watched(account) for account in settings.account], journal)
-
-
-def _watched(account: AccountSettings) -> WatchAccount:
-    who = f"account {account.name!r}"
-    if account.encryption == "none" and not _is_loopback(account.host):
-        raise ConfigError(f"{who}: without encryption only a server on this machine; set encryption to tls or starttls")
-    rules = install("keep;") if account.rules is None else _script(account.rules, f"{who}: rules", install)
-    return WatchAccount(
-        name=account.name,
-        host=account.host,
-        port=account.port or (993 if account.encryption == "tls" else 143),
-        user=account.user,
-        password=password_of(account),
-        program=rules,
-        tls=_SECURITY[account.encryption],
-        ca_file=account.ca,
-        verify=account.verify,
-        mailboxes=account.mailboxes,
-        create_mailboxes=account.create_mailboxes,
-        backlog=account.backlog,
-        discard_deletes=account.discard == "delete",
-        trash=account.trash,
-        idle_renewal=account.idle_renewal,
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def password_of(account: AccountSettings) -> str:
-    """Return the account's password, wherever the settings say it is. Raises ConfigError, never with the password."""
-    who = f"account {account.name!r}"
-    given = [account.password, account.password_file, account.password_command]
-    if sum(way is not None for way in given) != 1:
-        raise ConfigError(f"{who}: set one of password, password_file and password_command")
-    if account.password is not None:
-        return account.password.reveal()
-    if account.password_file is not None:
-        try:
-            text = account.password_file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise ConfigError(f"{who}: password_file {account.password_file} cannot be read: {reason}") from error
-    else:
-        text = _printed(who, account.password_command or ())
-    password = text.split("\n", 1)[0].rstrip("\r")
-    if not password:
-        raise ConfigError(f"{who}: the password is empty")
-    return password
-
-
-def _printed(who: str, command: tuple[str, ...]) -> str:
-    shown = shlex.join(command)
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PASSWORD_COMMAND_LIMIT, check=False, text=True)
-    except OSError as error:
-        raise ConfigError(f"{who}: password_command {shown} cannot be run: {error.strerror}") from error
-    except (subprocess.TimeoutExpired, UnicodeDecodeError, IndexError) as error:
-        raise ConfigError(f"{who}: password_command {shown} printed nothing usable in time") from error
-    if done.returncode != 0:
-        raise ConfigError(f"{who}: password_command {shown} failed with exit code {done.returncode}")
-    return done.stdout
+        rules_of(path, "sieve.default", check_script)

@@ -13,7 +13,8 @@ from pathlib import Path
 from secrets import token_urlsafe
 
 from ...config.settings import AccountSettings, Log, Secret, ServeSettings, Service, WatchSettings
-from ...config.wire import Server, build_server, build_watcher
+from ...config.watching import build_watcher
+from ...config.wire import Server, build_server
 from ...model.mailbox import INBOX
 from ...server.delivery import Delivered
 from ...server.passwords import BULK, hash_password

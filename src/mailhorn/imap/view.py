@@ -52,7 +52,7 @@ Update = Gone | Count | Flagged
 class MailboxView:
     """UIDs in ascending order, of which the first `len(view)` entries of a shared array are ours."""
 
-    __slots__ = ("_length", "_uids", "changed_to", "expunged_to")
+    __slots__ = ("__weakref__", "_length", "_uids", "changed_to", "expunged_to")
 
     def __init__(self, uids: "array[int] | None" = None, mod_seq: ModSeq | int = 0) -> None:
         """

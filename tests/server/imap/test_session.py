@@ -13,6 +13,7 @@ from tests.kit.mailserver import ServerInTest, running_server
 
 from mailhorn.imap.server import ServerConnection
 from mailhorn.model.ids import UID, MailboxId
+from mailhorn.model.numbers import UIDSet
 from mailhorn.server.imap.commands.fetch import PIECE
 from mailhorn.server.imap.session import ImapSession
 
@@ -212,6 +213,31 @@ async def test_who_does_not_read_costs_no_memory_and_is_told_all_when_he_does(tm
         assert session.selected is not None and len(session.selected.view) == 0
         session.pump.resume_writing()
         assert await slow.line() == b"* 5 EXISTS\r\n"
+
+
+async def test_sessions_on_one_mailbox_share_its_uids(tmp_path: Path) -> None:
+    """They hold one array, through appends, until one of them is told of an expunge; what each is told stays right."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        for subject in "abc":
+            await server.deliver("ann", subject)
+        clients = [await Client.connect(server, login="ann") for _ in range(3)]
+        for client in clients:
+            await client.command("SELECT INBOX")
+        for client in clients[:2]:
+            client.writer.write(b"i IDLE\r\n")
+            await client.until(b"+")
+        await server.deliver("ann", "d")
+        for client in clients[:2]:
+            assert await client.line() == b"* 4 EXISTS\r\n"
+        views = [session.open_mailbox.view for session in sessions(server)]
+        assert len({id(view._uids) for view in views}) == 1
+        assert sorted(len(view) for view in views) == [3, 4, 4]
+        await clients[2].command("STORE 2 +FLAGS.SILENT (\\Deleted)")
+        await clients[2].command("EXPUNGE")
+        for client in clients[:2]:
+            assert b"FETCH (UID 2 FLAGS (\\Deleted))" in await client.line()
+            assert await client.line() == b"* 2 EXPUNGE\r\n"
+        assert [list(view.uids(UIDSet(((1, 0),)))) for view in views] == [[1, 3, 4]] * 3
 
 
 async def test_a_client_that_vanishes_leaves_nothing(tmp_path: Path) -> None:

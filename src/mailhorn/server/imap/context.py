@@ -1,9 +1,12 @@
 """What all IMAP sessions of one server share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ssl import SSLContext
+from weakref import WeakValueDictionary
 
+from ...imap.view import MailboxView
+from ...model.ids import MailboxId
 from ...net.deadlines import Deadlines
 from ...push.hub import Hub
 from ...store.store import Store
@@ -35,7 +38,14 @@ class ImapOptions:
 
 @dataclass(slots=True)
 class ImapContext:
-    """The server as its sessions see it."""
+    """
+    The server as its sessions see it.
+
+    Attributes:
+        views: Of each selected mailbox the view that was made last; sessions that begin where it stands share its
+            array, so that a thousand watchers of a large mailbox hold its UIDs once.
+
+    """
 
     store: Store
     hub: Hub
@@ -47,3 +57,4 @@ class ImapContext:
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     sessions: Sessions
+    views: "WeakValueDictionary[MailboxId, MailboxView]" = field(default_factory=WeakValueDictionary)

@@ -226,18 +226,19 @@ async def test_sessions_on_one_mailbox_share_its_uids(tmp_path: Path) -> None:
         for client in clients[:2]:
             client.writer.write(b"i IDLE\r\n")
             await client.until(b"+")
-        await server.deliver("ann", "d")
-        for client in clients[:2]:
-            assert await client.line() == b"* 4 EXISTS\r\n"
+        for subject, count in (("d", 4), ("e", 5)):
+            await server.deliver("ann", subject)
+            for client in clients[:2]:
+                assert await client.line() == b"* %d EXISTS\r\n" % count
         views = [session.open_mailbox.view for session in sessions(server)]
         assert len({id(view._uids) for view in views}) == 1
-        assert sorted(len(view) for view in views) == [3, 4, 4]
+        assert sorted(len(view) for view in views) == [3, 5, 5]
         await clients[2].command("STORE 2 +FLAGS.SILENT (\\Deleted)")
         await clients[2].command("EXPUNGE")
         for client in clients[:2]:
             assert b"FETCH (UID 2 FLAGS (\\Deleted))" in await client.line()
             assert await client.line() == b"* 2 EXPUNGE\r\n"
-        assert [list(view.uids(UIDSet(((1, 0),)))) for view in views] == [[1, 3, 4]] * 3
+        assert [list(view.uids(UIDSet(((1, 0),)))) for view in views] == [[1, 3, 4, 5]] * 3
 
 
 async def test_a_client_that_vanishes_leaves_nothing(tmp_path: Path) -> None:

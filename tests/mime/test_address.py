@@ -1,8 +1,12 @@
 """mime/address.py: address lists as ENVELOPE shows them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mailhorn.mime import address
 from mailhorn.mime.address import MISSING_DOMAIN, MISSING_MAILBOX, parse_addresses
+from mailhorn.mime.header import unfold
 from mailhorn.model.structure import Address
 
 END = Address(None, None, None, None)
@@ -51,3 +55,29 @@ def a(name: bytes | None, mailbox: bytes, host: bytes = b"x", route: bytes | Non
 def test_addresses(value: bytes, addresses: list[Address]) -> None:
     """RFC 5322 §3.4 and §4.4, RFC 9051 §7.5.2, and what is broken in the wild."""
     assert list(parse_addresses(value)) == addresses
+
+
+USUAL = [
+    b"a",
+    b"b.c",
+    b" ",
+    b"  ",
+    b'"q r"',
+    b'" x"',
+    b'"',
+    b'""',
+    b"<",
+    b">",
+    b"@",
+    b",",
+    b"\\",
+    b"\xe9",
+    b"\t",
+    b"Ann",
+]
+
+
+@given(st.lists(st.sampled_from(USUAL), max_size=9))
+def test_the_short_way_reads_as_the_long_one(tokens: list[bytes]) -> None:
+    value = b"".join(tokens)
+    assert parse_addresses(value) == tuple(address._unusual(unfold(value)))

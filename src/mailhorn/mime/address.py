@@ -26,6 +26,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_WORD = rb"[^\s\"\[<>@,;:()]+"
+_BARE = re.compile(rb"(%b)@(%b)" % (_WORD, _WORD))
+_NAMED = re.compile(rb'(?:(%b(?: %b)*) ?|"([^"\\]*)" ?)?<(%b)@(%b)>' % (_WORD, _WORD, _WORD, _WORD))
 
 
 @dataclass(slots=True)
@@ -51,12 +54,25 @@ def parse_addresses(value: bytes) -> tuple[Address, ...]:
         Addresses and group markers in their order, at most MAX_ADDRESSES; encoded words are left as they are.
 
     """
+    text = unfold(value)
+    usual = _NAMED.fullmatch(text)
+    if usual is not None:
+        name, quoted, mailbox, host = usual.groups()
+        return (Address(name or (quoted and quoted.strip()) or None, None, mailbox, host),)
+    usual = _BARE.fullmatch(text)
+    if usual is not None:
+        return (Address(None, None, usual[1], usual[2]),)
+    return tuple(_unusual(text))
+
+
+def _unusual(text: bytes) -> list[Address]:
+    """Read what is more than one address in its usual form, token by token."""
     found: list[Address] = []
-    for address in _addresses(unfold(value)):
+    for address in _addresses(text):
         found.append(address)
         if len(found) >= MAX_ADDRESSES:
             break
-    return tuple(found)
+    return found
 
 
 def _addresses(text: bytes) -> Iterator[Address]:

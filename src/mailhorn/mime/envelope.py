@@ -21,24 +21,27 @@ def envelope(header: bytes) -> Envelope:
 
     """
     texts: dict[bytes, bytes] = {}
-    lists: dict[bytes, list[Address]] = {name: [] for name in _ADDRESSES}
+    lists: dict[bytes, list[Address]] = {}
     for name, value in fields(header):
         key = name.lower()
         if key in _TEXTS:
-            texts.setdefault(key, unfold(value))
-        elif key in _ADDRESSES and len(lists[key]) < MAX_ADDRESSES:
-            lists[key] += parse_addresses(value)
-    found = {key: tuple(addresses[:MAX_ADDRESSES]) for key, addresses in lists.items()}
-    from_ = found[b"from"]
+            if key not in texts:
+                texts[key] = unfold(value)
+        elif key in _ADDRESSES:
+            people = lists.setdefault(key, [])
+            if len(people) < MAX_ADDRESSES:
+                people += parse_addresses(value)
+    found = {key: tuple(people[:MAX_ADDRESSES]) for key, people in lists.items()}
+    from_ = found.get(b"from", ())
     return Envelope(
         date=texts.get(b"date"),
         subject=texts.get(b"subject"),
         from_=from_,
-        sender=found[b"sender"] or from_,
-        reply_to=found[b"reply-to"] or from_,
-        to=found[b"to"],
-        cc=found[b"cc"],
-        bcc=found[b"bcc"],
+        sender=found.get(b"sender") or from_,
+        reply_to=found.get(b"reply-to") or from_,
+        to=found.get(b"to", ()),
+        cc=found.get(b"cc", ()),
+        bcc=found.get(b"bcc", ()),
         in_reply_to=texts.get(b"in-reply-to"),
         message_id=texts.get(b"message-id"),
     )

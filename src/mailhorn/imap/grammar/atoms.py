@@ -20,6 +20,7 @@ _QUOTED = re.compile(rb'"((?>(?:[^"\\\r\n\x00]++|\\["\\])*))"')
 _QUOTED_LOOSE = re.compile(rb'"((?>(?:[^"\\]++|\\.)*))"', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _SPECIAL = re.compile(rb'(["\\])')
+_PLAIN = re.compile(rb"[\x20!\x23-\x5b\x5d-\x7e\t]{0,1024}")
 _QUOTABLE = re.compile(rb"[\x20-\x7e\t]{0,1024}")
 _QUOTABLE_8BIT = re.compile(rb"[\x20-\x7e\t\x80-\xff]{0,1024}")
 
@@ -106,7 +107,9 @@ def parse_string(cur: Cursor) -> bytes:
 
 def write_string(out: Writer, value: bytes) -> None:
     """Write a string: quoted if that is safe, else as a literal."""
-    if _QUOTABLE.fullmatch(value) or (out.dialect.utf8 and _QUOTABLE_8BIT.fullmatch(value) and _is_utf8(value)):
+    if _PLAIN.fullmatch(value):  # almost all
+        out.write(b'"%b"' % value)
+    elif _QUOTABLE.fullmatch(value) or (out.dialect.utf8 and _QUOTABLE_8BIT.fullmatch(value) and _is_utf8(value)):
         if b'"' in value or b"\\" in value:
             value = _SPECIAL.sub(rb"\\\1", value)
         out.write(b'"' + value + b'"')
@@ -153,6 +156,8 @@ def write_nstring(out: Writer, value: bytes | None) -> None:
     """Write a string or NIL."""
     if value is None:
         out.write(b"NIL")
+    elif _PLAIN.fullmatch(value):
+        out.write(b'"%b"' % value)
     else:
         write_string(out, value)
 

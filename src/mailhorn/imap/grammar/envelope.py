@@ -38,7 +38,17 @@ def write_envelope(out: Writer, value: Envelope) -> None:
     write_nstring(out, value.date)
     write(b" ")
     write_nstring(out, value.subject)
-    for people in (value.from_, value.sender, value.reply_to, value.to, value.cc, value.bcc):
+    start = out.mark()
+    write(b" ")
+    write_addresses(out, value.from_)
+    end = out.mark()
+    for people in (value.sender, value.reply_to):
+        if people is value.from_:  # the usual case
+            out.repeat(start, end)
+        else:
+            write(b" ")
+            write_addresses(out, people)
+    for people in (value.to, value.cc, value.bcc):
         write(b" ")
         write_addresses(out, people)
     write(b" ")

@@ -545,7 +545,7 @@ class Settler:
             letters = self._letters(message.mailbox, folder, message.uid, message.flags)
             name = file_name(message.key, message.size, message.uid, letters)
             target = f"{folder}/cur/{name}"
-            if not (self._careful and self._already_there(folder, name, target)):
+            if not (self._careful and self._is_there(message, folder, target, here.get(message.blob), work.dirs)):
                 self._file(message, target, here.get(message.blob), work.dirs)
             here[message.blob] = target
             self._flusher.touched(target, f"{folder}/cur")
@@ -560,34 +560,51 @@ class Settler:
             self._listings[folder] = list_messages(folder)
         return self._listings[folder].get(name.partition(":")[0])
 
-    def _already_there(self, folder: str, name: str, target: str) -> bool:
-        """Return whether a round that a crash interrupted has written the file; it may have had other flags."""
+    def _is_there(self, message: Unfiled, folder: str, target: str, here: str | None, dirs: dict[int, str]) -> bool:
+        """
+        Return whether a round that a crash interrupted has written the file and nothing is left to write it from.
+
+        As long as there is, it is written again: after a power cut the name may have survived and not the bytes. It
+        may have had other flags. What has lost its source was flushed before the source was removed.
+        """
+        name = os.path.basename(target)
         found = self._find(folder, name)
-        if found is not None and found != target:
+        if found is None:
+            return False
+        source = here or self._source(message, dirs)
+        written = source is not None and os.path.exists(source) and os.path.samefile(source, found)
+        if not written and (source is None or os.path.exists(source)):
+            self._file(message, f"{self._root}/.spool/{name}.new", here, dirs)
+            os.rename(f"{self._root}/.spool/{name}.new", found)
+        if found != target:
             os.rename(found, target)
-        return found is not None
+        return True
+
+    def _source(self, message: Unfiled, dirs: dict[int, str]) -> str | None:
+        """Return the path of the file to make a link to, None if the body is at hand."""
+        if message.origin is None:
+            return None if message.body is not None else f"{self._root}/.spool/{message.key}"
+        mailbox, _, name = message.origin.partition("/")
+        folder = f"{self._root}/{dirs.get(int(mailbox), '.trash')}"
+        source = f"{folder}/cur/{name}"
+        return source if os.path.exists(source) else self._find(folder, name) or source
 
     def _file(self, message: Unfiled, target: str, here: str | None, dirs: dict[int, str]) -> None:
-        if message.origin is None and here is None and message.body is not None:
+        source = here or self._source(message, dirs)
+        if source is None:
+            body = message.body or b""
             temporary = f"{self._root}/.spool/{message.key}"
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                written = os.write(fd, message.body)
-                while written < message.size:
-                    written += os.write(fd, message.body[written:])
+                written = os.write(fd, body)
+                while written < len(body):
+                    written += os.write(fd, body[written:])
                 os.utime(fd, (message.internal_date, message.internal_date))
             finally:
                 os.close(fd)
             os.rename(temporary, target)
             return
-        source = here or f"{self._root}/.spool/{message.key}"
-        if message.origin is not None:
-            mailbox, _, name = message.origin.partition("/")
-            folder = f"{self._root}/{dirs.get(int(mailbox), '.trash')}"
-            source = f"{folder}/cur/{name}"
-            if not os.path.exists(source):
-                source = self._find(folder, name) or source
-        elif here is None:
+        if message.origin is None and here is None:
             with contextlib.suppress(FileNotFoundError):
                 os.utime(source, (message.internal_date, message.internal_date))
         try:

@@ -1,137 +1,196 @@
-"""Measure push latency, delivery rate and idle memory, and print them as a table.
-
-Everything runs on this machine, over loopback, with client and server sharing its processors, and is bounded
-in count and time. Read ratios and repeat on a quiet machine before quoting a figure.
-"""
+"""The command line: `./dev bench` measures, `./dev bench soak` keeps a server busy for an hour and watches it."""
 
 import argparse
 import asyncio
+import contextlib
+import json
 import resource
+import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
 
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from .clients import Deliverer, Watcher, message, now
-from .server import PASSWORD, Server, running
+from . import machine
+from .cases import GROUPS, Case, cases
+from .figures import Figure, table
+from .servers import Dovecot, Mailhorn, Server
 
 try:
-    from uvloop import run
+    import uvloop as loops
 except ImportError:
-    from asyncio import run
-
-MAX_WATCHERS = 10_000
+    import asyncio as loops  # type: ignore[no-redef]  # the other loop, by the same name
 
 
-def user(i: int) -> str:
-    return f"u{i:05d}"
-
-
-async def fleet(server: Server, count: int, told: Callable[[], None]) -> list[Watcher]:
-    """Open idle connections, each on a mailbox of its own, fifty logins at a time."""
-    gate = asyncio.Semaphore(50)
-
-    async def one(i: int) -> Watcher:
-        async with gate:
-            return await Watcher.open(server.ports["imap"], user(i), PASSWORD, told)
-
-    return await asyncio.gather(*map(one, range(count)))
-
-
-def milliseconds(seconds: Sequence[float]) -> str:
-    """p50 / p99."""
-    ordered = sorted(seconds)
-    return " / ".join(f"{ordered[min(len(ordered) - 1, int(q * len(ordered)))] * 1000:.2f} ms" for q in (0.5, 0.99))
-
-
-async def push(server: Server, watchers: int, seconds: float, rate: float) -> list[tuple[str, str]]:
-    """Deliver at a steady rate, round robin; time from the end of DATA to each EXISTS."""
-    before = server.memory_kib()
-    told = asyncio.Event()
-    sessions = await fleet(server, watchers, told.set)
-    per_connection = (server.memory_kib() - before) / watchers
-    deliverer = await Deliverer.open(server.ports["lmtp"])
-    sent: list[list[float]] = [[] for _ in sessions]
-    replies = []
-    count = max(1, int(seconds * rate))
-    start = now()
-    for n in range(count):
-        await asyncio.sleep(max(0.0, start + n / rate - now()))
-        handed_over, replied = await deliverer.deliver(f"{user(n % watchers)}@localhost", message(n))
-        sent[n % watchers].append(handed_over)
-        replies.append(replied - handed_over)
-    async with asyncio.timeout(15):
-        while sum(len(session.seen) for session in sessions) < count:
-            told.clear()
-            await told.wait()
-    latencies = [
-        at - was
-        for session, times in zip(sessions, sent, strict=True)
-        for at, was in zip(session.seen, times, strict=True)
-    ]
-    for session in sessions:
-        session.transport.abort()
-    deliverer.transport.abort()
-    name = f"{watchers} idle connection" + ("s" if watchers > 1 else "")
-    rows = [(f"push, {name}: end of DATA to EXISTS, p50 / p99", milliseconds(latencies))]
-    rows.append((f"the same to the 250, p50 / p99 (n = {count})", milliseconds(replies)))
-    if watchers >= 100:
-        rows.append((f"memory per idle connection, plaintext, {watchers}", f"{per_connection:.1f} KiB"))
-    return rows
-
-
-async def delivery(server: Server, sessions: int, seconds: float) -> list[tuple[str, str]]:
-    """Deliver 4 KiB as fast as the answers come, over 100 mailboxes."""
-    deliverers = [await Deliverer.open(server.ports["lmtp"]) for _ in range(sessions)]
-    done = 0
-    stop = now() + seconds
-    cpu = server.cpu_seconds()
-
-    async def loop(number: int, deliverer: Deliverer) -> None:
-        nonlocal done
-        turn = number
-        while now() < stop:
-            await deliverer.deliver(f"{user(turn % 100)}@localhost", message(turn))
-            turn += sessions
-            done += 1
-
-    start = now()
-    await asyncio.gather(*(loop(n, deliverer) for n, deliverer in enumerate(deliverers)))
-    rate = done / (now() - start)
-    cpu = server.cpu_seconds() - cpu
-    for deliverer in deliverers:
-        deliverer.transport.abort()
-    return [(f"durable deliveries, 4 KiB, {sessions} session(s)", f"{rate:.0f}/s, {cpu / done * 1000:.2f} ms CPU each")]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
-    parser.add_argument("--watchers", type=int, default=1000, help="idle connections of the large case (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each case (%(default)s)")
-    parser.add_argument("--rate", type=float, default=17.0, help="messages a second while pushing (%(default)s)")
-    options = parser.parse_args()
-    if not 1 <= options.watchers <= MAX_WATCHERS:
-        parser.error(f"--watchers must be from 1 to {MAX_WATCHERS}")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say, and return the exit status."""
+    options = _parser().parse_args(arguments)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    cases: list[tuple[str, Callable[[Server], Awaitable[list[tuple[str, str]]]]]] = [
-        ("push to 1", lambda server: push(server, 1, options.seconds, options.rate)),
-        (f"push to {options.watchers}", lambda server: push(server, options.watchers, options.seconds, options.rate)),
-    ]
-    for sessions in (1, 10, 50):
-        cases.append((f"delivery over {sessions}", lambda server, n=sessions: delivery(server, n, options.seconds / 2)))  # type: ignore[misc]
-    rows: list[tuple[str, str]] = []
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), transient=True) as progress:
-        task = progress.add_task("importing accounts")
-        with running(max(options.watchers, 100)) as server:
-            rows.append(("server alone", f"{server.memory_kib() / 1024:.1f} MiB"))
-            for name, case in cases:
-                progress.update(task, description=name)
-                rows.extend(run(case(server)))
-    width = max(len(name) for name, _ in rows)
-    sys.stdout.write(f"| {'measured':<{width}} | result |\n| {'-' * width} | --- |\n")
-    sys.stdout.writelines(f"| {name:<{width}} | {value} |\n" for name, value in rows)
+    return run(measure, options)
+
+
+def run(program: Callable[[argparse.Namespace, Path], Coroutine[Any, Any, int]], options: argparse.Namespace) -> int:
+    """Run it over a folder of its own; Ctrl-C and SIGTERM end it as its end does."""
+
+    async def interruptible() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        return await program(options, folder)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="mailhorn-bench-", dir=options.directory) as name,
+        asyncio.Runner(loop_factory=loops.new_event_loop) as runner,
+    ):
+        folder = Path(name)
+        folder.chmod(0o755)  # Dovecot's mail user comes by
+        try:
+            return runner.run(interruptible())
+        except asyncio.CancelledError:
+            sys.stderr.write("bench: stopped\n")
+            return 130
+
+
+async def measure(options: argparse.Namespace, folder: Path) -> int:
+    """Run all cases on all servers in turns, and print the table."""
+    todo = cases(options.only, options.full, options.seconds)
+    accounts = max(case.accounts for case in todo)
+    kinds: list[type[Server]] = [Mailhorn]
+    if Dovecot.installed() and not options.no_dovecot:
+        kinds.append(Dovecot)
+        _warn_of_inotify(todo)
+    flushes = machine.flushes_per_second(folder)
+    rows: dict[str, dict[str, Figure | str]] = {}
+    console = Console(stderr=True)
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(
+            Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                console=console,
+                transient=True,
+                auto_refresh=False,  # a thread that draws would be measured, too
+                disable=not console.is_terminal,
+            )
+        )
+        bar = progress.add_task("starting", total=len(todo) * len(kinds))
+        servers = []
+        for kind in kinds:
+            progress.update(bar, description=f"starting {kind.name}", refresh=True)
+            server = kind(folder / kind.name, accounts)
+            stack.callback(server.stop)
+            server.start()
+            servers.append(server)
+        versions = [server.version() for server in servers]
+        for case in todo:
+            for server in servers:
+                progress.update(bar, description=f"{case.name}, {server.name}", refresh=True)
+                if not console.is_terminal:
+                    console.print(f"{time.monotonic() - began:5.0f} s  {case.name}, {server.name}", highlight=False)
+                if not (case.ours_only and server is not servers[0]):
+                    await _measure(case, server, rows)
+                progress.advance(bar)
+    disk = f"{_file_system(folder)}, {flushes:,.0f} flushes/s"
+    facts = f"{machine.description()}; {disk}; {', '.join(versions)}."
+    names = [server.name for server in servers]
+    sys.stdout.write(f"{table(names, rows)}\n{facts}\n")
+    if options.json:
+        options.json.write_text(json.dumps(_document(facts, flushes, rows), indent=1, ensure_ascii=False) + "\n")
+    failed = [label for label, row in rows.items() if isinstance(row.get(Mailhorn.name), str)]
+    return 1 if failed else 0
+
+
+async def _measure(case: Case, server: Server, rows: dict[str, dict[str, Figure | str]]) -> None:
+    """Add the figures of a case; if it cannot be done, say so instead, and go on with a fresh server."""
+    try:
+        for figure in await case.run(server):
+            rows.setdefault(figure.label, {})[server.name] = figure
+    except Exception as error:
+        while isinstance(error, ExceptionGroup):  # all of a fleet failed alike
+            error = error.exceptions[0]
+        problem = f"{type(error).__name__} {error}".strip()
+        sys.stderr.write(f"bench: {case.name}, {server.name}: {problem}\n{server.log()}\n")
+        rows.setdefault(case.name, {})[server.name] = f"failed: {problem.splitlines()[0][:60]}"
+        server.stop()
+        server.start()
+
+
+def _warn_of_inotify(todo: Sequence[Case]) -> None:
+    with contextlib.suppress(OSError):
+        allowed = int(Dovecot.INOTIFY.read_text())
+        if allowed < max(case.accounts for case in todo):
+            sys.stderr.write(
+                f"bench: Dovecot takes an inotify instance for each session and may have {allowed}: beyond that it is "
+                "told of new mail late or never. sysctl fs.inotify.max_user_instances=65536 gives it more.\n"
+            )
+
+
+def _file_system(folder: Path) -> str:
+    """Return the kind of file system the servers wrote to: a flush of a disk in memory costs nothing."""
+    best, kind = "", "unknown file system"
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, place, what, *_ = line.split()
+        if str(folder).startswith(place) and len(place) > len(best):
+            best, kind = place, what
+    return kind
+
+
+def _document(facts: str, flushes: float, rows: dict[str, dict[str, Figure | str]]) -> dict[str, object]:
+    return {
+        "machine": facts,
+        "flushes_per_second": flushes,
+        "figures": {
+            label: {
+                server: figure
+                if isinstance(figure, str)
+                else {"value": figure.value, "text": figure.text, **figure.details}
+                for server, figure in row.items()
+            }
+            for label, row in rows.items()
+        },
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./dev bench",
+        description="Measure mailhorn, and Dovecot beside it if it is installed, and print the table of the README.",
+    )
+    parser.add_argument("--full", action="store_true", help="also 10,000 connections and 100,000 messages; takes long")
+    parser.add_argument("--only", type=_groups, default=GROUPS, metavar="GROUP,…", help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--seconds", type=_seconds, help="length of what is timed (3, with --full 8)")
+    parser.add_argument("--no-dovecot", action="store_true", help="measure mailhorn alone")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
+    parser.add_argument(
+        "--directory", type=Path, metavar="DIR", help="where the servers keep their mail: the disk that is measured"
+    )
+    return parser
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
+    for group in chosen:
+        if group not in GROUPS:
+            raise argparse.ArgumentTypeError(f"there is no group {group!r}, only {', '.join(GROUPS)}")
+    return chosen
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 600:
+        raise argparse.ArgumentTypeError("from 0.1 to 600")
+    return seconds
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The cases in their order: what is measured, with which numbers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from . import commands, delivery, idle, push
+from .figures import Figure
+from .fleet import Fleet
+from .servers import Server
+
+GROUPS = ("idle", "push", "delivery", "commands")
+FLEET = 1_000
+"""Connections of the usual fleet."""
+LARGE_FLEET = 10_000
+"""Connections of the large one, with --full; Dovecot, a process each, is left out of it."""
+RATE = 17.0
+"""Messages a second while the fleet is told: a thousand a minute."""
+SHARED = 100
+"""Watchers of one mailbox in a smaller and a larger case."""
+LARGE = 10_000
+"""Messages of the large mailbox."""
+HUGE = 100_000
+"""Messages of the mailbox that is delivered into, with --full."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One thing to do with each server in turn.
+
+    Attributes:
+        name: What the progress shows.
+        run: Does it.
+        accounts: Accounts it needs.
+        ours_only: Whether other servers are spared.
+
+    """
+
+    name: str
+    run: Callable[[Server], Awaitable[list[Figure]]]
+    accounts: int = FLEET + 100
+    ours_only: bool = False
+
+
+def cases(groups: Sequence[str], full: bool, seconds: float | None) -> list[Case]:
+    """Return what is to be done."""
+    length = seconds or (8.0 if full else 3.0)
+    makers = {"idle": _idle, "push": _push, "delivery": _delivery, "commands": _commands}
+    return [case for group in GROUPS if group in groups for case in makers[group](full, length)]
+
+
+def _idle(full: bool, seconds: float) -> list[Case]:
+    watched = 60.0 if full else seconds
+    found = [
+        Case("mailboxes", partial(_mailboxes, accounts=FLEET)),
+        Case("server alone", _alone),
+        *(
+            Case(
+                f"{FLEET} idle{' TLS' if tls else ''}",
+                partial(idle.idle, connections=FLEET, encrypted=tls, seconds=watched),
+            )
+            for tls in (False, True)
+        ),
+    ]
+    if full:
+        found.append(Case("more mailboxes", partial(_mailboxes, accounts=LARGE_FLEET), LARGE_FLEET + 100, True))
+        for tls in (False, True):
+            large = partial(idle.idle, connections=LARGE_FLEET, encrypted=tls, seconds=watched)
+            found.append(Case(f"{LARGE_FLEET} idle{' TLS' if tls else ''}", large, LARGE_FLEET + 100, True))
+    return found
+
+
+def _push(full: bool, seconds: float) -> list[Case]:
+    found = []
+    for tls in (False, True):
+        suffix = " (TLS)" if tls else ""
+        if full or not tls:
+            found.append(_watched(1, tls, seconds, f"push to 1 watcher{suffix}", FLEET + 1))
+        label = f"push, {FLEET:,} mailboxes, {RATE:.0f}/s{suffix}"
+        # Enough messages for a p99 that means something.
+        run = partial(push.steady, accounts=range(FLEET), encrypted=tls, seconds=2 * seconds, rate=RATE, label=label)
+        found.append(Case(label, run))
+        if full or not tls:
+            label = f"push to {SHARED} watchers of one mailbox, the last{suffix}"
+            found.append(_watched(SHARED, tls, seconds, label, FLEET + 2))
+        label = f"push to {FLEET:,} watchers of one mailbox, the last{suffix}"
+        found.append(_watched(FLEET, tls, seconds, label, FLEET + 3))
+    if full:
+        found.append(Case("push beside many", partial(_beside_many, seconds=seconds), LARGE_FLEET + 100, True))
+    return found
+
+
+def _watched(watchers: int, tls: bool, seconds: float, label: str, account: int) -> Case:
+    run = partial(push.one_by_one, account=account, watchers=watchers, encrypted=tls, seconds=seconds, label=label)
+    return Case(label, run)
+
+
+def _delivery(full: bool, seconds: float) -> list[Case]:
+    found = [
+        Case(
+            f"{octets >> 10} KiB over {sessions}",
+            partial(delivery.rate, octets=octets, sessions=sessions, seconds=seconds),
+        )
+        for octets in (4 << 10, 50 << 10, 1 << 20)
+        for sessions in (1, 10, 50)
+        if full or octets == 4 << 10 or sessions == 10
+    ]
+    if full:
+        run = partial(commands.delivery_into, empty=FLEET + 10, large=FLEET + 11, messages=HUGE)
+        found.append(Case("delivery into a huge mailbox", run))
+    return found
+
+
+def _commands(full: bool, seconds: float) -> list[Case]:
+    return [
+        Case("single commands", partial(commands.rates, account=FLEET + 20, seconds=seconds / 2)),
+        Case("logins", partial(commands.logins, account=FLEET + 21, seconds=seconds)),
+        Case("large mailbox", partial(_large_mailbox, account=FLEET + 22)),
+    ]
+
+
+async def _alone(server: Server) -> list[Figure]:
+    return idle.alone(server)
+
+
+async def _mailboxes(server: Server, accounts: int) -> list[Figure]:
+    await idle.make_mailboxes(server, accounts)
+    return []
+
+
+async def _large_mailbox(server: Server, account: int) -> list[Figure]:
+    await delivery.fill(server, account, LARGE)
+    return await commands.large_mailbox(server, account, LARGE)
+
+
+async def _beside_many(server: Server, seconds: float) -> list[Figure]:
+    """Push again while ten thousand others idle."""
+    fleet = Fleet()
+    figures: list[Figure] = []
+    beside = f"beside {LARGE_FLEET:,} idle"
+    try:
+        for first in range(0, LARGE_FLEET, FLEET):
+            await fleet.open(server, range(first, first + FLEET), encrypted=False)
+        for watchers in (1, SHARED, FLEET):
+            label = f"push to {watchers:,} watcher{'s of one mailbox, the last' if watchers > 1 else ''}, {beside}"
+            figures += await push.one_by_one(server, LARGE_FLEET + 1, watchers, False, seconds, label)
+    finally:
+        await fleet.close(server)
+    return figures

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.kit.stores import DATE, DIGEST, account, deliver, opened
+from tests.kit.stores import DATE, account, deliver, opened
 
 from mailhorn.model.ids import UID
 from mailhorn.model.message import Placement
@@ -34,7 +34,7 @@ async def test_a_body_comes_back_whole_and_in_ranges(store: Store, body: bytes) 
     assert staged.size == len(body)
     with staged.view() as view:
         assert view == body
-    (placed,) = await store.append(staged, [Placement(inbox)], DATE, DIGEST)
+    (placed,) = await store.append(staged, [Placement(inbox)], DATE)
     assert await store.body(inbox, placed.uid) == body
     assert await store.read(inbox, placed.uid, 5, 12) == body[5:12]
     assert await store.read(inbox, placed.uid, 3) == body[3:]
@@ -48,7 +48,7 @@ async def test_an_open_body_outlives_its_message(store: Store, body: bytes) -> N
     _, inbox = await account(store)
     staged = store.stage()
     staged.write(body)
-    (placed,) = await store.append(staged, [Placement(inbox)], DATE, DIGEST)
+    (placed,) = await store.append(staged, [Placement(inbox)], DATE)
     with await store.open(inbox, placed.uid) as opened_body:
         assert await opened_body.read(0, 10) == body[:10]
         await store.index.expunge(inbox, None, deleted_only=False)

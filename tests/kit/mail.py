@@ -13,6 +13,7 @@ from mailhorn.net.listen import listen
 from mailhorn.net.tls import client_context, self_signed, server_context
 from mailhorn.server.accounts import AccountOptions, Accounts
 from mailhorn.server.delivery import Delivered, Delivery
+from mailhorn.server.digest import digest
 from mailhorn.server.limits import ConnectionLimits, Connections
 from mailhorn.server.passwords import Profile, hash_password
 from mailhorn.server.scripts import Scripts
@@ -91,8 +92,8 @@ async def receiving(
     changes: list[Change] = []
     delivered: list[Delivered] = []
     sessions = Sessions()
-    index = SqliteIndex(directory / "index.sqlite")
-    store = Store(index, MaildirBlobs(directory, index), changes.append)
+    index = SqliteIndex(directory / "index.sqlite", digest)
+    store = Store(index, MaildirBlobs(directory, index), changes.append, digest)
     await store.start()
     await index.add_accounts([(login, hash_password("secret", QUICK)) for login in logins])
     accounts = Accounts(index, account_options or AccountOptions(hostname="mx.test", domains=("example.org",)))

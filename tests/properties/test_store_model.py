@@ -178,7 +178,7 @@ class StoreMachine(RuleBasedStateMachine):
             await self.context.__aexit__(None, None, None)
             if lose_index:
                 (self.path / "index.db").unlink()
-                index = SqliteIndex(self.path / "index.db")
+                index = SqliteIndex(self.path / "index.db", digest_of)
                 assert needs_rebuild(index, self.path)
                 await rebuild(index, self.path, digest_of)
                 await index.close()

@@ -10,6 +10,7 @@ import pytest
 from mailhorn.model.mailbox import Account
 from mailhorn.server import accounts as module
 from mailhorn.server.accounts import AccountOptions, Accounts, NoAccount, TooBusy, normal_login
+from mailhorn.server.digest import digest
 from mailhorn.server.limits import GuessLimits
 from mailhorn.server.passwords import BULK, hash_password, needs_upgrade
 from mailhorn.store.index.sqlite import SqliteIndex
@@ -26,7 +27,7 @@ class Clock:
 
 @pytest.fixture
 async def index(tmp_path: Path) -> AsyncIterator[SqliteIndex]:
-    index = SqliteIndex(tmp_path / "index.sqlite")
+    index = SqliteIndex(tmp_path / "index.sqlite", digest)
     await index.add_accounts(
         [
             ("ann", hash_password("secret")),

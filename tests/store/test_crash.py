@@ -83,7 +83,7 @@ async def test_index_lost_after_a_crash(tmp_path: Path) -> None:
     lines = await _killed_while_busy(tmp_path, 60)
     highest = max(int(uid) for what, uid, _ in lines if what == "appended")
     lose_index(tmp_path)
-    index = SqliteIndex(tmp_path / "index.db")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
     assert needs_rebuild(index, tmp_path)
     await rebuild(index, tmp_path, digest_of)
     box = await index.mailbox(ada, INBOX)

@@ -17,7 +17,7 @@ from mailhorn.store.store import Store
 
 async def _rebuild(directory: Path) -> tuple[int, list[tuple[str, int]]]:
     progress: list[tuple[str, int]] = []
-    index = SqliteIndex(directory / "index.db")
+    index = SqliteIndex(directory / "index.db", digest_of)
     assert needs_rebuild(index, directory)
     count = await rebuild(index, directory, digest_of, lambda login, n: progress.append((login, n)))
     assert not needs_rebuild(index, directory)
@@ -114,7 +114,7 @@ async def test_interrupted_it_begins_anew(tmp_path: Path) -> None:
         await deliver(store, inbox)
     lose_index(tmp_path)
 
-    index = SqliteIndex(tmp_path / "index.db")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
     with pytest.raises(ValueError, match="interrupted"):
         await rebuild(index, tmp_path, _interrupted)
     await index.close()
@@ -127,11 +127,11 @@ def _interrupted(body: memoryview) -> Digest:
 
 async def test_a_new_server_needs_none(tmp_path: Path) -> None:
     """Nothing on disk, nothing to rebuild; and an index that was there is never one to be filled."""
-    index = SqliteIndex(tmp_path / "index.db")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
     assert not needs_rebuild(index, tmp_path)
     await index.add_accounts([("ada", "")])
     await index.close()
-    index = SqliteIndex(tmp_path / "index.db")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
     (tmp_path / "mail" / login_dir("ada")).mkdir(parents=True)
     assert not needs_rebuild(index, tmp_path)
     await index.close()
@@ -146,7 +146,7 @@ async def test_an_empty_index_is_a_lost_one(tmp_path: Path, made: bool) -> None:
     lose_index(tmp_path)
     (tmp_path / "index.db").touch()
     if made:
-        await SqliteIndex(tmp_path / "index.db").close()
+        await SqliteIndex(tmp_path / "index.db", digest_of).close()
     assert (await _rebuild(tmp_path))[0] == 1
 
 
@@ -156,6 +156,6 @@ async def test_an_index_whose_accounts_were_removed_is_not_a_lost_one(tmp_path: 
         ada, _ = await account(store)
         await store.index.remove_account(ada)
     (tmp_path / "mail" / "ada@example.org" / "cur").mkdir(parents=True)
-    index = SqliteIndex(tmp_path / "index.db")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
     assert not needs_rebuild(index, tmp_path)
     await index.close()

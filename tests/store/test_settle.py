@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from tests.kit.stores import DATE, account, deliver, message_files, opened
+from tests.kit.stores import DATE, account, deliver, digest_of, message_files, opened
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.mailbox import INBOX
@@ -223,7 +223,7 @@ async def test_a_folder_that_moved_unnoted_is_found_after_more_renames(
         await store.index.rename_mailbox(ada, "one", "three")
     monkeypatch.undo()
     assert tree(tmp_path) == {".", ".two", ".three"}
-    index = SqliteIndex(tmp_path / "index.db")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
     await index.rename_mailbox(ada, "three", "four")
     await index.rename_mailbox(ada, "two", "three")
     await index.close()

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.kit.stores import DATE, DIGEST, account, deliver, opened
+from tests.kit.stores import DATE, account, deliver, digest_of, opened
 
 from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
@@ -24,7 +24,7 @@ async def test_durable_then_told_then_answered(tmp_path: Path) -> None:
         before = time.monotonic()
         staged = store.stage()
         staged.write(b"x")
-        placed = await store.append(staged, [Placement(inbox)], DATE, DIGEST)
+        placed = await store.append(staged, [Placement(inbox)], DATE)
         assert before <= placed.durable_at <= time.monotonic()
         assert [change.appended for change in told] == [(placed[0].uid,)] and len(placed) == 1
 
@@ -92,13 +92,13 @@ async def test_closed_means_closed(tmp_path: Path) -> None:
 
 async def test_what_was_lost_is_restored_first(tmp_path: Path) -> None:
     """`restore` runs before anything is settled; if it fails, nothing has begun."""
-    index = SqliteIndex(tmp_path / "index.db")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
     order: list[bool] = []
 
     async def restore() -> None:
         order.append((tmp_path / "mail").exists())
 
-    store = Store(index, MaildirBlobs(tmp_path, index), lambda change: None, restore)
+    store = Store(index, MaildirBlobs(tmp_path, index), lambda change: None, digest_of, restore)
     await store.start()
     assert order == [False] and (tmp_path / "mail").exists()
     await store.close()

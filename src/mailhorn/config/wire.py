@@ -78,7 +78,7 @@ def data_folder(settings: ServeSettings) -> Path:
 
 def open_store(data: Path, tell: Callable[[Change], None]) -> Store:
     """Return the store in a directory, which exists; `start` it before use. Raises StoreUnavailable."""
-    index = SqliteIndex(data / "index.sqlite")
+    index = SqliteIndex(data / "index.sqlite", digest)
 
     async def restore() -> None:
         if needs_rebuild(index, data):
@@ -86,7 +86,7 @@ def open_store(data: Path, tell: Callable[[Change], None]) -> Store:
             messages = await rebuild(index, data, digest)
             log.warning("the index is back", messages=messages)
 
-    return Store(index, MaildirBlobs(data, index), tell, restore)
+    return Store(index, MaildirBlobs(data, index), tell, digest, restore)
 
 
 def build_server(settings: ServeSettings) -> Server:
@@ -168,7 +168,7 @@ async def open_accounts(settings: ServeSettings) -> AsyncIterator[Index]:
     except InUse as in_use:
         if not in_use.ready:
             raise ConfigError(f"the server on {data} is just starting or busy; try again in a moment") from in_use
-        index: Index = SqliteIndex(data / "index.sqlite")
+        index: Index = SqliteIndex(data / "index.sqlite", digest)
         try:
             yield index
         finally:

@@ -10,13 +10,12 @@ from .ids import UID, MailboxId, ModSeq, UIDValidity
 @dataclass(frozen=True, slots=True)
 class Digest:
     """
-    What FETCH needs of a message, computed once at delivery and kept ready to send.
+    What FETCH needs of a message, computed once and kept ready to send.
 
     Attributes:
         header_size: Octets up to and including the empty line that ends the header.
         envelope: ENVELOPE as IMAP text, `("date" "subject" ...)`.
         body_structure: BODYSTRUCTURE as IMAP text.
-        body: BODY as IMAP text (no extension data).
         parts: Byte offsets of every part, in `mime`'s own packed form.
 
     """
@@ -24,7 +23,6 @@ class Digest:
     header_size: int
     envelope: bytes
     body_structure: bytes
-    body: bytes
     parts: bytes
 
 

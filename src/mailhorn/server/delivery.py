@@ -22,7 +22,6 @@ from ..sieve import Actions, FileInto, HeaderFacts, Need, SieveRuntimeError, eva
 from ..smtp.reply import Reply
 from ..store.abc import MailboxExists, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
 from ..store.store import Store
-from .digest import digest_of
 from .scripts import Script, Scripts
 
 HEADER_LOOKED_AT = 256 * 1024
@@ -113,7 +112,6 @@ class Delivery:
         try:
             try:
                 placements = await self._placements(staged, sender, recipients)
-                digest = await digest_of(staged)
             except BaseException:
                 staged.discard()
                 raise
@@ -121,7 +119,7 @@ class Delivery:
                 staged.discard()
                 log.info("discarded by its recipients' rules", id=id, sender=sender, size=size)
                 return [Reply(250, "2.0.0", f"Accepted as {id}")] * len(recipients)
-            placed = await self._store.append(staged, placements, int(self._wall_clock()), digest)
+            placed = await self._store.append(staged, placements, int(self._wall_clock()))
         except MailboxMissing:
             log.warning("a mailbox vanished during delivery, the sender will try again", id=id)
             return [Reply(451, "4.2.0", "A mailbox was removed just now, try again")] * len(recipients)

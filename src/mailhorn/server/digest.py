@@ -1,6 +1,7 @@
-"""What FETCH needs of a message, computed once, when it comes in."""
+"""What FETCH needs of a message, computed once, when it has come in.
 
-import asyncio
+The store calls this: after the answer for what is small, in a thread for what is big.
+"""
 
 import structlog
 
@@ -13,10 +14,6 @@ from ..mime.scan import TEXT_PLAIN, Buffer, Part, scan
 from ..mime.structure import body_structure
 from ..model.message import Digest
 from ..model.structure import Envelope, SinglePart
-from ..store.abc import StagedBlob
-
-INLINE = 64 * 1024
-"""Octets of a message that are digested in the event loop, in about 0.2 ms; a bigger one goes to a thread."""
 
 log = structlog.get_logger("mailhorn.delivery")
 
@@ -37,19 +34,11 @@ def digest(body: Buffer) -> Digest:
             header_size=root.body_start,
             envelope=envelope_bytes(envelope(header)),
             body_structure=body_structure_bytes(structure, True),
-            body=body_structure_bytes(structure, False),
             parts=pack(root),
         )
     except Exception as error:
         log.error("bug: a message could not be digested, it is shown as plain text", exc_info=error)
         return _opaque(len(body))
-
-
-async def digest_of(staged: StagedBlob) -> Digest:
-    """Return the digest of a staged message; the event loop is not held up by a big one."""
-    if staged.size <= INLINE:
-        return digest(staged.view())
-    return await asyncio.to_thread(lambda: digest(staged.view()))
 
 
 def _opaque(size: int) -> Digest:
@@ -61,9 +50,8 @@ def _opaque(size: int) -> Digest:
         header_size=0,
         envelope=envelope_bytes(nothing),
         body_structure=body_structure_bytes(structure, True),
-        body=body_structure_bytes(structure, False),
         parts=pack(part),
     )
 
 
-__all__ = ["digest", "digest_of"]
+__all__ = ["digest"]

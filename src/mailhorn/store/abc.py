@@ -6,7 +6,7 @@ two in order and is the only one that does. All verbs are async: an implementati
 
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
@@ -77,12 +77,21 @@ class FileRef(BlobRef):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """One message to be made part of some mailboxes in one transaction."""
+    """
+    One message to be made part of some mailboxes in one transaction.
+
+    Attributes:
+        blob: Its body.
+        placements: Where to.
+        internal_date: Seconds since 1970, UTC.
+        digest: What FETCH needs of it; None if the body is inline: then the index computes it when nobody waits.
+
+    """
 
     blob: BlobRef
     placements: tuple[Placement, ...]
     internal_date: int
-    digest: Digest
+    digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +261,11 @@ class StagedBlob(ABC):
 
     size: int
 
+    @property
+    @abstractmethod
+    def rides(self) -> bool:
+        """Whether the body, as far as it has come, is small enough to ride in the index's commit."""
+
     @abstractmethod
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Small bodies stay in memory; beyond a limit they go to a file at once."""
@@ -309,6 +323,11 @@ class Blobs(ABC):
     @abstractmethod
     async def start(self) -> None:
         """Take hold of the place where bodies are, clear what a crash left. Raises StoreUnavailable."""
+
+    @property
+    @abstractmethod
+    def roomy(self) -> bool:
+        """Whether `room` would not wait."""
 
     @abstractmethod
     async def room(self) -> None:
@@ -468,8 +487,8 @@ class Done:
     folders: dict[MailboxId, FolderNow] = field(default_factory=dict)
     mailboxes: list[tuple[MailboxId, int]] = field(default_factory=list)
     """Dirty mailboxes that are as they should be, with their stamps."""
-    filed: list[tuple[Filed, int, bool]] = field(default_factory=list)
-    """With its blob, and whether the body was no file of a mailbox before."""
+    filed: list[tuple[Filed, int, bool, bytes | None]] = field(default_factory=list)
+    """With its blob, whether the body was no file of a mailbox before, and the body if it was inline."""
     renamed: list[Filed] = field(default_factory=list)
     left: list[tuple[MailboxId, UID]] = field(default_factory=list)
     accounts: list[tuple[AccountId, int]] = field(default_factory=list)
@@ -565,24 +584,169 @@ class Resting(ABC):
         """Make it all durable."""
 
 
+# Other tools: what an index tells who looks after files that they change, and is told by it.
+
+
+class FolderAt(NamedTuple):
+    """A mailbox that has a directory, below the root."""
+
+    mailbox: MailboxId
+    account: AccountId
+    name: str
+    dir: str
+    uid_validity: int
+
+
+class KnownFile(NamedTuple):
+    """A message's file as the index knows it."""
+
+    uid: UID
+    key: str
+    size: int
+    letters: str | None
+    """None: it is on its way, in or out, and its file is the settler's business."""
+    flags: str
+
+
+class Dropped(NamedTuple):
+    """A file that is to become a message."""
+
+    key: str
+    size: int
+    letters: str
+    flags: Flags
+    internal_date: int
+    digest: Digest
+
+
+class Relettered(NamedTuple):
+    """A message whose file was given other flags."""
+
+    uid: UID
+    before: str
+    letters: str
+    add: Flags
+    remove: Flags
+
+
+class Vanished(NamedTuple):
+    """A message whose file is gone."""
+
+    uid: UID
+    letters: str
+
+
+class Adopted(NamedTuple):
+    """A mailbox of a Maildir that is adopted; each batch is read when its turn comes."""
+
+    name: str
+    dir: str
+    uid_validity: int
+    uid_next: int
+    messages: Iterable[Sequence[RestoredMessage]]
+
+
+class Outside(ABC):
+    """
+    An index as the one sees it who notices what other tools do in the Maildirs.
+
+    The plain verbs block and are for a thread of their own; the others are called in the event loop, and what
+    they do is durable and told when they return.
+    """
+
+    @abstractmethod
+    def folders(self, after: int, limit: int) -> list[FolderAt]:
+        """Return the mailboxes that have a directory, from the one after that MailboxId on, ascending."""
+
+    @abstractmethod
+    def folder(self, mailbox: MailboxId) -> FolderAt | None:
+        """Return where the mailbox's directory is."""
+
+    @abstractmethod
+    def folder_at(self, directory: str) -> FolderAt | None:
+        """Return the mailbox that has this directory; the account is 0 and the name "" if it is deleted."""
+
+    @abstractmethod
+    def inbox_of(self, login: str) -> tuple[AccountId, MailboxId] | None:
+        """Return account and INBOX of a login."""
+
+    @abstractmethod
+    def signed(self, account: AccountId, uid_validity: int) -> FolderAt | None:
+        """Return the account's mailbox of that UIDVALIDITY, if it has a directory."""
+
+    @abstractmethod
+    def known_files(self, mailbox: MailboxId) -> Iterator[KnownFile]:
+        """Yield all messages, ascending by UID: in one consistent read, which lasts until the last one."""
+
+    @abstractmethod
+    def known(self, mailbox: MailboxId, uids: Iterable[int]) -> dict[int, KnownFile]:
+        """Return those of the UIDs that are messages, or expunged ones whose file may still be there."""
+
+    @abstractmethod
+    async def take_in(
+        self,
+        mailbox: MailboxId,
+        dropped: Sequence[Dropped],
+        relettered: Sequence[Relettered],
+        vanished: Sequence[Vanished],
+    ) -> list[UID]:
+        """
+        Take note of what happened to a folder; return the UIDs of the new messages.
+
+        What is not as the caller saw it any more is passed over. Raises MailboxMissing.
+        """
+
+    @abstractmethod
+    async def claim(self, account: AccountId, name: str, directory: str) -> MailboxId | None:
+        """
+        Make a directory that another tool made the mailbox's own; the mailbox is made if there is none.
+
+        Returns None if the mailbox has another directory, or the directory another mailbox.
+        """
+
+    @abstractmethod
+    async def moved(self, mailbox: MailboxId, name: str, directory: str) -> MailboxId | None:
+        """Rename the mailbox whose directory another tool has renamed; return None if there is one of that name."""
+
+    @abstractmethod
+    async def adopt(
+        self, login: str, password_hash: str, subscriptions: Sequence[str], mailboxes: Iterable[Adopted]
+    ) -> int:
+        """
+        Make an account of directories that are in their places, in one transaction; return how many messages.
+
+        The first mailbox is INBOX. Raises StoreError if there is such an account.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what the plain verbs read from."""
+
+
 __all__ = [
     "AccountLine",
     "AccountsWork",
+    "Adopted",
     "Append",
     "BlobRef",
     "Blobs",
     "Copied",
     "Done",
+    "Dropped",
     "FileRef",
     "Filed",
+    "FolderAt",
     "FolderNow",
     "FolderWork",
     "Index",
+    "KnownFile",
     "Leaving",
     "MailboxExists",
     "MailboxMissing",
     "MessageMissing",
     "OpenBlob",
+    "Outside",
+    "Relettered",
     "RemovedAccount",
     "Renamed",
     "RestoredMessage",
@@ -594,5 +758,6 @@ __all__ = [
     "SubscriptionsWork",
     "TooManyFlags",
     "Unfiled",
+    "Vanished",
     "Work",
 ]

@@ -42,6 +42,9 @@ SICK_DISK = frozenset({errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS})
 MAX_FOLDERS_KNOWN = 4096
 """Folders whose keywords are kept in memory, some 200 octets each."""
 
+STILL_DIRTY = "?"
+"""No message's flags: what is told to be settled with these is not."""
+
 MAILBOX_FILE = "mailhorn-mailbox"
 KEYWORDS_FILE = "dovecot-keywords"
 MORE_KEYWORDS_FILE = "mailhorn-keywords"
@@ -82,6 +85,11 @@ class Places:
     def lock(self) -> Path:
         """Held by the one process that settles."""
         return self.root / ".lock"
+
+    @property
+    def times(self) -> Path:
+        """When the directories were last changed, written at a clean stop: what was changed since shows."""
+        return self.root / ".times"
 
     @property
     def running(self) -> Path:
@@ -247,8 +255,13 @@ class Settler:
         self._listings: dict[str, dict[str, str]] = {}
         self._directories: dict[str, dict[int, str]] = {}
         self._problems: list[OSError] = []
+        self._odd: set[MailboxId] = set()
         self.quiet = threading.Lock()
         """Held while files are where the index does not know yet; who does not find one looks again under it."""
+        self.noticed: Callable[[MailboxId], None] | None = None
+        """Called when a file is not where, or not called as, it was left: another tool's doing, to be looked into."""
+        self.placed: Callable[[list[MailboxId]], None] = lambda mailboxes: None
+        """Called with the mailboxes that have just got their directories."""
         self.rested: Callable[[], None] = lambda: None
         """Called in the settler's thread after each round."""
         self._thread = threading.Thread(target=self._run, name="mailhorn-settler", daemon=True)
@@ -367,6 +380,12 @@ class Settler:
         for key in self._resting.settled(done):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._places.spool / key)
+        if done.folders:
+            self.placed(list(done.folders))
+        if self.noticed is not None:
+            for mailbox in self._odd:
+                self.noticed(mailbox)
+        self._odd.clear()
         return done
 
     def _each(self, messages: Iterable[T], do: Callable[[T], None]) -> None:
@@ -550,7 +569,7 @@ class Settler:
             here[message.blob] = target
             self._flusher.touched(target, f"{folder}/cur")
             filed = Filed(message.mailbox, message.uid, message.flags, letters, name)
-            done.filed.append((filed, message.blob, message.origin is None))
+            done.filed.append((filed, message.blob, message.origin is None, message.body))
 
         self._each(work.unfiled, file)
 
@@ -614,6 +633,7 @@ class Settler:
         except FileNotFoundError:
             if not os.path.exists(target):
                 log.error("the file of a message is gone", file=source, mailbox=message.mailbox, uid=message.uid)
+                self._odd.add(message.mailbox)
 
     def _rename(self, message: Renamed, dirs: dict[int, str], done: Done) -> None:
         if message.mailbox not in dirs:
@@ -627,6 +647,11 @@ class Settler:
                 os.rename(old, f"{folder}/cur/{name}")
             except FileNotFoundError:
                 found = self._find(folder, name)
+                if self.noticed is not None and found != f"{folder}/cur/{name}":  # it becomes one change with ours
+                    self._odd.add(message.mailbox)
+                    name = file_name(message.key, message.size, message.uid, message.letters)
+                    done.renamed.append(Filed(message.mailbox, message.uid, STILL_DIRTY, message.letters, name))
+                    return
                 if found is not None:
                     os.rename(found, f"{folder}/cur/{name}")
                 else:

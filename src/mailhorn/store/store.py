@@ -4,6 +4,7 @@ Rule 1: durable first, then tell, then answer. Rule 2: nobody above this file or
 durable comes to rest in its own time; only a disk that cannot keep up makes a delivery wait.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..model.change import Change
@@ -32,6 +33,7 @@ class Store:
         index: Index,
         blobs: Blobs,
         tell: Callable[[Change], None],
+        digest: Callable[[memoryview], Digest],
         restore: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """
@@ -41,11 +43,13 @@ class Store:
             index: Public as `index`, for all verbs but `append` and reading.
             blobs: Where bodies are.
             tell: Called in the event loop for each change, after its commit and before its answer.
+            digest: Computes what FETCH needs of a big message; runs in a thread, must not raise.
             restore: Run first of all, to bring back an index that was lost.
 
         """
         self.index = index
         self._blobs = blobs
+        self._digest = digest
         self._restore = restore
         index.told = tell
 
@@ -59,9 +63,7 @@ class Store:
         """Begin a new body."""
         return self._blobs.stage()
 
-    async def append(
-        self, staged: StagedBlob, placements: Sequence[Placement], internal_date: int, digest: Digest
-    ) -> Appended:
+    async def append(self, staged: StagedBlob, placements: Sequence[Placement], internal_date: int) -> Appended:
         """
         Make a staged message part of mailboxes, all or none.
 
@@ -72,7 +74,6 @@ class Store:
             staged: From `stage`, complete; consumed, whether or not this succeeds.
             placements: Where to and with which flags; one at least. Mailboxes are looked up in the transaction.
             internal_date: Seconds since 1970, UTC.
-            digest: What FETCH needs, computed from `staged.view()`.
 
         Raises:
             MailboxMissing: One is gone; nothing was appended. Answer TRYCREATE.
@@ -80,7 +81,11 @@ class Store:
 
         """
         try:
-            await self._blobs.room()
+            if not self._blobs.roomy:
+                await self._blobs.room()
+            digest = None
+            if not staged.rides:
+                digest = await asyncio.to_thread(lambda: self._digest(staged.view()))
             blob = await staged.finish()  # big: flushed here; small: rides in the commit
         except BaseException:
             staged.discard()

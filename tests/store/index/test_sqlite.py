@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.kit.stores import account, deliver, opened
+from tests.kit.stores import account, deliver, digest_of, opened
 
 from mailhorn.model.flags import SEEN
 from mailhorn.store.index.sqlite import SqliteIndex, flag_text, ranges, with_flags
@@ -16,10 +16,11 @@ from mailhorn.store.index.sqlite import SqliteIndex, flag_text, ranges, with_fla
 ADD = """
 import asyncio, sys
 from pathlib import Path
+from mailhorn.server.digest import digest
 from mailhorn.store.index.sqlite import SqliteIndex
 
 async def main():
-    index = SqliteIndex(Path(sys.argv[1]))
+    index = SqliteIndex(Path(sys.argv[1]), digest)
     await index.add_accounts([("second", "x")])
     await index.close()
 
@@ -45,7 +46,7 @@ def test_flag_texts() -> None:
 
 async def test_another_process_may_write(tmp_path: Path) -> None:
     """`mailhorn account add` beside `mailhorn serve`, while it is writing."""
-    index = SqliteIndex(tmp_path / "index.db")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
     await index.add_accounts([("first", "")])
     child = asyncio.create_task(
         asyncio.to_thread(subprocess.run, [sys.executable, "-c", ADD, str(tmp_path / "index.db")], check=True)
@@ -64,7 +65,7 @@ async def test_account_numbers_are_never_given_again(tmp_path: Path) -> None:
     """Nor those of mailboxes, after all are gone and the server was restarted."""
     seen: set[tuple[int, int]] = set()
     for _ in range(3):
-        index = SqliteIndex(tmp_path / "index.db")
+        index = SqliteIndex(tmp_path / "index.db", digest_of)
         await index.add_accounts([("ada", "")])
         ada = await index.account("ada")
         assert ada is not None
@@ -78,7 +79,7 @@ async def test_account_numbers_are_never_given_again(tmp_path: Path) -> None:
 async def test_uid_validity_ascends_though_the_clock_goes_back(tmp_path: Path) -> None:
     """It is the time, or one more than the last."""
     times = iter([1000.0, 500.0, 2000.0, 0.0])
-    index = SqliteIndex(tmp_path / "index.db", clock=lambda: next(times))
+    index = SqliteIndex(tmp_path / "index.db", digest_of, clock=lambda: next(times))
     await index.add_accounts([("a", ""), ("b", ""), ("c", ""), ("d", "")])
     boxes = [(await index.mailboxes(account.id))[0].uid_validity for account in await index.accounts()]
     assert boxes == [1000, 1001, 2000, 2001]
@@ -102,7 +103,16 @@ async def test_nothing_is_left_of_what_is_gone(tmp_path: Path, deleted_by: str) 
             await store.index.remove_account(ada)
         assert await store.body(bobs, placed.uid)
         await store.index.expunge(bobs, None, deleted_only=False)
-    index = SqliteIndex(tmp_path / "index.db")
-    for table in ("blob", "inline_body", "message", "leaving", "dirty_mailbox", "dirty_account", "removed_account"):
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
+    for table in (
+        "blob",
+        "digest",
+        "inline_body",
+        "message",
+        "leaving",
+        "dirty_mailbox",
+        "dirty_account",
+        "removed_account",
+    ):
         assert await index._there(lambda db, name=table: db.ask(f"SELECT * FROM {name}")) == [], table
     await index.close()

@@ -48,6 +48,13 @@ def body_structure_bytes(value: BodyStructure, extended: bool) -> bytes:
     return out.data()
 
 
+def without_extensions(structure: bytes) -> bytes:
+    """Return BODY, given BODYSTRUCTURE as `body_structure_bytes` made it."""
+    out = Writer(STRICT)
+    write_body(out, parse_body(Cursor(structure)), extended=False)
+    return out.data()
+
+
 def parse_body_type_mpart(cur: Cursor, depth: int) -> MultiPart:
     """
     body-type-mpart = 1*body SP media-subtype [SP body-ext-mpart]

@@ -13,15 +13,19 @@ import os
 import re
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
+import structlog
+
 from ...model.ids import UID, MailboxId
 from ..abc import BlobRef, Blobs, FileRef, MessageMissing, OpenBlob, Resting, StagedBlob, StoreUnavailable
 from ..names import file_name, parse_file_name
+from ..outside import Watchman
 from ..settle import DELAY, Places, Settler, fsync_path, list_messages
 
 INLINE_LIMIT = 128 * 1024
@@ -38,6 +42,9 @@ THREADS = 2
 """Threads that read files and flush big bodies; they wait for the disk, which does not get faster with more."""
 
 
+log = structlog.get_logger(__name__)
+
+
 def _host() -> str:
     name = socket.gethostname()[:40] or "localhost"
     return re.sub(r"[^A-Za-z0-9.-]", lambda m: f"\\{ord(m[0]):03o}" if ord(m[0]) < 512 else "_", name)
@@ -47,7 +54,12 @@ class MaildirBlobs(Blobs):
     """Maildir++ below `<data>/mail`, one directory per account."""
 
     def __init__(
-        self, data: Path, resting: Resting, delay: float = DELAY, clock: Callable[[], float] = time.time
+        self,
+        data: Path,
+        resting: Resting,
+        delay: float = DELAY,
+        clock: Callable[[], float] = time.time,
+        watch: Callable[[Places, threading.Lock], Watchman] | None = None,
     ) -> None:
         """
         Make it; `start` before use.
@@ -57,6 +69,7 @@ class MaildirBlobs(Blobs):
             resting: The index, as `settle` sees it.
             delay: Seconds to let messages gather before they are settled.
             clock: Seconds since 1970, for file names and the grace of expunged messages.
+            watch: Makes the one who notices what other tools do, given the places and the settler's lock.
 
         """
         self._places = Places(data)
@@ -66,6 +79,10 @@ class MaildirBlobs(Blobs):
         self._host = _host()
         self._threads = ThreadPoolExecutor(THREADS, "mailhorn-files")
         self._settler = Settler(resting, self._places, delay, clock)
+        self._watchman: Watchman | None = None
+        if watch is not None:
+            self._watchman = watch(self._places, self._settler.quiet)
+            self._settler.noticed, self._settler.placed = self._watchman.look, self._watchman.placed
         self._roomy = asyncio.Event()
         self._waiting = 0
         self._lock: int | None = None
@@ -84,6 +101,8 @@ class MaildirBlobs(Blobs):
         self._loop = loop
         self._settler.rested = self._rested
         self._resting.pending = self._settler.wake
+        if self._watchman is not None:
+            self._watchman.start(loop)
 
     def _take_hold(self) -> None:
         places = self._places
@@ -107,11 +126,24 @@ class MaildirBlobs(Blobs):
 
     async def close(self) -> None:
         if self._lock is not None:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._settler.finish)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._finish)
             if self._settler.clean:
                 self._places.running.unlink(missing_ok=True)
             self._release()
         self._threads.shutdown(wait=False)
+
+    def _finish(self) -> None:
+        if self._watchman is None:
+            self._settler.finish()
+            return
+        self._watchman.stop()
+        self._settler.finish()
+        try:
+            if self._settler.clean:
+                self._watchman.remember()
+        except OSError as problem:
+            log.warning("the next start looks at all Maildirs", problem=str(problem))
+        self._watchman.close()
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -125,8 +157,12 @@ class MaildirBlobs(Blobs):
         key = f"{int(now)}.M{int(now % 1 * 1e6)}P{os.getpid()}Q{next(self._serial)}.{self._host}"
         return SpooledBlob(key, self._places.spool / key, self._threads)
 
+    @property
+    def roomy(self) -> bool:
+        return self._settler.backlog < MAX_BACKLOG
+
     async def room(self) -> None:
-        if self._settler.backlog < MAX_BACKLOG:
+        if self.roomy:
             return
         self._waiting += 1
         try:
@@ -185,9 +221,11 @@ class MaildirBlobs(Blobs):
         directory, name = os.path.split(path)
         with self._settler.quiet:
             found = list_messages(os.path.dirname(directory)).get(name.partition(":")[0])
+            if self._watchman is not None and found != path:
+                self._watchman.look(mailbox)
             fd = os.open(found or path, os.O_RDONLY | os.O_CLOEXEC)
         letters = parse_file_name(os.path.basename(found or path))[3]
-        if found and found.endswith("/cur/" + file_name(ref.key, ref.size, uid, letters)):
+        if self._watchman is None and found and found.endswith("/cur/" + file_name(ref.key, ref.size, uid, letters)):
             self._resting.letters_are(mailbox, uid, letters)
         return fd
 
@@ -244,6 +282,10 @@ class SpooledBlob(StagedBlob):
         self._threads = threads
         self._chunks: list[bytes] = []
         self._fd: int | None = None
+
+    @property
+    def rides(self) -> bool:
+        return self.size <= INLINE_LIMIT
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Raises StoreUnavailable."""

@@ -14,6 +14,7 @@ import apsw
 
 from ...model.ids import UID, AccountId, MailboxId
 from ...model.mailbox import INBOX
+from ...model.message import Digest
 from ..abc import (
     AccountLine,
     AccountsWork,
@@ -45,6 +46,8 @@ class SqliteResting(Resting):
     _path: Path
     _writer: Writer
     _fresh: bool
+    _digest: Callable[[bytes], Digest]
+    _digests: dict[int, Digest]
     _reading: Database | None = None
     """The settler's own connection."""
 
@@ -182,7 +185,12 @@ class SqliteResting(Resting):
         return AccountsWork(lines[0][0] or "", last, stamp[0][0])
 
     def settled(self, done: Done) -> list[str]:
-        return self._writer.run_here(lambda tx: _take_note(tx, done))
+        bodies = {blob: body for _, blob, _, body in done.filed if body is not None}
+        digests = [(blob, self._digests.get(blob) or self._digest(body)) for blob, body in bodies.items()]
+        spare = self._writer.run_here(lambda tx: _take_note(tx, done, digests))
+        for blob in bodies:
+            self._digests.pop(blob, None)
+        return spare
 
     def waiting(self) -> int:
         try:
@@ -292,16 +300,13 @@ class SqliteResting(Resting):
                     " WHERE id = ?5 RETURNING highest_mod_seq",
                     (m.uid, "\\Seen" not in flags, "\\Deleted" in flags, m.size, mailbox),
                 )[0][0]
-                d = m.digest
-                tx.db.execute(
-                    "INSERT INTO blob (key, refs, header_size, envelope, body_structure, body, parts)"
-                    " VALUES (?, 1, ?, ?, ?, ?, ?)",
-                    (m.key, d.header_size, d.envelope, d.body_structure, d.body, d.parts),
-                )
+                tx.db.execute("INSERT INTO blob (key, refs) VALUES (?, 1)", (m.key,))
+                blob = tx.db.last_insert_rowid()
+                write_digest(tx.db, blob, m.digest)
                 tx.db.execute(
                     "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob, letters)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (mailbox, m.uid, mod_seq, m.flags, m.internal_date, m.size, tx.db.last_insert_rowid(), m.letters),
+                    (mailbox, m.uid, mod_seq, m.flags, m.internal_date, m.size, blob, m.letters),
                 )
 
         await self._restore(work)
@@ -321,7 +326,15 @@ class SqliteResting(Resting):
             self._reading = None
 
 
-def _take_note(tx: Tx, done: Done) -> list[str]:
+def write_digest(db: Database, blob: int, digest: Digest) -> None:
+    """Keep what FETCH needs of a body; twice is as good as once."""
+    db.execute(
+        "INSERT OR REPLACE INTO digest (blob, header_size, envelope, body_structure, parts) VALUES (?, ?, ?, ?, ?)",
+        (blob, digest.header_size, digest.envelope, digest.body_structure, digest.parts),
+    )
+
+
+def _take_note(tx: Tx, done: Done, digests: list[tuple[int, Digest]]) -> list[str]:
     """Write down what has come to rest; return the keys of spooled bodies nobody needs any more."""
     db = tx.db
     spare: list[str] = []
@@ -342,7 +355,10 @@ def _take_note(tx: Tx, done: Done) -> list[str]:
                 tx.unsettled = True
     for mailbox, stamp in done.mailboxes:
         db.execute("DELETE FROM dirty_mailbox WHERE mailbox = ? AND stamp = ?", (mailbox, stamp))
-    for filed, _, _ in done.filed:
+    for blob, digest in digests:
+        if db.ask("SELECT 1 FROM blob WHERE id = ?", (blob,)):  # its mailbox may have been deleted
+            write_digest(db, blob, digest)
+    for filed, _, _, _ in done.filed:
         mailbox, uid, flags, letters, name = filed
         db.execute(
             "UPDATE message SET letters = ?, origin = NULL, dirty = (flags <> ?) WHERE mailbox = ? AND uid = ?",
@@ -355,7 +371,7 @@ def _take_note(tx: Tx, done: Done) -> list[str]:
                     "INSERT INTO leaving (mailbox, uid, name, size, due) VALUES (?, ?, ?, 0, 0)", (mailbox, uid, name)
                 )
             tx.unsettled = True
-    for filed, blob, first in done.filed:
+    for filed, blob, first, _ in done.filed:
         if first:  # copies made since then are copies of this file
             db.execute(
                 "UPDATE message SET origin = ? WHERE blob = ? AND letters IS NULL AND origin IS NULL",
@@ -377,10 +393,11 @@ def _take_note(tx: Tx, done: Done) -> list[str]:
                 if refs <= 0:
                     db.execute("DELETE FROM blob WHERE id = ?", (blob,))
                     db.execute("DELETE FROM inline_body WHERE blob = ?", (blob,))
+                    db.execute("DELETE FROM digest WHERE blob = ?", (blob,))
                     spare.append(key)
     for account, stamp in done.accounts:
         db.execute("DELETE FROM dirty_account WHERE account = ? AND stamp = ?", (account, stamp))
     return spare
 
 
-__all__ = ["SqliteResting"]
+__all__ = ["SqliteResting", "write_digest"]

@@ -35,7 +35,7 @@ from ..abc import (
 )
 from ..names import InvalidName, file_name, folder_of, login_dir
 from .database import DISK_ERRORS, Database, open_reader, unavailable
-from .resting import SqliteResting
+from .resting import SqliteResting, write_digest
 from .writer import Tx, Writer
 
 T = TypeVar("T")
@@ -48,6 +48,9 @@ FEW_UIDS = 512
 
 READERS = 2
 """Threads for scans: more than the machine's idle cores would only take turns."""
+
+MAX_DIGESTS = 4_096
+"""Digests kept in memory until their messages come to rest, 4 MiB; of further ones they are computed then."""
 
 MAX_EXPUNGE_GRACE = 86_400.0
 """Seconds. Longer, and a Maildir read by other tools would show the dead for days."""
@@ -90,18 +93,25 @@ def _missing(mailbox: MailboxId) -> MailboxMissing:
 
 _MAILBOX = "id, account, name, uid_validity, uid_next, highest_mod_seq, messages, unseen, size"
 _ROW = "uid, mod_seq, flags, internal_date, message.size"
-_DIGEST = "header_size, envelope, body_structure, blob.body, parts"
+_DIGEST = "message.blob, header_size, envelope, body_structure, parts"
 
 
 class SqliteIndex(SqliteResting, Index):
     """An index in one file; see `Index` and `Resting` for the promises."""
 
-    def __init__(self, path: Path, grace: float = 60.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        digest: Callable[[bytes], Digest],
+        grace: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """
         Open or make the file.
 
         Args:
             path: The database; `-wal` and `-shm` come to lie beside it.
+            digest: Computes what FETCH needs of a message; must not raise. Runs in several threads.
             grace: Seconds that an expunged message can still be read.
             clock: Seconds since 1970, for UIDVALIDITY and the grace.
 
@@ -111,6 +121,8 @@ class SqliteIndex(SqliteResting, Index):
         self.told: Callable[[Change], None] = lambda change: None
         self.pending: Callable[[int], None] = lambda unfiled: None
         self._path = path
+        self._digest = digest
+        self._digests: dict[int, Digest] = {}
         self._grace = min(grace, MAX_EXPUNGE_GRACE)
         self._clock = clock
         self._fresh = self._nothing_in_it()
@@ -211,8 +223,8 @@ class SqliteIndex(SqliteResting, Index):
                     "SELECT uid FROM message WHERE mailbox = ? AND uid > ? ORDER BY uid", (mailbox, last_uid)
                 )
                 updated = db.ask(
-                    "SELECT uid, mod_seq, flags FROM message INDEXED BY message_by_mod_seq"
-                    " WHERE mailbox = ? AND mod_seq > ? AND uid <= ? ORDER BY uid",
+                    "SELECT uid, mod_seq, flags FROM message INDEXED BY message_changed"
+                    " WHERE changed = 1 AND mailbox = ? AND mod_seq > ? AND uid <= ? ORDER BY uid",
                     (mailbox, changed_to, last_uid),
                 )
                 expunged = db.ask(
@@ -234,24 +246,50 @@ class SqliteIndex(SqliteResting, Index):
 
     async def rows(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageRow]:
         sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
-        return await self._by_uid(sql, mailbox, uids, lambda row: MessageRow(*row))
+        return await self._by_uid(sql, mailbox, uids, lambda _, row: MessageRow(*row))
 
     async def digests(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageDigest]:
         sql = (
-            f"SELECT {_ROW}, {_DIGEST} FROM message JOIN blob ON blob.id = message.blob"
+            f"SELECT {_ROW}, {_DIGEST} FROM message LEFT JOIN digest ON digest.blob = message.blob"
             " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
         )
-        return await self._by_uid(sql, mailbox, uids, lambda row: MessageDigest(MessageRow(*row[:5]), Digest(*row[5:])))
 
-    async def _by_uid(self, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Any], T]) -> list[T]:
+        def make(db: Database, row: Any) -> MessageDigest:
+            blob = row[5]
+            digest = Digest(*row[6:]) if row[6] is not None else self._fresh_digest(db, blob)
+            return MessageDigest(MessageRow(*row[:5]), digest)
+
+        return await self._by_uid(sql, mailbox, uids, make)
+
+    def _fresh_digest(self, db: Database, blob: int) -> Digest:
+        """Return the digest of a message that has not come to rest."""
+        digest = self._digests.get(blob)
+        if digest is None:
+            body = db.ask("SELECT body FROM inline_body WHERE blob = ?", (blob,))
+            if body:
+                return self._digest(body[0][0])
+            kept = db.ask("SELECT header_size, envelope, body_structure, parts FROM digest WHERE blob = ?", (blob,))
+            if not kept:
+                return self._digest(b"")  # expunged meanwhile, and its grace is over
+            digest = Digest(*kept[0])  # it came to rest just now
+        return digest
+
+    def _digest_soon(self, blob: int, body: bytes) -> None:
+        """Compute what FETCH will need, now that the message is told and answered."""
+        if len(self._digests) < MAX_DIGESTS:
+            self._digests[blob] = self._digest(body)
+
+    async def _by_uid(
+        self, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Database, Any], T]
+    ) -> list[T]:
         """Return what is made of the rows of the UIDs, in one consistent read."""
 
         def read(db: Database) -> list[T]:
             wanted = list(ranges(uids))
             if len(wanted) == 1:
-                return [make(row) for row in db.ask(sql, (mailbox, *wanted[0]))]
+                return [make(db, row) for row in db.ask(sql, (mailbox, *wanted[0]))]
             with db:
-                return [make(row) for first, last in wanted for row in db.execute(sql, (mailbox, first, last))]
+                return [make(db, row) for first, last in wanted for row in db.ask(sql, (mailbox, first, last))]
 
         return self._here(read) if len(uids) <= FEW else await self._there(read)
 
@@ -389,6 +427,7 @@ class SqliteIndex(SqliteResting, Index):
             )
             unused = f"(SELECT b.id FROM {table} t JOIN blob b ON b.id = t.blob WHERE t.mailbox = ? AND b.refs <= 0)"
             tx.db.execute(f"DELETE FROM inline_body WHERE blob IN {unused}", (mailbox,))
+            tx.db.execute(f"DELETE FROM digest WHERE blob IN {unused}", (mailbox,))
             tx.db.execute(f"DELETE FROM blob WHERE id IN {unused}", (mailbox,))
         for table in ("message", "leaving", "tombstone"):
             tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))
@@ -478,8 +517,10 @@ class SqliteIndex(SqliteResting, Index):
     async def append_stamped(self, message: Append) -> tuple[tuple[Placed, ...], float]:
         flags = [flag_text(placement.flags) for placement in message.placements]
 
-        def work(tx: Tx) -> tuple[Placed, ...]:
-            blob, digest, db = message.blob, message.digest, tx.db
+        digest, inline = message.digest, message.blob.inline or b""
+
+        def work(tx: Tx) -> tuple[tuple[Placed, ...], int]:
+            blob, db = message.blob, tx.db
             placed, rows = [], []
             for placement, text in zip(message.placements, flags, strict=True):
                 mailbox = placement.mailbox
@@ -495,20 +536,10 @@ class SqliteIndex(SqliteResting, Index):
                 placed.append(Placed(mailbox, uid_validity, uid))
                 rows.append((mailbox, uid, mod_seq, text, message.internal_date, blob.size))
                 tx.changes.append(Change(mailbox, ModSeq(mod_seq - 1), mod_seq, appended=(uid,)))
-            db.execute(
-                "INSERT INTO blob (key, refs, header_size, envelope, body_structure, body, parts)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    blob.key,
-                    len(rows),
-                    digest.header_size,
-                    digest.envelope,
-                    digest.body_structure,
-                    digest.body,
-                    digest.parts,
-                ),
-            )
+            db.execute("INSERT INTO blob (key, refs) VALUES (?, ?)", (blob.key, len(rows)))
             number = db.last_insert_rowid()
+            if digest is not None:
+                write_digest(db, number, digest)
             if blob.inline is not None:
                 db.execute("INSERT INTO inline_body (blob, body) VALUES (?, ?)", (number, blob.inline))
             for row in rows:
@@ -519,11 +550,14 @@ class SqliteIndex(SqliteResting, Index):
                 )
             tx.unfiled += len(rows)
             tx.unsettled = True
-            return tuple(placed)
+            return tuple(placed), number
 
         if not message.placements:
             raise StoreError("a message has to be placed somewhere")
-        return await self._writer.job(work, guarded=len(message.placements) > 1)
+        (placed, number), stamp = await self._writer.job(work, guarded=len(message.placements) > 1)
+        if message.digest is None:
+            asyncio.get_running_loop().call_soon(self._digest_soon, number, inline)
+        return placed, stamp
 
     async def set_flags(
         self, mailbox: MailboxId, uids: Sequence[UID], add: Flags, remove: Flags, replace: bool = False
@@ -552,7 +586,8 @@ class SqliteIndex(SqliteResting, Index):
             if not updates:
                 return Change(mailbox, before, before)
             tx.db.executemany(
-                "UPDATE message SET mod_seq = ?, flags = ?, dirty = letters IS NOT NULL WHERE mailbox = ? AND uid = ?",
+                "UPDATE message SET mod_seq = ?, flags = ?, changed = 1, dirty = letters IS NOT NULL"
+                " WHERE mailbox = ? AND uid = ?",
                 ((after, update.flags, mailbox, update.uid) for update in updates),
             )
             tx.db.execute(

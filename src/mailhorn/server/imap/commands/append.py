@@ -7,7 +7,6 @@ from ....model.ids import MailboxId
 from ....model.message import Placement
 from ....model.numbers import UIDSet
 from ....store.abc import MailboxMissing, StoreUnavailable
-from ...digest import digest_of
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
 
@@ -58,13 +57,12 @@ async def finish(conversation: Conversation) -> Reply:
     context = conversation.context
     try:
         mailbox = await _target(conversation, command)
-        digest = await digest_of(staged)
     except BaseException:
         staged.discard()
         raise
     date = int(context.wall_clock()) if command.internal_date is None else command.internal_date
     try:
-        (placed,) = await context.store.append(staged, (Placement(mailbox, command.flags),), date, digest)
+        (placed,) = await context.store.append(staged, (Placement(mailbox, command.flags),), date)
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     return ok(b"APPEND completed", AppendUid(placed.uid_validity, UIDSet.of((placed.uid,))))

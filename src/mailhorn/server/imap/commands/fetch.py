@@ -11,6 +11,7 @@ from typing import NoReturn
 import structlog
 
 from ....imap.commands import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
+from ....imap.grammar.body import without_extensions
 from ....imap.grammar.date import date_time_bytes
 from ....imap.grammar.section import section_bytes
 from ....mime.header import header_fields
@@ -242,4 +243,4 @@ def _attribute(item: FetchItem, row: MessageRow, digest: Digest | None) -> bytes
         return b"ENVELOPE " + digest.envelope
     if item is Attribute.BODYSTRUCTURE:
         return b"BODYSTRUCTURE " + digest.body_structure
-    return b"BODY " + digest.body
+    return b"BODY " + without_extensions(digest.body_structure)

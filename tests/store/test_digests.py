@@ -1,0 +1,65 @@
+"""Digests: computed when nobody waits, there whenever somebody asks, kept when the message comes to rest."""
+
+import threading
+from pathlib import Path
+
+from tests.kit.stores import account, deliver, digest_of, opened
+
+from mailhorn.model.ids import UID
+from mailhorn.model.message import Digest
+from mailhorn.store.blobs.maildir import INLINE_LIMIT, MaildirBlobs
+from mailhorn.store.index.sqlite import SqliteIndex
+from mailhorn.store.store import Store
+
+BODY = b"Subject: x\r\n\r\nhello\r\n"
+
+
+async def test_a_small_message_is_digested_after_the_answer_and_before_it_rests(tmp_path: Path) -> None:
+    """Whoever fetches in the same turn of the loop gets it all the same."""
+    computed: list[int] = []
+
+    def digest(body: bytes | memoryview) -> Digest:
+        computed.append(len(body))
+        return digest_of(body)
+
+    index = SqliteIndex(tmp_path / "index.db", digest)
+    store = Store(index, MaildirBlobs(tmp_path, index, delay=3600.0), lambda change: None, digest)
+    await store.start()
+    _, inbox = await account(store)
+    (placed,) = await deliver(store, inbox, body=BODY)
+    assert computed == []
+    (full,) = await index.digests(inbox, [placed.uid])
+    assert full.digest == digest_of(BODY)
+    await store.close()
+    async with opened(tmp_path) as again:
+        (full,) = await again.index.digests(inbox, [placed.uid])
+        assert full.digest == digest_of(BODY)
+
+
+async def test_a_crash_before_the_digest_loses_nothing(tmp_path: Path) -> None:
+    """The index that comes after computes it from the body that rode in the commit."""
+    async with opened(tmp_path, delay=3600.0) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=BODY)
+        crashed = SqliteIndex(tmp_path / "index.db", digest_of)
+        assert [full.digest for full in await crashed.digests(inbox, [UID(1)])] == [digest_of(BODY)]
+        await crashed.close()
+
+
+async def test_a_big_message_is_digested_in_a_thread(tmp_path: Path) -> None:
+    """The loop is not held up."""
+    threads: list[int] = []
+
+    def digest(body: bytes | memoryview) -> Digest:
+        threads.append(threading.get_ident())
+        return digest_of(body)
+
+    index = SqliteIndex(tmp_path / "index.db", digest)
+    store = Store(index, MaildirBlobs(tmp_path, index), lambda change: None, digest)
+    await store.start()
+    _, inbox = await account(store)
+    (placed,) = await deliver(store, inbox, body=b"x" * (INLINE_LIMIT + 1))
+    (full,) = await index.digests(inbox, [placed.uid])
+    assert full.digest.header_size == INLINE_LIMIT + 1
+    assert threads and threading.get_ident() not in threads
+    await store.close()

@@ -7,7 +7,7 @@ import pytest
 
 from mailhorn.config.find import ConfigError
 from mailhorn.config.lock import DataLock
-from mailhorn.config.settings import ServeSettings, Sieve, Tls
+from mailhorn.config.settings import ServeSettings, Sessions, Sieve, Tls
 from mailhorn.config.wire import build_server, data_folder, open_accounts
 
 
@@ -17,6 +17,8 @@ from mailhorn.config.wire import build_server, data_folder, open_accounts
         ({"tls": Tls(key=Path("k"))}, "tls.certificate is missing"),
         ({"tls": Tls(certificate=Path("c"))}, "tls.key is missing"),
         ({"sieve": Sieve(default=Path("/nowhere"))}, "sieve.default: /nowhere cannot be read"),
+        ({"sessions": Sessions(keep_alive=30.0)}, "sessions.keep_alive = 30 must lie between keep_alive_shortest = 60"),
+        ({"sessions": Sessions(keep_alive_longest=100.0)}, "and keep_alive_longest = 100"),
     ],
 )
 async def test_what_cannot_be_served_is_said(tmp_path: Path, settings: dict[str, Any], message: str) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
+import sys
 
 import pytest
 
-from mailhorn.net.listen import ListenError, listen
+from mailhorn.net.listen import Keepalive, ListenError, listen
 
 
 async def _reach(address: str, port: int) -> None:
@@ -52,14 +53,15 @@ async def test_accepted_connections_are_tuned() -> None:
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             accepted.set_result(transport)
 
-    listener = await listen("127.0.0.1", 0, Once)
+    listener = await listen("127.0.0.1", 0, Once, keepalive=Keepalive(900, 30, 7, 240))
     _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     transport = await accepted
     sock = transport.get_extra_info("socket")
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 300_000
+    if sys.platform == "linux":
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        assert [sock.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [900, 30, 7, 240_000]
     transport.close()
     writer.close()
     listener.close()

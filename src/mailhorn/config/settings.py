@@ -99,8 +99,52 @@ class Sessions(Section, frozen=True, kw_only=True):
     ] = 1860.0
     keep_alive: Annotated[
         float,
-        Meta(ge=10, description="An idling client is sent a sign of life so often, seconds; it keeps NAT tables warm."),
+        Meta(
+            ge=10,
+            description="An idling client is sent a sign of life so often, seconds; it keeps NAT tables warm. It is "
+            "halved for a client whose connections die silently, and doubled for one whose connections last.",
+        ),
     ] = 240.0
+    keep_alive_shortest: Annotated[float, Meta(ge=10, description="It is never halved below that, seconds.")] = 60.0
+    keep_alive_longest: Annotated[
+        float,
+        Meta(
+            ge=10,
+            description="It is never doubled beyond that, seconds. With all three alike it stays as it is.",
+        ),
+    ] = 1740.0
+
+
+class Tcp(Section, frozen=True, kw_only=True):
+    """When the system finds out that the other side of a connection is gone, in seconds."""
+
+    unacknowledged: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=86400,
+            description="A connection ends when nothing of what was sent to it was confirmed for so long, seconds.",
+        ),
+    ] = 300
+    idle: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=32767,
+            description="A connection that was silent for so long is asked whether it is still there, seconds. More "
+            "than the longest keep-alive, or idle phones are woken twice.",
+        ),
+    ] = 1000
+    interval: Annotated[int, Meta(ge=1, le=32767, description="It is asked again so often, seconds.")] = 60
+    count: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=127,
+            description="It ends after so many unanswered questions; on Linux after the first, if `unacknowledged` is "
+            "over by then.",
+        ),
+    ] = 5
 
 
 class Sieve(Section, frozen=True, kw_only=True):
@@ -113,6 +157,22 @@ class Sieve(Section, frozen=True, kw_only=True):
         Path | None,
         Meta(description="Everybody's own scripts, as LOGIN.sieve. Default: `sieve` in the data directory."),
     ] = None
+
+
+class Maildir(Section, frozen=True, kw_only=True):
+    """What other programs do in the Maildirs below `data`: drop mail in, change flags, move and delete files."""
+
+    notice: Annotated[
+        Literal["inotify", "scan", "off"],
+        Meta(
+            description="How that is noticed: inotify (at once; Linux, local disks), scan (now and then; anywhere), "
+            "or off."
+        ),
+    ] = "inotify"
+    scan_interval: Annotated[
+        float,
+        Meta(ge=1, description="Seconds between two scans, of all folders or of those that inotify cannot watch."),
+    ] = 300.0
 
 
 class Log(Section, frozen=True, kw_only=True):
@@ -159,7 +219,9 @@ class ServeSettings(Section, frozen=True, kw_only=True):
     tls: Annotated[Tls, Meta(description="Certificate; without one a self-signed one is made and kept.")] = Tls()
     limits: Annotated[Limits, Meta(description="How much anybody may ask of the server.")] = Limits()
     sessions: Annotated[Sessions, Meta(description="How long a connection may be silent.")] = Sessions()
+    tcp: Annotated[Tcp, Meta(description="When the other side of a connection counts as gone.")] = Tcp()
     sieve: Annotated[Sieve, Meta(description="What happens to incoming mail.")] = Sieve()
+    maildir: Annotated[Maildir, Meta(description="What other programs do in the Maildirs.")] = Maildir()
     log: Annotated[Log, Meta(description="What is told on standard error.")] = Log()
 
     def listen_on(self, service: ServiceName, root: bool) -> tuple[str, int] | None:

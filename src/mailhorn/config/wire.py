@@ -12,12 +12,14 @@ from pathlib import Path
 import structlog
 
 from ..model.change import Change
+from ..net.listen import Keepalive
 from ..net.tls import objection, self_signed, server_context
 from ..push.hub import Hub
 from ..server.accounts import AccountOptions, Accounts
 from ..server.delivery import Delivery
 from ..server.digest import digest
 from ..server.imap.context import ImapOptions
+from ..server.imap.keepalive import KeepAliveOptions
 from ..server.limits import ConnectionLimits
 from ..server.mailserver import MailServer, ServerOptions
 from ..server.scripts import Scripts, check_script
@@ -30,7 +32,7 @@ from ..store.store import Store
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
 from .rules import rules_of
-from .settings import PORTS, ServeSettings
+from .settings import PORTS, ServeSettings, Sessions
 
 log = structlog.get_logger("mailhorn.config")
 
@@ -106,6 +108,7 @@ def build_server(settings: ServeSettings) -> Server:
     if problem := objection(tls, certificate):
         log.warning("mail clients will not accept the certificate", certificate=str(certificate), reason=problem)
     _check_default_script(settings.sieve.default)
+    keep_alive = _keep_alive(settings.sessions)
     listen_on = {str(service): settings.listen_on(service, is_root()) for service in PORTS}
     chosen = {service: place for service, place in listen_on.items() if place is not None}
     hub = Hub()
@@ -123,7 +126,7 @@ def build_server(settings: ServeSettings) -> Server:
             max_message_size=limits.message_size,
             login_timeout=sessions.login_timeout,
             inactivity_timeout=sessions.inactivity_timeout,
-            keep_alive=sessions.keep_alive,
+            keep_alive=keep_alive,
             plaintext_off_loopback=settings.tls.plaintext_login,
         ),
         smtp=SmtpOptions(
@@ -137,6 +140,7 @@ def build_server(settings: ServeSettings) -> Server:
             per_address=limits.connections_per_address,
             per_account=limits.connections_per_account,
         ),
+        tcp=Keepalive(settings.tcp.idle, settings.tcp.interval, settings.tcp.count, settings.tcp.unacknowledged),
     )
     return Server(
         MailServer(store, hub, accounts, delivery, options),
@@ -191,6 +195,16 @@ def _certificate(settings: ServeSettings, data: Path, hostname: str) -> tuple[Pa
         missing = "key" if tls.key is None else "certificate"
         raise ConfigError(f"tls.{missing} is missing: a certificate and its key are set together, or neither")
     return self_signed(data / "tls", [hostname, "localhost", "127.0.0.1", "::1"])
+
+
+def _keep_alive(sessions: Sessions) -> KeepAliveOptions:
+    options = KeepAliveOptions(sessions.keep_alive, sessions.keep_alive_shortest, sessions.keep_alive_longest)
+    if not options.shortest <= options.start <= options.longest:
+        raise ConfigError(
+            f"sessions.keep_alive = {options.start:g} must lie between keep_alive_shortest = {options.shortest:g} and "
+            f"keep_alive_longest = {options.longest:g}"
+        )
+    return options
 
 
 def _fingerprint(certificate: Path) -> str:

@@ -2,7 +2,8 @@
 
 Ten thousand idle connections share one timer. It is coarse (a deadline is noticed up to `grain` late, never
 early), it exists only while something is watched, and it sleeps until the earliest deadline it knows. A deadline
-that moves later costs nothing: it is looked at again when its old time comes.
+that moves later costs nothing: it is looked at again when its old time comes. Many that come at once are served in
+slices, with everything else the loop has to do in between.
 """
 
 import asyncio
@@ -13,6 +14,9 @@ from typing import Protocol
 import structlog
 
 log = structlog.get_logger("mailhorn.net")
+
+SLICE = 64
+"""Deadlines served in one go: about a millisecond of keep-alives, which a push that comes meanwhile can wait for."""
 
 
 class Watched(Protocol):
@@ -97,16 +101,20 @@ class Deadlines:
 
     def _ring(self) -> None:
         self._timer = None
-        now = self._loop.time()
         # A timer may fire a clock tick early, and must then not wait for itself again.
-        due = max(math.floor(now / self._grain), self._armed_for)
+        due = max(math.floor(self._loop.time() / self._grain), self._armed_for)
         overdue: list[Watched] = []
         moved: list[Watched] = []
         while self._order and self._order[0] <= due:
-            for item in self._buckets.pop(heappop(self._order)):
+            bucket = self._buckets[self._order[0]]
+            while bucket and len(overdue) + len(moved) < SLICE:
+                item, _ = bucket.popitem()
                 del self._bucket_of[item]
                 late = math.ceil(item.deadline / self._grain) <= due if item.deadline != math.inf else False
                 (overdue if late else moved).append(item)
+            if bucket:
+                break  # the rest of them when all others have had their turn: their time has come already
+            del self._buckets[heappop(self._order)]
         for item in moved:
             self._put_in(item)
         for item in overdue:

@@ -12,13 +12,14 @@ from ssl import SSLContext
 
 from ..imap.server import ServerConnection
 from ..net.deadlines import Deadlines
-from ..net.listen import Listener, listen
+from ..net.listen import SERVER_KEEPALIVE, Keepalive, Listener, listen
 from ..net.pump import Pump
 from ..push.hub import Hub
 from ..store.store import Store
 from .accounts import Accounts
 from .delivery import Delivery
 from .imap.context import ImapContext, ImapOptions
+from .imap.keepalive import KeepAlive
 from .imap.session import ImapSession
 from .limits import ConnectionLimits, Connections
 from .sessions import Sessions
@@ -42,6 +43,7 @@ class ServerOptions:
         imap: Settings of the IMAP side.
         smtp: Settings of the SMTP side.
         connections: How many there may be at once.
+        tcp: When the kernel finds out that a peer is gone.
 
     """
 
@@ -50,6 +52,7 @@ class ServerOptions:
     imap: ImapOptions = field(default_factory=ImapOptions)
     smtp: SmtpOptions = field(default_factory=SmtpOptions)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    tcp: Keepalive = SERVER_KEEPALIVE
 
 
 class MailServer:
@@ -75,7 +78,17 @@ class MailServer:
         deadlines = Deadlines(loop, grain=5.0)
         connections = Connections(options.connections)
         self._imap = ImapContext(
-            store, hub, accounts, connections, deadlines, options.imap, options.tls, loop.time, time.time, self.sessions
+            store,
+            hub,
+            accounts,
+            connections,
+            deadlines,
+            KeepAlive(options.imap.keep_alive, loop.time, options.tcp.unacknowledged),
+            options.imap,
+            options.tls,
+            loop.time,
+            time.time,
+            self.sessions,
         )
         self._smtp = SmtpContext(
             delivery, store, accounts, deadlines, options.smtp, options.tls, connections, self.sessions
@@ -97,7 +110,7 @@ class MailServer:
                 if secure and self._options.tls is None:
                     continue
                 tls = self._options.tls if secure else None
-                listener = await listen(host, port, self._factory(service), tls)
+                listener = await listen(host, port, self._factory(service), tls, self._options.tcp)
                 self._listeners.append(listener)
                 self.ports[service] = listener.port
         except BaseException:

@@ -316,11 +316,45 @@ async def test_deadlines(tmp_path: Path) -> None:
         (session,) = sessions(server)
         session.overdue()
         assert await client.line() == b"* OK Still here\r\n"
-        assert session.deadline > asyncio.get_running_loop().time()
+        assert session.deadline == session.context.keep_alive.next_beat("ann", "127.0.0.1")
         client.writer.write(b"DONE\r\n")
         await client.until(b"i OK")
         session.overdue()
         assert b"* BYE " in await client.end()
+
+
+async def test_who_idles_and_never_reads_is_cut_off(tmp_path: Path) -> None:
+    """At the second keep-alive there is no room for; until then nothing more piles up, and who reads again is fine."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"i IDLE\r\n")
+        await client.until(b"+")
+        (session,) = sessions(server)
+        session.pump.pause_writing()
+        session.overdue()
+        session.pump.resume_writing()
+        session.pump.pause_writing()
+        session.overdue()
+        assert session.beats == 0
+        assert session in server.server.mail.sessions
+        session.overdue()
+        assert await client.end() == b""
+        assert session not in server.server.mail.sessions
+
+
+async def test_an_idle_connection_that_died_silently_makes_keep_alives_more_frequent(tmp_path: Path) -> None:
+    """If its client was there meanwhile, as it is here; a phone that just left changes nothing."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        client.writer.write(b"i IDLE\r\n")
+        await client.until(b"+")
+        (session,) = sessions(server)
+        keep_alive = session.context.keep_alive
+        before = keep_alive.interval("ann", "127.0.0.1")
+        session.overdue()
+        session.pump.connection_lost(TimeoutError(110, "Connection timed out"))
+        assert keep_alive.interval("ann", "127.0.0.1") == before / 2
+        session.pump.abort()
 
 
 async def test_who_asks_and_never_reads_is_cut_off(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ...store.store import Store
 from ..accounts import Accounts
 from ..limits import Connections
 from ..sessions import Sessions
+from .keepalive import KeepAlive, KeepAliveOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class ImapOptions:
         max_message_size: Largest message APPEND takes, octets.
         login_timeout: Seconds a connection may stay without logging in.
         inactivity_timeout: Seconds without a command before log-out; RFC 9051 §5.4 asks for 1,800 or more.
-        keep_alive: Seconds between `* OK Still here` to an idling client; keeps NAT tables warm.
+        keep_alive: How often `* OK Still here` is sent to an idling client; keeps NAT tables warm.
         plaintext_off_loopback: Allow LOGIN without TLS from other machines. Only for tests in a closed network.
 
     """
@@ -32,7 +33,7 @@ class ImapOptions:
     max_message_size: int = 50 * 2**20
     login_timeout: float = 60.0
     inactivity_timeout: float = 1860.0
-    keep_alive: float = 240.0
+    keep_alive: KeepAliveOptions = field(default_factory=KeepAliveOptions)
     plaintext_off_loopback: bool = False
 
 
@@ -52,6 +53,7 @@ class ImapContext:
     accounts: Accounts
     connections: Connections
     deadlines: Deadlines
+    keep_alive: KeepAlive
     options: ImapOptions
     tls: SSLContext | None
     clock: Callable[[], float]

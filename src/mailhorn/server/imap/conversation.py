@@ -29,6 +29,7 @@ class Conversation:
         account: Who has logged in.
         selected: The selected mailbox.
         counted: Whether this is one of the account's connections that are limited.
+        beats: Keep-alives sent since the client began to idle.
         append: The APPEND whose message is coming in, and what it is staged in, or why it could not be.
         mechanism: The AUTHENTICATE exchange under way.
         failures: Logins that failed on this connection.
@@ -41,6 +42,7 @@ class Conversation:
         "_drained",
         "account",
         "append",
+        "beats",
         "context",
         "core",
         "counted",
@@ -64,6 +66,7 @@ class Conversation:
         self.mechanism: ServerMechanism | None = None
         self.counted = False
         self.failures = 0
+        self.beats = 0
         self.idling = False
         self.in_literal = False
         self._drained: asyncio.Future[None] | None = None

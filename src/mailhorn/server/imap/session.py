@@ -101,7 +101,7 @@ class ImapSession(Conversation):
         if self.core.closing:
             self.pump.close()
         elif self.idling:
-            self.deadline = self.context.clock() + self.context.options.keep_alive
+            self.deadline = self._next_beat()
             self.context.deadlines.watch(self)
             self._catch_up()
 
@@ -130,6 +130,8 @@ class ImapSession(Conversation):
             if self.counted:
                 self.context.connections.log_out(self.owner.login)
         self.context.deadlines.forget(self)
+        if self.idling and error is not None:
+            self._learn(error)
         self.deselect()
         self.idling = False
         if self._task is not None:
@@ -155,11 +157,17 @@ class ImapSession(Conversation):
     def overdue(self) -> None:
         """Log out who did not log in or does nothing; keep the connection of who idles warm."""
         now = self.context.clock()
-        if self.idling:
+        if self.idling and not (self._stalled and not self.pump.writable):
             if self.pump.writable:
+                self.beats += 1
                 self.core.raw(b"* OK Still here\r\n")
                 self.pump.flush()
-            self.deadline = now + self.context.options.keep_alive
+            self._stalled = not self.pump.writable
+            self.deadline = self._next_beat()
+        elif self.idling:  # it has read nothing since the keep-alive before this one, and its buffers are full
+            log.info("client cut off, it does not read", peer=self.pump.peer)
+            self.pump.abort()
+            return
         elif self._busy and not (self._stalled and not self.pump.writable):
             self._stalled = not self.pump.writable
             self.deadline = now + self.context.options.inactivity_timeout
@@ -172,6 +180,18 @@ class ImapSession(Conversation):
             self.pump.close()
             return
         self.context.deadlines.watch(self)
+
+    def _next_beat(self) -> float:
+        return self.context.keep_alive.next_beat(self.owner.login, self.pump.address)
+
+    def _learn(self, error: Exception) -> None:
+        """See whether the network forgot the connection because it was silent for too long."""
+        keep_alive, login, address = self.context.keep_alive, self.owner.login, self.pump.address
+        if keep_alive.lost(login, address, self.beats, self.deadline, error):
+            interval = keep_alive.interval(login, address)
+            log.info(
+                "an idle connection died silently, its client gets more keep-alives", login=login, seconds=interval
+            )
 
     @property
     def busy(self) -> bool:
@@ -205,7 +225,7 @@ class ImapSession(Conversation):
             append.drop(self)
         elif isinstance(event, IdleEnded):
             self.idling = False
-            self._run(idle.end(event.done), self.core.running)
+            self._run(idle.end(self, event.done), self.core.running)
         elif isinstance(event, Responded):
             self._run(auth.respond(self, event.data), self.core.running)
         elif isinstance(event, Rejected):

@@ -15,14 +15,17 @@ IMAPClient and imap-tools give up."""
 async def begin(conversation: Conversation) -> None:
     """Idle, and if something happened just before, tell it: the session syncs whenever an idling one's task ends."""
     conversation.core.accept_line(idle=True)
+    conversation.beats = 0
+    conversation.context.keep_alive.heard(conversation.owner.login, conversation.pump.address)
     if conversation.selected is not None and conversation.selected.behind(True):
         conversation.pump.flush()
         await asyncio.sleep(BREATH)
     conversation.idling = True
 
 
-async def end(done: bool) -> Reply:
+async def end(conversation: Conversation, done: bool) -> Reply:
     """Answer the IDLE after DONE, or after what was no DONE."""
     if done:
+        conversation.context.keep_alive.heard(conversation.owner.login, conversation.pump.address, conversation.beats)
         return ok(b"IDLE terminated")
     return Reply(Condition.BAD, None, b"Expected DONE; IDLE is over")

@@ -1,0 +1,99 @@
+"""`mailhorn serve` killed at any step of its way to the disk, and the power cut there as well.
+
+A chain is one store that lives through several deaths; `MAILHORN_KILLS=200` makes many chains (CI has few), and
+`MAILHORN_SEED` another book of chances. What a failure prints is enough to run that chain again.
+"""
+
+import asyncio
+import os
+import random
+from pathlib import Path
+
+import pytest
+from tests.kit.disk import AFTER, BEFORE, MIDDLE, Plan
+from tests.kit.ledger import Ledger
+from tests.kit.platter import Platter
+from tests.kit.process import running
+from tests.kit.sick_disk import Clients, Mirror, SickDiskServer, opened, picture
+
+KILLS_IN_CHAIN, CUTS_IN_CHAIN = 5, 2
+CHAINS = -(-int(os.environ.get("MAILHORN_KILLS", "25")) // KILLS_IN_CHAIN)
+SEED = os.environ.get("MAILHORN_SEED", "mailhorn")
+
+AT_WORK = 2.5
+"""Seconds the clients work at most, should the operation that kills never come."""
+
+
+def plan_of(server: SickDiskServer, chance: random.Random) -> Plan:
+    """Return where it is to die: anywhere, in the Maildirs, in the database, or while it starts."""
+    kind = chance.choice(("any", "any", "mail", "mail", "database", "checkpoint", "start"))
+    most = {"any": 400, "mail": 120, "database": 300, "checkpoint": 100, "start": 25}[kind]
+    paths = {"mail": "/mail/", "database": r"index\.sqlite", "checkpoint": r"index\.sqlite$"}.get(kind, "")
+    return Plan(
+        root=str(server.data),
+        record=str(server.record),
+        act="kill",
+        at=1 + int(most ** chance.random()) if kind != "mail" else chance.randint(1, most),
+        where=chance.choice((BEFORE, MIDDLE, AFTER)),
+        paths=paths,
+        armed="" if kind == "start" else str(server.armed),
+        fired=str(server.fired),
+        over=str(server.over),
+    )
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("chain", range(CHAINS))
+def test_killed(chain: int, tmp_path: Path) -> None:
+    """Nothing acknowledged is lost or doubled, no UID is used again, and who comes back is told what has changed."""
+    chance = random.Random(f"{SEED} {chain}")
+    server = SickDiskServer(tmp_path)
+    ledger, mirror = Ledger(), Mirror()
+    history: list[str] = [f"chain {chain}, seed {SEED!r}"]
+    with running(server):
+        server.start()
+        with server.imap() as session:
+            assert session.create("Archive")[0] == "OK"
+            for mailbox in ("INBOX", "Archive"):
+                validity, uid_next = opened(session, mailbox)
+                ledger.uid_next[validity] = uid_next
+        server.stop()
+        platter = Platter(server.data)
+        ends = ["kill"] * KILLS_IN_CHAIN + ["cut"] * CUTS_IN_CHAIN
+        chance.shuffle(ends)
+        try:
+            for number, end in enumerate(ends):
+                server.plan = plan_of(server, chance)
+                plan = server.plan
+                start = "" if plan.armed else ", from the start"
+                history.append(f"{end} {plan.where} operation {plan.at} on {plan.paths or 'anything'}{start}")
+                if server.comes_up():
+                    look_around(server, ledger, mirror)
+                    clients = Clients(server, ledger, chance, f"c{chain}-{number}")
+                    server.armed.touch()
+                    with clients.at_work():
+                        server.dies(AT_WORK)
+                operations = platter.follow(server.record)
+                assert not (strays := platter.agrees()), strays
+                how = server.fired.read_text() if server.fired.exists() else "idle"
+                history.append(f"{operations} operations, {how}, {ledger.acknowledged} acknowledged")
+                if end == "cut":
+                    history.append(platter.cut(chance))
+            server.plan = None
+            server.start()
+            look_around(server, ledger, mirror)
+            server.stop()
+            for file in server.data.glob("index.sqlite*"):
+                file.unlink()
+            server.start()
+            ledger.check(*picture(server))
+        except BaseException as problem:
+            problem.add_note("\n".join(history))
+            raise
+    print(*history, sep="\n")
+
+
+def look_around(server: SickDiskServer, ledger: Ledger, mirror: Mirror) -> None:
+    """Compare all there is with what was acknowledged."""
+    ledger.check(*picture(server))
+    asyncio.run(mirror.comes_back(server.data))

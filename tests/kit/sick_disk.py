@@ -1,0 +1,392 @@
+"""A server on the disk of `tests.kit.disk`, and clients that work on it and keep a ledger."""
+
+import contextlib
+import hashlib
+import imaplib
+import os
+import random
+import re
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailhorn.config.wire import open_store
+from mailhorn.model.ids import UID, MailboxId, ModSeq
+from mailhorn.store.abc import Index
+
+from .deliveries import Lmtp
+from .disk import Plan
+from .ledger import Copy, Ledger, Step, added, copied, flagged, gone
+from .process import DOMAIN, PATIENCE, READY, Server, environment, message
+
+BIG = 140_000
+"""Octets: more than rides in the index's transaction."""
+
+Work = Callable[[random.Random], None]
+Maker = Callable[[int], Step]
+Picture = dict[int, dict[int, tuple[str, frozenset[str]]]]
+
+
+def text_of(token: str) -> str:
+    """Return the text of a message, by its name: nobody else's, and every so often a big one."""
+    line = hashlib.sha256(token.encode()).hexdigest() + "\n"
+    return line * (BIG // len(line) if line < "1" else 1 + int(line[1:3], 16) // 8)
+
+
+class SickDiskServer(Server):
+    """A server whose way to the disk leads through a plan."""
+
+    plan: Plan | None = None
+
+    @property
+    def record(self) -> Path:
+        """Where what it does to the disk is written down."""
+        return self.folder / "record"
+
+    @property
+    def fired(self) -> Path:
+        """Made when the plan strikes."""
+        return self.folder / "fired"
+
+    @property
+    def armed(self) -> Path:
+        """Made when the plan may begin to count."""
+        return self.folder / "armed"
+
+    @property
+    def over(self) -> Path:
+        """Made when the plan is over."""
+        return self.folder / "over"
+
+    def launch(self) -> None:
+        if self.plan is None:
+            super().launch()
+            return
+        for path in (self.record, self.fired, self.armed, self.over):
+            path.unlink(missing_ok=True)
+        self.plan.save(self.folder / "plan.json")
+        with self.log.open("ab") as log:
+            home = environment(self.folder)
+            home["PYTHONPATH"] += os.pathsep + str(Path(__file__).parents[2])
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.kit.disk", "plan.json", *self._arguments],
+                cwd=self.folder,
+                env=home,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    def comes_up(self) -> bool:
+        """Start it, and return whether it is ready; it may be killed before."""
+        self.launch()
+        assert self.process.stdout is not None
+        output = b""
+        deadline = time.monotonic() + PATIENCE
+        while READY not in output:
+            readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            assert readable, f"it neither came up nor died; its log:\n{self.log_end()}"
+            piece = os.read(self.process.stdout.fileno(), 65_536)
+            if not piece:
+                self._reap()
+                assert self.fired.exists(), f"it ended by itself; its log:\n{self.log_end()}"
+                return False
+            output += piece
+        return True
+
+    def dies(self, within: float) -> None:
+        """Wait until the plan has killed it; help if nothing happens any more."""
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.over.touch()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1.0)
+            self.process.kill()  # it was idle
+        self._reap()
+
+
+def picture(server: Server, login: str = "ann") -> tuple[Picture, dict[int, int]]:
+    """Return all that a client can see, and UIDNEXT of each mailbox; every body is compared with what was sent."""
+    seen: Picture = {}
+    uid_next: dict[int, int] = {}
+    with server.imap(login) as session:
+        for name in names(session):
+            place, uid_next_here = opened(session, name)
+            uid_next[place] = uid_next_here
+            seen[place] = {}
+            kind, data = session.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")
+            assert kind == "OK", data
+            for head, body in (item for item in data if isinstance(item, tuple)):
+                uid, token, flags = understood(head, body)
+                assert body.partition(b"\r\n\r\n")[2] == text_of(token).replace("\n", "\r\n").encode(), (
+                    f"the body of {token} (UID {uid}) is not what was sent"
+                )
+                seen[place][uid] = token, flags
+            (exists,) = session.untagged_responses.get("EXISTS", [None])[-1:]
+            assert exists is None or int(exists) == len(seen[place])
+    return seen, uid_next
+
+
+def names(session: imaplib.IMAP4) -> list[str]:
+    """Return the names of all mailboxes."""
+    found = []
+    for line in session.list()[1]:
+        name = re.fullmatch(rb'\(.*\) "/" ("?)(.*)\1', line)
+        assert name, line
+        found.append(name[2].decode())
+    return found
+
+
+def opened(session: imaplib.IMAP4, mailbox: str) -> tuple[int, int]:
+    """Open a mailbox, and return UIDVALIDITY and UIDNEXT."""
+    kind, data = session.select(f'"{mailbox}"')
+    assert kind == "OK", data
+    validity, uid_next = (int(session.response(code)[1][0]) for code in ("UIDVALIDITY", "UIDNEXT"))
+    return validity, uid_next
+
+
+def understood(head: bytes, body: bytes) -> tuple[int, str, frozenset[str]]:
+    """Return UID, name and flags of a message that was fetched."""
+    uid, flags = re.search(rb"UID (\d+)", head), re.search(rb"FLAGS \(([^)]*)\)", head)
+    subject = re.search(rb"^Subject: (\S+)\r$", body, re.MULTILINE)
+    assert uid and flags and subject, (head, body[:200])
+    return int(uid[1]), subject[1].decode(), frozenset(flags[1].decode().split()) - {"\\Recent"}
+
+
+class Clients:
+    """Two who deliver, one who files what comes into INBOX, one who tidies up in Archive; until the server dies."""
+
+    def __init__(self, server: Server, ledger: Ledger, chance: random.Random, prefix: str) -> None:
+        """Prepare them."""
+        self._server = server
+        self._ledger = ledger
+        self._prefix = prefix
+        self._stop = threading.Event()
+        self._problems: list[BaseException] = []
+        self._tidy = [random.Random(chance.random()) for _ in range(4)]
+        self._threads = [
+            threading.Thread(target=self._until_it_dies, args=(work, own))
+            for work, own in zip((self._send, self._append, self._file, self._prune), self._tidy, strict=True)
+        ]
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let them work until the server dies or the block ends."""
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()
+        if self._problems:
+            raise self._problems[0]
+
+    def _until_it_dies(self, work: Work, chance: random.Random) -> None:
+        try:
+            work(chance)
+        except (OSError, imaplib.IMAP4.abort):
+            pass  # it was killed
+        except BaseException as problem:
+            self._problems.append(problem)
+
+    def _send(self, chance: random.Random) -> None:
+        with Lmtp(self._server) as lmtp:
+            for number in range(10_000):
+                if self._stop.is_set():
+                    return
+                token = f"{self._prefix}-s{number}"
+                with self._ledger.attempt({token: added(Copy(self._inbox, None))}) as attempt:
+                    lmtp.deliver(f"ann@{DOMAIN}", message(token, text_of(token)))
+                    attempt.done()
+
+    def _append(self, chance: random.Random) -> None:
+        with self._server.imap() as session:
+            for number in range(10_000):
+                if self._stop.is_set():
+                    return
+                token = f"{self._prefix}-a{number}"
+                flags = frozenset(chance.sample(("\\Seen", "\\Flagged", "k1", "k2"), chance.randrange(3)))
+                with self._ledger.attempt({token: added(Copy(self._inbox, None, flags))}) as attempt:
+                    kind, data = session.append("INBOX", f"({' '.join(flags)})", "", message(token, text_of(token)))
+                    assert kind == "OK", data
+                    attempt.done()
+
+    @property
+    def _inbox(self) -> int:
+        return min(self._ledger.uid_next)
+
+    @property
+    def _archive(self) -> int:
+        return max(self._ledger.uid_next)
+
+    def _file(self, chance: random.Random) -> None:
+        """In INBOX: flag, unflag, copy, move, expunge, one message or a few at a time."""
+        self._work_in("INBOX", self._inbox, "Archive", self._archive, chance)
+
+    def _prune(self, chance: random.Random) -> None:
+        """The same in Archive."""
+        self._work_in("Archive", self._archive, "INBOX", self._inbox, chance)
+
+    def _work_in(self, mailbox: str, place: int, other: str, target: int, chance: random.Random) -> None:
+        with self._server.imap() as session:
+            opened(session, mailbox)
+            while not self._stop.is_set():
+                kind, data = session.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+                assert kind == "OK", data
+                here = {}
+                for head, body in (item for item in data if isinstance(item, tuple)):
+                    uid, token, flags = understood(head, body)
+                    self._ledger.saw(token, place, uid)
+                    here[uid] = token, flags
+                for uids in _handfuls(sorted(here), chance):
+                    if self._stop.is_set():
+                        return
+                    chosen = {uid: here[uid][0] for uid in uids}
+                    if len(set(chosen.values())) == len(uids):
+                        self._one_thing(session, place, chosen, other, target, chance)
+
+    def _one_thing(
+        self,
+        session: imaplib.IMAP4,
+        place: int,
+        chosen: dict[int, str],
+        other: str,
+        target: int,
+        chance: random.Random,
+    ) -> None:
+        uids = ",".join(map(str, chosen))
+        match chance.choices(("flag", "unflag", "copy", "move", "expunge"), (5, 2, 1, 3, 2))[0]:
+            case "flag":
+                flags = frozenset(chance.sample(("\\Seen", "\\Flagged", "\\Answered", "k1", "k2", "k3"), 2))
+                self._do(
+                    session,
+                    chosen,
+                    lambda uid: flagged(place, uid, flags, frozenset()),
+                    "STORE",
+                    uids,
+                    "+FLAGS",
+                    f"({' '.join(flags)})",
+                )
+            case "unflag":
+                flags = frozenset(chance.sample(("\\Seen", "\\Flagged", "\\Answered", "k1", "k2", "k3"), 3))
+                self._do(
+                    session,
+                    chosen,
+                    lambda uid: flagged(place, uid, frozenset(), flags),
+                    "STORE",
+                    uids,
+                    "-FLAGS",
+                    f"({' '.join(flags)})",
+                )
+            case "copy" | "move" as verb:
+                self._copy(session, place, chosen, other, target, verb == "move")
+            case _:
+                deleted = frozenset(("\\Deleted",))
+                self._do(
+                    session,
+                    chosen,
+                    lambda uid: flagged(place, uid, deleted, frozenset()),
+                    "STORE",
+                    uids,
+                    "+FLAGS.SILENT",
+                    "(\\Deleted)",
+                )
+                self._do(session, chosen, lambda uid: gone(place, uid), "EXPUNGE", uids)
+
+    def _do(self, session: imaplib.IMAP4, chosen: dict[int, str], step: Maker, *command: str) -> None:
+        with self._ledger.attempt({token: step(uid) for uid, token in chosen.items()}) as attempt:
+            kind, data = session.uid(*command)
+            assert kind == "OK", data
+            attempt.done()
+
+    def _copy(
+        self, session: imaplib.IMAP4, place: int, chosen: dict[int, str], other: str, target: int, move: bool
+    ) -> None:
+        steps = {token: copied(place, uid, target, None, move) for uid, token in chosen.items()}
+        with self._ledger.attempt(steps) as attempt:
+            kind, data = session.uid("MOVE" if move else "COPY", ",".join(map(str, chosen)), other)
+            assert kind == "OK", data
+            code = session.response("COPYUID")[1][-1]
+            assert code is not None, "the messages had vanished"
+            validity, source, new = code.decode().split()
+            told = dict(zip(numbers(source), numbers(new), strict=True))
+            assert int(validity) == target and told.keys() == chosen.keys()
+            for uid, token in chosen.items():
+                self._ledger.tell(token, target, told[uid])
+            attempt.done({token: copied(place, uid, target, told[uid], move) for uid, token in chosen.items()})
+
+
+def numbers(text: str) -> list[int]:
+    """Return the numbers of a UID set."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition(":")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+@dataclass
+class Standing:
+    """Where a client stood once: what it knew of a mailbox, and up to which mod-sequence."""
+
+    mod_seq: ModSeq
+    last_uid: UID
+    flags: dict[int, str]
+
+
+class Mirror:
+    """A client that comes back after each crash and asks what has changed since (RFC 7162 §3.2)."""
+
+    def __init__(self) -> None:
+        self._stood: dict[MailboxId, list[Standing]] = {}
+
+    async def comes_back(self, data: Path, login: str = "ann") -> None:
+        """From everywhere it ever stood, what it is told must make it know what is there; read beside the server."""
+        index = open_store(data, lambda change: None).index
+        try:
+            account = await index.account(login)
+            assert account is not None
+            for mailbox in await index.mailboxes(account.id):
+                stood = self._stood.setdefault(mailbox.id, [])
+                for standing in stood:
+                    await self._catches_up(index, mailbox.id, standing)
+                highest, uids = await index.uids(mailbox.id)
+                rows = await index.rows(mailbox.id, [UID(uid) for uid in uids])
+                assert highest == mailbox.highest_mod_seq
+                assert all(row.mod_seq <= highest for row in rows)
+                stood.append(Standing(highest, UID(mailbox.uid_next - 1), {row.uid: row.flags for row in rows}))
+        finally:
+            await index.close()
+
+    async def _catches_up(self, index: Index, mailbox: MailboxId, standing: Standing) -> None:
+        change = await index.changes_since(mailbox, standing.mod_seq, standing.mod_seq, standing.last_uid)
+        assert not change.gone and change.after >= standing.mod_seq
+        known = dict(standing.flags)
+        for uid in change.expunged:
+            known.pop(uid, None)  # one that came and went meanwhile was never known
+        for update in change.updated:
+            assert update.uid in known and update.mod_seq > standing.mod_seq
+            known[update.uid] = update.flags
+        _, uids = await index.uids(mailbox)
+        rows = {row.uid: row for row in await index.rows(mailbox, [UID(uid) for uid in uids])}
+        for uid in change.appended:
+            assert uid > standing.last_uid
+            known[uid] = rows[uid].flags
+        assert known == {uid: row.flags for uid, row in rows.items()}
+
+
+def _handfuls(uids: list[int], chance: random.Random) -> Iterator[list[int]]:
+    """Yield some of them, by one to three, newest first."""
+    left = [uid for uid in reversed(uids) if chance.random() < 0.6]
+    while left:
+        size = chance.choice((1, 1, 1, 2, 3))
+        yield sorted(left[:size])
+        del left[:size]

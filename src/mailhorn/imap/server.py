@@ -236,8 +236,8 @@ class ServerConnection:
             return
         try:
             tag, command = parse_command(frame, DIALECT)
-        except UnknownCommand as problem:
-            self._reject(problem.tag, "Unknown command", events)
+        except UnknownCommand as unknown:
+            self._reject(unknown.tag, "Unknown command", events)
         except CommandProblem as problem:
             self._reject(problem.tag, f"Expected {problem.expected} at position {problem.position}", events)
         else:

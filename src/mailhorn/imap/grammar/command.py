@@ -152,8 +152,8 @@ def _parsed(frame: bytes, dialect: Dialect, parse: Callable[[Cursor, bytes], Par
         cur.end()
     except CommandProblem:
         raise
-    except _Unknown as problem:
-        raise UnknownCommand(tag, problem.word, problem.position) from None
+    except _Unknown as unknown:
+        raise UnknownCommand(tag, unknown.word, unknown.position) from None
     except SyntaxProblem as problem:
         raise CommandProblem(tag, problem.position, problem.expected) from None
     return tag, command

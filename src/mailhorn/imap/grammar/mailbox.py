@@ -13,7 +13,7 @@ _DIRECT_TEXT = re.compile(r"[\x20-\x25\x27-\x7e]*")
 _TO_ENCODE = re.compile(r"[^\x20-\x7e]+|&")
 _ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_VERBATIM = re.compile("[\udc00-\udcff]")
+_VERBATIM = re.compile(r"[\udc00-\udcff]")
 _TO_VERBATIM = {octet: 0xDC00 + octet for octet in (*range(0x20), 0x26, 0x7F)}
 _FROM_VERBATIM = {half: octet for octet, half in _TO_VERBATIM.items()}
 _LIST_ATOM = re.compile(rb"[!#-'*+\-,./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")

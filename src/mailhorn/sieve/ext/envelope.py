@@ -21,7 +21,7 @@ def _envelope(call: Call) -> Test:
     return any_value(call, "envelope", parts, call.choice("address part", "all"), call.strings(1))
 
 
-EXTENSION = Extension(
+EXTENSION: Extension = Extension(
     "envelope",
     tests=(
         TestWord(

@@ -27,4 +27,6 @@ def _fileinto(call: Call) -> Step:
     return file_into
 
 
-EXTENSION = Extension("fileinto", actions=(ActionWord("fileinto", "fileinto <mailbox>;", _fileinto, (Takes.STRING,)),))
+EXTENSION: Extension = Extension(
+    "fileinto", actions=(ActionWord("fileinto", "fileinto <mailbox>;", _fileinto, (Takes.STRING,)),)
+)

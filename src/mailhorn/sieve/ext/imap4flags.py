@@ -52,7 +52,7 @@ def _hasflag(call: Call) -> Test:
 _LIST = (Takes.STRINGS,)
 _FLAGS = (Tagged("flags", "flags", Takes.STRINGS),)
 
-EXTENSION = Extension(
+EXTENSION: Extension = Extension(
     "imap4flags",
     tests=(
         TestWord(

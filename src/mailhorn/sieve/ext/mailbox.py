@@ -21,7 +21,7 @@ def _mailboxexists(call: Call) -> Test:
     return lambda run: all(run.mailbox_exists(name) for name in names)
 
 
-EXTENSION = Extension(
+EXTENSION: Extension = Extension(
     "mailbox",
     tests=(TestWord("mailboxexists", "mailboxexists <mailboxes>", _mailboxexists, (Takes.STRINGS,)),),
     tags={"fileinto": (Tagged("create", "create"),)},

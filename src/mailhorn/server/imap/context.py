@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ssl import SSLContext
-from weakref import WeakValueDictionary
 
-from ...imap.view import MailboxView
-from ...model.ids import MailboxId
 from ...net.deadlines import Deadlines
 from ...push.hub import Hub
 from ...store.store import Store
@@ -39,14 +36,7 @@ class ImapOptions:
 
 @dataclass(slots=True)
 class ImapContext:
-    """
-    The server as its sessions see it.
-
-    Attributes:
-        views: Of each selected mailbox the view that was made last; sessions that begin where it stands share its
-            array, so that a thousand watchers of a large mailbox hold its UIDs once.
-
-    """
+    """The server as its sessions see it."""
 
     store: Store
     hub: Hub
@@ -59,4 +49,3 @@ class ImapContext:
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     sessions: Sessions
-    views: "WeakValueDictionary[MailboxId, MailboxView]" = field(default_factory=WeakValueDictionary)

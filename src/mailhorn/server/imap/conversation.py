@@ -10,12 +10,13 @@ from ...imap.commands import Append
 from ...imap.server import ServerConnection
 from ...model.change import Change
 from ...model.mailbox import Account
-from ...net.pump import Pump
+from ...net.pump import HIGH_WATER, Pump
+from ...push.hub import Difference
 from ...sasl import ServerMechanism
 from ...store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from .context import ImapContext
 from .reply import BadArguments, CommandRefused
-from .selected import Selected, told
+from .selected import Selected
 
 
 class Conversation:
@@ -98,11 +99,9 @@ class Conversation:
             self.context.hub.unwatch(self.selected.mailbox, self)
             self.selected = None
 
-    def wake(self, change: Change) -> None:
-        """Remember how far the mailbox is (`push.hub.Watcher`)."""
-        if self.selected is not None:
-            self.selected.reached = max(self.selected.reached, change.after)
-            self.selected.gone = self.selected.gone or change.gone
+    def wake(self) -> bool:
+        """Leave it for later (`push.hub.Watcher`)."""
+        return False
 
     async def room(self) -> None:
         """Send what is ready, and wait while the client does not read. Raises CancelledError if it has gone."""
@@ -128,9 +127,9 @@ class Conversation:
         selected = self.open_mailbox
         view = selected.view
         if change.before == view.changed_to and (not expunge or view.expunged_to == change.before):
-            updates = view.apply(change, expunge=expunge)
+            told = selected.advance(Difference(change), expunge)
             if not silent:
-                self.core.raw(told(updates))
+                self.core.raw(told)
 
     async def sync(self, expunge: bool) -> None:
         """
@@ -139,28 +138,37 @@ class Conversation:
         Raises StoreUnavailable; what could not be told is told at the next sync.
         """
         while (selected := self.selected) is not None and selected.behind(expunge) and not selected.gone:
-            change = await self._behind(selected)
-            if change is not None:
-                self.core.raw(told(selected.view.apply(change, expunge=expunge)))
+            difference = await self._behind(selected)
+            if difference is not None:
+                await self._tell(selected.advance(difference, expunge))
         if self.selected is not None and self.selected.gone:
             self.core.bye(b"The selected mailbox has been deleted")
 
-    async def _behind(self, selected: Selected) -> Change | None:
+    async def _behind(self, selected: Selected) -> Difference | None:
         """Return what the view lacks: from the hub if it has it all, else from the store; None if all is gone."""
-        view = selected.view
+        channel, view = selected.channel, selected.view
         if view.changed_to == view.expunged_to:
-            recent = self.context.hub.since(selected.mailbox, view.changed_to)
+            recent = channel.since(view.changed_to)
             if recent is not None:
                 return recent
+        reached = channel.reached
         try:
-            change = await self.context.store.index.changes_since(
-                selected.mailbox, view.changed_to, view.expunged_to, view.last_uid
-            )
+            difference = await channel.ask(self.context.store.index, view.changed_to, view.expunged_to, view.last_uid)
         except MailboxMissing:
-            selected.gone = True
+            channel.gone = True
             return None
-        selected.reached = change.after  # the store is the truth; what is told meanwhile raises it again
-        return change
+        channel.correct(reached, difference.change.after)
+        channel.gone = channel.gone or difference.change.gone
+        return difference
+
+    async def _tell(self, told: bytes) -> None:
+        """Send what was told; if it is much, as the client reads."""
+        if len(told) <= HIGH_WATER:
+            self.core.raw(told)
+            return
+        for start in range(0, len(told), HIGH_WATER):
+            self.core.raw(told[start : start + HIGH_WATER])
+            await self.room()
 
 
 def bad_sequence(problem: IndexError) -> BadArguments:

@@ -1,8 +1,8 @@
 """One IMAP session: the core's events in, commands run, what the hub tells out.
 
 Rule 1: a session registers with the hub first, then syncs, then idles; nothing told in between is lost.
-Rule 2: `wake` writes or remembers, it never waits. Idling at the point where the change starts: apply and
-write. Anything else: remember, and the end of the command, or `writable`, syncs.
+Rule 2: `wake` writes or leaves it, it never waits. Idling, and all that is new at hand: take it and write. Anything
+else: the channel says how far the mailbox is, and the end of the command, or `writable`, syncs.
 Rule 3: one command at a time; a task only for one that has to wait, and none while the client idles.
 Rule 4: every command ends in exactly one tagged response, whatever happens in it.
 """
@@ -27,16 +27,14 @@ from ...imap.server import (
     Responded,
     ServerConnection,
 )
-from ...model.change import Change
 from ...model.numbers import SeqSet
 from ...net.eager import begin
-from ...net.pump import Pump
+from ...net.pump import HIGH_WATER, Pump
 from ...store.abc import MailboxMissing, MessageMissing, StoreError, StoreUnavailable
 from .commands import append, auth, dispatch, idle
 from .context import ImapContext
 from .conversation import Conversation
 from .reply import BadArguments, CommandRefused, Reply
-from .selected import told
 
 log = structlog.get_logger("mailhorn.imap")
 
@@ -140,17 +138,21 @@ class ImapSession(Conversation):
 
     # push.hub.Watcher
 
-    def wake(self, change: Change) -> None:
-        """Tell the client at once if it idles just where the change begins; else remember how far it is behind."""
-        super().wake(change)
-        if self.selected is None or not self.idling or self._busy or not self.pump.writable:
-            return
-        view = self.selected.view
-        if change.before == view.changed_to == view.expunged_to and not change.gone:
-            self.core.raw(told(view.apply(change, expunge=True)))
-            self.pump.flush()
-        else:
+    def wake(self) -> bool:
+        """Tell the client at once if it idles and what it lacks is at hand; else look it up, or leave it."""
+        selected = self.selected
+        if selected is None:
+            return True
+        if not self.idling or self._busy or not self.pump.writable:
+            return False
+        told = selected.at_once(HIGH_WATER)
+        if told is None:
             self._catch_up()
+            return False
+        if told:
+            self.core.raw(told)
+            self.pump.flush()
+        return True
 
     # net.deadlines.Watched
 
@@ -238,6 +240,8 @@ class ImapSession(Conversation):
             return
         if selected.behind(True) or selected.gone:
             self._begin(self._catching_up())
+        else:
+            selected.channel.alone()
 
     async def _catching_up(self) -> None:
         await self._sync_safely(expunge=True)

@@ -1,12 +1,9 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT, CHECK (RFC 9051 §6.3.2, §6.4.1, §6.4.2; RFC 3501 §6.4.1)."""
 
-from array import array
-
 from ....imap.commands import Select
 from ....imap.responses import Code, Condition, Exists, FlagsCode, FlagsResponse, NumberCode, Recent, StatusResponse
 from ....imap.view import MailboxView
 from ....model.flags import SYSTEM_FLAGS
-from ....model.ids import ModSeq
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Selected
@@ -19,15 +16,14 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     mailbox = await context.store.index.mailbox(conversation.owner.id, command.mailbox)
     if mailbox is None:
         raise CommandRefused("There is no such mailbox", "NONEXISTENT")
-    selected = Selected(mailbox.id, command.read_only)
+    selected = Selected(context.hub.watch(mailbox.id, conversation), command.read_only)
     conversation.selected = selected
-    context.hub.watch(mailbox.id, conversation)
     try:
         mod_seq, uids = await context.store.index.uids(mailbox.id)
     except BaseException:
         conversation.deselect()
         raise
-    selected.view = context.views[mailbox.id] = _view(context.views.get(mailbox.id), uids, mod_seq)
+    selected.begin(MailboxView(uids, mod_seq))
     core.untagged(FlagsResponse(SYSTEM_FLAGS))
     permanent = () if command.read_only else (*SYSTEM_FLAGS, "\\*")
     core.untagged(StatusResponse(Condition.OK, FlagsCode(permanent), b"Flags that stay"))
@@ -38,13 +34,6 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     core.untagged(StatusResponse(Condition.OK, NumberCode("UIDNEXT", uid_next), b"Predicted next UID"))
     name = "READ-ONLY" if command.read_only else "READ-WRITE"
     return ok(b"EXAMINE completed" if command.read_only else b"SELECT completed", Code(name))
-
-
-def _view(known: MailboxView | None, uids: "array[int]", mod_seq: ModSeq) -> MailboxView:
-    """Return a view that stands at `mod_seq`; it shares the array of one that stands there too: they are the same."""
-    if known is not None and known.changed_to == known.expunged_to == mod_seq and len(known) == len(uids):
-        return known.fork()
-    return MailboxView(uids, mod_seq)
 
 
 async def close(conversation: Conversation) -> Reply:

@@ -13,7 +13,7 @@ import pytest
 from tests.kit.disk import AFTER, BEFORE, MIDDLE, Plan
 from tests.kit.ledger import Ledger
 from tests.kit.platter import Platter
-from tests.kit.process import running
+from tests.kit.process import PATIENCE, running
 from tests.kit.sick_disk import Clients, Mirror, SickDiskServer, opened, picture
 
 KILLS_IN_CHAIN, CUTS_IN_CHAIN = 5, 2
@@ -42,6 +42,51 @@ def plan_of(server: SickDiskServer, chance: random.Random) -> Plan:
     )
 
 
+def store_with_archive(server: SickDiskServer, ledger: Ledger) -> Platter:
+    """Make mailboxes and a model of the disk they are on, all of it flushed."""
+    server.start()
+    with server.imap() as session:
+        assert session.create("Archive")[0] == "OK"
+        for mailbox in ("INBOX", "Archive"):
+            validity, uid_next = opened(session, mailbox)
+            ledger.uid_next[validity] = uid_next
+    server.stop()
+    return Platter(server.data)
+
+
+def test_seen_after_a_kill(tmp_path: Path) -> None:
+    """What a client has seen after a kill survives a power cut, though it was not flushed when the server was killed."""
+    server = SickDiskServer(tmp_path)
+    ledger, mirror = Ledger(), Mirror()
+    chance = random.Random("seen")
+    with running(server):
+        platter = store_with_archive(server, ledger)
+        server.plan = Plan(
+            root=str(server.data),
+            record=str(server.record),
+            act="kill",
+            at=8,
+            kinds=("sync",),
+            paths="-wal$",
+            armed=str(server.armed),
+            fired=str(server.fired),
+        )
+        assert server.comes_up()
+        server.armed.touch()
+        with Clients(server, ledger, chance, "before").at_work():
+            server.dies(PATIENCE)
+        platter.follow(server.record)
+        server.plan = Plan(root=str(server.data), record=str(server.record), settle_after=60.0)
+        assert server.comes_up()
+        look_around(server, ledger, mirror)
+        server.kill()
+        platter.follow(server.record)
+        platter.cut(chance, 0.0, 0.0)
+        server.plan = None
+        server.start()
+        look_around(server, ledger, mirror)
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("chain", range(CHAINS))
 def test_killed(chain: int, tmp_path: Path) -> None:
@@ -51,14 +96,7 @@ def test_killed(chain: int, tmp_path: Path) -> None:
     ledger, mirror = Ledger(), Mirror()
     history: list[str] = [f"chain {chain}, seed {SEED!r}"]
     with running(server):
-        server.start()
-        with server.imap() as session:
-            assert session.create("Archive")[0] == "OK"
-            for mailbox in ("INBOX", "Archive"):
-                validity, uid_next = opened(session, mailbox)
-                ledger.uid_next[validity] = uid_next
-        server.stop()
-        platter = Platter(server.data)
+        platter = store_with_archive(server, ledger)
         ends = ["kill"] * KILLS_IN_CHAIN + ["cut"] * CUTS_IN_CHAIN
         chance.shuffle(ends)
         try:

@@ -201,14 +201,20 @@ class Platter:
 
     # the power goes
 
-    def cut(self, chance: random.Random) -> str:
+    def cut(self, chance: random.Random, odds: float | None = None, entries_odds: float | None = None) -> str:
         """
         Make the directory what it is after a power cut, and take that as it is from here on.
 
+        Args:
+            chance: Says what is left.
+            odds: Of each sector that was not flushed; None: by chance.
+            entries_odds: Of each change of a directory that was not flushed.
+
         Returns what was left of the later changes, for a message.
+
         """
-        odds = chance.choice((0.0, 0.1, 0.5, 0.9, 1.0))
-        entries_odds = chance.choice((0.0, 0.3, 0.8, 1.0))
+        odds = chance.choice((0.0, 0.1, 0.5, 0.9, 1.0)) if odds is None else odds
+        entries_odds = chance.choice((0.0, 0.3, 0.8, 1.0)) if entries_odds is None else entries_odds
         for folder in list(self.folders.values()):
             while folder.later and chance.random() < entries_odds:
                 self._happened(folder.later.pop(0))

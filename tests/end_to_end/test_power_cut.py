@@ -55,7 +55,7 @@ def store_with_archive(server: SickDiskServer, ledger: Ledger) -> Platter:
 
 
 def test_seen_after_a_kill(tmp_path: Path) -> None:
-    """What a client has seen after a kill survives a power cut, though it was not flushed when the server was killed."""
+    """What a client has seen after a kill survives a power cut, though the killed server had not flushed it."""
     server = SickDiskServer(tmp_path)
     ledger, mirror = Ledger(), Mirror()
     chance = random.Random("seen")

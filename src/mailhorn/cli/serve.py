@@ -1,8 +1,10 @@
 """`mailhorn serve`: starts the mail server, says how to connect, and stops cleanly."""
 
+import asyncio
 import contextlib
 import gc
 import resource
+import signal
 from pathlib import Path
 
 from ..config.example import example
@@ -48,6 +50,7 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
     try:
         lock.ready()
         print(await introduction(server, path), flush=True)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, server.delivery.timeline.tell)
         gc.freeze()  # what was imported stays, and need not be looked at in every collection
         await stop.wait()
         print("Stopping.", flush=True)

@@ -50,7 +50,7 @@ class Server:
     Attributes:
         mail: To start and to stop.
         hub: Who watches what.
-        delivery: Says what was delivered.
+        delivery: Says what was delivered, and how long it took.
         data: Where everything is kept.
         hostname: What it calls itself.
         hosts: What each service listens on, by name.
@@ -68,9 +68,11 @@ class Server:
     fingerprint: str
 
     async def stop(self) -> None:
-        """Stop the server and let go of everything."""
+        """Stop the server and let go of everything; the log says how instant it was."""
         await self.mail.stop()
         await self.accounts.close()
+        if self.delivery.timeline.durable.count:
+            self.delivery.timeline.tell()
 
 
 def data_folder(settings: ServeSettings) -> Path:
@@ -118,6 +120,7 @@ def build_server(settings: ServeSettings) -> Server:
         AccountOptions(hostname=hostname, domains=settings.domains, postmaster=settings.postmaster),
     )
     delivery = Delivery(store, Scripts(settings.sieve.directory or data / "sieve", settings.sieve.default))
+    hub.pushed = delivery.timeline.note_pushed
     limits, sessions = settings.limits, settings.sessions
     options = ServerOptions(
         listen=chosen,

@@ -334,7 +334,11 @@ class Pump(asyncio.Protocol):
         if self.tls or self.eof or not transport.can_write_eof():
             transport.close()
             return
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # it was reset, and the loop is about to tell us
+            transport.abort()
+            return
         self._read_or_not()  # to see the peer's end; `data_received` throws the rest away
 
 

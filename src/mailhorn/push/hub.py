@@ -9,8 +9,9 @@ at the same point, and nothing of it is kept once all have been woken and none i
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from time import monotonic
 from typing import Any, Protocol
 
 from ..model.change import Change, merged
@@ -175,19 +176,28 @@ class Source(Protocol):
 
 
 class _Round:
-    """A fan-out that is not at its end: who is to be woken, how many have been, and whether it all begins again."""
+    """A fan-out that is not at its end: who is to be woken, how many have been, and why it all begins again."""
 
-    __slots__ = ("again", "at", "behind", "watchers")
+    __slots__ = ("again", "at", "behind", "changes", "first_at", "watchers")
 
-    def __init__(self, watchers: tuple[Watcher, ...]) -> None:
+    def __init__(self, watchers: tuple[Watcher, ...], changes: list[Change]) -> None:
         self.watchers = watchers
+        self.changes = changes
+        self.first_at = 0.0
         self.at = 0
         self.behind = False
-        self.again = False
+        self.again: list[Change] = []
 
 
 class Hub:
-    """Sessions register here before they sync, and sync before they idle."""
+    """
+    Sessions register here before they sync, and sync before they idle.
+
+    Attributes:
+        pushed: Called, if given, when all watchers have been woken for new messages: with the change and with when
+            the first and the last of them had been, on `time.monotonic`. Must not raise or block.
+
+    """
 
     def __init__(self, later: Callable[[Callable[[], None]], object] | None = None) -> None:
         """
@@ -200,6 +210,7 @@ class Hub:
         self._channels: dict[MailboxId, Channel] = {}
         self._rounds: dict[Channel, _Round] = {}
         self._later = later
+        self.pushed: Callable[[Change, float, float], None] | None = None
 
     def watch(self, mailbox: MailboxId, watcher: Watcher) -> Channel:
         """Wake the watcher at every later change of the mailbox. Sync after this, never before."""
@@ -230,15 +241,18 @@ class Hub:
         channel.note(change)
         round_ = self._rounds.get(channel)
         if round_ is not None:
-            round_.again = True
+            round_.again.append(change)
         elif len(channel.watchers) <= SLICE:
             behind = False
+            first_at = 0.0
             for watcher in tuple(channel.watchers):
                 if not watcher.wake():
                     behind = True
+                first_at = first_at or monotonic()
             channel.rest(behind)
+            self._done((change,), first_at)
         else:
-            self._rounds[channel] = _Round(tuple(channel.watchers))
+            self._rounds[channel] = _Round(tuple(channel.watchers), [change])
             self._go_on(channel)
 
     def _go_on(self, channel: Channel) -> None:
@@ -248,14 +262,24 @@ class Hub:
         for watcher in round_.watchers[start : round_.at]:
             if not watcher.wake():
                 round_.behind = True
+            round_.first_at = round_.first_at or monotonic()
         if round_.at >= len(round_.watchers):
+            self._done(round_.changes, round_.first_at)
             if not round_.again:
                 del self._rounds[channel]
                 channel.rest(round_.behind)
                 return
-            self._rounds[channel] = _Round(tuple(channel.watchers))
+            self._rounds[channel] = _Round(tuple(channel.watchers), round_.again)
         later = self._later or asyncio.get_running_loop().call_soon
         later(lambda: self._go_on(channel))
+
+    def _done(self, changes: Sequence[Change], first_at: float) -> None:
+        """Say when the new messages had been pushed. What came while others were told counts from its own round on."""
+        if self.pushed is not None:
+            last_at = monotonic()
+            for change in changes:
+                if change.appended:
+                    self.pushed(change, first_at, last_at)
 
     def watchers(self, mailbox: MailboxId) -> int:
         """Return how many watch the mailbox."""

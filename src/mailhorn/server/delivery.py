@@ -23,6 +23,7 @@ from ..smtp.reply import Reply
 from ..store.abc import MailboxExists, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
 from ..store.store import Store
 from .scripts import Script, Scripts
+from .timeline import Timeline
 
 HEADER_LOOKED_AT = 256 * 1024
 """Octets of a header that rules may ask about."""
@@ -71,6 +72,7 @@ class Delivery:
 
     Attributes:
         on_delivered: Called after every delivery that made a copy. Must not raise or block.
+        timeline: How long it takes.
 
     """
 
@@ -87,6 +89,7 @@ class Delivery:
 
         """
         self.on_delivered: Callable[[Delivered], None] = lambda delivered: None
+        self.timeline = Timeline()
         self._store = store
         self._scripts = scripts or Scripts()
         self._wall_clock = wall_clock
@@ -127,6 +130,7 @@ class Delivery:
             log.error("the store refused a message, the sender will try again", id=id, reason=str(error))
             return [refusal(error)] * len(recipients)
         told_at = time.monotonic()
+        self.timeline.note_delivered(accepted_at, placed.durable_at, placed)
         delivered = Delivered(
             id,
             sender,

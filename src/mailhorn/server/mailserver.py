@@ -89,6 +89,7 @@ class MailServer:
             loop.time,
             time.time,
             self.sessions,
+            delivery.timeline,
         )
         self._smtp = SmtpContext(
             delivery, store, accounts, deadlines, options.smtp, options.tls, connections, self.sessions

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import random
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -357,6 +359,20 @@ async def test_an_idle_connection_that_died_silently_makes_keep_alives_more_freq
         session.pump.connection_lost(TimeoutError(110, "Connection timed out"))
         assert keep_alive.interval("ann", "127.0.0.1") == before / 2
         session.pump.abort()
+
+
+async def test_the_end_of_the_server_stumbles_over_no_connection(tmp_path: Path) -> None:
+    """One that was reset in this very moment, of which the loop has not heard yet."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        with socket.create_connection(("127.0.0.1", server.ports["imap"])) as gone:
+            gone.setblocking(False)
+            await asyncio.get_running_loop().sock_recv(gone, 1000)
+            others = [await Client.connect(server, login="ann") for _ in range(2)]
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for session in sessions(server):
+            session.shut_down()
+        for client in others:
+            assert b"* BYE" in await client.end()
 
 
 async def test_who_asks_and_never_reads_is_cut_off(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from ...store.store import Store
 from ..accounts import Accounts
 from ..limits import Connections
 from ..sessions import Sessions
+from ..timeline import Timeline
 from .keepalive import KeepAlive, KeepAliveOptions
 
 
@@ -49,3 +50,4 @@ class ImapContext:
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     sessions: Sessions
+    timeline: Timeline

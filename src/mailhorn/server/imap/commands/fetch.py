@@ -80,6 +80,7 @@ class _Fetching:
         digests: dict[UID, Digest] = {}
         rows: Iterable[MessageRow]
         if self.needs_digest:
+            self.conversation.context.timeline.note_fetched(self.selected.mailbox, uids)
             found = await index.digests(self.selected.mailbox, uids)
             rows = [row for row, _ in found]
             digests = {row.uid: digest for row, digest in found}

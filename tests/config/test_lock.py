@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import mailhorn
 from mailhorn.config.find import ConfigError
 from mailhorn.config.lock import DataLock, InUse
 
@@ -34,7 +35,7 @@ def test_the_lock_is_free_afterwards(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path; from mailhorn.config.lock import DataLock; "
         "DataLock(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
-    source = Path(__file__).parents[2] / "src"
+    source = Path(mailhorn.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", script, tmp_path], env={"PYTHONPATH": str(source)}).returncode == -9
     DataLock(tmp_path).release()
 

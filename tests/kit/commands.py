@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[2] / "src"
+from mailhorn import __file__ as package
+
+SOURCE = Path(package).parents[1]
 FREE_PORTS = {
     f"MAILHORN_{service}_{setting}": value
     for service in ("IMAP", "IMAPS", "SMTP", "SMTPS", "LMTP")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.kit.stores import account, digest_of, lose_index, message_files, opened
 
+import mailhorn
 from mailhorn.model.ids import UID
 from mailhorn.model.mailbox import INBOX
 from mailhorn.store.index.sqlite import SqliteIndex
@@ -26,7 +27,7 @@ async def _killed_while_busy(directory: Path, enough: int) -> list[list[str]]:
         str(CHILD),
         str(directory),
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        env={**os.environ, "PYTHONPATH": f"{Path(mailhorn.__file__).parents[1]}{os.pathsep}{ROOT}"},
     )
     assert child.stdout is not None
     lines = []

@@ -38,8 +38,25 @@ class Commands(click.Group):
         return list(self.commands)
 
 
+def print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the version, and whether the hot modules are compiled."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from ..imap import framing
+
+    click.echo(f"mailhorn {__version__}" + ("" if framing.__file__.endswith(".py") else ", compiled"))
+    ctx.exit()
+
+
 @click.group(cls=Commands, context_settings=CONTEXT, no_args_is_help=True)
-@click.version_option(__version__, message="mailhorn %(version)s", help="Print the version and exit.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Print the version and exit; says whether the hot modules are compiled.",
+)
 def app() -> None:
     """Instant mail: a server that pushes within a millisecond, and a watcher that is never deaf."""
 
@@ -71,7 +88,10 @@ def serve(config: Path | None, print_config: bool) -> None:
       mailhorn serve                  then serve it
       mailhorn serve --print-config > ~/.config/mailhorn/serve.toml
     """
-    from . import serve as command
+    from .memory import without_the_unused
+
+    with without_the_unused():
+        from . import serve as command
 
     if print_config:
         command.print_example()

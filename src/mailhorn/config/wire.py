@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,8 +27,11 @@ from ..server.scripts import Scripts, check_script
 from ..server.smtp.session import SmtpOptions
 from ..store.abc import Index
 from ..store.blobs.maildir import MaildirBlobs
+from ..store.index.outside import SqliteOutside
 from ..store.index.sqlite import SqliteIndex
+from ..store.outside import Noticing, Watchman
 from ..store.rebuild import needs_rebuild, rebuild
+from ..store.settle import Places
 from ..store.store import Store
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
@@ -80,8 +84,18 @@ def data_folder(settings: ServeSettings) -> Path:
     return settings.data if settings.data is not None else state_folder(os.environ, is_root())
 
 
-def open_store(data: Path, tell: Callable[[Change], None]) -> Store:
-    """Return the store in a directory, which exists; `start` it before use. Raises StoreUnavailable."""
+def open_store(data: Path, tell: Callable[[Change], None], noticing: Noticing | None = None) -> Store:
+    """
+    Return the store in a directory, which exists; `start` it before use.
+
+    Args:
+        data: The directory.
+        tell: Called for each change.
+        noticing: How to notice what other tools do in the Maildirs; None: not at all.
+
+    Raises StoreUnavailable.
+
+    """
     index = SqliteIndex(data / "index.sqlite", digest)
 
     async def restore() -> None:
@@ -90,7 +104,10 @@ def open_store(data: Path, tell: Callable[[Change], None]) -> Store:
             messages = await rebuild(index, data, digest)
             log.warning("the index is back", messages=messages)
 
-    return Store(index, MaildirBlobs(data, index), tell, digest, restore)
+    def watch(places: Places, quiet: threading.Lock) -> Watchman:
+        return Watchman(SqliteOutside(index), places, quiet, digest, noticing or Noticing())
+
+    return Store(index, MaildirBlobs(data, index, watch=watch if noticing else None), tell, digest, restore)
 
 
 def build_server(settings: ServeSettings) -> Server:
@@ -114,7 +131,9 @@ def build_server(settings: ServeSettings) -> Server:
     listen_on = {str(service): settings.listen_on(service, is_root()) for service in PORTS}
     chosen = {service: place for service, place in listen_on.items() if place is not None}
     hub = Hub()
-    store = open_store(data, hub.tell)
+    maildir = settings.maildir
+    noticing = Noticing(maildir.notice, maildir.scan_interval) if maildir.notice != "off" else None
+    store = open_store(data, hub.tell, noticing)
     accounts = Accounts(
         store.index,
         AccountOptions(hostname=hostname, domains=settings.domains, postmaster=settings.postmaster),

@@ -26,16 +26,16 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import structlog
 
 from ..model.flags import flag_set
-from ..model.ids import AccountId, MailboxId
+from ..model.ids import MAX_UID, AccountId, MailboxId
 from ..model.mailbox import INBOX
 from ..model.message import Digest
 from .abc import Dropped, FolderAt, KnownFile, Outside, Relettered, StoreError, StoreUnavailable, Vanished
 from .inotify import CAME, CREATE, IGNORED, IS_DIRECTORY, ONLY_DIRECTORY, OVERFLOW, WENT, WRITTEN, Inotify
 from .intake import prepare, safe_key
 from .names import InvalidName, file_name, flags_of_letters, folder_of, login_of, mailbox_of, parse_file_name
-from .settle import MAILBOX_FILE, Flusher, Keywords, Places, read_settings, write_file
+from .settle import MAILBOX_FILE, Flusher, Keywords, Places, read_settings, sign, write_file
 
-How = Literal["inotify", "scan", "off"]
+How = Literal["inotify", "scan"]
 
 GATHER = 0.1
 """Seconds to let events gather: a tool that renames a thousand files costs ten looks, not a thousand."""
@@ -81,7 +81,7 @@ class Noticing:
     How to notice.
 
     Attributes:
-        how: By inotify, by looking at the times of all directories now and then, or not at all.
+        how: By inotify, or by looking at the times of all directories now and then.
         every: Seconds between two such scans, of all folders or of those inotify cannot watch.
 
     """
@@ -162,14 +162,23 @@ class Watchman:
         self._bell, self._ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._looks = 0
         self.looked: Callable[[int], None] = lambda looks: None
-        """Called in the thread whenever nothing is left to look at, with the number of looks so far."""
+        """Called in the thread whenever nothing is left to look at, with how often that was."""
         self._thread = threading.Thread(target=self._run, name="mailhorn-watchman", daemon=True)
 
     # other threads
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin: look at all folders once, then notice. The loop is the one the index lives in."""
+    def start(self, loop: asyncio.AbstractEventLoop, careful: Callable[[], bool] = lambda: False) -> None:
+        """
+        Begin: look at all folders once, then notice.
+
+        Args:
+            loop: The one the index lives in.
+            careful: Whether, after a crash, the settler has not yet done again what nobody noted; until then the
+                files tell what we did ourselves.
+
+        """
         self._loop = loop
+        self._careful = careful
         self._thread.start()
 
     def stop(self) -> None:
@@ -203,18 +212,20 @@ class Watchman:
         """
         Write down the times of all directories, when everything is at rest: what changes from now on shows.
 
-        Directories that were changed just now are left out, they will be compared.
+        Only what was compared is remembered, and only if it was not changed just now.
         """
-        if self._noticing.how == "off":
+        if not self._all_seen:
             return
-        blurred = time.time_ns() - BLURRED
+        watched = self._inotify is not None and not self._full
         lines = []
         after = 0
         while found := self._outside.folders(after, PAGE):
             after = found[-1].mailbox
             for folder in found:
-                times = self._times_of(folder.dir)
-                if times is not None and max(times) < blurred:
+                if folder.mailbox in self._whole or folder.mailbox in self._hints:
+                    continue
+                times = self._times_of(folder.dir) if watched else self._times.get(folder.dir)
+                if times is not None and max(times) < self._last_look - BLURRED:
                     lines.append(f"{times[0]} {times[1]} {folder.dir}\n")
         write_file(self._places.times, "".join(lines).encode())
 
@@ -223,6 +234,8 @@ class Watchman:
     def _run(self) -> None:
         self._flusher = Flusher(self._places.root)
         try:
+            while self._careful() and not self._closing:
+                select.select([self._bell], (), (), GATHER)
             self._open()
             while not self._closing:
                 try:
@@ -236,6 +249,13 @@ class Watchman:
                             exc_info=problem if ours else None,
                         )
                         self._due = time.monotonic() + 10 * AGAIN
+            self._last_look = time.time_ns()
+            try:
+                if self._inotify is not None:
+                    self._take_events(self._inotify)
+                self._look()
+            except (OSError, StoreError):
+                self._all_seen = False  # the next start looks at everything
         finally:
             self._flusher.close()
             if self._inotify is not None:
@@ -284,12 +304,15 @@ class Watchman:
             while self._sweep is not None and time.monotonic() < end:
                 if next(self._sweep, self) is self:
                     self._sweep = None
+                    self._all_seen = True
                     self._next_scan = time.monotonic() + self._noticing.every
         if self._due is None and self._sweep is None:
             self._looks += 1
             self.looked(self._looks)
 
     _next_scan = float("inf")
+    _all_seen = False
+    _last_look = 0
 
     def _wait(self) -> None:
         """Sleep until there is something to do."""
@@ -338,7 +361,7 @@ class Watchman:
         for number, mask, raw in inotify.read():
             if mask & OVERFLOW:
                 log.warning("so much happened in the Maildirs that all of them are looked at again")
-                self._sweep = self._look_at_all()
+                self._sweep, self._all_seen = self._look_at_all(), False
                 self._times.clear()
                 continue
             what = watches[number] if number < len(watches) else 0
@@ -494,7 +517,7 @@ class Watchman:
         try:
             return self._compare_names(folder, path, hints) if hints is not None else self._compare(folder, path)
         except (FileNotFoundError, NotADirectoryError):
-            if self._outside.folder(folder.mailbox) == folder and self._signed(folder) != folder.uid_validity:
+            if self._outside.folder(folder.mailbox) == folder and self._signature(folder.dir)[0] != folder.uid_validity:
                 self._complain(
                     "the folder of a mailbox is gone: bring it back, or delete the mailbox with a mail program",
                     folder.dir,
@@ -551,8 +574,10 @@ class Watchman:
 
     # deciding under the lock
 
-    def _signed(self, folder: FolderAt) -> int:
-        return read_settings(f"{self._root}/{folder.dir}/{MAILBOX_FILE}").get("uid_validity", 0)
+    def _signature(self, directory: str) -> tuple[int, int]:
+        """Return whose directory it is, and since which UID."""
+        said = read_settings(f"{self._root}/{directory}/{MAILBOX_FILE}")
+        return said.get("uid_validity", 0), said.get("since", 0)
 
     def _reconcile(self, folder: FolderAt, differences: Differences, gone: dict[tuple[str, int], KnownFile]) -> None:
         """Make the index say what the folder says."""
@@ -575,11 +600,12 @@ class Watchman:
         with self._quiet:
             if self._outside.folder(folder.mailbox) != folder:
                 return
-            owner = self._signed(folder)
+            owner, since = self._signature(folder.dir)
             if owner not in (0, folder.uid_validity):
                 self._complain("a folder is another mailbox's copy; it is left alone", folder.dir)
                 return
-            self._decide(folder, path, differences, ready, owner == folder.uid_validity, keywords)
+            since = since if owner == folder.uid_validity else MAX_UID
+            self._decide(folder, path, differences, ready, since, keywords)
 
     def _decide(
         self,
@@ -587,7 +613,7 @@ class Watchman:
         path: str,
         differences: Differences,
         ready: dict[tuple[str, str], tuple[os.stat_result, Dropped]],
-        ours: bool,
+        since: int,
         keywords: Keywords,
     ) -> None:
         known = self._outside.known(
@@ -644,9 +670,13 @@ class Watchman:
                 key, _, uid, letters = parse_file_name(name)
                 if safe_key(key) in by_key:
                     judge(Suspect(PARTS[part], name, safe_key(key), uid, letters))
-        vanished = [Vanished(file.uid, file.letters or "") for file in absent.values()] if ours else []
-        if absent and not ours:
-            self._complain("a folder has lost its mailhorn-mailbox file; its messages are kept in mind", folder.dir)
+        vanished = [Vanished(file.uid, file.letters or "") for file in absent.values() if file.uid >= since]
+        if len(vanished) < len(absent):
+            self._complain(
+                "the folder of a mailbox was lost; of its messages that are not in it any more only the index knows: "
+                "bring them back, or delete them with a mail program",
+                folder.dir,
+            )
         if not (dropped or relettered or vanished):
             return
         if dropped:
@@ -657,7 +687,10 @@ class Watchman:
         )
         for uid, (suspect, drop) in zip(uids, dropped, strict=True):
             name = file_name(drop.key, drop.size, uid, drop.letters)
-            os.rename(f"{path}/{suspect.part}/{suspect.name}", f"{path}/cur/{name}")
+            try:
+                os.rename(f"{path}/{suspect.part}/{suspect.name}", f"{path}/cur/{name}")
+            except FileNotFoundError:  # moved on meanwhile
+                self._hint_all(folder.mailbox)
         log.info(
             "other tools changed a folder",
             folder=folder.dir,
@@ -765,23 +798,42 @@ class Watchman:
         with self._quiet:
             if self._outside.folder_at(directory) is not None:
                 return True
-            signature = f"{self._root}/{directory}/{MAILBOX_FILE}"
-            owner = read_settings(signature).get("uid_validity", 0)
+            owner, _ = self._signature(directory)
             former = self._outside.signed(account, owner) if owner else None
-            mailbox = None
-            if former is not None and not os.path.isdir(f"{self._root}/{former.dir}/cur"):
-                if former.name != name and former.dir != f"{directory.partition('/')[0]}/{folder_of(former.name)}":
+            if former is not None and (not os.path.isdir(f"{self._root}/{former.dir}/cur") or self._made_anew(former)):
+                home = directory.partition("/")[0]
+                if former.name != name and former.dir != f"{home}/{folder_of(former.name)}":
                     return False  # it is being renamed by a client, too
                 mailbox = self._run_in_loop(self._outside.moved(former.mailbox, name, directory))
+                if mailbox is not None:
+                    self._bring_over(former.dir, directory)
             else:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(signature)  # it is a copy of another mailbox's
                 mailbox = self._run_in_loop(self._outside.claim(account, name, directory))
+                self._sign(mailbox)
         if mailbox is None:
             return False
         log.info("another tool made a mailbox", folder=directory)
         self._begin_with(mailbox)
         return True
+
+    def _made_anew(self, folder: FolderAt) -> bool:
+        """Return whether the settler found the directory gone, and made it again."""
+        owner, since = self._signature(folder.dir)
+        return owner != folder.uid_validity or since > 0
+
+    def _bring_over(self, old: str, new: str) -> None:
+        """Move what was put into a directory while it was not known that it is called otherwise now."""
+        for part in PARTS:
+            for name in self._list(f"{self._root}/{old}/{part}"):
+                os.rename(f"{self._root}/{old}/{part}/{name}", f"{self._root}/{new}/{part}/{name}")
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{self._root}/{old}", self._places.trash / f"renamed-{time.time_ns()}")
+
+    def _sign(self, mailbox: MailboxId | None) -> None:
+        """Sign a directory as the mailbox's; it may be a copy of another one's."""
+        folder = None if mailbox is None else self._outside.folder(mailbox)
+        if folder is not None:
+            sign(f"{self._root}/{folder.dir}", folder.uid_validity, 1)
 
     def _look_at_strangers(self) -> None:
         """Take in directories that other tools made for accounts that have none yet."""
@@ -803,6 +855,7 @@ class Watchman:
                     self._complain("a directory is no account's: make the account to see its mail", name)
                     continue
                 mailbox = self._run_in_loop(self._outside.claim(inbox[0], INBOX, name))
+                self._sign(mailbox)
             if mailbox is not None:
                 self._begin_with(mailbox)
 

@@ -161,6 +161,22 @@ def read_settings(path: str | Path) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"^(\w+)=(\d{1,18})$", text, re.MULTILINE)}
 
 
+def sign(path: str | Path, uid_validity: int, uid_next: int, since: int = 0) -> None:
+    """
+    Sign a directory as a mailbox's. Durable after the next flush.
+
+    Args:
+        path: The directory.
+        uid_validity: The mailbox's.
+        uid_next: As far as it is known now.
+        since: A directory that vanished was made anew: that a message with a smaller UID has no file in it does not
+            mean that somebody deleted it. 0: it is the first one.
+
+    """
+    content = f"mailhorn-mailbox 1\nuid_validity={uid_validity}\nuid_next={uid_next}\n"
+    write_file(f"{path}/{MAILBOX_FILE}", (content + (f"since={since}\n" if since else "")).encode())
+
+
 def list_messages(folder: str) -> dict[str, str]:
     """Return the paths of all files in `cur` and `new` by what does not change of their names (key, size, UID)."""
     found = {}
@@ -300,6 +316,11 @@ class Settler:
             self._flusher.close()
 
     @property
+    def careful(self) -> bool:
+        """Whether files may still be there, after a crash, that the index does not know of."""
+        return self._careful
+
+    @property
     def clean(self) -> bool:
         """Whether everything was at rest when the thread ended."""
         return self._clean
@@ -365,6 +386,8 @@ class Settler:
             raise StoreError(f"{len(self._problems)} could not be written: {self._problems[0]}")
         if not done:
             raise StoreError("there is something that does not come to rest")
+        if not work.more:
+            self._careful = False  # nothing is left of what the crash left
         return work.more or everything, work.next_due
 
     def _settle(self, work: Work) -> Done:
@@ -512,8 +535,11 @@ class Settler:
         self._make_parts(path)
         if "/" in directory and not os.path.exists(f"{path}/maildirfolder"):
             write_file(f"{path}/maildirfolder", b"")  # Maildir++: this is a folder, not an account
-        content = f"mailhorn-mailbox 1\nuid_validity={folder.uid_validity}\nuid_next={folder.uid_next}\n"
-        write_file(f"{path}/{MAILBOX_FILE}", content.encode())
+        before = read_settings(f"{path}/{MAILBOX_FILE}")
+        since = before.get("since", 0)
+        if before.get("uid_validity") != folder.uid_validity:
+            since = 0 if folder.at is None else folder.uid_next  # it is gone, and with it all the messages
+        sign(path, folder.uid_validity, folder.uid_next, since)
         self._flusher.touched(self._root, os.path.dirname(path), path, f"{path}/{MAILBOX_FILE}")
 
     def _make_parts(self, path: str) -> None:
@@ -647,7 +673,8 @@ class Settler:
                 os.rename(old, f"{folder}/cur/{name}")
             except FileNotFoundError:
                 found = self._find(folder, name)
-                if self.noticed is not None and found != f"{folder}/cur/{name}":  # it becomes one change with ours
+                ours = self._careful or found == f"{folder}/cur/{name}"
+                if self.noticed is not None and not ours:  # the two changes become one
                     self._odd.add(message.mailbox)
                     name = file_name(message.key, message.size, message.uid, message.letters)
                     done.renamed.append(Filed(message.mailbox, message.uid, STILL_DIRTY, message.letters, name))
@@ -719,5 +746,6 @@ __all__ = [
     "fsync_path",
     "list_messages",
     "read_settings",
+    "sign",
     "write_file",
 ]

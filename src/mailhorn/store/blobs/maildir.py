@@ -102,7 +102,7 @@ class MaildirBlobs(Blobs):
         self._settler.rested = self._rested
         self._resting.pending = self._settler.wake
         if self._watchman is not None:
-            self._watchman.start(loop)
+            self._watchman.start(loop, lambda: self._settler.careful)
 
     def _take_hold(self) -> None:
         places = self._places
@@ -137,6 +137,7 @@ class MaildirBlobs(Blobs):
             self._settler.finish()
             return
         self._watchman.stop()
+        self._settler.noticed = None
         self._settler.finish()
         try:
             if self._settler.clean:

@@ -1,0 +1,263 @@
+"""What other tools do in the Maildirs, noticed: with a real inotify, a real settler and real files."""
+
+import asyncio
+import os
+import shutil
+import threading
+from pathlib import Path
+
+from tests.kit.outside import PATIENCE, Noticed, noticing
+from tests.kit.stores import DATE, account, deliver
+
+from mailhorn.model.ids import UID, AccountId, MailboxId
+from mailhorn.model.message import Digest
+from mailhorn.store.outside import Noticing
+
+ADA = "ada@example.org"
+QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+"""Events that the kernel keeps."""
+MAIL = b"Subject: dropped\r\n\r\nhello\r\n"
+
+
+async def at_rest(noticed: Noticed, number: int = 1, folder: str = ADA) -> list[str]:
+    """Wait until so many files are there; return their names."""
+    cur = noticed.home / folder / "cur"
+    await noticed.until(lambda: cur.is_dir() and len(os.listdir(cur)) >= number)
+    return noticed.files(folder)
+
+
+async def begun(noticed: Noticed) -> tuple[AccountId, MailboxId]:
+    """Give an account with one message that is at rest."""
+    ada, inbox = await account(noticed.store)
+    await deliver(noticed.store, inbox)
+    await at_rest(noticed)
+    return ada, inbox
+
+
+async def named(noticed: Noticed, ada: AccountId, name: str) -> MailboxId:
+    """Return a mailbox by its name."""
+    found = await noticed.store.index.mailbox(ada, name)
+    assert found is not None
+    return found.id
+
+
+async def test_mail_dropped_in_is_told(tmp_path: Path) -> None:
+    """It gets the next UID, our kind of name and its own date; lines get their CR."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+        noticed.drop(ADA, "1.dropped.host", b"Subject: a\n\nhello\n")
+        assert await noticed.told(inbox, "appended", 2) == [1, 2]
+        assert (await noticed.seen(inbox))[2] == ("", b"Subject: a\r\n\r\nhello\r\n")
+        (row,) = await noticed.store.index.rows(inbox, [UID(2)])
+        assert row.internal_date == DATE and row.size == 21
+        await noticed.until(lambda: "1.dropped.host,S=21,U=2:2," in noticed.files(ADA))
+        noticed.drop(ADA, "2.dropped.host:2,FS", MAIL, "cur")
+        await noticed.told(inbox, "appended", 3)
+        assert (await noticed.seen(inbox))[3] == ("\\Flagged \\Seen", MAIL)
+
+
+async def test_flags_changed_by_renaming_are_told(tmp_path: Path) -> None:
+    """Added and removed ones; the file keeps its UID and body."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+        (name,) = noticed.files(ADA)
+        cur = noticed.home / ADA / "cur"
+        os.rename(cur / name, cur / f"{name}FS")
+        assert await noticed.told(inbox, "updated") == [1]
+        assert (await noticed.seen(inbox))[1][0] == "\\Flagged \\Seen"
+        os.rename(cur / f"{name}FS", cur / f"{name}S")
+        await noticed.told(inbox, "updated", 2)
+        assert (await noticed.seen(inbox))[1][0] == "\\Seen"
+
+
+async def test_a_deleted_file_is_an_expunged_message(tmp_path: Path) -> None:
+    """And leaves a tombstone, so that a client that was away learns of it."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+        (name,) = noticed.files(ADA)
+        os.unlink(noticed.home / ADA / "cur" / name)
+        assert await noticed.told(inbox, "expunged") == [1]
+        assert await noticed.seen(inbox) == {}
+        change = await noticed.store.index.changes_since(inbox, *(noticed.changes[0].after,) * 2, UID(1))
+        assert change.expunged == (1,)
+
+
+async def test_a_moved_file_is_a_moved_message(tmp_path: Path) -> None:
+    """New there, with its flags and keywords, and gone here."""
+    async with noticing(tmp_path) as noticed:
+        ada, inbox = await account(noticed.store)
+        archive = (await noticed.store.index.create_mailbox(ada, "Archive")).id
+        await deliver(noticed.store, archive)
+        await at_rest(noticed, folder=f"{ADA}/.Archive")
+        await deliver(noticed.store, inbox, body=MAIL, flags=frozenset({"\\Seen", "work"}))
+        (name,) = await at_rest(noticed)
+        os.rename(noticed.home / ADA / "cur" / name, noticed.home / ADA / ".Archive" / "cur" / name)
+        assert await noticed.told(inbox, "expunged") == [1]
+        assert await noticed.told(archive, "appended", 2) == [1, 2]
+        assert (await noticed.seen(archive))[2] == ("\\Seen work", MAIL)
+
+
+async def test_new_folders_become_mailboxes(tmp_path: Path) -> None:
+    """With the mail that is in them; of a renamed one the mailbox is renamed and keeps its UIDs."""
+    async with noticing(tmp_path) as noticed:
+        ada, _ = await begun(noticed)
+        for part in ("cur", "new", "tmp"):
+            (noticed.home / ADA / ".Work.Today" / part).mkdir(parents=True)
+        noticed.drop(f"{ADA}/.Work.Today", "1.x.host", MAIL)
+        await noticed.until(lambda: any(change.mailbox > 1 for change in noticed.changes))
+        work = await named(noticed, ada, "Work/Today")
+        assert await named(noticed, ada, "Work")
+        assert await noticed.seen(work) == {1: ("", MAIL)}
+        await noticed.until(lambda: (noticed.home / ADA / ".Work.Today" / "mailhorn-mailbox").exists())
+        noticed.drop(f"{ADA}/.Work.Today", "2.x.host", MAIL)
+        await noticed.told(work, "appended", 2)
+        os.rename(noticed.home / ADA / ".Work.Today", noticed.home / ADA / ".Job")
+        noticed.drop(f"{ADA}/.Job", "3.x.host", MAIL)
+        await noticed.told(work, "appended", 3)
+        assert await named(noticed, ada, "Job") == work
+        shutil.copytree(noticed.home / ADA / ".Job", noticed.home / ADA / ".Copy")
+        await noticed.until(lambda: any(change.mailbox > work for change in noticed.changes))
+        copy = await named(noticed, ada, "Copy")
+        assert [body for _, body in (await noticed.seen(copy)).values()] == [MAIL] * 3
+        assert len(await noticed.seen(work)) == 3
+
+
+async def test_a_folder_taken_away_loses_nothing(tmp_path: Path) -> None:
+    """Its messages stay in the index until it is back or the mailbox is deleted: a disk may not be mounted."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+        os.rename(noticed.home / ADA, tmp_path / "elsewhere")
+        noticed.watchman.look(inbox)
+        os.rename(tmp_path / "elsewhere", noticed.home / ADA)
+        noticed.drop(ADA, "1.dropped.host", MAIL)
+        await noticed.told(inbox, "appended", 2)
+        assert len(await noticed.seen(inbox)) == 2
+
+
+async def test_what_was_done_meanwhile_is_noticed_at_the_start(tmp_path: Path) -> None:
+    """Dropped, renamed, deleted while the server was stopped."""
+    async with noticing(tmp_path) as noticed:
+        ada, inbox = await account(noticed.store)
+        for _ in range(3):
+            await deliver(noticed.store, inbox)
+    cur = noticed.home / ADA / "cur"
+    first, second, third = noticed.files(ADA)
+    os.rename(cur / first, cur / f"{first}S")
+    os.unlink(cur / second)
+    noticed.drop(ADA, "1.dropped.host", MAIL)
+    async with noticing(tmp_path) as again:
+        await again.told(inbox, "appended")
+        await again.told(inbox, "expunged")
+        assert {uid: flags for uid, (flags, _) in (await again.seen(inbox)).items()} == {1: "\\Seen", 3: "", 4: ""}
+
+
+async def test_what_did_not_change_is_not_read_at_the_start(tmp_path: Path) -> None:
+    """The directories' times are kept over a clean stop; one whose time is too fresh to tell is compared."""
+    async with noticing(tmp_path) as noticed:
+        await begun(noticed)
+    for part in ("cur", "new"):
+        os.utime(noticed.home / ADA / part, (DATE, DATE))
+    async with noticing(tmp_path) as noticed:
+        await noticed.until(lambda: not (noticed.home / ".times").exists())
+    times = (noticed.home / ".times").read_text()
+    assert times == f"{DATE}000000000 {DATE}000000000 {ADA}\n"
+
+
+async def test_scanning(tmp_path: Path) -> None:
+    """Without inotify the same is found by the times of the directories."""
+    async with noticing(tmp_path, Noticing("scan", 0.2)) as noticed:
+        _, inbox = await begun(noticed)
+        noticed.drop(ADA, "1.dropped.host", MAIL)
+        await noticed.told(inbox, "appended", 2)
+        (noticed.home / ADA / "cur" / noticed.files(ADA)[0]).unlink()
+        await noticed.told(inbox, "expunged")
+
+
+async def test_mail_comes_to_an_account_without_a_directory(tmp_path: Path) -> None:
+    """A Maildir that another tool makes for an account is its INBOX."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await account(noticed.store)
+        for part in ("cur", "new", "tmp"):
+            (noticed.home / ADA / part).mkdir(parents=True)
+        noticed.drop(ADA, "1.dropped.host", MAIL)
+        assert await noticed.told(inbox, "appended") == [1]
+        await deliver(noticed.store, inbox)
+        await at_rest(noticed, 2)
+
+
+async def test_more_events_than_the_kernel_keeps(tmp_path: Path) -> None:
+    """Then everything is looked at again."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+        busy, free = threading.Event(), threading.Event()
+        digest_of = noticed.watchman._digest_of
+
+        def slow(body: memoryview) -> Digest:
+            busy.set()
+            assert free.wait(PATIENCE)
+            return digest_of(body)
+
+        noticed.watchman._digest_of = slow
+        noticed.drop(ADA, "1.dropped.host", MAIL)
+        assert await asyncio.to_thread(busy.wait, PATIENCE)
+        cur = noticed.home / ADA / "cur"
+        (cur / ".a").touch()
+        for n in range(QUEUE // 2 + 10):
+            os.rename(cur / (".a", ".b")[n % 2], cur / (".b", ".a")[n % 2])
+        noticed.drop(ADA, "2.dropped.host", MAIL)
+        free.set()
+        await noticed.told(inbox, "appended", 3)
+
+
+async def test_settling_and_other_tools_at_once(tmp_path: Path) -> None:
+    """Deliveries, drops, flags from both sides and deletions, all at once: in the end index and files agree."""
+    async with noticing(tmp_path, delay=0.01) as noticed:
+        _, inbox = await begun(noticed)
+        for n in range(19):
+            await deliver(noticed.store, inbox, body=b"Subject: first %d\r\n\r\n" % n)
+        await at_rest(noticed, 20)
+        cur = noticed.home / ADA / "cur"
+
+        async def deliveries() -> None:
+            for n in range(150):
+                await deliver(noticed.store, inbox, body=b"Subject: delivered %d\r\n\r\n" % n)
+
+        async def flags() -> None:
+            for n in range(150):
+                _, uids = await noticed.store.index.uids(inbox)
+                await noticed.store.index.set_flags(
+                    inbox, [UID(uids[n * 7 % len(uids)])], frozenset({"\\Answered"}), frozenset()
+                )
+
+        def tools() -> tuple[int, int]:
+            renamed = deleted = 0
+            for n in range(150):
+                noticed.drop(ADA, f"{n}.dropped.host", b"Subject: dropped %d\r\n\r\n" % n)
+                names = sorted(os.listdir(cur))
+                name = names[n * 5 % len(names)]
+                try:
+                    if n % 10 == 5:
+                        os.unlink(cur / name)
+                        deleted += 1
+                    elif "F" not in name.rpartition(",")[2]:
+                        letters = "".join(sorted(name.rpartition(",")[2] + "F"))
+                        os.rename(cur / name, cur / f"{name.rpartition(',')[0]},{letters}")
+                        renamed += 1
+                except FileNotFoundError:
+                    pass  # the settler was faster
+            return renamed, deleted
+
+        (renamed, deleted), *_ = await asyncio.gather(asyncio.to_thread(tools), deliveries(), flags())
+        assert renamed > 20 and deleted > 5
+        await noticed.told(inbox, "appended", 320)
+        await noticed.told(inbox, "expunged", deleted)
+        box = await noticed.store.index.mailbox_by_id(inbox)
+        assert box is not None and box.messages == 320 - deleted
+        seen = await noticed.seen(inbox)
+    letters_of = {"\\Answered": "R", "\\Flagged": "F"}
+    names = {int(name.partition(",U=")[2].partition(":")[0]): name.rpartition(",")[2] for name in noticed.files(ADA)}
+    assert names == {
+        uid: "".join(sorted(letters_of[flag] for flag in flags.split())) for uid, (flags, _) in seen.items()
+    }
+    assert sum("F" in letters for letters in names.values()) >= renamed - deleted
+    assert len({body for _, body in seen.values()}) == len(seen)

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from . import machine
+from . import machine, soak
 from .cases import GROUPS, Case, cases
 from .figures import Figure, table
 from .servers import Dovecot, Mailhorn, Server
@@ -29,10 +29,12 @@ except ImportError:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say, and return the exit status."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    soaking = given[:1] == ["soak"]
+    options = soak.parser().parse_args(given[1:]) if soaking else _parser().parse_args(given)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return run(measure, options)
+    return run(soak.soak if soaking else measure, options)
 
 
 def run(program: Callable[[argparse.Namespace, Path], Coroutine[Any, Any, int]], options: argparse.Namespace) -> int:
@@ -165,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./dev bench",
         description="Measure mailhorn, and Dovecot beside it if it is installed, and print the table of the README.",
+        epilog="`./dev bench soak` keeps a server busy for an hour instead; it has a --help of its own.",
     )
     parser.add_argument("--full", action="store_true", help="also 10,000 connections and 100,000 messages; takes long")
     parser.add_argument("--only", type=_groups, default=GROUPS, metavar="GROUP,…", help=f"of {', '.join(GROUPS)}")

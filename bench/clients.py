@@ -82,7 +82,8 @@ class Talker(asyncio.Protocol):
     async def ask(self, command: bytes, good: bytes) -> bytes:
         """Send a line and return the answer; raises Refused if it does not begin like this."""
         answer = self.expect()
-        self.transport.write(command)
+        if not self.lost:
+            self.transport.write(command)
         return await self.answer(answer, good, command)
 
     async def answer(self, answer: asyncio.Future[bytes], good: bytes, to: bytes = b"the connection") -> bytes:
@@ -173,10 +174,14 @@ class Visitor(Talker):
 
 
 class Deliverer(asyncio.Protocol):
-    """One LMTP session, one recipient a message, MAIL, RCPT and DATA in one write (RFC 2920)."""
+    """One LMTP or SMTP session, one recipient a message, MAIL, RCPT and DATA in one write (RFC 2920)."""
 
-    def __init__(self) -> None:
+    def __init__(self, hello: bytes = b"LHLO") -> None:
+        """`hello` is EHLO for SMTP."""
         self.transport: asyncio.Transport
+        self._hello = hello
+        self._lost: Refused | None = None
+        self._on_sent: Callable[[float], object] = _nothing
         self._payload: tuple[bytes, ...] | None = None
         self._greeted = False
         self._lines = 0
@@ -193,7 +198,8 @@ class Deliverer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits."""
-        self._failed(Refused(f"the delivering connection was lost: {exc}"))
+        self._lost = Refused(f"the delivering connection was lost: {exc}")
+        self._failed(self._lost)
 
     def data_received(self, data: bytes) -> None:
         """Count the replies; after the one to DATA send the message, after the one to that be done."""
@@ -218,22 +224,29 @@ class Deliverer(asyncio.Protocol):
                 self._opened.set_result(None)
             else:
                 self._greeted = True
-                self.transport.write(b"LHLO bench\r\n")
+                self.transport.write(self._hello + b" bench\r\n")
         elif self._payload is not None:
             payload, self._payload = self._payload, None
             self._wanted = 1
             self._sent = now()  # before the write: nothing is flattered
+            self._on_sent(self._sent)
             self.transport.writelines(payload)
         elif self._done is not None:
             self._done(self._sent, arrived)
 
     def send(self, address: bytes, payload: tuple[bytes, ...], done: Callable[[float, float], None]) -> None:
         """Deliver; `done` is called with when the last octet was handed over and when the answer came."""
+        if self._lost is not None:
+            self._failed(self._lost)
+            return
         self._payload, self._done, self._wanted = payload, done, 3
         self.transport.write(b"MAIL FROM:<bench@example.org>\r\nRCPT TO:<%b>\r\nDATA\r\n" % address)
 
-    async def deliver(self, address: bytes, payload: tuple[bytes, ...]) -> tuple[float, float]:
-        """Deliver, and return the same."""
+    async def deliver(
+        self, address: bytes, payload: tuple[bytes, ...], on_sent: Callable[[float], object] | None = None
+    ) -> tuple[float, float]:
+        """Deliver, and return the same; `on_sent` is told already when the message is handed over."""
+        self._on_sent = on_sent or _nothing
         future: asyncio.Future[tuple[float, float]] = asyncio.get_running_loop().create_future()
         self._failed = lambda error: None if future.done() else future.set_exception(error)
         self.send(address, payload, lambda sent, replied: None if future.done() else future.set_result((sent, replied)))
@@ -261,13 +274,17 @@ class Deliverer(asyncio.Protocol):
             self._opened.set_exception(error)
 
     @classmethod
-    async def open(cls, port: int) -> "Deliverer":
+    async def open(cls, port: int, hello: bytes = b"LHLO") -> "Deliverer":
         """Connect and greet."""
-        deliverer = cls()
+        deliverer = cls(hello)
         await asyncio.get_running_loop().create_connection(lambda: deliverer, HOST, port)
         async with asyncio.timeout(PATIENCE):
             await deliverer._opened
         return deliverer
+
+
+def _nothing(_: float) -> None:
+    """Nobody wants to know."""
 
 
 class Commander:

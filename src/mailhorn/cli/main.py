@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import get_completion_class
 
 from .. import __version__
 from .failure import explain
@@ -236,5 +235,7 @@ def completion(shell: str) -> None:
     Example:
       mailhorn completion bash > ~/.local/share/bash-completion/completions/mailhorn
     """
+    from click.shell_completion import get_completion_class
+
     kind: Any = get_completion_class(shell)
     click.echo(kind(app, {}, "mailhorn", "_MAILHORN_COMPLETE").source())

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import resource
 import signal
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..config.settings import ServeSettings
 from ..config.wire import Server, build_server, data_folder
 from .logs import set_up
 from .loop import run, stop_signal
-from .memory import give_back_large_blocks
+from .memory import give_back_large_blocks, settle_down
 
 
 def print_example() -> None:
@@ -51,7 +50,7 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
         lock.ready()
         print(await introduction(server, path), flush=True)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, server.delivery.timeline.tell)
-        gc.freeze()  # what was imported stays, and need not be looked at in every collection
+        settle_down()
         await stop.wait()
         print("Stopping.", flush=True)
     finally:

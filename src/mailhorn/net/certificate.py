@@ -1,7 +1,11 @@
-"""Makes a self-signed certificate. Apart from `tls`, because what it needs takes 9 MiB of memory."""
+"""Makes a self-signed certificate. A program of its own, because what it needs takes 9 MiB of memory.
+
+`python -m mailhorn.net.certificate DAYS NAME...` prints the certificate and then its key.
+"""
 
 import datetime
 import ipaddress
+import sys
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -48,5 +52,8 @@ def _name(name: str) -> x509.GeneralName:
     except ValueError:
         return x509.DNSName(name.encode("idna").decode("ascii"))
 
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(b"".join(make(sys.argv[2:], datetime.timedelta(days=int(sys.argv[1])))))
 
 __all__ = ["make"]

@@ -7,6 +7,8 @@ import asyncio.sslproto
 import datetime
 import os
 import ssl
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,9 +124,7 @@ def self_signed(directory: Path, names: Sequence[str]) -> tuple[Path, Path]:
     certificate, key = directory / CERTIFICATE, directory / KEY
     if certificate.exists() and key.exists():
         return certificate, key
-    from .certificate import make  # here and not above: 9 MiB that are needed once in a server's life
-
-    signed, secret = make(names, VALID_FOR)
+    signed, secret = _made_elsewhere(names)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # The key first: a crash in between leaves no certificate, and the pair is made anew.
@@ -133,6 +133,25 @@ def self_signed(directory: Path, names: Sequence[str]) -> tuple[Path, Path]:
     except OSError as error:
         raise TLSProblem(f"TLS: cannot write a certificate into {directory}: {error.strerror}") from error
     return certificate, key
+
+
+def _made_elsewhere(names: Sequence[str]) -> tuple[bytes, bytes]:
+    """Have certificate and key made by a process of its own: what it loads is needed once in a server's life."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    made = subprocess.run(
+        [sys.executable, "-m", "mailhorn.net.certificate", str(VALID_FOR.days), *names],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    signed, end, secret = made.stdout.partition(_END)
+    if made.returncode or not end:
+        reason = made.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise TLSProblem(f"TLS: cannot make a certificate: {reason}")
+    return signed + end, secret
+
+
+_END = b"-----END CERTIFICATE-----\n"
 
 
 class _Encrypted(ValueError):

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from . import machine, soak
 from .cases import GROUPS, Case, cases
 from .figures import Figure, table
-from .servers import Dovecot, Mailhorn, Server
+from .servers import Dovecot, Mailhorn, Server, Unusable
 
 try:
     import uvloop as loops
@@ -59,11 +59,14 @@ def run(program: Callable[[argparse.Namespace, Path], Coroutine[Any, Any, int]],
         except asyncio.CancelledError:
             sys.stderr.write("bench: stopped\n")
             return 130
+        except Unusable as error:
+            sys.stderr.write(f"bench: {error}\n")
+            return 1
 
 
 async def measure(options: argparse.Namespace, folder: Path) -> int:
     """Run all cases on all servers in turns, and print the table."""
-    todo = cases(options.only, options.full, options.seconds)
+    todo = cases(options.only, options.full, options.quick, options.seconds)
     accounts = max(case.accounts for case in todo)
     kinds: list[type[Server]] = [Mailhorn]
     if Dovecot.installed() and not options.no_dovecot:
@@ -170,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="`./dev bench soak` keeps a server busy for an hour instead; it has a --help of its own.",
     )
     parser.add_argument("--full", action="store_true", help="also 10,000 connections and 100,000 messages; takes long")
+    parser.add_argument("--quick", action="store_true", help="only one push and one delivery: ten seconds")
     parser.add_argument("--only", type=_groups, default=GROUPS, metavar="GROUP,…", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--seconds", type=_seconds, help="length of what is timed (3, with --full 8)")
     parser.add_argument("--no-dovecot", action="store_true", help="measure mailhorn alone")

@@ -9,8 +9,6 @@ from .servers import Server, login
 
 LOGINS_AT_ONCE = 50
 """A storm of a thousand at once would measure who queues best."""
-MOMENT = 0.05
-"""Seconds after which what the other end closes has arrived here."""
 
 
 class Tally:

@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -42,6 +43,10 @@ def login(number: int) -> str:
 def address(number: int) -> bytes:
     """Return the mail address of an account."""
     return b"u%05d@localhost" % number
+
+
+class Unusable(Exception):
+    """A server cannot be run here; the text says why, and what to do."""
 
 
 class Server(ABC):
@@ -81,7 +86,7 @@ class Server(ABC):
     def pid(self) -> int:
         """Its process."""
         if self._process is None:
-            raise RuntimeError(f"{self.name} does not run")
+            raise Unusable(f"{self.name} does not run")
         return self._process.pid
 
     def start(self) -> None:
@@ -101,7 +106,7 @@ class Server(ABC):
         waiting = [self.ports["imap"], self.ports["lmtp"]]
         while waiting:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} did not start:\n{self.log()}")
+                raise Unusable(f"{self.name} did not start:\n{self.log()}")
             try:
                 with socket.create_connection((HOST, waiting[0]), 1.0) as line:
                     line.settimeout(START_WITHIN)
@@ -205,6 +210,11 @@ class Dovecot(Server):
         """Write dovecot.conf; every login has an account."""
         if os.geteuid() == 0:
             mail, internal, guest = pwd.getpwnam(self.MAIL_USER), "dovecot", "dovenull"
+            for place in self.folder.parents:
+                if not place.stat().st_mode & stat.S_IXOTH:
+                    raise Unusable(
+                        f"{place} is closed to {self.MAIL_USER}, who owns Dovecot's mail: give another --directory"
+                    )
         else:
             mail = pwd.getpwnam(getpass.getuser())
             internal = guest = mail.pw_name

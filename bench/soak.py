@@ -127,7 +127,6 @@ class Watchdog:
 
     def __init__(self, world: World, begin: float) -> None:
         self.world, self.begin = world, begin
-        self.paused = False
         self._noops: list[float] = []
         self._lag = 0.0
         self._memory: list[float] = []
@@ -285,10 +284,16 @@ async def _restart(world: World, result: Result) -> None:
     took = now() - begin
     world.down = False
     world.assemble(False)
-    result.restart = {"stop": stopped, "down": down, "back": took}
-    told = f"stopped in {stopped:.1f} s, up again after {down:.1f} s, all back after {took:.1f} s"
-    _say(f"   restart: {told}")
-    result.judge("a restart brings all back", together and back, told)
+    result.restart = {"stop": stopped, "down": down, "back": took if together and back else float("inf")}
+    _say(f"   restart: {_told_of_restart(result)}")
+
+
+def _told_of_restart(result: Result) -> str:
+    restart = result.restart
+    return (
+        f"stopped in {restart['stop']:.1f} s, up again after {restart['down']:.1f} s, "
+        f"all back after {restart['back']:.1f} s"
+    )
 
 
 def _all_there(world: World) -> bool:
@@ -341,6 +346,7 @@ async def _after(world: World, fresh: tuple[int, int], result: Result) -> None:
 def _conclude(options: argparse.Namespace, world: World, result: Result) -> int:
     ledger = world.ledger
     result.events = dict(sorted(world.events.items()))
+    result.judge("a restart brings all back", result.restart["back"] <= SETTLING, _told_of_restart(result))
     missing = ledger.missing()
     told = f"{ledger.accepted} accepted, {len(missing)} never seen by somebody"
     if missing:

@@ -59,9 +59,9 @@ def test_a_script_is_compiled_once_for_each_version(tmp_path: Path) -> None:
 
 def test_a_file_is_not_looked_at_for_every_message(tmp_path: Path) -> None:
     """Neither one that is there nor one that is not."""
+    (tmp_path / "ann.sieve").write_text("keep;")
     scripts = Scripts(tmp_path, clock=lambda: 0.0)
     assert scripts.script_for("bob") is None
-    (tmp_path / "ann.sieve").write_text("keep;")
     assert scripts.script_for("ann") is not None
     (tmp_path / "ann.sieve").unlink()
     (tmp_path / "bob.sieve").write_text("keep;")

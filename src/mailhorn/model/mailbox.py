@@ -17,11 +17,21 @@ def canonical_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who may log in and receive mail. `password_hash` is argon2id in its PHC form, "" if none can match."""
+    """
+    Who may log in and receive mail.
+
+    Attributes:
+        id: Never given twice.
+        login: In lower case.
+        password_hash: argon2id in its PHC form, "" if none can match.
+        inbox: Its INBOX, the same for as long as there is the account.
+
+    """
 
     id: AccountId
     login: str
     password_hash: str
+    inbox: MailboxId
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,12 @@ REMEMBERED_FOR = 3600.0
 REMEMBERED = 10_000
 """Right passwords remembered: one each for 10,000 people, about 2 MB."""
 
+ADDRESSEE_FOR = 1.0
+"""Seconds an address is known to be somebody's: a burst of mail asks once. Who is removed meanwhile is missed by the
+commit, and the sender tries again."""
+ADDRESSEES = 1_000
+"""Addresses known at a time, some 200 octets each."""
+
 log = structlog.get_logger("mailhorn.accounts")
 
 
@@ -123,6 +129,7 @@ class Accounts:
         self._pool = ThreadPoolExecutor(THREADS, "argon2", initializer=be_nice, initargs=(VERIFYING_NICE,))
         self._upgrader = ThreadPoolExecutor(1, "argon2-upgrade", initializer=be_nice, initargs=(UPGRADING_NICE,))
         self._key = secrets.token_bytes(32)
+        self._addressees: dict[tuple[str, str], tuple[Account, float]] = {}
         self._right: OrderedDict[bytes, float] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[bool]] = {}
         self._upgrades: deque[tuple[Account, str, bytes]] = deque(maxlen=MAX_UPGRADES)
@@ -170,7 +177,7 @@ class Accounts:
 
     async def account_for(self, local: str, domain: str) -> Account | NoAccount:
         """
-        Return whose mail an address is.
+        Return whose mail an address is, or was a moment ago.
 
         The whole address as login goes before the bare local part, the address as it is before the one without
         `+detail`.
@@ -183,7 +190,18 @@ class Accounts:
             StoreUnavailable: The accounts cannot be read.
 
         """
-        domain = _domain(domain)
+        now = self._clock()
+        known = self._addressees.get((local, domain))
+        if known is not None and known[1] > now:
+            return known[0]
+        found = await self._look_up(local, _domain(domain))
+        if isinstance(found, Account):
+            if len(self._addressees) >= ADDRESSEES:
+                self._addressees.clear()
+            self._addressees[local, domain] = found, now + ADDRESSEE_FOR
+        return found
+
+    async def _look_up(self, local: str, domain: str) -> Account | NoAccount:
         bare = domain in self._local
         user, plus, _ = local.partition("+")
         for part in (local, user) if plus and user else (local,):

@@ -171,13 +171,13 @@ class Delivery:
     async def _filed(self, staged: StagedBlob, sender: str, recipient: Recipient) -> list[tuple[MailboxId, Flags]]:
         account = recipient.account
         script = self._scripts.script_for(account.login)
-        actions = Actions() if script is None else await self._decide(script, staged, sender, recipient)
+        if script is None:
+            return [(account.inbox, NO_FLAGS)]
+        actions = await self._decide(script, staged, sender, recipient)
         filed: list[tuple[MailboxId, Flags]] = []
         for filing in actions.filings():
             mailbox = await self._mailbox(account, filing)
-            if mailbox is None:
-                mailbox = await self._inbox(account)
-            filed.append((mailbox.id, filing.flags or NO_FLAGS))
+            filed.append((account.inbox if mailbox is None else mailbox.id, filing.flags or NO_FLAGS))
         return filed
 
     async def _decide(self, script: Script, staged: StagedBlob, sender: str, recipient: Recipient) -> Actions:
@@ -207,8 +207,10 @@ class Delivery:
         return actions
 
     async def _mailbox(self, account: Account, filing: FileInto) -> Mailbox | None:
-        """Return the mailbox a script names; None if there is none and it may not be made."""
+        """Return the mailbox a script names; None for INBOX, and if there is none and it may not be made."""
         name = canonical_name(filing.mailbox)
+        if name == INBOX:
+            return None
         index = self._store.index
         try:
             mailbox = await index.mailbox(account.id, name)
@@ -225,12 +227,6 @@ class Delivery:
         if mailbox is None:
             log.info("a mailbox named by a rule is missing, filed to INBOX", login=account.login, mailbox=name)
         return mailbox
-
-    async def _inbox(self, account: Account) -> Mailbox:
-        inbox = await self._store.index.mailbox(account.id, INBOX)
-        if inbox is None:
-            raise MailboxMissing(f"the account {account.login} has no INBOX: it is being removed")
-        return inbox
 
 
 def refusal(error: StoreUnavailable | OSError) -> Reply:

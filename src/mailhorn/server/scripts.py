@@ -3,6 +3,7 @@
 A script that cannot be used never stops mail: it is as if there were none, and the log says so once per version.
 """
 
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,6 +19,8 @@ REMEMBERED = 10_000
 """Compiled scripts kept: one each for 10,000 people."""
 RECHECKED = 1.0
 """Seconds after which a file is looked at again. Under load a look costs 0.3 ms: it lets go of the interpreter."""
+FRESH = 5_000_000_000
+"""Nanoseconds for which a folder that changed is listed again: its time of change is a coarse clock's."""
 LARGEST = 1_000_000
 """Octets of a script's file; `sieve` has a limit of its own in characters."""
 
@@ -90,6 +93,9 @@ class Scripts:
         self._directory = directory
         self._default = default
         self._known: OrderedDict[Path, Script] = OrderedDict()
+        self._names: frozenset[str] = frozenset()
+        self._names_at = -RECHECKED
+        self._names_version: Version | None = None
 
     def path_of(self, login: str) -> Path | None:
         """Return where the login's own script is, or would be."""
@@ -97,11 +103,26 @@ class Scripts:
 
     def script_for(self, login: str) -> Script | None:
         """Return the script for the login's mail, None if there is none or it cannot be used."""
-        own = self.path_of(login)
-        script = self._read(own) if own is not None else None
+        own = self.path_of(login) if self._has_scripts() else None
+        script = self._read(own) if own is not None and own.name in self._names else None
         if self._default is not None and (script is None or script.version is None):
             script = self._read(self._default)
         return script if script is not None and script.program is not None else None
+
+    def _has_scripts(self) -> bool:
+        """Look, if it is time to, which logins have a script of their own; say whether any has."""
+        now = self._clock()
+        if self._directory is not None and now - self._names_at >= RECHECKED:
+            version = _version(self._directory)
+            fresh = version is not None and time.time_ns() - version[0] < FRESH  # a file may have come in the same tick
+            if version != self._names_version or fresh:
+                try:
+                    self._names = frozenset(os.listdir(self._directory))
+                except OSError:
+                    self._names = frozenset()
+                self._names_version = version
+            self._names_at = now
+        return bool(self._names)
 
     def _read(self, path: Path) -> Script:
         """Return the script as its file is now, or was a moment ago."""

@@ -5,8 +5,9 @@ brackets, no domain. What is written is always legal. A source route is read and
 """
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+
+import msgspec
 
 from .limits import MAX_DOMAIN, MAX_LOCAL_PART, MAX_PATH
 from .reply import CommandProblem
@@ -24,8 +25,7 @@ _DOMAIN_ONLY = re.compile(_DOMAIN)
 _LITERAL_TAG = re.compile(r"[A-Za-z0-9-]*[A-Za-z0-9]:")
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(msgspec.Struct, frozen=True):
     """
     `Mailbox` (RFC 5321 §4.1.2), quoting undone.
 

@@ -9,6 +9,9 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+import msgspec
 
 from .address import Mailbox, parse_path
 from .events import BodyKind
@@ -29,8 +32,7 @@ class Hello:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     """MAIL (RFC 5321 §4.1.1.2) with SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531); AUTH= is ignored."""
 
     sender: Mailbox | None
@@ -39,8 +41,7 @@ class Mail:
     smtputf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rcpt:
+class Rcpt(msgspec.Struct, frozen=True):
     """RCPT (RFC 5321 §4.1.1.3)."""
 
     recipient: Mailbox
@@ -119,6 +120,12 @@ def parse_command(line: bytes) -> Command:
             known, so nothing that follows may be taken for a command; see `is_bdat`.
 
     """
+    if line[:4] in _REPEATED and len(line) <= _REPEATED_LENGTH:
+        return _parse_again(line)
+    return _parse(line)
+
+
+def _parse(line: bytes) -> Command:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -130,6 +137,14 @@ def parse_command(line: bytes) -> Command:
     if parse is None:
         raise CommandProblem(500, "5.5.2", "Command not recognized")
     return parse(verb.upper(), rest.strip())
+
+
+_parse_again = lru_cache(maxsize=512)(_parse)
+"""The commands of a burst of mail are mostly the same. 512 of them are 200 KiB."""
+_REPEATED = frozenset({b"MAIL", b"RCPT", b"DATA"})
+"""Not AUTH: a secret is kept nowhere."""
+_REPEATED_LENGTH = 128
+"""Octets; longer ones are rare, or somebody wants to fill the memory."""
 
 
 def is_bdat(line: bytes) -> bool:

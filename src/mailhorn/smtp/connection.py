@@ -51,6 +51,10 @@ from .events import (
 from .limits import MAX_AUTH_EXCHANGES, MAX_BAD_COMMANDS, MAX_LINE, MAX_PENDING
 from .reply import CommandProblem, Reply, write_reply
 
+SENDER_ACCEPTED = Reply(250, "2.1.0", "Sender accepted")
+RECIPIENT_ACCEPTED = Reply(250, "2.1.5", "Recipient accepted")
+START_DATA = Reply(354, "", "End data with <CRLF>.<CRLF>")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -178,12 +182,16 @@ class ServerConnection:
 
     def data_to_send(self) -> bytes:
         """Return what must be sent now, once."""
+        if not self._output:
+            return b""
         data = bytes(self._output)
         self._output.clear()
         return data
 
     def events_received(self) -> list[Event]:
         """Return what happened since the last call."""
+        if not self._events:
+            return []
         events, self._events = self._events, []
         return events
 
@@ -218,7 +226,7 @@ class ServerConnection:
 
     def reply(self, code: int, enhanced: str, text: str) -> None:
         """
-        Answer the outstanding MailFrom, RcptTo, DataStart (to refuse it), AuthStart or AuthResponse.
+        Answer as `answer` does.
 
         Args:
             code: Three digits; 2xx accepts. DataStart is accepted by `accept_data` instead.
@@ -229,13 +237,22 @@ class ServerConnection:
             ValueError: No such answer is due.
 
         """
+        self.answer(Reply(code, enhanced, text))
+
+    def answer(self, reply: Reply) -> None:
+        """
+        Answer the outstanding MailFrom, RcptTo, DataStart (to refuse it), AuthStart or AuthResponse.
+
+        Raises:
+            ValueError: No such answer is due.
+
+        """
         if self._closed:
             return
-        reply = Reply(code, enhanced, text)
         awaiting = self._awaiting
-        if awaiting in (None, _Awaiting.MESSAGE, _Awaiting.TLS):
+        if awaiting is None or awaiting is _Awaiting.MESSAGE or awaiting is _Awaiting.TLS:
             raise ValueError(f"no reply is due, but {awaiting}")
-        if awaiting in (_Awaiting.DATA, _Awaiting.CHUNKS) and code < 400:
+        if reply.code < 400 and (awaiting is _Awaiting.DATA or awaiting is _Awaiting.CHUNKS):
             raise ValueError("DataStart is accepted by accept_data()")
         self._awaiting = None
         if awaiting is _Awaiting.CHUNKS:
@@ -257,7 +274,7 @@ class ServerConnection:
         if self._closed:
             return
         if self._awaiting is _Awaiting.DATA:
-            self._say(354, "", "End data with <CRLF>.<CRLF>")
+            self._send(START_DATA)
             self._reader = DataReader(self._options.max_size)
         elif self._awaiting is _Awaiting.CHUNKS:
             self._phase = _Phase.CHUNKS
@@ -381,6 +398,8 @@ class ServerConnection:
     def _read_data(self, reader: DataReader) -> bool:
         data = bytes(self._buffer)
         self._buffer.clear()
+        if not data:
+            return False
         spoiled = reader.fault
         piece, rest = reader.feed(data)
         self._deliver(piece, reader.fault if not spoiled else None)
@@ -446,8 +465,6 @@ class ServerConnection:
         if legal and self._phase not in legal and not isinstance(command, Bdat):
             raise self._out_of_order(command)
         match command:
-            case Hello():
-                self._hello(command)
             case Mail():
                 if command.size and command.size > self._options.max_size:
                     raise CommandProblem(552, "5.3.4", f"Messages may have {self._options.max_size} octets")
@@ -462,6 +479,8 @@ class ServerConnection:
                     self._ask(_Awaiting.RCPT, RcptTo(command.recipient))
             case Data():
                 self._ask(_Awaiting.DATA, DataStart(chunking=False))
+            case Hello():
+                self._hello(command)
             case Bdat():
                 self._bdat(command)
             case Rset():
@@ -617,8 +636,18 @@ class ServerConnection:
 
     def _send(self, *replies: Reply) -> None:
         for reply in replies:
-            self._output += write_reply(reply)
+            self._output += _REPLIES.get(reply) or write_reply(reply)
 
+
+_REPLIES = {
+    reply: write_reply(reply)
+    for reply in (
+        SENDER_ACCEPTED,
+        RECIPIENT_ACCEPTED,
+        START_DATA,
+    )
+}
+"""What every message gets, ready to send."""
 
 _MISTAKES = (500, 501, 502, 504, 555)
 """Codes of replies to what does not parse. Not 503: a refused MAIL makes one of every RCPT pipelined behind it."""

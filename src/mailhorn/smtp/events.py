@@ -1,11 +1,14 @@
 """What a ServerConnection tells its session, in order.
 
 Events with "Answer:" stop the core until that verb was called; the others need nothing. Secrets are kept
-out of the representation, so an event may be logged as it is.
+out of the representation, so an event may be logged as it is. What every message makes is a struct: a frozen
+dataclass takes five times as long to make.
 """
 
 from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from .address import Mailbox
 
@@ -27,8 +30,7 @@ class Greeted:
     """EHLO or LHLO, so that extensions are known to the client."""
 
 
-@dataclass(frozen=True, slots=True)
-class MailFrom:
+class MailFrom(msgspec.Struct, frozen=True):
     """A transaction begins. Answer: `reply`; 2xx accepts."""
 
     sender: Mailbox | None
@@ -41,16 +43,14 @@ class MailFrom:
     """Headers and addresses may hold UTF-8 (RFC 6531)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RcptTo:
+class RcptTo(msgspec.Struct, frozen=True):
     """One more recipient. Answer: `reply`; 2xx accepts."""
 
     recipient: Mailbox
     """Forward path; its domain may be "", as in `<postmaster>`."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataStart:
+class DataStart(msgspec.Struct, frozen=True):
     """
     DATA, or the transaction's first BDAT. Answer: `accept_data`, or `reply` with 4xx or 5xx.
 
@@ -61,16 +61,17 @@ class DataStart:
     """It was BDAT."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataChunk:
+class DataChunk(msgspec.Struct, frozen=True):
     """The next piece of the message, dots unstuffed, line ends as they came (always CRLF). May split anywhere."""
 
-    data: bytes = field(repr=False)
+    data: bytes
     """One octet or more."""
 
+    def __repr__(self) -> str:
+        return f"DataChunk(<{len(self.data)} octets>)"
 
-@dataclass(frozen=True, slots=True)
-class DataEnd:
+
+class DataEnd(msgspec.Struct, frozen=True):
     """The message is whole. Answer: `reply_data`. The transaction is over once answered."""
 
 

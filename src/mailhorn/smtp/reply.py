@@ -4,15 +4,15 @@ A reply's text may quote what the client sent; it is made harmless here, so no c
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _UNPRINTABLE = re.compile(r"[^ -~\n]")
 _MAX_TEXT = 480
 """Octets of text in a reply line, which may not exceed 512 with code and CRLF (RFC 5321 §4.5.3.1.5)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """
     One reply, of one line or several.
 
@@ -41,11 +41,10 @@ def write_reply(reply: Reply) -> bytes:
     become "?".
     """
     prefix = f"{reply.enhanced} " if reply.enhanced else ""
-    lines = _UNPRINTABLE.sub("?", reply.text.replace("\r\n", "\n")).split("\n")
-    last = len(lines) - 1
-    return "".join(
-        f"{reply.code}{' ' if i == last else '-'}{prefix}{line[:_MAX_TEXT]}\r\n" for i, line in enumerate(lines)
-    ).encode("ascii")
+    text = _UNPRINTABLE.sub("?", reply.text.replace("\r\n", "\n"))
+    *lines, last = text.split("\n")
+    more = "".join([f"{reply.code}-{prefix}{line[:_MAX_TEXT]}\r\n" for line in lines])
+    return f"{more}{reply.code} {prefix}{last[:_MAX_TEXT]}\r\n".encode("ascii")
 
 
 class CommandProblem(Exception):

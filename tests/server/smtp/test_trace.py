@@ -1,19 +1,18 @@
 """What is put in front of a message."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 
 import pytest
 
-from mailhorn.server.smtp.trace import Arrival, address_literal, trace, with_protocol
-from mailhorn.smtp.address import Mailbox
+from mailhorn.server.smtp.trace import address_literal, came_from, date_time, ids, trace, with_protocol
 
-AT = datetime(2026, 11, 21, 20, 52, 2, tzinfo=timezone(timedelta(hours=1)))
+AT = "Sat, 21 Nov 2026 20:52:02 +0100"
 
 
 def test_the_lines() -> None:
     """RFC 5321 §4.4."""
-    arrival = Arrival(Mailbox("ann", "a.example"), Mailbox("bob", "b.example"), "a.example", "192.0.2.1", "ESMTP", "1f")
-    assert trace(arrival, "mx.example", AT) == (
+    stamp = came_from("a.example", "192.0.2.1", "mx.example", "ESMTP")
+    assert trace("ann@a.example", "bob@b.example", stamp, "1f", AT) == (
         b"Return-Path: <ann@a.example>\r\n"
         b"Received: from a.example ([192.0.2.1])\r\n"
         b"\tby mx.example with ESMTP id 1f for <bob@b.example>;\r\n"
@@ -24,9 +23,21 @@ def test_the_lines() -> None:
 @pytest.mark.parametrize("name", ["", "a b", "x\r\nEvil: yes", "(comment", "höst.example", "[127.0.0.1"])
 def test_a_client_cannot_write_into_the_header(name: str) -> None:
     """What is no domain is not repeated."""
-    made = trace(Arrival(None, None, name, "2001:db8::1", "SMTP", "1"), "mx", AT.astimezone(UTC))
+    made = trace("", "", came_from(name, "2001:db8::1", "mx", "SMTP"), "1", AT)
     assert made.startswith(b"Return-Path: <>\r\nReceived: from unknown ([IPv6:2001:db8::1])\r\n")
     assert made.count(b"\r\n") == 4
+
+
+def test_the_time() -> None:
+    """To the second, with its zone."""
+    at = parsedate_to_datetime(date_time(1_700_000_000))
+    assert at.timestamp() == 1_700_000_000 and at.tzinfo is not None
+
+
+def test_ids_are_unique() -> None:
+    """Of one server and of the next one."""
+    one, other = ids(), ids()
+    assert len({next(source) for source in (one, other) for _ in range(1000)}) == 2000
 
 
 def test_what_was_spoken() -> None:

@@ -8,10 +8,8 @@ connection has none. Rule 4: a password is taken in the clear from this machine 
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from secrets import token_hex
 from ssl import SSLContext
 
 import structlog
@@ -23,7 +21,7 @@ from ...net.protocol_log import ProtocolLog
 from ...net.pump import Pump
 from ...sasl import SERVER_MECHANISMS, Challenge, Credentials, Malformed, ServerMechanism, Step
 from ...smtp.address import Mailbox
-from ...smtp.connection import Options, ServerConnection
+from ...smtp.connection import RECIPIENT_ACCEPTED, SENDER_ACCEPTED, Options, ServerConnection
 from ...smtp.events import (
     AuthCancelled,
     AuthResponse,
@@ -48,7 +46,7 @@ from ..accounts import Accounts, NoAccount, TooBusy
 from ..delivery import Delivery, Recipient, refusal
 from ..limits import Connections
 from ..sessions import Sessions
-from .trace import Arrival, trace, with_protocol
+from .trace import came_from, date_time, ids, trace, with_protocol
 
 MAX_LOGIN_FAILURES = 3
 """On one connection; then 421. Guessing goes on over new ones, and `accounts` slows those down."""
@@ -94,6 +92,7 @@ class SmtpContext:
     tls: SSLContext | None
     connections: Connections = field(default_factory=Connections)
     sessions: Sessions = field(default_factory=Sessions)
+    ids: Iterator[str] = field(default_factory=ids)
 
 
 class SmtpSession:
@@ -120,10 +119,10 @@ class SmtpSession:
         "_loop",
         "_mail",
         "_mechanism",
-        "_paths",
         "_pulling",
         "_pump",
         "_recipients",
+        "_sender",
         "_staged",
         "_task",
         "deadline",
@@ -145,7 +144,7 @@ class SmtpSession:
         self._mechanism: ServerMechanism | None = None
         self._failures = 0
         self._mail: MailFrom | None = None
-        self._paths: list[Mailbox] = []
+        self._sender = ""
         self._recipients: list[Recipient] = []
         self._staged: StagedBlob | None = None
         self._broken: Reply | None = None
@@ -173,9 +172,9 @@ class SmtpSession:
             self._core.tls_started()
         reason = context.connections.enter(pump.address)
         if reason is not None:
-            log.warning("connection refused", peer=pump.peer, reason=reason)
+            log.warning("connection refused", peer=pump.peer, reason=reason.text)
             self._core.data_to_send()
-            self._core.shut_down("4.7.0", reason)
+            self._core.shut_down("4.7.0", reason.text)
             pump.close()
             return
         self._accepted = True
@@ -211,6 +210,7 @@ class SmtpSession:
         context = self._context
         if self._accepted:
             self._accepted = False
+            self._log_out()
             context.connections.leave(self._pump.address)
             context.deadlines.forget(self)
         self._drop_message()
@@ -265,7 +265,8 @@ class SmtpSession:
                 self._run(self._recipient(event.recipient))
             case MailFrom():
                 self._mail = event
-                self._core.reply(250, "2.1.0", "Sender accepted")
+                self._sender = "" if event.sender is None else str(event.sender)
+                self._core.answer(SENDER_ACCEPTED)
             case Greeted():
                 self._greeted = event
             case Reset():
@@ -316,11 +317,10 @@ class SmtpSession:
     async def _recipient(self, path: Mailbox) -> None:
         reply, recipient = await self._judge(path)
         if recipient is not None:
-            self._paths.append(path)
             self._recipients.append(recipient)
         else:
             log.info("recipient refused", peer=self._pump.peer, recipient=str(path), reason=reply.text)
-        self._core.reply(reply.code, reply.enhanced, reply.text)
+        self._core.answer(reply)
 
     async def _judge(self, path: Mailbox) -> tuple[Reply, Recipient | None]:
         try:
@@ -329,7 +329,7 @@ class SmtpSession:
             log.error("accounts cannot be read, the sender will try again", reason=str(error))
             return refusal(error), None
         if isinstance(account, Account):
-            return Reply(250, "2.1.5", "Recipient accepted"), Recipient(account, str(path))
+            return RECIPIENT_ACCEPTED, Recipient(account, str(path))
         if account is NoAccount.NO_SUCH_USER or self._lmtp:
             return Reply(550, "5.1.1", "No such user here"), None
         if self._account is not None:
@@ -338,25 +338,21 @@ class SmtpSession:
 
     def _begin_message(self) -> None:
         """Stage the message; what delivery puts in front comes first."""
-        options = self._context.options
-        self._id = token_hex(8)
+        greeted, mail = self._greeted, self._mail
+        self._id = next(self._context.ids)
         self._broken = None
         self._staged = self._context.store.stage()
-        arrival = Arrival(
-            sender=None if self._mail is None else self._mail.sender,
-            recipient=self._paths[0] if len(self._paths) == 1 else None,
-            name="" if self._greeted is None else self._greeted.name,
-            address=self._pump.address,
-            protocol=with_protocol(
-                lmtp=self._lmtp,
-                extended=self._greeted is not None and self._greeted.esmtp,
-                tls=self._pump.tls,
-                authenticated=self._account is not None,
-                utf8=self._mail is not None and self._mail.smtputf8,
-            ),
-            id=self._id,
+        protocol = with_protocol(
+            lmtp=self._lmtp,
+            extended=greeted is not None and greeted.esmtp,
+            tls=self._pump.tls,
+            authenticated=self._account is not None,
+            utf8=mail is not None and mail.smtputf8,
         )
-        self._take(trace(arrival, options.hostname, datetime.now().astimezone()))
+        name = "" if greeted is None else greeted.name
+        stamp = came_from(name, self._pump.address, self._context.options.hostname, protocol)
+        only = self._recipients[0].address if len(self._recipients) == 1 else ""
+        self._take(trace(self._sender, only, stamp, self._id, date_time(int(time.time()))))
         if self._broken is not None:
             self._core.reply(self._broken.code, self._broken.enhanced, self._broken.text)
             self._drop_transaction()
@@ -377,16 +373,14 @@ class SmtpSession:
 
     async def _deliver(self, accepted_at: float) -> None:
         staged, self._staged = self._staged, None
-        recipients, sender = self._recipients, self._mail.sender if self._mail else None
+        recipients, sender = self._recipients, self._sender
         self._drop_transaction()
         if staged is None:
             replies = [self._broken or BUG] * len(recipients)
         else:
             self._delivering = True
             try:
-                replies = await self._context.delivery.deliver(
-                    staged, str(sender) if sender else "", recipients, accepted_at, self._id
-                )
+                replies = await self._context.delivery.deliver(staged, sender, recipients, accepted_at, self._id)
             finally:
                 self._delivering = False
                 if not self._accepted:
@@ -396,7 +390,7 @@ class SmtpSession:
     def _drop_transaction(self) -> None:
         self._drop_message()
         self._mail = None
-        self._paths = []
+        self._sender = ""
         self._recipients = []
 
     def _drop_message(self) -> None:
@@ -417,7 +411,7 @@ class SmtpSession:
             return
         self._core.tls_started()
         self._greeted = None
-        self._account = None
+        self._log_out()
         self._mechanism = None
         self._drop_transaction()
 
@@ -447,6 +441,11 @@ class SmtpSession:
             self._core.reply(454, "4.7.0", "Logins are not possible now, try again later")
             return
         if account is not None:
+            refused = self._context.connections.log_in(account.login, self._pump.address)
+            if refused is not None:
+                log.warning("login refused", peer=peer, login=account.login, reason=refused.text)
+                self._core.shut_down("4.7.0", refused.text)
+                return
             self._account = account
             log.info("logged in", peer=peer, login=account.login)
             self._core.reply(235, "2.7.0", "Authenticated")
@@ -456,6 +455,11 @@ class SmtpSession:
         self._core.reply(535, "5.7.8", "User or password is wrong")
         if self._failures >= MAX_LOGIN_FAILURES:
             self._core.shut_down("4.7.0", "Too many failed logins")
+
+    def _log_out(self) -> None:
+        if self._account is not None:
+            self._context.connections.log_out(self._account.login, self._pump.address)
+            self._account = None
 
 
 def _core_options(context: SmtpContext, lmtp: bool, private: bool) -> Options:

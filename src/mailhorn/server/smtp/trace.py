@@ -1,55 +1,64 @@
-"""What final delivery puts in front of a message (RFC 5321 §4.4): who sent it, and how it came here."""
+"""What final delivery puts in front of a message (RFC 5321 §4.4): who sent it, and how it came here.
 
-from dataclasses import dataclass
+What is the same for all messages of a connection, or of a second, is put together once.
+"""
+
+from collections.abc import Iterator
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
+from itertools import count
+from secrets import token_hex
 
-from ...smtp.address import Mailbox, is_domain, write_path
+from ...smtp.address import is_domain
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+def ids() -> Iterator[str]:
+    """Yield names for messages, unique on this machine as long as nobody draws the same 48 bits at a start."""
+    start = token_hex(6)
+    return (f"{start}{number:06x}" for number in count(1))
+
+
+@lru_cache(maxsize=1024)
+def came_from(name: str, address: str, hostname: str, protocol: str) -> str:
     """
-    How a message came.
+    Stamp = From-domain By-domain Opt-info, up to the id
 
-    Attributes:
-        sender: Reverse path, None for `<>`.
-        recipient: The forward path if there was one only: several would tell each about the others (§7.2).
-        name: What the client called itself, "" if it did not say.
+    RFC 5321 §4.4.
+
+    Args:
+        name: What the client called itself, "" if it did not say; what is no domain is not repeated.
         address: Its IP address.
+        hostname: Our name.
         protocol: What it spoke, as `with_protocol` gives it.
-        id: Ours, to find the message in the log.
 
     """
-
-    sender: Mailbox | None
-    recipient: Mailbox | None
-    name: str
-    address: str
-    protocol: str
-    id: str
+    known = name if name.isascii() and is_domain(name) else "unknown"
+    return f"Received: from {known} ({address_literal(address)})\r\n\tby {hostname} with {protocol} id "
 
 
-def trace(arrival: Arrival, hostname: str, at: datetime) -> bytes:
+def trace(sender: str, recipient: str, stamp: str, id: str, at: str) -> bytes:
     """
     Return-path-line and Time-stamp-line
 
     RFC 5321 §4.4.
 
     Args:
-        arrival: How the message came.
-        hostname: Our name.
-        at: When, with its zone.
+        sender: Reverse path without its brackets, "" for `<>`.
+        recipient: The forward path if there was one only: several would tell each about the others (§7.2); else "".
+        stamp: From `came_from`.
+        id: Ours, to find the message in the log.
+        at: When, from `date_time`.
 
     """
-    name = arrival.name if arrival.name.isascii() and is_domain(arrival.name) else "unknown"
-    who = f" for {write_path(arrival.recipient)}" if arrival.recipient else ""
-    return (
-        f"Return-Path: {write_path(arrival.sender)}\r\n"
-        f"Received: from {name} ({address_literal(arrival.address)})\r\n"
-        f"\tby {hostname} with {arrival.protocol} id {arrival.id}{who};\r\n"
-        f"\t{format_datetime(at)}\r\n"
-    ).encode()
+    who = f" for <{recipient}>" if recipient else ""
+    return f"Return-Path: <{sender}>\r\n{stamp}{id}{who};\r\n\t{at}\r\n".encode()
+
+
+@lru_cache(maxsize=4)
+def date_time(second: int) -> str:
+    """date-time (RFC 5322 §3.3) of a second since 1970, in this machine's zone."""
+    return format_datetime(datetime.fromtimestamp(second).astimezone())
 
 
 def with_protocol(*, lmtp: bool, extended: bool, tls: bool, authenticated: bool, utf8: bool) -> str:
@@ -65,4 +74,4 @@ def address_literal(address: str) -> str:
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
-__all__ = ["Arrival", "address_literal", "trace", "with_protocol"]
+__all__ = ["address_literal", "came_from", "date_time", "ids", "trace", "with_protocol"]

@@ -77,6 +77,8 @@ class MaildirBlobs(Blobs):
         self._clock = clock
         self._serial = count(1)
         self._host = _host()
+        self._process = f"P{os.getpid()}Q"
+        self._spool = str(self._places.spool)
         self._threads = ThreadPoolExecutor(THREADS, "mailhorn-files")
         self._settler = Settler(resting, self._places, delay, clock)
         self._watchman: Watchman | None = None
@@ -155,8 +157,8 @@ class MaildirBlobs(Blobs):
 
     def stage(self) -> "SpooledBlob":
         now = self._clock()
-        key = f"{int(now)}.M{int(now % 1 * 1e6)}P{os.getpid()}Q{next(self._serial)}.{self._host}"
-        return SpooledBlob(key, self._places.spool / key, self._threads)
+        key = f"{int(now)}.M{int(now % 1 * 1e6)}{self._process}{next(self._serial)}.{self._host}"
+        return SpooledBlob(key, self._spool, self._threads)
 
     @property
     def roomy(self) -> bool:
@@ -267,19 +269,19 @@ class OpenFile(OpenBlob):
 class SpooledBlob(StagedBlob):
     """A body on its way: in memory, or in the spool once it is big."""
 
-    def __init__(self, key: str, path: Path, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, key: str, spool: str, threads: ThreadPoolExecutor) -> None:
         """
         Make an empty one.
 
         Args:
             key: Its name for all time.
-            path: Where it goes if it is big.
+            spool: The directory where it goes if it is big.
             threads: To flush it.
 
         """
         self.size = 0
         self.key = key
-        self._path = path
+        self._spool = spool
         self._threads = threads
         self._chunks: list[bytes] = []
         self._fd: int | None = None
@@ -287,6 +289,10 @@ class SpooledBlob(StagedBlob):
     @property
     def rides(self) -> bool:
         return self.size <= INLINE_LIMIT
+
+    @property
+    def _path(self) -> str:
+        return f"{self._spool}/{self.key}"
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Raises StoreUnavailable."""
@@ -304,7 +310,7 @@ class SpooledBlob(StagedBlob):
                 rest = rest[os.write(self._fd, rest) :]
         except OSError as problem:
             self.discard()
-            raise _unwritable(self._path, problem) from problem
+            raise _unwritable(self._spool, problem) from problem
 
     def view(self) -> memoryview:
         if self._fd is not None:
@@ -319,14 +325,14 @@ class SpooledBlob(StagedBlob):
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._flush, self._fd)
         except OSError as problem:
-            raise _unwritable(self._path, problem) from problem
+            raise _unwritable(self._spool, problem) from problem
         os.close(self._fd)
         self._fd = None
         return BlobRef(self.key, self.size, None)
 
     def _flush(self, fd: int) -> None:
         os.fsync(fd)
-        fsync_path(self._path.parent)
+        fsync_path(self._spool)
 
     def discard(self) -> None:
         self._chunks = []
@@ -335,11 +341,11 @@ class SpooledBlob(StagedBlob):
             self._fd = None
         if self.size > INLINE_LIMIT:
             with contextlib.suppress(OSError):  # read-only, say; the next start clears what stays
-                self._path.unlink()
+                os.unlink(self._path)
 
 
-def _unwritable(path: Path, problem: OSError) -> StoreUnavailable:
-    return StoreUnavailable(f"{path.parent} cannot be written ({problem}): make room or see to the disk")
+def _unwritable(spool: str, problem: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"{spool} cannot be written ({problem}): make room or see to the disk")
 
 
 __all__ = ["INLINE_LIMIT", "MaildirBlobs", "SpooledBlob"]

@@ -91,6 +91,10 @@ def _missing(mailbox: MailboxId) -> MailboxMissing:
     return MailboxMissing(f"there is no mailbox {mailbox}; it was deleted")
 
 
+_ACCOUNT = (
+    "account.id, login, password_hash, mailbox.id FROM account"
+    f" JOIN mailbox ON mailbox.account = account.id AND mailbox.name = '{INBOX}'"
+)
 _MAILBOX = "id, account, name, uid_validity, uid_next, highest_mod_seq, messages, unseen, size"
 _ROW = "uid, mod_seq, flags, internal_date, message.size"
 _DIGEST = "message.blob, header_size, envelope, body_structure, parts"
@@ -164,12 +168,15 @@ class SqliteIndex(SqliteResting, Index):
 
     async def account(self, login: str) -> Account | None:
         found = self._here(
-            lambda db: db.ask("SELECT id, login, password_hash FROM account WHERE login = ?", (_text(login.lower()),))
+            lambda db: db.ask(
+                f"SELECT {_ACCOUNT} WHERE login = ?",
+                (_text(login.lower()),),
+            )
         )
         return Account(*found[0]) if found else None
 
     async def accounts(self, limit: int | None = None) -> list[Account]:
-        sql = "SELECT id, login, password_hash FROM account ORDER BY login LIMIT ?"
+        sql = f"SELECT {_ACCOUNT} ORDER BY login LIMIT ?"
         found = await self._there(lambda db: db.ask(sql, (-1 if limit is None else limit,)))
         return [Account(*row) for row in found]
 

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 import structlog
 
-from ..model.ids import UID, AccountId, MailboxId
+from ..model.ids import MAX_UID, UID, AccountId, MailboxId
 from .abc import Done, Filed, FolderNow, FolderWork, Leaving, Renamed, Resting, StoreError, Unfiled, Work
 from .names import KEYWORD_LETTERS, file_name, folder_of, login_dir, system_letters
 
@@ -139,7 +139,7 @@ def fsync_path(path: str | Path) -> None:
         os.close(fd)
 
 
-def write_file(path: str | Path, content: bytes) -> None:
+def write_file(path: str | Path, content: bytes | bytearray) -> None:
     """Replace a small file at one stroke, readable by its owner only. Durable after the next flush."""
     temporary = f"{path}.new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -167,7 +167,7 @@ def sign(path: str | Path, uid_validity: int, uid_next: int, since: int = 0) -> 
 
     Args:
         path: The directory.
-        uid_validity: The mailbox's.
+        uid_validity: The mailbox's; 0: not yet, only `since` is.
         uid_next: As far as it is known now.
         since: A directory that vanished was made anew: that a message with a smaller UID has no file in it does not
             mean that somebody deleted it. 0: it is the first one.
@@ -532,13 +532,12 @@ class Settler:
 
     def _make_folder(self, directory: str, folder: FolderWork) -> None:
         path = f"{self._root}/{directory}"
+        before = read_settings(f"{path}/{MAILBOX_FILE}")
+        lost = folder.at is not None and not os.path.isdir(f"{path}/cur")  # and with it all its messages
         self._make_parts(path)
         if "/" in directory and not os.path.exists(f"{path}/maildirfolder"):
             write_file(f"{path}/maildirfolder", b"")  # Maildir++: this is a folder, not an account
-        before = read_settings(f"{path}/{MAILBOX_FILE}")
-        since = before.get("since", 0)
-        if before.get("uid_validity") != folder.uid_validity:
-            since = 0 if folder.at is None else folder.uid_next  # it is gone, and with it all the messages
+        since = min(before.get("since", 0), folder.uid_next) if not lost else folder.uid_next
         sign(path, folder.uid_validity, folder.uid_next, since)
         self._flusher.touched(self._root, os.path.dirname(path), path, f"{path}/{MAILBOX_FILE}")
 
@@ -587,6 +586,7 @@ class Settler:
                 checked.add(folder)
                 if not os.path.isdir(f"{folder}/cur"):  # somebody has removed it
                     self._make_parts(folder)
+                    sign(folder, 0, 1, MAX_UID)
             letters = self._letters(message.mailbox, folder, message.uid, message.flags)
             name = file_name(message.key, message.size, message.uid, letters)
             target = f"{folder}/cur/{name}"
@@ -725,8 +725,10 @@ class Settler:
         if work.accounts is not None:
             accounts, last_uid_validity, stamp = work.accounts
             head = "# Accounts of mailhorn; should the index be lost, they come back from here.\n"
-            lines = "".join(map(_account_line, accounts.splitlines()))
-            write_file(self._places.accounts, f"{head}last_uid_validity={last_uid_validity}\n{lines}".encode())
+            content = bytearray(f"{head}last_uid_validity={last_uid_validity}\n".encode())
+            for line in re.finditer("[^\n]+", accounts):  # one by one: ten thousand lines at once leave 3 MiB behind
+                content += _account_line(line[0]).encode()
+            write_file(self._places.accounts, content)
             fsync_path(self._places.accounts)
             fsync_path(self._places.data)
             done.accounts.append((AccountId(0), stamp))

@@ -45,11 +45,11 @@ REMEMBERED_FOR = 3600.0
 REMEMBERED = 10_000
 """Right passwords remembered: one each for 10,000 people, about 2 MB."""
 
-ADDRESSEE_FOR = 1.0
-"""Seconds an address is known to be somebody's: a burst of mail asks once. Who is removed meanwhile is missed by the
-commit, and the sender tries again."""
-ADDRESSEES = 1_000
-"""Addresses known at a time, some 200 octets each."""
+ADDRESSEE_FOR = 60.0
+"""Seconds an address is known to be somebody's, so that mail does not ask each time. Who is removed meanwhile is missed
+by the commit, and the sender tries again."""
+ADDRESSEES = 5_000
+"""Addresses known at a time, some 300 octets each."""
 
 log = structlog.get_logger("mailhorn.accounts")
 

@@ -15,7 +15,7 @@ def test_connections_of_one_address_are_limited() -> None:
     connections = Connections(ConnectionLimits(per_address=2))
     assert connections.enter("192.0.2.1") is None
     assert connections.enter("192.0.2.1") is None
-    assert connections.enter("192.0.2.1") == "too many connections from your address"
+    assert connections.enter("192.0.2.1") == ("Too many connections from your address, 2 are open", "LIMIT")
     assert connections.enter("192.0.2.2") is None
     assert connections.total == 3
     connections.leave("192.0.2.1")
@@ -26,7 +26,7 @@ def test_connections_in_total_are_limited() -> None:
     """This machine's count, too."""
     connections = Connections(ConnectionLimits(total=1, per_address=1))
     assert connections.enter("127.0.0.1") is None
-    assert connections.enter("192.0.2.2") == "too many connections, try again later"
+    assert connections.enter("192.0.2.2") == ("Too many connections, try again later", "UNAVAILABLE")
     connections.leave("127.0.0.1")
     assert connections.enter("192.0.2.2") is None
 
@@ -35,19 +35,34 @@ def test_this_machine_is_no_neighbour() -> None:
     """A webmail brings everybody's connections."""
     connections = Connections(ConnectionLimits(per_address=1))
     assert [connections.enter("127.0.0.1") for _ in range(3)] == [None] * 3
+    connections.log_in("ann", "127.0.0.1")
     for _ in range(3):
         connections.leave("127.0.0.1")
-    assert connections.total == 0
+    connections.log_out("ann", "127.0.0.1")
+    assert (connections.total, connections.addresses, connections.accounts) == (0, 0, 0)
+
+
+def test_this_machine_is_a_neighbour_if_one_wants_it() -> None:
+    """IPv4 and IPv6 of it are one."""
+    connections = Connections(ConnectionLimits(per_address=1, per_account=1, this_machine=True))
+    assert connections.enter("127.0.0.1") is None
+    assert connections.enter("::1") == ("Too many connections from your address, 1 are open", "LIMIT")
+    assert connections.log_in("ann", "::1") is None
+    assert connections.log_in("ann", "127.0.0.1") is not None
+    connections.log_out("ann", "::1")
+    connections.leave("127.0.0.1")
+    assert (connections.total, connections.addresses, connections.accounts) == (0, 0, 0)
 
 
 def test_connections_of_one_account_are_limited() -> None:
     """Whatever address they come from."""
     connections = Connections(ConnectionLimits(per_account=1))
-    assert connections.log_in("ann") is None
-    assert connections.log_in("ann") == "too many connections of this account"
-    assert connections.log_in("bob") is None
-    connections.log_out("ann")
-    assert connections.log_in("ann") is None
+    assert connections.log_in("ann", "192.0.2.1") is None
+    refusal = connections.log_in("ann", "192.0.2.2")
+    assert refusal == ("Too many connections of this account, 1 are open", "LIMIT")
+    assert connections.log_in("bob", "192.0.2.1") is None
+    connections.log_out("ann", "192.0.2.1")
+    assert connections.log_in("ann", "192.0.2.2") is None
 
 
 def test_neighbours() -> None:

@@ -79,9 +79,16 @@ class Limits(Section, frozen=True, kw_only=True):
     message_size: Annotated[int, Meta(ge=1024, description="Largest message taken, octets.")] = 50 * 1024 * 1024
     connections: Annotated[int, Meta(ge=1, description="Connections at once, over all protocols.")] = 20_000
     connections_per_address: Annotated[
-        int, Meta(ge=1, description="Of these from one address; this machine's own are not counted.")
+        int, Meta(ge=1, description="Of these from one address; an IPv6 network of 64 bits counts as one.")
     ] = 1_000
     connections_per_account: Annotated[int, Meta(ge=1, description="Of these logged in as one account.")] = 100
+    count_this_machine: Annotated[
+        bool,
+        Meta(
+            description="Whether these two limits hold for this machine's own connections too. Not where a webmail or "
+            "a proxy runs beside the server: it brings everybody's."
+        ),
+    ] = False
 
 
 class Sessions(Section, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import resource
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,7 @@ from ..server.digest import digest
 from ..server.imap.context import ImapOptions
 from ..server.imap.keepalive import KeepAliveOptions
 from ..server.limits import ConnectionLimits
-from ..server.mailserver import MailServer, ServerOptions
+from ..server.mailserver import HANDSHAKES, MailServer, ServerOptions
 from ..server.scripts import Scripts, check_script
 from ..server.smtp.session import SmtpOptions
 from ..store.abc import Index
@@ -39,6 +40,9 @@ from .rules import rules_of
 from .settings import PORTS, ServeSettings, Sessions
 
 log = structlog.get_logger("mailhorn.config")
+
+FILES = 128
+"""Descriptors kept for what is no connection: the index and its readers, listening sockets, messages being read."""
 
 
 def is_root() -> bool:
@@ -158,9 +162,10 @@ def build_server(settings: ServeSettings) -> Server:
             wire_log=settings.log.level == "debug",
         ),
         connections=ConnectionLimits(
-            total=limits.connections,
+            total=_connections(limits.connections),
             per_address=limits.connections_per_address,
             per_account=limits.connections_per_account,
+            this_machine=limits.count_this_machine,
         ),
         tcp=Keepalive(settings.tcp.idle, settings.tcp.interval, settings.tcp.count, settings.tcp.unacknowledged),
     )
@@ -227,6 +232,23 @@ def _keep_alive(sessions: Sessions) -> KeepAliveOptions:
             f"keep_alive_longest = {options.longest:g}"
         )
     return options
+
+
+def _connections(wanted: int) -> int:
+    """Return how many connections this process can have: a store that finds no descriptor left can take no mail."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return wanted
+    possible = max(1, int((descriptors - FILES) / (1 + HANDSHAKES)))
+    if possible < wanted:
+        log.warning(
+            "fewer connections are taken than limits.connections says: raise the limit of open files (ulimit -n, "
+            "LimitNOFILE)",
+            connections=possible,
+            wanted=wanted,
+            open_files=descriptors,
+        )
+    return min(wanted, possible)
 
 
 def _fingerprint(certificate: Path) -> str:

@@ -8,8 +8,10 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, cast
 
-from .pump import LINGER, TLS_HANDSHAKE
+from .eager import begin
+from .pump import LINGER, TLS_HANDSHAKE, plain_address
 
 BACKLOG = 1024
 """Connections waiting to be accepted: a fleet that reconnects after a restart comes all at once."""
@@ -51,6 +53,16 @@ def tune(sock: socket.socket, keepalive: Keepalive) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, keepalive.unacknowledged * 1000)
 
 
+class Door(Protocol):
+    """Who may begin a TLS handshake; without one anybody may."""
+
+    def enter(self, address: str, /) -> object:
+        """Count who comes and return None; anything else sends it away."""
+
+    def leave(self, address: str, /) -> None:
+        """The handshake of somebody who was counted is over, whatever came of it."""
+
+
 class Listener:
     """One port, on one address or several."""
 
@@ -75,6 +87,7 @@ async def listen(
     factory: Callable[[], asyncio.BaseProtocol],
     tls: ssl.SSLContext | None = None,
     keepalive: Keepalive = SERVER_KEEPALIVE,
+    door: Door | None = None,
     backlog: int = BACKLOG,
 ) -> Listener:
     """
@@ -83,9 +96,10 @@ async def listen(
     Args:
         host: An address, a name (all its addresses), or "" or "*" for every address of the machine.
         port: The port, 0 for any that is free.
-        factory: Makes the protocol of each connection.
+        factory: Makes the protocol of each connection; under TLS when the handshake is done.
         tls: Encrypts from the first byte if given.
         keepalive: When the kernel finds out that a peer is gone.
+        door: Who may begin a handshake: one that is never finished holds a place for `TLS_HANDSHAKE` seconds.
         backlog: Connections that may wait to be accepted.
 
     Raises:
@@ -93,6 +107,7 @@ async def listen(
 
     """
     loop = asyncio.get_running_loop()
+    made = factory if tls is None else lambda: _Handshake(factory, tls, door)
     shown = f"{host or '*'}:{port}"
     try:
         found = await loop.getaddrinfo(
@@ -118,16 +133,7 @@ async def listen(
         if not sockets:
             raise problem or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
         while sockets:
-            servers.append(
-                await loop.create_server(
-                    factory,
-                    sock=sockets[0],
-                    backlog=backlog,
-                    ssl=tls,
-                    ssl_handshake_timeout=TLS_HANDSHAKE if tls else None,
-                    ssl_shutdown_timeout=LINGER if tls else None,
-                )
-            )
+            servers.append(await loop.create_server(made, sock=sockets[0], backlog=backlog))
             sockets.pop(0)
     except OSError as error:
         for server in servers:
@@ -137,6 +143,62 @@ async def listen(
         for sock in sockets:
             sock.close()
     return Listener(host, bound, servers)
+
+
+class _Handshake(asyncio.Protocol):
+    """
+    A connection that is to be encrypted from its first byte, until it is.
+
+    The event loop would do the same unasked, but tells nobody of it before it is done: then whoever begins a handshake
+    and does not go on is not counted anywhere.
+    """
+
+    __slots__ = ("_door", "_factory", "_held", "_lost", "_tls")
+
+    def __init__(self, factory: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext, door: Door | None) -> None:
+        self._factory = factory
+        self._tls = tls
+        self._door = door
+        self._held: list[bytes] = []
+        self._lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        plain = cast(asyncio.Transport, transport)
+        name = plain.get_extra_info("peername")
+        address = plain_address(name[0]) if isinstance(name, tuple) else "unknown"
+        if self._door is not None and self._door.enter(address) is not None:
+            plain.abort()
+            return
+        begin(self._shake_hands(plain, address))
+
+    def data_received(self, data: bytes) -> None:
+        self._held.append(data)  # what came with the end of the handshake
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+
+    async def _shake_hands(self, plain: asyncio.Transport, address: str) -> None:
+        try:
+            encrypted = await asyncio.get_running_loop().start_tls(
+                plain,
+                self,
+                self._tls,
+                server_side=True,
+                ssl_handshake_timeout=TLS_HANDSHAKE,
+                ssl_shutdown_timeout=LINGER,
+            )
+        except OSError:  # no TLS, another version of it, a certificate that was not liked: the client's log knows
+            return
+        finally:
+            if self._door is not None:
+                self._door.leave(address)
+        if encrypted is None or self._lost:
+            return
+        protocol = cast(asyncio.Protocol, self._factory())
+        encrypted.set_protocol(protocol)
+        protocol.connection_made(encrypted)
+        for data in self._held:
+            protocol.data_received(data)
 
 
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -167,4 +229,4 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-__all__ = ["CLIENT_KEEPALIVE", "SERVER_KEEPALIVE", "Keepalive", "ListenError", "Listener", "listen", "tune"]
+__all__ = ["CLIENT_KEEPALIVE", "SERVER_KEEPALIVE", "Door", "Keepalive", "ListenError", "Listener", "listen", "tune"]

@@ -5,9 +5,10 @@ store is ready; at the end nothing more is accepted, what was accepted is finish
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ssl import SSLContext
 
 from ..imap.server import ServerConnection
@@ -30,6 +31,10 @@ LAST_WORDS = 1.0
 
 GRACE = 5.0
 """Seconds that sessions have beyond that to finish a delivery or a command."""
+
+HANDSHAKES = 0.25
+"""TLS handshakes under way, as a part of the connections there may be: they come beside these, and a fleet that is back
+after a restart needs twenty seconds for five thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class MailServer:
         store: Its mail.
         ports: The port of each service, once started.
         sessions: Who is connected.
+        connections: How many there are, by address and account.
+        handshakes: How many are not that far yet: a TLS handshake is under way.
 
     """
 
@@ -76,12 +83,15 @@ class MailServer:
         self._listeners: list[Listener] = []
         loop = asyncio.get_running_loop()
         deadlines = Deadlines(loop, grain=5.0)
-        connections = Connections(options.connections)
+        self.connections = Connections(options.connections)
+        self.handshakes = Connections(
+            replace(options.connections, total=math.ceil(options.connections.total * HANDSHAKES))
+        )
         self._imap = ImapContext(
             store,
             hub,
             accounts,
-            connections,
+            self.connections,
             deadlines,
             KeepAlive(options.imap.keep_alive, loop.time, options.tcp.unacknowledged),
             options.imap,
@@ -92,7 +102,7 @@ class MailServer:
             delivery.timeline,
         )
         self._smtp = SmtpContext(
-            delivery, store, accounts, deadlines, options.smtp, options.tls, connections, self.sessions
+            delivery, store, accounts, deadlines, options.smtp, options.tls, self.connections, self.sessions
         )
 
     async def start(self) -> None:
@@ -111,7 +121,7 @@ class MailServer:
                 if secure and self._options.tls is None:
                     continue
                 tls = self._options.tls if secure else None
-                listener = await listen(host, port, self._factory(service), tls, self._options.tcp)
+                listener = await listen(host, port, self._factory(service), tls, self._options.tcp, self.handshakes)
                 self._listeners.append(listener)
                 self.ports[service] = listener.port
         except BaseException:

@@ -70,7 +70,8 @@ class ImapSession(Conversation):
         self.pump = pump
         refusal = self.context.connections.enter(pump.address)
         if refusal is not None:
-            self.core.bye(refusal.encode("ascii"), Code("UNAVAILABLE"))
+            log.warning("connection refused", peer=pump.peer, reason=refusal.text)
+            self.core.bye(refusal.text.encode("ascii"), Code(refusal.code))
             pump.close()
             return
         self.context.sessions.add(self)
@@ -126,7 +127,7 @@ class ImapSession(Conversation):
             self.context.sessions.discard(self)
             self.context.connections.leave(self.pump.address)
             if self.counted:
-                self.context.connections.log_out(self.owner.login)
+                self.context.connections.log_out(self.owner.login, self.pump.address)
         self.context.deadlines.forget(self)
         if self.idling and error is not None:
             self._learn(error)

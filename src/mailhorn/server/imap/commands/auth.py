@@ -95,12 +95,12 @@ async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply
         conversation.core.complete(Condition.NO, Code("AUTHENTICATIONFAILED"), b"User or password is wrong")
         conversation.core.bye(b"Too many logins failed")
         return None
-    if not pump.loopback:  # a webmail or a test on this machine may have any number
-        refusal = context.connections.log_in(account.login)
-        if refusal is not None:
-            log.warning("login refused", peer=pump.peer, login=account.login, reason=refusal)
-            raise CommandRefused(refusal, "UNAVAILABLE")
-        conversation.counted = True
+    refusal = context.connections.log_in(account.login, pump.address)
+    if refusal is not None:  # BYE and no NO, after which programs ask for another password
+        log.warning("login refused", peer=pump.peer, login=account.login, reason=refusal.text)
+        conversation.core.bye(refusal.text.encode("ascii"), Code(refusal.code))
+        return None
+    conversation.counted = True
     conversation.account = account
     log.info("logged in", peer=pump.peer, login=account.login)
     return ok(b"Logged in", CapabilityCode(ALWAYS + AFTER_LOGIN))

@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 import struct
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -33,6 +33,8 @@ ANSWER_WITHIN = 30.0
 """Seconds after which a client believes that the server is dead, and comes again."""
 ENCRYPTED = 4
 """Every so many clients use TLS."""
+OVERDUE = 0.25
+"""Seconds after which a message was not just crossing with a client that stopped idling, but was not told in time."""
 GONE_AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends a reset instead of a good-bye."""
 SIZES = (3_000,) * 16 + (50_000,) * 3 + (300_000,)
@@ -86,7 +88,8 @@ class World:
         ledger: What was sent and seen.
         habits: How long people do things.
         events: How often each kind of thing happened.
-        latencies: Of this minute: seconds from the end of DATA to EXISTS at a client that idled all the while.
+        latencies: Of this minute: seconds from the end of DATA to EXISTS at a client that idled all the while, or to
+            the end of its idling if it was never told.
         replies: Of this minute: seconds from the end of DATA to its answer.
         sent: When each message was handed over.
         assembled: Set while everybody shall be there and stay.
@@ -166,6 +169,7 @@ class Session(Talker):
     Attributes:
         view: The messages by sequence number, from what was told.
         idle_since: Since when it idles; None while it does not.
+        idled: From when to when it idled, the last times.
         found: (UID, message) pairs that were told and are not in the ledger yet, with their entries.
         uid_validity: As SELECT told it.
 
@@ -176,6 +180,7 @@ class Session(Talker):
         super().__init__()
         self.view: list[Entry] = []
         self.idle_since: float | None = None
+        self.idled: deque[tuple[float, float]] = deque(maxlen=8)
         self.found: list[tuple[int, int, Entry]] = []
         self.uid_validity = 0
         self._stirred = stirred
@@ -222,6 +227,7 @@ class Session(Talker):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits, and the client."""
         super().connection_lost(exc)
+        self.rested()
         self._stirred()
 
     async def open(self, port: int, tls: ssl.SSLContext | None, user: str) -> None:
@@ -261,9 +267,15 @@ class Session(Talker):
 
     async def done(self) -> None:
         """End to idle."""
-        self.idle_since = None
+        self.rested()
         async with asyncio.timeout(ANSWER_WITHIN):
             await self.ask(b"DONE\r\n", self._idle_tag + b"OK")
+
+    def rested(self) -> None:
+        """Note that it does not idle any more, or does not listen."""
+        if self.idle_since is not None:
+            self.idled.append((self.idle_since, now()))
+            self.idle_since = None
 
     async def learn(self) -> None:
         """Ask for UID and name of what is new."""
@@ -273,6 +285,7 @@ class Session(Talker):
 
     def drop(self, reset: bool = False) -> None:
         """Close without a word; with a reset, or as a program that ends."""
+        self.rested()
         if self.lost or self._socket is None or not self._connected:
             return
         if reset:
@@ -318,7 +331,10 @@ class Client:
         world = self.world
         async with world.gate:
             self._be(State.COMING)
+            before = self.session
             session = self.session = Session(self.wake.set, world.ledger.fault)
+            if before is not None:
+                session.idled.extend(before.idled)
             port = world.server.ports["imaps" if self._encrypted else "imap"]
             await session.open(port, world.tls if self._encrypted else None, login(self.mailbox))
         world.ledger.select(self.mailbox, session.uid_validity)
@@ -358,10 +374,14 @@ class Client:
         """Tell the ledger what was read, and how soon it was told of."""
         ledger, world = self.world.ledger, self.world
         for uid, message, entry in session.found:
-            if ledger.see(self.number, self.mailbox, uid, message) and entry.idle_since is not None:
-                sent = world.sent[message]
+            if not ledger.see(self.number, self.mailbox, uid, message):
+                continue
+            sent = world.sent[message]
+            if entry.idle_since is not None:
                 if entry.idle_since < sent:
                     world.latencies.append(entry.arrived - sent)
+            else:  # should it not have been told before?
+                world.latencies += [until - sent for since, until in session.idled if since < sent < until - OVERDUE]
         session.found.clear()
 
     async def _tidy(self, session: Session, uids: list[int]) -> None:
@@ -391,7 +411,7 @@ class Client:
         world.events[what] += 1
         if what == "suspend":
             session.transport.pause_reading()
-            session.idle_since = None  # what it is told late is told late by itself
+            session.rested()  # what it is told late is told late by itself
             self._be(State.SUSPENDED)
             await self._doze(world.draw(world.habits.suspend))
             if session.lost:
@@ -403,6 +423,7 @@ class Client:
         if what == "walk away":
             # The network changed: the old connection stays, deaf, and the client comes again at once.
             session.transport.pause_reading()
+            session.rested()
             world.ghosts.add(session)
             asyncio.get_running_loop().call_later(world.draw(world.habits.ghost), self._bury, session)
             self._be(State.AWAY)
@@ -439,7 +460,7 @@ class Post:
 
     Attributes:
         waiting: Messages that no postman has taken yet.
-        late: The most there ever were.
+        late: The most there ever were, but for what piled up during a restart.
 
     """
 
@@ -453,10 +474,16 @@ class Post:
     async def write(self, stop: float) -> None:
         """Have a message sent whenever it is time, until the time has come to stop."""
         due = now()
+        catching_up = False
         while (due := due + self.pause) < stop:
             await asyncio.sleep(max(0.0, due - now()))
             self.waiting.put_nowait(self.world.generator.randrange(self.mailboxes))
-            self.late = max(self.late, self.waiting.qsize())
+            if self.world.down:
+                catching_up = True
+            elif self.waiting.empty():
+                catching_up = False
+            elif not catching_up:
+                self.late = max(self.late, self.waiting.qsize())
 
     async def carry(self, protocol: str) -> None:
         """Be one postman: take messages and deliver them until cancelled; try again whatever happens."""

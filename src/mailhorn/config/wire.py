@@ -88,7 +88,12 @@ def data_folder(settings: ServeSettings) -> Path:
     return settings.data if settings.data is not None else state_folder(os.environ, is_root())
 
 
-def open_store(data: Path, tell: Callable[[Change], None], noticing: Noticing | None = None) -> Store:
+def open_store(
+    data: Path,
+    tell: Callable[[Change], None],
+    noticing: Noticing | None = None,
+    restored: Callable[[str, int], None] = lambda login, messages: None,
+) -> Store:
     """
     Return the store in a directory, which exists; `start` it before use.
 
@@ -96,6 +101,7 @@ def open_store(data: Path, tell: Callable[[Change], None], noticing: Noticing | 
         data: The directory.
         tell: Called for each change.
         noticing: How to notice what other tools do in the Maildirs; None: not at all.
+        restored: Called while an index that was lost is made anew: login, messages of it so far.
 
     Raises StoreUnavailable.
 
@@ -105,7 +111,7 @@ def open_store(data: Path, tell: Callable[[Change], None], noticing: Noticing | 
     async def restore() -> None:
         if needs_rebuild(index, data):
             log.warning("the index is gone, it is made anew from the Maildirs", data=str(data))
-            messages = await rebuild(index, data, digest)
+            messages = await rebuild(index, data, digest, restored)
             log.warning("the index is back", messages=messages)
 
     def watch(places: Places, quiet: threading.Lock) -> Watchman:

@@ -105,7 +105,9 @@ def test_killed(chain: int, tmp_path: Path) -> None:
                 plan = server.plan
                 start = "" if plan.armed else ", from the start"
                 history.append(f"{end} {plan.where} operation {plan.at} on {plan.paths or 'anything'}{start}")
-                if server.comes_up():
+                if server.comes_up() and not plan.armed:  # nobody may look at it while it can be killed
+                    server.dies(0.0)
+                elif server.running:
                     look_around(server, ledger, mirror)
                     clients = Clients(server, ledger, chance, f"c{chain}-{number}")
                     server.armed.touch()

@@ -82,12 +82,17 @@ class SickDiskServer(Server):
                 stderr=log,
             )
 
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
     def comes_up(self) -> bool:
         """Start it, and return whether it is ready; it may be killed before."""
         self.launch()
         assert self.process.stdout is not None
         output = b""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 3 * PATIENCE
         while READY not in output:
             readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             assert readable, f"it neither came up nor died; its log:\n{self.log_end()}"

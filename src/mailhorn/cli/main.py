@@ -225,6 +225,29 @@ def account_import(file: Path, config: Path | None) -> None:
     command.import_csv(config, file)
 
 
+@app.command(short_help="Verify the store against the Maildirs, and repair it.")
+@click.option("--repair", is_flag=True, help="Mend what is found; the server has to be stopped.")
+@click.option("--account", "login", metavar="LOGIN", help="Only what is this one's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@with_config
+def check(repair: bool, login: str | None, as_json: bool, config: Path | None) -> None:
+    """
+    Verify the index in itself and against the Maildirs; say in a line each what is wrong and what repair would do.
+
+    A check changes nothing and may run beside the server. Exit status: 0 if all is well (now), 1 if not, 2 if the
+    command is wrong.
+
+    \b
+    Examples:
+      mailhorn check
+      mailhorn check --account ann --json
+      mailhorn check --repair
+    """
+    from . import check as command
+
+    command.check(config, repair, login, as_json)
+
+
 @app.command(short_help="Print completion for a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

@@ -36,7 +36,8 @@ MAX_WAITING = 1024
 VERIFYING_NICE, UPGRADING_NICE = 10, 19
 """How far hashing stands back: a thousand logins after a restart must not delay the mail of who is back already."""
 UPGRADE_PAUSE = 20.0
-"""Seconds between two upgrades of hashes: a thousandth of a core, and its 19 MiB are not there most of the time."""
+"""Seconds between two upgrades of hashes: a thousandth of a core, and its 19 MiB are not there most of the time. The file
+of accounts is not written for it."""
 MAX_UPGRADES = 16
 """Passwords kept until their hash is upgraded, five minutes at most; who comes while so many wait is upgraded at
 another login, once the right password is no longer remembered."""
@@ -293,7 +294,7 @@ class Accounts:
             now = await self._index.account(name)
             if now is None or now.password_hash != account.password_hash:
                 return  # changed meanwhile, by another login or by the operator
-            await self._index.set_password_hash(account.id, stored)
+            await self._index.set_password_hash(account.id, stored, same_password=True)
         except StoreError as error:
             log.warning("a password hash was not upgraded, another login will", reason=str(error))
             return

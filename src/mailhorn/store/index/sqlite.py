@@ -369,10 +369,11 @@ class SqliteIndex(SqliteResting, Index):
 
         return await self._writer.run(work)
 
-    async def set_password_hash(self, account: AccountId, password_hash: str) -> None:
+    async def set_password_hash(self, account: AccountId, password_hash: str, same_password: bool = False) -> None:
         def work(tx: Tx) -> None:
             tx.db.execute("UPDATE account SET password_hash = ? WHERE id = ?", (password_hash, account))
-            _mark_account(tx, 0)
+            if not same_password:
+                _mark_account(tx, 0)
 
         await self._writer.run(work)
 

@@ -11,6 +11,7 @@ from ..model.change import Change
 from ..model.ids import UID, MailboxId
 from ..model.message import Digest, Placed, Placement
 from .abc import Append, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
+from .complaints import Complaints
 
 
 class Appended(tuple[Placed, ...]):
@@ -40,7 +41,7 @@ class Store:
         Put the two together; `start` before use.
 
         Args:
-            index: Public as `index`, for all verbs but `append` and reading.
+            index: Public as `index`, for all verbs but `append` and reading. `complaints` is for whoever is refused.
             blobs: Where bodies are.
             tell: Called in the event loop for each change, after its commit and before its answer.
             digest: Computes what FETCH needs of a big message; runs in a thread, must not raise.
@@ -48,6 +49,7 @@ class Store:
 
         """
         self.index = index
+        self.complaints = Complaints()
         self._blobs = blobs
         self._digest = digest
         self._restore = restore
@@ -97,6 +99,7 @@ class Store:
         except StoreError:  # but not when cancelled: the commit may be under way
             staged.discard()
             raise
+        self.complaints.well()
         appended = Appended(placed)
         appended.durable_at = durable_at
         return appended

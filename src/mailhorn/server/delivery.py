@@ -127,7 +127,7 @@ class Delivery:
             log.warning("a mailbox vanished during delivery, the sender will try again", id=id)
             return [Reply(451, "4.2.0", "A mailbox was removed just now, try again")] * len(recipients)
         except StoreUnavailable as error:
-            log.error("the store refused a message, the sender will try again", id=id, reason=str(error))
+            self._store.complaints.note("the store refused a message, the sender will try again", error, id=id)
             return [refusal(error)] * len(recipients)
         told_at = time.monotonic()
         self.timeline.note_delivered(accepted_at, placed.durable_at, placed)

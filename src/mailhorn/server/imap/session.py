@@ -298,7 +298,7 @@ class ImapSession(Conversation):
         except MessageMissing:
             return _no("Some of the messages are gone", "EXPUNGEISSUED")
         except StoreUnavailable as error:
-            log.error("the store refused", error=str(error))
+            self.context.store.complaints.note("the store refused a command", error, peer=self.pump.peer)
             return _no("The store cannot do that now, try again later", "UNAVAILABLE")
         except StoreError as error:
             return _no(str(error), "CANNOT")

@@ -326,7 +326,7 @@ class SmtpSession:
         try:
             account = await self._context.accounts.account_for(path.local, path.domain)
         except StoreUnavailable as error:
-            log.error("accounts cannot be read, the sender will try again", reason=str(error))
+            self._context.store.complaints.note("accounts cannot be read, the sender will try again", error, False)
             return refusal(error), None
         if isinstance(account, Account):
             return RECIPIENT_ACCEPTED, Recipient(account, str(path))
@@ -367,7 +367,8 @@ class SmtpSession:
         try:
             self._staged.write(data)
         except (StoreUnavailable, OSError) as error:
-            log.error("a message cannot be staged, the sender will try again", id=self._id, reason=str(error))
+            complaints = self._context.store.complaints
+            complaints.note("a message cannot be staged, the sender will try again", error, id=self._id)
             self._broken = refusal(error)
             self._drop_message()
 
@@ -437,7 +438,7 @@ class SmtpSession:
             self._core.reply(454, "4.7.0", str(error))
             return
         except StoreUnavailable as error:
-            log.error("accounts cannot be read", reason=str(error))
+            self._context.store.complaints.note("accounts cannot be read", error, False)
             self._core.reply(454, "4.7.0", "Logins are not possible now, try again later")
             return
         if account is not None:

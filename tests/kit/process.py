@@ -208,6 +208,10 @@ class Server(Program):
             people.write_text("".join(f"{login},{PASSWORD}\n" for login in logins))
             self._account("import", str(people))
 
+    def adopt(self, login: str, maildir: Path) -> None:
+        """Make an account of a Maildir, with the usual password."""
+        self._account("adopt", login, str(maildir), "--password-stdin", input=f"{PASSWORD}\n")
+
     def _account(self, *arguments: str, input: str = "") -> None:
         subprocess.run(
             [sys.executable, "-m", "mailhorn", "account", *arguments, "--config", "serve.toml"],

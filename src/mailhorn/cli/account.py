@@ -13,7 +13,7 @@ import click
 
 from ..config.find import serve_settings
 from ..config.settings import Log, ServeSettings
-from ..config.wire import data_folder, open_accounts
+from ..config.wire import adopt_maildir, data_folder, open_accounts
 from ..model.mailbox import Account
 from ..server.accounts import normal_login
 from ..server.passwords import MAX_PASSWORD, check_hash, hash_many, hash_password
@@ -133,6 +133,30 @@ def import_csv(config: Path | None, file: Path) -> None:
         f"Imported {_count(new)}"
         + (f", left {old} that were there as they are" if old else "")
         + f".{_where(settings)}"
+    )
+
+
+def adopt(config: Path | None, login: str, maildir: Path, password_stdin: bool) -> None:
+    """Make an account of a Maildir, with the UIDs that Dovecot or mbsync recorded in it."""
+    settings = _settings(config)
+    name = _login(login)
+    stored = _hashed(_password(password_stdin))
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("Adopting", total=None)
+        adoption = run(
+            adopt_maildir(
+                settings, name, stored, maildir, lambda done, total: bar.update(task, completed=done, total=total)
+            )
+        )
+    for remark in adoption.remarks:
+        print(f"mailhorn: {remark}", file=sys.stderr)
+    boxes = f"{adoption.mailboxes} mailbox{'' if adoption.mailboxes == 1 else 'es'}"
+    print(
+        f"Adopted {name}: {adoption.messages} messages in {boxes}, {adoption.kept} with the UIDs they had."
+        f"{_where(settings)}"
     )
 
 

@@ -225,6 +225,27 @@ def account_import(file: Path, config: Path | None) -> None:
     command.import_csv(config, file)
 
 
+@account.command("adopt")
+@click.argument("login")
+@click.argument("maildir", type=click.Path(path_type=Path))
+@with_password_stdin
+@with_config
+def account_adopt(login: str, maildir: Path, password_stdin: bool, config: Path | None) -> None:
+    """
+    Make an account of a MAILDIR of Dovecot or mbsync, with its folders, flags, keywords and UIDs.
+
+    The server must be stopped. The Maildir stays as it is: its files are linked, or copied where that is not possible.
+
+    \b
+    Examples:
+      mailhorn account adopt ann /home/ann/Maildir
+      mailhorn account adopt ann@example.org /var/vmail/example.org/ann --password-stdin < password
+    """
+    from . import account as command
+
+    command.adopt(config, login, maildir, password_stdin)
+
+
 @app.command(short_help="Verify the store against the Maildirs, and repair it.")
 @click.option("--repair", is_flag=True, help="Mend what is found; the server has to be stopped.")
 @click.option("--account", "login", metavar="LOGIN", help="Only what is this one's.")

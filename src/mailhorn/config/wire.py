@@ -26,7 +26,8 @@ from ..server.limits import ConnectionLimits
 from ..server.mailserver import HANDSHAKES, MailServer, ServerOptions
 from ..server.scripts import Scripts, check_script
 from ..server.smtp.session import SmtpOptions
-from ..store.abc import Index
+from ..store.abc import Index, StoreError
+from ..store.adopt import Adoption, adopt
 from ..store.blobs.maildir import MaildirBlobs
 from ..store.index.outside import SqliteOutside
 from ..store.index.sqlite import SqliteIndex
@@ -106,8 +107,16 @@ def open_store(
     Raises StoreUnavailable.
 
     """
-    index = SqliteIndex(data / "index.sqlite", digest)
+    return _store_of(SqliteIndex(data / "index.sqlite", digest), data, tell, noticing, restored)
 
+
+def _store_of(
+    index: SqliteIndex,
+    data: Path,
+    tell: Callable[[Change], None],
+    noticing: Noticing | None = None,
+    restored: Callable[[str, int], None] = lambda login, messages: None,
+) -> Store:
     async def restore() -> None:
         if needs_rebuild(index, data):
             log.warning("the index is gone, it is made anew from the Maildirs", data=str(data))
@@ -220,6 +229,43 @@ async def open_accounts(settings: ServeSettings) -> AsyncIterator[Index]:
             await store.close()
 
 
+async def adopt_maildir(
+    settings: ServeSettings, login: str, password_hash: str, maildir: Path, progress: Callable[[int, int], None]
+) -> Adoption:
+    """
+    Make an account of a Maildir, with the UIDs that are recorded in it; the server must not run.
+
+    Args:
+        settings: The server's.
+        login: The account's, which does not exist.
+        password_hash: The account's.
+        maildir: What to adopt; it stays as it is.
+        progress: Called in threads with steps done and steps to do.
+
+    Raises:
+        ConfigError: The data directory cannot be used, or its server runs.
+        StoreError: The Maildir or the account cannot be had.
+
+    """
+    data = data_folder(settings)
+    try:
+        lock = DataLock(data)
+    except InUse as in_use:
+        raise ConfigError(f"the server on {data} is running; stop it, adopt, and start it again") from in_use
+    with lock:
+        index = SqliteIndex(data / "index.sqlite", digest)
+        store = _store_of(index, data, lambda change: None)
+        await store.start()
+        outside = SqliteOutside(index)
+        try:
+            return await adopt(outside, Places(data), login, password_hash, maildir, digest, progress)
+        except OSError as problem:
+            raise StoreError(f"{maildir} cannot be adopted: {problem}") from problem
+        finally:
+            outside.close()
+            await store.close()
+
+
 def _certificate(settings: ServeSettings, data: Path, hostname: str) -> tuple[Path, Path]:
     tls = settings.tls
     if tls.certificate is not None and tls.key is not None:
@@ -247,7 +293,7 @@ def _connections(wanted: int) -> int:
         return wanted
     possible = max(1, int((descriptors - FILES) / (1 + HANDSHAKES)))
     if possible < wanted:
-        log.warning(
+        log.info(
             "fewer connections are taken than limits.connections says: raise the limit of open files (ulimit -n, "
             "LimitNOFILE)",
             connections=possible,

@@ -134,8 +134,16 @@ class Index(ABC):
         """Add (login, password_hash) pairs, each with an INBOX, in one commit; return how many were new."""
 
     @abstractmethod
-    async def set_password_hash(self, account: AccountId, password_hash: str) -> None:
-        """Replace the hash."""
+    async def set_password_hash(self, account: AccountId, password_hash: str, same_password: bool = False) -> None:
+        """
+        Replace the hash.
+
+        Args:
+            account: Whose.
+            password_hash: The new one.
+            same_password: What is kept beside the index may go on with the old one until something else changes in it.
+
+        """
 
     @abstractmethod
     async def remove_account(self, account: AccountId) -> None:
@@ -673,6 +681,10 @@ class Outside(ABC):
     @abstractmethod
     def signed(self, account: AccountId, uid_validity: int) -> FolderAt | None:
         """Return the account's mailbox of that UIDVALIDITY, if it has a directory."""
+
+    @abstractmethod
+    def last_uid_validity(self) -> int:
+        """Return the greatest UIDVALIDITY that was ever given, 0 if there was none."""
 
     @abstractmethod
     def known_files(self, mailbox: MailboxId) -> Iterator[KnownFile]:

@@ -30,6 +30,11 @@ def safe_key(key: str) -> str:
     return re.sub(r"[^!-+\--.0-9;-~]", "_", key)[:MAX_KEY] or "_"
 
 
+def plain_letters(letters: str) -> str:
+    """Return the flags of a file's name as they may be in one: sorted, each once, and nothing else."""
+    return "".join(sorted({letter for letter in letters if letter.isascii() and letter.isalpha()}))
+
+
 def prepare(path: str, spool: Path, digest_of: Callable[[memoryview], Digest]) -> Prepared:
     """
     Give the file the line ends that mail has on the wire, and digest it.
@@ -79,4 +84,4 @@ def with_line_ends(path: str, spool: Path) -> None:
     os.rename(temporary, path)
 
 
-__all__ = ["Prepared", "digest", "prepare", "safe_key", "with_line_ends"]
+__all__ = ["Prepared", "digest", "plain_letters", "prepare", "safe_key", "with_line_ends"]

@@ -31,7 +31,7 @@ from ..model.mailbox import INBOX
 from ..model.message import Digest
 from .abc import Dropped, FolderAt, KnownFile, Outside, Relettered, StoreError, StoreUnavailable, Vanished
 from .inotify import CAME, CREATE, IGNORED, IS_DIRECTORY, ONLY_DIRECTORY, OVERFLOW, WENT, WRITTEN, Inotify
-from .intake import prepare, safe_key
+from .intake import plain_letters, prepare, safe_key
 from .names import InvalidName, file_name, flags_of_letters, folder_of, login_of, mailbox_of, parse_file_name
 from .settle import MAILBOX_FILE, Flusher, Keywords, Places, read_settings, sign, write_file
 
@@ -727,7 +727,7 @@ class Watchman:
         return status, Dropped(
             suspect.key,
             prepared.size,
-            _plain(suspect.letters),
+            plain_letters(suspect.letters),
             flag_set(flags),
             prepared.internal_date,
             prepared.digest,
@@ -735,7 +735,7 @@ class Watchman:
 
     def _reletter(self, path: str, suspect: Suspect, file: KnownFile, keywords: Keywords) -> Relettered:
         """Return what a message's file says now, after giving it the name that says just that."""
-        letters = _plain(suspect.letters)
+        letters = plain_letters(suspect.letters)
         before = file.letters or ""
         was = flag_set([*flags_of_letters(before), *keywords.flags(before)])
         is_now = flag_set([*flags_of_letters(letters), *keywords.flags(letters)])
@@ -852,7 +852,10 @@ class Watchman:
                 if self._outside.folder_at(name) is not None:
                     continue
                 if inbox is None:
-                    self._complain("a directory is no account's: make the account to see its mail", name)
+                    self._complain(
+                        "a directory is no account's; to see its mail: mailhorn account adopt, with the server stopped",
+                        name,
+                    )
                     continue
                 mailbox = self._run_in_loop(self._outside.claim(inbox[0], INBOX, name))
                 self._sign(mailbox)
@@ -877,11 +880,6 @@ class Watchman:
             self._complaints.add(text)
             more = {} if problem is None else {"problem": str(problem)}
             log.warning(what, where=f"{self._root}/{where}", **more)
-
-
-def _plain(letters: str) -> str:
-    """Return the flags of a file's name as they may be in one."""
-    return "".join(sorted({letter for letter in letters if letter.isascii() and letter.isalpha()}))
 
 
 __all__ = ["Noticing", "Watchman"]

@@ -7,11 +7,9 @@ gap is left, so that no UID is ever given twice. Mod-sequences begin anew far ab
 
 import asyncio
 import contextlib
-import mmap
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -21,28 +19,21 @@ from ..model.ids import MAX_UID, UID
 from ..model.mailbox import INBOX
 from ..model.message import Digest
 from .abc import AccountLine, Resting, RestoredMessage
-from .names import InvalidName, file_name, flags_of_letters, login_of, mailbox_of, parse_file_name
-from .settle import MAILBOX_FILE, SUBSCRIPTIONS_FILE, Keywords, Places, read_settings
+from .intake import digest, plain_letters, with_line_ends
+from .names import InvalidName, file_name, flags_of_letters, login_of, mailbox_of
+from .records import Found, list_found, read_recorded, read_subscriptions
+from .settle import MAILBOX_FILE, Keywords, Places, read_settings, sign
 
 UID_GAP = 1_000_000
 """UIDs skipped after a crash: more than a folder's file can be behind (`UID_SLACK`) and than can be unsettled."""
+
+MAX_UID_VALIDITY = MAX_UID - 2**24
+"""Greater ones that another program recorded are not kept: they would leave none for new mailboxes."""
 
 BATCH = 200
 """Messages per transaction; their digests are in memory meanwhile."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A message's file as it lies there."""
-
-    path: str
-    key: str
-    uid: int | None
-    letters: str
-    size: int
-    internal_date: int
 
 
 def needs_rebuild(resting: Resting, data: Path) -> bool:
@@ -83,7 +74,7 @@ async def rebuild(
                 "an account comes back without a password: the file of accounts does not name it", account=directory
             )
             lines[directory] = AccountLine(login_of(directory), "", 0)
-    validities = _Validities(last_uid_validity, clock)
+    validities = Validities(last_uid_validity, clock)
     await resting.begin_restore(last_uid_validity)
     total = 0
     for directory in sorted(lines):
@@ -94,16 +85,20 @@ async def rebuild(
     return total
 
 
-class _Validities:
-    """UIDVALIDITYs: each one once, new ones greater than all."""
+class Validities:
+    """UIDVALIDITYs: in an account each one once, new ones greater than all that the server ever gave."""
 
     def __init__(self, last: int, clock: Callable[[], float]) -> None:
         self._last = max(last, int(clock()))
         self._used: set[int] = set()
 
+    def next_account(self) -> None:
+        """Begin with another account: what two accounts have in common does not matter."""
+        self._used.clear()
+
     def take(self, wanted: int) -> int:
         """Return the wanted one if it is one and still free, else a new one."""
-        if not 0 < wanted <= MAX_UID or wanted in self._used:
+        if not 0 < wanted <= MAX_UID_VALIDITY or wanted in self._used:
             wanted = self._last + 1
         self._last = max(self._last, wanted)
         self._used.add(wanted)
@@ -141,23 +136,26 @@ async def _rebuild_account(
     places: Places,
     directory: str,
     line: AccountLine,
-    validities: _Validities,
+    validities: Validities,
     gap: int,
     mod_seq: int,
     digest_of: Callable[[memoryview], Digest],
     progress: Callable[[str, int], None],
 ) -> int:
     home = places.root / directory
-    told = read_settings(home / MAILBOX_FILE).get("uid_validity", 0)
+    validities.next_account()
+    told = read_recorded(home).uid_validity
     line = line._replace(uid_validity=validities.take(told or line.uid_validity))
-    account = await resting.restore_account(line, _read_subscriptions(home), 1 + gap, mod_seq)
+    account = await resting.restore_account(line, read_subscriptions(home), 1 + gap, mod_seq)
     total = 0
     for folder, name in _mailboxes(home):
         path = str(home / folder) if folder else str(home)
-        settings = read_settings(f"{path}/{MAILBOX_FILE}")
-        uid_validity = line.uid_validity if name == INBOX else validities.take(settings.get("uid_validity", 0))
-        files = await asyncio.to_thread(_messages, path)
-        uid_next = max([settings.get("uid_next", 1), *(file.uid + 1 for file in files if file.uid)]) + gap
+        recorded = await asyncio.to_thread(read_recorded, path)
+        uid_validity = line.uid_validity if name == INBOX else validities.take(recorded.uid_validity)
+        files = await asyncio.to_thread(list_found, path, recorded)
+        uid_next = max([recorded.uid_next, *(file.uid + 1 for file in files if file.uid)]) + gap
+        if read_settings(f"{path}/{MAILBOX_FILE}").get("uid_validity") != uid_validity:
+            sign(path, uid_validity, uid_next)
         mailbox = await resting.restore_mailbox(
             account,
             name,
@@ -166,11 +164,8 @@ async def _rebuild_account(
             mod_seq,
             f"{directory}/{folder}" if folder else directory,
         )
-        keywords = Keywords.load(path)
-        for start in range(0, len(files), BATCH):
-            batch = await asyncio.to_thread(
-                _restored, path, files[start : start + BATCH], keywords, uid_next + start, digest_of
-            )
+        batches = restored(path, files, Keywords.load(path), uid_next, places.spool, digest_of)
+        while batch := await asyncio.to_thread(next, batches, None):
             await resting.restore_messages(mailbox, batch)
             total += len(batch)
             progress(line.login, total)
@@ -190,67 +185,50 @@ def _mailboxes(home: Path) -> Iterator[tuple[str, str]]:
                     log.warning("a folder is left out", folder=str(home / folder), problem=str(problem))
 
 
-def _read_subscriptions(home: Path) -> list[str]:
-    names = []
-    with contextlib.suppress(FileNotFoundError):
-        for line in (home / SUBSCRIPTIONS_FILE).read_text("utf-8", "replace").splitlines():
-            with contextlib.suppress(InvalidName):
-                names.append(INBOX if line == INBOX else mailbox_of(f".{line}"))
-    return names
+def restored(
+    path: str,
+    files: list[Found],
+    keywords: Keywords,
+    next_uid: int,
+    spool: Path,
+    digest_of: Callable[[memoryview], Digest],
+) -> Iterator[list[RestoredMessage]]:
+    """
+    Yield the messages to put into the index, in batches; files that are not called as they should be are renamed.
 
+    Args:
+        path: The folder.
+        files: What is in it, as `list_found` gives it.
+        keywords: The folder's.
+        next_uid: For files without a UID, from here on.
+        spool: For files that have to be written anew; on the same file system.
+        digest_of: Computes what FETCH needs.
 
-def _messages(path: str) -> list[Found]:
-    """Return the messages of a folder: those with a UID by it, then the others by their age."""
-    found = []
-    seen: set[int] = set()
-    for part in ("cur", "new"):
-        with contextlib.suppress(FileNotFoundError), os.scandir(f"{path}/{part}") as entries:
-            for entry in sorted(entries, key=lambda e: e.name):  # of two with one UID the older name has it
-                if entry.name.startswith(".") or not entry.is_file(follow_symlinks=False):
-                    continue
-                key, _, uid, letters = parse_file_name(entry.name)
-                if uid in seen:
-                    uid = None
-                elif uid is not None:
-                    seen.add(uid)
-                stat = entry.stat()
-                found.append(Found(entry.path, key, uid, letters, stat.st_size, int(stat.st_mtime // 1)))
-    return sorted(found, key=lambda f: (f.uid is None, f.uid or 0, f.internal_date, f.path))
+    Raises OSError.
 
-
-def _restored(
-    path: str, files: list[Found], keywords: Keywords, next_uid: int, digest_of: Callable[[memoryview], Digest]
-) -> list[RestoredMessage]:
-    """Return the messages to put into the index; files that are not called as they should be are renamed."""
-    batch = []
-    for file in files:
-        uid = file.uid
-        if uid is None:
-            uid, next_uid = next_uid, next_uid + 1
-        wanted = f"{path}/cur/{file_name(file.key, file.size, uid, file.letters)}"
-        if wanted != file.path:
-            os.rename(file.path, wanted)
-        flags = flag_set([*flags_of_letters(file.letters), *keywords.flags(file.letters), *keywords.more.get(uid, ())])
-        batch.append(
-            RestoredMessage(
-                UID(uid),
-                file.key,
-                file.letters,
-                " ".join(sorted(flags)),
-                file.internal_date,
-                file.size,
-                _digest(wanted, file.size, digest_of),
+    """
+    for start in range(0, len(files), BATCH):
+        batch = []
+        for file in files[start : start + BATCH]:
+            uid, size, letters = file.uid, file.size, plain_letters(file.letters)
+            if uid is None:
+                uid, next_uid = next_uid, next_uid + 1
+            wanted = f"{path}/cur/{file_name(file.key, size, uid, letters)}"
+            if wanted != file.path:  # it is not ours, or not yet
+                spool.mkdir(0o700, parents=True, exist_ok=True)
+                with_line_ends(file.path, spool)
+                size = os.stat(file.path).st_size
+                wanted = f"{path}/cur/{file_name(file.key, size, uid, letters)}"
+                os.rename(file.path, wanted)
+            flags = flag_set([*flags_of_letters(letters), *keywords.flags(letters), *keywords.more.get(uid, ())])
+            with open(wanted, "rb") as body:
+                digested = digest(body.fileno(), size, digest_of)
+            batch.append(
+                RestoredMessage(
+                    UID(uid), file.key, letters, " ".join(sorted(flags)), file.internal_date, size, digested
+                )
             )
-        )
-    return batch
+        yield batch
 
 
-def _digest(path: str, size: int, digest_of: Callable[[memoryview], Digest]) -> Digest:
-    if not size:
-        return digest_of(memoryview(b""))
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body:
-        with memoryview(body) as view:
-            return digest_of(view)
-
-
-__all__ = ["needs_rebuild", "rebuild"]
+__all__ = ["Validities", "needs_rebuild", "rebuild", "restored"]

@@ -91,6 +91,10 @@ class SqliteOutside(Outside):
             found = db.ask(f"{_FOLDER} mailbox.account = ? AND mailbox.uid_validity = ?", (account, uid_validity))
         return FolderAt(*found[0]) if found else None
 
+    def last_uid_validity(self) -> int:
+        with self._reader() as db:
+            return int(db.ask("SELECT last_uid_validity FROM server")[0][0])
+
     def known_files(self, mailbox: MailboxId) -> Iterator[KnownFile]:
         with self._reader() as db:
             for row in db.execute(f"{_KNOWN} ORDER BY uid", (mailbox,)):

@@ -55,8 +55,7 @@ def unavailable(path: Path, problem: apsw.Error) -> StoreUnavailable:
         return StoreFull(f"the index {path} cannot be used ({problem}): make room on the disk")
     if isinstance(problem, apsw.CorruptError | apsw.NotADBError):
         return StoreUnavailable(
-            f"the index {path} is damaged ({problem}): with the server stopped, move {path.name}, {path.name}-wal and "
-            f"{path.name}-shm out of the way; the next start makes it anew from the Maildirs"
+            f"the index {path} is damaged ({problem}): stop the server and run: mailhorn check --repair"
         )
     return StoreUnavailable(f"the index {path} cannot be used ({problem}): see to the disk and its permissions")
 

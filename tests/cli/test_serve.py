@@ -51,6 +51,17 @@ def test_a_signal_stops_it(tmp_path: Path, number: signal.Signals) -> None:
     assert "Traceback" not in (tmp_path / "serve.log").read_text()
 
 
+def test_it_tells_how_instant_it_is_when_asked(tmp_path: Path) -> None:
+    """SIGUSR1, one line in the log."""
+    with serving(tmp_path) as server:
+        server.process.send_signal(signal.SIGUSR1)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+    told = [line for line in (tmp_path / "serve.log").read_text().splitlines() if "timeline" in line]
+    assert len(told) == 1
+    assert "n=0 p50=0.0 p90=0.0 p99=0.0 max=0.0" in told[0]
+
+
 def test_a_second_server_is_refused(tmp_path: Path) -> None:
     """One line that names the directory and the process that has it."""
     with serving(tmp_path) as server:

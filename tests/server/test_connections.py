@@ -16,6 +16,7 @@ import structlog
 from tests.kit.loops import on_both_loops
 from tests.kit.mailserver import ServerInTest, running_server
 
+from mailhorn.cli.serve import introduction
 from mailhorn.config.settings import Limits, ServeSettings
 from mailhorn.config.wire import FILES, build_server
 from mailhorn.server.mailserver import HANDSHAKES
@@ -278,14 +279,15 @@ async def test_handshakes_are_limited(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 async def test_the_limit_of_open_files_is_one_of_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that finds no file descriptor left could take no mail; the log says what to do."""
+    """A store that finds no file descriptor left could take no mail; what is said at the start tells what to do."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     monkeypatch.setattr(resource, "getrlimit", lambda what: (1024, hard))
-    with structlog.testing.capture_logs() as logs:
-        server = build_server(ServeSettings(data=tmp_path))
+    server = build_server(ServeSettings(data=tmp_path))
     possible = server.mail.connections.limits.total
     assert possible + server.mail.handshakes.limits.total + FILES <= 1024 < (possible + 2) * (1 + HANDSHAKES) + FILES
-    (entry,) = [entry for entry in logs if "connections" in entry]
-    assert "LimitNOFILE" in entry["event"]
+    said = await introduction(server, None, 20_000)
+    assert f"At most {possible} connections are taken, not 20000" in said
+    assert "LimitNOFILE" in said
+    assert "At most" not in await introduction(server, None, possible)
     await server.accounts.close()
     await server.mail.store.close()

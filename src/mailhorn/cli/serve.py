@@ -47,9 +47,9 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
         await server.accounts.close()
         raise
     try:
-        lock.ready()
-        print(await introduction(server, path), flush=True)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, server.delivery.timeline.tell)
+        lock.ready()
+        print(await introduction(server, path, settings.limits.connections), flush=True)
         settle_down()
         await stop.wait()
         print("Stopping.", flush=True)
@@ -57,8 +57,16 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
         await server.stop()
 
 
-async def introduction(server: Server, path: Path | None) -> str:
-    """Return what is said once the server is ready: where everything is and how to connect a mail client."""
+async def introduction(server: Server, path: Path | None, connections: int) -> str:
+    """
+    Return what is said once the server is ready: where everything is and how to connect a mail client.
+
+    Args:
+        server: It runs.
+        path: The file with its settings, None if there is none.
+        connections: How many it was to take.
+
+    """
     logins = [account.login for account in await server.mail.store.index.accounts(limit=4)]
     ports = server.mail.ports
     lines = [
@@ -67,6 +75,12 @@ async def introduction(server: Server, path: Path | None) -> str:
         *how_to_connect(server),
         f"  user      {_who(logins)}",
     ]
+    possible = server.mail.connections.limits.total
+    if possible < connections:
+        lines.append(
+            f"At most {possible} connections are taken, not {connections}: the system allows no more open files "
+            "(LimitNOFILE, ulimit -n)."
+        )
     return "\n".join(lines)
 
 

@@ -291,16 +291,7 @@ def _connections(wanted: int) -> int:
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return wanted
-    possible = max(1, int((descriptors - FILES) / (1 + HANDSHAKES)))
-    if possible < wanted:
-        log.info(
-            "fewer connections are taken than limits.connections says: raise the limit of open files (ulimit -n, "
-            "LimitNOFILE)",
-            connections=possible,
-            wanted=wanted,
-            open_files=descriptors,
-        )
-    return min(wanted, possible)
+    return min(wanted, max(1, int((descriptors - FILES) / (1 + HANDSHAKES))))
 
 
 def _fingerprint(certificate: Path) -> str:

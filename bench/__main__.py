@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from . import machine, soak
 from .cases import GROUPS, Case, cases
-from .figures import Figure, table
+from .figures import LEGEND, Figure, losses, table
 from .servers import Dovecot, Mailhorn, Server, Unusable
 
 try:
@@ -108,7 +108,8 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
     disk = f"{_file_system(folder)}, {flushes:,.0f} flushes/s"
     facts = f"{machine.description()}; {disk}; {', '.join(versions)}."
     names = [server.name for server in servers]
-    sys.stdout.write(f"{table(names, rows)}\n{facts}\n")
+    rows |= losses(names, rows)
+    sys.stdout.write(f"{table(names, rows)}\n{LEGEND}\n{facts}\n")
     if options.json:
         options.json.write_text(json.dumps(_document(facts, flushes, rows), indent=1, ensure_ascii=False) + "\n")
     failed = [label for label, row in rows.items() if isinstance(row.get(Mailhorn.name), str)]

@@ -6,6 +6,13 @@ from dataclasses import dataclass, field
 Details = dict[str, float | int | str]
 
 
+LOST = "notifications lost, all cases"
+LEGEND = (
+    "Push is from the end of DATA to `* n EXISTS`, p50 / p99. In brackets: processor time of the server for each, what "
+    "it does afterwards included."
+)
+
+
 @dataclass(frozen=True)
 class Figure:
     """
@@ -57,9 +64,20 @@ def table(servers: Sequence[str], rows: dict[str, dict[str, Figure | str]]) -> s
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |\n"
-        for line in [lines[0], rule, *lines[1:]]
+        f"| {label.ljust(widths[0])} | {' | '.join(map(str.rjust, cells, widths[1:]))} |\n"
+        for label, *cells in [lines[0], rule, *lines[1:]]
     )
+
+
+def losses(servers: Sequence[str], rows: dict[str, dict[str, Figure | str]]) -> dict[str, dict[str, Figure | str]]:
+    """Return a row that says how many notifications of all the others never came; none if there were none."""
+    found: dict[str, Figure | str] = {}
+    for server in servers:
+        pushes = [figure.details for row in rows.values() if isinstance(figure := row.get(server), Figure)]
+        told, lost = (sum(int(details.get(name, 0)) for details in pushes) for name in ("told", "lost"))
+        if told + lost:
+            found[server] = Figure(LOST, 0.0, f"{lost:,} of {told + lost:,}", details={"lost": lost})
+    return {LOST: found} if found else {}
 
 
 def _ratio(ours: Figure | str, theirs: Figure | str) -> str:

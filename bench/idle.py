@@ -36,10 +36,10 @@ async def idle(server: Server, connections: int, encrypted: bool, seconds: float
     finally:
         await fleet.close(server)
     kind = f"{connections:,} idle{' TLS' if encrypted else ''} connections"
-    trouble = f", {lost} lost" if lost else ""
+    trouble = f", {lost} cut off" if lost else ""
     rate = connections / took
     return [
-        Figure(f"{kind}: memory each", each, f"{each:.1f} KiB{trouble}", details={"lost": lost}),
+        Figure(f"{kind}: memory each", each, f"{each:.1f} KiB{trouble}", details={"cut_off": lost}),
         Figure(f"{kind}: processor", share, f"{share * 100:.1f} % of a core", details={"seconds": seconds}),
         Figure(
             f"{kind}: connect, LOGIN, SELECT, IDLE",

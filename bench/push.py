@@ -16,7 +16,7 @@ PAUSE = 0.02, 0.08
 """Seconds between what the last watcher was told and the next message, at random: nothing falls into step."""
 PATIENCE = 15.0
 """Seconds after which what was not told is lost."""
-FEWEST = 5
+FEWEST = 3
 """Messages of a case at least, however slowly they are told."""
 MOST = 200
 """Messages of a case at most, however fast they are told."""

@@ -1,7 +1,7 @@
 """The table of the README."""
 
 import pytest
-from bench.figures import Figure, milliseconds, percentile, table
+from bench.figures import LOST, Figure, losses, milliseconds, percentile, table
 
 
 def test_table() -> None:
@@ -34,6 +34,20 @@ def test_table() -> None:
 def test_table_of_one() -> None:
     """Where nothing is beside it, there is no ratio."""
     assert table(["ours"], {"push": {"ours": Figure("push", 1, "1 ms")}}).splitlines()[2] == "| push     | 1 ms |"
+
+
+def test_losses() -> None:
+    """What was lost in any case is in the table, for each server."""
+    rows: dict[str, dict[str, Figure | str]] = {
+        "push": {"ours": Figure("push", 1, "1", details={"told": 1000, "lost": 0}), "theirs": "failed: Refused"},
+        "more": {"ours": Figure("more", 1, "1", details={"told": 99, "lost": 1})},
+        "rate": {"ours": Figure("rate", 1, "1", details={"messages": 5})},
+    }
+    found = losses(["ours", "theirs"], rows)[LOST]
+    assert {server: figure.text for server, figure in found.items() if isinstance(figure, Figure)} == {
+        "ours": "1 of 1,100"
+    }
+    assert losses(["ours"], {"rate": rows["rate"]}) == {}
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 51), (0.99, 100), (0.0, 1)])

@@ -37,7 +37,8 @@ class Plan:
     Attributes:
         root: Only what lies below it counts.
         record: Where to write down every operation, None for nowhere.
-        act: "kill" to be killed, "fail" to be refused, "" for nothing.
+        act: "kill" to be killed, "fail" to be refused, "obey" to be refused as the file `armed` says as long as it
+            exists (error, kinds parted by commas, and pattern, a line each), "" for nothing.
         at: The number of the operation where it happens, from 1.
         where: Of a kill: before the operation, after it, or in the middle of a write.
         error: Of a refusal: the name of the error, as "ENOSPC".
@@ -94,6 +95,7 @@ class Disk:
         self._count = 0
         self._armed = not plan.armed
         self._fired = False
+        self._error = plan.error
         self._record = (
             _open(plan.record, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC) if plan.record is not None else -1
         )
@@ -138,7 +140,8 @@ class Disk:
                 half()
                 self._die()
             if verdict == "fail":
-                raise OSError(getattr(errno, self.plan.error), os.strerror(getattr(errno, self.plan.error)), path)
+                number = getattr(errno, self._error)
+                raise OSError(number, os.strerror(number), path)
             if not late:
                 self.note(note())
             result = perform()
@@ -155,6 +158,8 @@ class Disk:
 
     def _verdict(self, kind: str, path: str) -> str:
         plan = self.plan
+        if plan.act == "obey":
+            return self._ordered(kind, path)
         if not plan.act or (kind not in plan.kinds if plan.kinds else kind == "read"):
             return ""
         if not self._paths.search(path):
@@ -171,6 +176,18 @@ class Disk:
         if not self._fired:
             self._fired = True
             self._say(f"{kind} {path}")
+        return "fail"
+
+    def _ordered(self, kind: str, path: str) -> str:
+        try:
+            fd = _open(self.plan.armed, os.O_RDONLY)
+        except FileNotFoundError:
+            return ""
+        error, kinds, pattern = os.read(fd, 1000).decode().split("\n")
+        _close(fd)
+        if kind not in kinds.split(",") or not re.search(pattern, path):
+            return ""
+        self._error = error
         return "fail"
 
     def _say(self, what: str) -> None:
@@ -433,7 +450,7 @@ class SqliteFiles(apsw.VFS):
         path = self._disk.below(text) if text else None
         if path is None:
             return apsw.VFSFile(SYSTEM, name, flags)
-        kind = _Reading if "read" in self._disk.plan.kinds else _Writing
+        kind = _Reading if "read" in self._disk.plan.kinds or self._disk.plan.act == "obey" else _Writing
         with self._disk.lock:
             new = not _exists(path)
             if not new:

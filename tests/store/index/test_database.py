@@ -38,7 +38,7 @@ def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_database_is_said_so(tmp_path: Path) -> None:
     """Garbage, a directory, a file that is not there."""
     (tmp_path / "garbage").write_bytes(b"garbage" * 1000)
-    with pytest.raises(StoreUnavailable, match="is damaged .*move garbage, garbage-wal and garbage-shm out of the way"):
+    with pytest.raises(StoreUnavailable, match="is damaged .*mailhorn check --repair"):
         open_writer(tmp_path / "garbage")
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "index.db"):

@@ -43,7 +43,7 @@ def check(config: Path | None, repair: bool, login: str | None, as_json: bool) -
         lock = DataLock(data)
     except InUse as in_use:
         if repair:
-            raise CommandFailed(f"{in_use}: mending needs the server stopped") from in_use
+            raise CommandFailed(f"a server is running on {data}: stop it, then: mailhorn check --repair") from in_use
         print("The server is running: what is under way is left out, nothing is changed.", file=sys.stderr)
         left = _tell(_beside_a_server(data, login), as_json, repaired=False)
     else:

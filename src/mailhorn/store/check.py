@@ -251,6 +251,8 @@ class Checker:
             " WHERE ?1 IS NULL OR login = ?1 ORDER BY login, name",
             (login,),
         )
+        if login is not None and not boxes:
+            raise StoreUnavailable(f"there is no account {login} in {self._path}; see: mailhorn account list")
         report.mailboxes = len(boxes)
         (total,) = _one(
             db,

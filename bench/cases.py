@@ -48,21 +48,24 @@ class Case:
 def cases(groups: Sequence[str], full: bool, quick: bool, seconds: float | None) -> list[Case]:
     """Return what is to be done."""
     length = seconds or (8.0 if full else 3.0)
-    makers = {"idle": _idle, "push": _push, "delivery": _delivery, "commands": _commands}
-    return [
-        case for group in GROUPS if group in groups for case in makers[group](full, length) if case.quick or not quick
-    ]
+    resting = seconds or (60.0 if full else 3.0)
+    found = {
+        "idle": _idle(full, resting),
+        "push": _push(full, length),
+        "delivery": _delivery(full, length),
+        "commands": _commands(length),
+    }
+    return [case for group in GROUPS if group in groups for case in found[group] if case.quick or not quick]
 
 
 def _idle(full: bool, seconds: float) -> list[Case]:
-    watched = 60.0 if full else seconds
     found = [
         Case("mailboxes", partial(_mailboxes, accounts=FLEET)),
         Case("server alone", _alone),
         *(
             Case(
                 f"{FLEET} idle{' TLS' if tls else ''}",
-                partial(idle.idle, connections=FLEET, encrypted=tls, seconds=watched),
+                partial(idle.idle, connections=FLEET, encrypted=tls, seconds=seconds),
             )
             for tls in (False, True)
         ),
@@ -70,7 +73,7 @@ def _idle(full: bool, seconds: float) -> list[Case]:
     if full:
         found.append(Case("more mailboxes", partial(_mailboxes, accounts=LARGE_FLEET), LARGE_FLEET + 100, True))
         for tls in (False, True):
-            large = partial(idle.idle, connections=LARGE_FLEET, encrypted=tls, seconds=watched)
+            large = partial(idle.idle, connections=LARGE_FLEET, encrypted=tls, seconds=seconds)
             found.append(Case(f"{LARGE_FLEET} idle{' TLS' if tls else ''}", large, LARGE_FLEET + 100, True))
     return found
 
@@ -117,7 +120,7 @@ def _delivery(full: bool, seconds: float) -> list[Case]:
     return found
 
 
-def _commands(full: bool, seconds: float) -> list[Case]:
+def _commands(seconds: float) -> list[Case]:
     return [
         Case("single commands", partial(commands.rates, account=FLEET + 20, seconds=seconds / 2)),
         Case("logins", partial(commands.logins, account=FLEET + 21, seconds=seconds)),

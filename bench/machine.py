@@ -35,17 +35,23 @@ def processor_seconds(root: int) -> float:
     return used / TICKS
 
 
-def memory(root: int) -> int:
+def memory(root: int, kind: str = "Pss") -> int:
     """
     Return the octets of memory of a process and its descendants: the sum of their proportional sets.
 
     A page that several share counts for each in part. What the kernel holds for their sockets is in no process.
+
+    Args:
+        root: The process.
+        kind: Pss for all of it; Pss_Anon for what they have allocated, without the files they have mapped: that does
+            not change when another program uses the same libraries.
+
     """
     kib = 0
     for pid in tree(root):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(f"{kind}:"):
                     kib += int(line.split()[1])
     return kib * 1024
 

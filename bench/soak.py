@@ -60,6 +60,7 @@ class Period:
         noop: p50, p99 and the longest answer to the watchdog.
         lag: The longest delay of this process itself: what it measures is not more precise.
         memory: MiB of the server (PSS).
+        allocated: Of these what it has allocated itself, without mapped files: that is what may not grow.
         files: Its open files.
         threads: Its threads.
         cpu: Share of a core it used.
@@ -77,13 +78,14 @@ class Period:
     noop: tuple[float, float, float]
     lag: float
     memory: float
+    allocated: float
     files: int
     threads: int
     cpu: float
 
     HEAD = (
         "minute   idle susp ghost   mails  told    push p50 / p99 / max ms   noop p99 / max  lag ms"
-        "     MiB files thr  cpu %"
+        "     MiB  alloc files thr  cpu %"
     )
 
     def line(self) -> str:
@@ -91,7 +93,7 @@ class Period:
         push = " / ".join(f"{value:.1f}" for value in self.push)
         noop = " / ".join(f"{value:.1f}" for value in self.noop[1:])
         people = f"{self.idle:6} {self.suspended:4} {self.ghosts:5} {self.accepted:7} {self.told:5}"
-        server = f"{self.memory:7.1f} {self.files:5} {self.threads:3} {self.cpu * 100:6.1f}"
+        server = f"{self.memory:7.1f} {self.allocated:6.1f} {self.files:5} {self.threads:3} {self.cpu * 100:6.1f}"
         return f"{self.minute:6.1f} {people} {push:>26} {noop:>16} {self.lag:7.1f} {server}"
 
 
@@ -129,7 +131,8 @@ class Watchdog:
         self.world, self.begin = world, begin
         self._noops: list[float] = []
         self._lag = 0.0
-        self._memory: list[float] = []
+        self._memory: list[int] = []
+        self._allocated: list[int] = []
         self._accepted = 0
         self._used = 0.0
         self._since = begin
@@ -159,16 +162,23 @@ class Watchdog:
                         self.world.ledger.fault(f"the watchdog was not answered: {error!r}")
                 if now() >= sample and not self.world.down:
                     sample = now() + period / SAMPLES
-                    self._memory.append(self.world.server.memory() / 2**20)
+                    self._sample()
         finally:
             if session is not None:
                 session.drop()
+
+    def _sample(self) -> None:
+        pid = self.world.server.pid
+        self._memory.append(machine.memory(pid))
+        self._allocated.append(machine.memory(pid, "Pss_Anon"))
 
     def sum_up(self) -> Period:
         """Return what happened since the last time."""
         world, server = self.world, self.world.server
         states = world.states()
         threads, files = machine.threads_and_files(server.pid)
+        if not self._memory:
+            self._sample()
         used, at = server.processor_seconds(), now()
         period = Period(
             (at - self.begin) / 60,
@@ -181,13 +191,14 @@ class Watchdog:
             _spread(world.replies),
             _spread(self._noops),
             self._lag * 1000,
-            median(self._memory or [server.memory() / 2**20]),
+            median(self._memory) / 2**20,
+            median(self._allocated) / 2**20,
             files,
             threads,
             max(0.0, used - self._used) / (at - self._since),  # a server that was started anew counts anew
         )
         self._accepted, self._used, self._since, self._lag = world.ledger.accepted, used, at, 0.0
-        for past in (world.latencies, world.replies, self._noops, self._memory):
+        for past in (world.latencies, world.replies, self._noops, self._memory, self._allocated):
             past.clear()
         return period
 
@@ -367,8 +378,11 @@ def _conclude(options: argparse.Namespace, world: World, result: Result) -> int:
     if options.minutes >= JUDGED:
         then = next(period for period in result.periods if period.minute >= REFERENCE_MINUTE)
         last = result.periods[-1]
-        grown = last.memory / then.memory - 1
-        told = f"{then.memory:.1f} MiB in minute {then.minute:.0f}, {last.memory:.1f} MiB at the end ({grown:+.1%})"
+        grown = last.allocated / then.allocated - 1
+        told = (
+            f"{then.allocated:.1f} MiB allocated in minute {then.minute:.0f}, {last.allocated:.1f} MiB at the end "
+            f"({grown:+.1%}); with mapped files {then.memory:.1f} and {last.memory:.1f} MiB"
+        )
         result.judge("memory did not grow", grown <= GROWTH, told)
     complaints = _complaints(world.server.folder / "output")
     result.judge("the log has no error", not complaints, ", ".join(f"{n} × {what}" for what, n in complaints.items()))

@@ -18,7 +18,7 @@ from mailhorn.store.store import Store
 
 from .stores import DATE, digest_of
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds until what is waited for must have come."""
 
 

@@ -158,6 +158,9 @@ class Watchman:
         self._complaints: set[str] = set()
         self._due: float | None = None
         self._asked: deque[tuple[bool, int]] = deque()
+        self._filed: deque[list[tuple[MailboxId, str]]] = deque()
+        self._filed_before: list[list[tuple[MailboxId, str]]] = []
+        """Of the look before; their events may only have come since."""
         self._closing = False
         self._bell, self._ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._looks = 0
@@ -203,6 +206,11 @@ class Watchman:
         """Take note that mailboxes have directories now."""
         self._asked.extend((False, mailbox) for mailbox in mailboxes)
         self._wake()
+
+    def filed(self, files: list[tuple[MailboxId, str]]) -> None:
+        """Take note of files that the settler made: that they came is no news. It holds its lock meanwhile."""
+        if self._inotify is not None:
+            self._filed.append(files)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # then it is ringing
@@ -460,6 +468,7 @@ class Watchman:
 
     def _look(self) -> None:
         """Judge all that was hinted at."""
+        self._forget_the_settlers()
         self._look_at_strangers()
         self._look_for_folders()
         hints, self._hints = self._hints, {}
@@ -473,6 +482,21 @@ class Watchman:
             if differences is not None:
                 found.append((folder, differences))
         self._settle_differences(found)
+
+    def _forget_the_settlers(self) -> None:
+        """Drop the hints at files that the settler made: almost all there are, so that most mail costs no look."""
+        with self._quiet:  # a round that is under way has not told yet what it made
+            pass
+        told = [self._filed.popleft() for _ in range(len(self._filed))]
+        hints = self._hints
+        for files in (*self._filed_before, *told):
+            for mailbox, name in files:
+                names = hints.get(mailbox)
+                if names is not None and not names.get((CUR, name), WENT) & ~CAME:
+                    del names[CUR, name]
+                    if not names:
+                        del hints[mailbox]
+        self._filed_before = told
 
     def _compare_all(self, folder: FolderAt) -> None:
         differences = self._differences(folder, None)

@@ -278,6 +278,8 @@ class Settler:
         """Called when a file is not where, or not called as, it was left: another tool's doing, to be looked into."""
         self.placed: Callable[[list[MailboxId]], None] = lambda mailboxes: None
         """Called with the mailboxes that have just got their directories."""
+        self.filed: Callable[[list[tuple[MailboxId, str]]], None] = lambda files: None
+        """Called with the mailboxes and names of the files that a round made."""
         self.rested: Callable[[], None] = lambda: None
         """Called in the settler's thread after each round."""
         self._thread = threading.Thread(target=self._run, name="mailhorn-settler", daemon=True)
@@ -405,6 +407,8 @@ class Settler:
                 os.unlink(self._places.spool / key)
         if done.folders:
             self.placed(list(done.folders))
+        if done.filed:
+            self.filed([(filed.mailbox, filed.name) for filed, *_ in done.filed])
         if self.noticed is not None:
             for mailbox in self._odd:
                 self.noticed(mailbox)

@@ -85,6 +85,7 @@ class MaildirBlobs(Blobs):
         if watch is not None:
             self._watchman = watch(self._places, self._settler.quiet)
             self._settler.noticed, self._settler.placed = self._watchman.look, self._watchman.placed
+            self._settler.filed = self._watchman.filed
         self._roomy = asyncio.Event()
         self._waiting = 0
         self._lock: int | None = None
@@ -319,9 +320,12 @@ class SpooledBlob(StagedBlob):
             self._chunks = [b"".join(self._chunks)]
         return memoryview(self._chunks[0])
 
+    def at_hand(self) -> BlobRef:
+        return BlobRef(self.key, self.size, b"".join(self._chunks))
+
     async def finish(self) -> BlobRef:
         if self._fd is None:
-            return BlobRef(self.key, self.size, b"".join(self._chunks))
+            return self.at_hand()
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._flush, self._fd)
         except OSError as problem:

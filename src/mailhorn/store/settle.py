@@ -147,9 +147,20 @@ def write_file(path: str | Path, content: bytes | bytearray) -> None:
         written = 0
         while written < len(content):
             written += os.write(fd, content[written:])
+        if flushed:
+            os.fsync(fd)
     finally:
         os.close(fd)
     os.rename(temporary, path)
+
+
+def _add_line(path: str, line: bytes) -> None:
+    """Add a line to a file, also after one that a power cut has cut off."""
+    with open(path, "a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        file.write(line + b"\n")
 
 
 def read_settings(path: str | Path) -> dict[str, int]:
@@ -569,12 +580,11 @@ class Settler:
         custom, more, grown = known.letters(keywords)
         if grown:
             lines = "".join(f"{n} {name}\n" for n, name in enumerate(known.names))
-            write_file(f"{path}/{KEYWORDS_FILE}", lines.encode())
+            write_file(f"{path}/{KEYWORDS_FILE}", lines.encode(), flushed=True)  # what letters mean
             self._flusher.touched(f"{path}/{KEYWORDS_FILE}", path)
         if more != known.more.get(uid, ()):
             known.more[uid] = more
-            with open(f"{path}/{MORE_KEYWORDS_FILE}", "a", encoding="utf-8") as file:
-                file.write(" ".join((str(uid), *more)) + "\n")
+            _add_line(f"{path}/{MORE_KEYWORDS_FILE}", " ".join((str(uid), *more)).encode())
             self._flusher.touched(f"{path}/{MORE_KEYWORDS_FILE}", path)
         return letters + custom
 

@@ -1,6 +1,7 @@
 """Facts, rules, placements, one commit."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import structlog.testing
 from tests.kit.mail import Receiving, receiving
 
 from mailhorn.server.delivery import Recipient, refusal
-from mailhorn.store.abc import MailboxMissing, StoreFull, StoreUnavailable
+from mailhorn.store.abc import Append, Appended, MailboxMissing, StoreFull, StoreUnavailable
 
 BODY = b"From: Carl <carl@elsewhere.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nHello\r\n"
 
@@ -132,10 +133,10 @@ async def test_a_mailbox_that_vanishes_is_a_4xx(tmp_path: Path, monkeypatch: pyt
     """The sender comes again, and finds it as it is then."""
     async with receiving(tmp_path) as server:
 
-        async def gone(*_: object) -> None:
-            raise MailboxMissing("gone")
+        def gone(_: Append, then: Callable[[Appended | Exception], None]) -> None:
+            then(MailboxMissing("gone"))
 
-        monkeypatch.setattr(server.store.index, "append_stamped", gone)
+        monkeypatch.setattr(server.store.index, "append_soon", gone)
         assert await _deliver(server, "ann", "bob") == [451, 451]
         assert server.delivered == []
 

@@ -6,6 +6,7 @@ one account get one copy per mailbox.
 """
 
 import errno
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from ..model.mailbox import INBOX, Account, Mailbox, canonical_name
 from ..model.message import Placed, Placement
 from ..sieve import Actions, FileInto, HeaderFacts, Need, SieveRuntimeError, evaluate
 from ..smtp.reply import Reply
-from ..store.abc import MailboxExists, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
+from ..store.abc import Appended, MailboxExists, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
 from ..store.store import Store
 from .scripts import Script, Scripts
 from .timeline import Timeline
@@ -71,7 +72,7 @@ class Delivery:
     Final delivery to local accounts.
 
     Attributes:
-        on_delivered: Called after every delivery that made a copy. Must not raise or block.
+        on_delivered: Called, if given, after every delivery that made a copy. Must not raise or block.
         timeline: How long it takes.
 
     """
@@ -88,7 +89,7 @@ class Delivery:
             wall_clock: Seconds since 1970, for the internal date.
 
         """
-        self.on_delivered: Callable[[Delivered], None] = lambda delivered: None
+        self.on_delivered: Callable[[Delivered], None] | None = None
         self.timeline = Timeline()
         self._store = store
         self._scripts = scripts or Scripts()
@@ -123,35 +124,97 @@ class Delivery:
                 log.info("discarded by its recipients' rules", id=id, sender=sender, size=size)
                 return [Reply(250, "2.0.0", f"Accepted as {id}")] * len(recipients)
             placed = await self._store.append(staged, placements, int(self._wall_clock()))
-        except MailboxMissing:
+        except StoreError as problem:
+            return self._refused(problem, len(recipients), id)
+        return self._delivered(placed, sender, recipients, size, accepted_at, id)
+
+    def deliver_soon(
+        self,
+        staged: StagedBlob,
+        sender: str,
+        recipients: Sequence[Recipient],
+        accepted_at: float,
+        id: str,
+        then: Callable[[list[Reply] | Exception], None],
+    ) -> bool:
+        """
+        Do as `deliver`, without a task, if there is nothing to wait for but the commit: the way of most mail.
+
+        Args:
+            staged: As for `deliver`.
+            sender: As for `deliver`.
+            recipients: As for `deliver`.
+            accepted_at: As for `deliver`.
+            id: As for `deliver`.
+            then: Called in the event loop with what to answer, or with an error of ours. Must not raise.
+
+        Returns:
+            Whether it was taken on; else nothing was done.
+
+        """
+        if any(self._scripts.script_for(recipient.account.login) is not None for recipient in recipients):
+            return False
+        inboxes = dict.fromkeys([recipient.account.inbox for recipient in recipients])
+        size = staged.size
+
+        def told(outcome: Appended | Exception) -> None:
+            try:
+                if isinstance(outcome, StoreError):
+                    then(self._refused(outcome, len(recipients), id))
+                elif isinstance(outcome, Exception):
+                    then(outcome)
+                else:
+                    then(self._delivered(outcome, sender, recipients, size, accepted_at, id))
+            except Exception as problem:
+                then(problem)
+
+        try:
+            return self._store.append_soon(
+                staged, [Placement(inbox) for inbox in inboxes], int(self._wall_clock()), told
+            )
+        except StoreUnavailable as problem:
+            staged.discard()
+            told(problem)
+            return True
+
+    def _refused(self, problem: StoreError, recipients: int, id: str) -> list[Reply]:
+        """Return what to answer to each recipient when the store will not have the message; log it."""
+        if isinstance(problem, MailboxMissing):
             log.warning("a mailbox vanished during delivery, the sender will try again", id=id)
-            return [Reply(451, "4.2.0", "A mailbox was removed just now, try again")] * len(recipients)
-        except StoreUnavailable as error:
-            self._store.complaints.note("the store refused a message, the sender will try again", error, id=id)
-            return [refusal(error)] * len(recipients)
+            return [Reply(451, "4.2.0", "A mailbox was removed just now, try again")] * recipients
+        if not isinstance(problem, StoreUnavailable):
+            raise problem
+        self._store.complaints.note("the store refused a message, the sender will try again", problem, id=id)
+        return [refusal(problem)] * recipients
+
+    def _delivered(
+        self,
+        placed: Appended,
+        sender: str,
+        recipients: Sequence[Recipient],
+        size: int,
+        accepted_at: float,
+        id: str,
+    ) -> list[Reply]:
+        """Return what to answer to each recipient now that the message is safe; tell who wants to know."""
         told_at = time.monotonic()
         self.timeline.note_delivered(accepted_at, placed.durable_at, placed)
-        delivered = Delivered(
-            id,
-            sender,
-            tuple(recipient.address for recipient in recipients),
-            size,
-            tuple(placed),
-            accepted_at,
-            placed.durable_at,
-            told_at,
-        )
-        log.info(
-            "delivered",
-            id=id,
-            sender=sender,
-            recipients=delivered.recipients,
-            size=size,
-            copies=[(copy.mailbox, copy.uid) for copy in placed],
-            durable_ms=_milliseconds(placed.durable_at - accepted_at),
-            told_ms=_milliseconds(told_at - accepted_at),
-        )
-        self.on_delivered(delivered)
+        if log.is_enabled_for(logging.INFO):
+            log.info(
+                "delivered",
+                id=id,
+                sender=sender,
+                recipients=[recipient.address for recipient in recipients],
+                size=size,
+                copies=[(copy.mailbox, copy.uid) for copy in placed],
+                durable_ms=_milliseconds(placed.durable_at - accepted_at),
+                told_ms=_milliseconds(told_at - accepted_at),
+            )
+        if self.on_delivered is not None:
+            addresses = tuple(recipient.address for recipient in recipients)
+            self.on_delivered(
+                Delivered(id, sender, addresses, size, tuple(placed), accepted_at, placed.durable_at, told_at)
+            )
         return [Reply(250, "2.0.0", f"Delivered as {id}")] * len(recipients)
 
     async def _placements(

@@ -4,6 +4,7 @@
 two in order and is the only one that does. All verbs are async: an implementation brings its own threads.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -103,6 +104,18 @@ class Copied:
     changes: tuple[Change, ...]
 
 
+class Appended(tuple[Placed, ...]):
+    """
+    Where a message went, in the order of its placements.
+
+    Attributes:
+        durable_at: When it was safe, seconds on the monotonic clock: a point on the message's timeline.
+
+    """
+
+    durable_at: float
+
+
 class Index(ABC):
     """
     Mailboxes, messages, UID and mod-sequence allocation, the log of changes.
@@ -189,13 +202,32 @@ class Index(ABC):
 
     # messages
 
-    async def append(self, message: Append) -> tuple[Placed, ...]:
+    async def append(self, message: Append) -> Appended:
         """Insert the message once per placement, in their order. Raises MailboxMissing (then nothing was)."""
-        return (await self.append_stamped(message))[0]
+        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+
+        def then(outcome: Appended | Exception) -> None:
+            if answer.done():
+                return  # who asked has gone away
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+        self.append_soon(message, then)
+        return await answer
 
     @abstractmethod
-    async def append_stamped(self, message: Append) -> tuple[tuple[Placed, ...], float]:
-        """Do as `append`; return also when it was durable, seconds on the monotonic clock."""
+    def append_soon(self, message: Append, then: Callable[[Appended | Exception], None]) -> None:
+        """
+        Do as `append`, without a task: the way of almost every delivery.
+
+        Args:
+            message: What to append.
+            then: Called in the event loop, after `told`, with the outcome or what `append` would raise. Must not raise.
+
+        Raises StoreUnavailable at once if the index is closed.
+        """
 
     @abstractmethod
     async def set_flags(
@@ -281,6 +313,10 @@ class StagedBlob(ABC):
     @abstractmethod
     def view(self) -> memoryview:
         """Return the whole body to read, without copying it (a map of the file when it is one)."""
+
+    @abstractmethod
+    def at_hand(self) -> BlobRef:
+        """Return a body that rides, inline."""
 
     @abstractmethod
     async def finish(self) -> BlobRef:

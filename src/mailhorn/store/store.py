@@ -9,21 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ..model.change import Change
 from ..model.ids import UID, MailboxId
-from ..model.message import Digest, Placed, Placement
-from .abc import Append, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
+from ..model.message import Digest, Placement
+from .abc import Append, Appended, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
 from .complaints import Complaints
-
-
-class Appended(tuple[Placed, ...]):
-    """
-    Where the message went, in the order of its placements.
-
-    Attributes:
-        durable_at: When it was safe, seconds on the monotonic clock: a point on the message's timeline.
-
-    """
-
-    durable_at: float
 
 
 class Store:
@@ -93,16 +81,49 @@ class Store:
             staged.discard()
             raise
         try:
-            placed, durable_at = await self.index.append_stamped(  # one commit, then told, then we go on
+            placed = await self.index.append(  # one commit, then told, then we go on
                 Append(blob, tuple(placements), internal_date, digest)
             )
         except StoreError:  # but not when cancelled: the commit may be under way
             staged.discard()
             raise
         self.complaints.well()
-        appended = Appended(placed)
-        appended.durable_at = durable_at
-        return appended
+        return placed
+
+    def append_soon(
+        self,
+        staged: StagedBlob,
+        placements: Sequence[Placement],
+        internal_date: int,
+        then: Callable[[Appended | Exception], None],
+    ) -> bool:
+        """
+        Do as `append`, without a task, if there is nothing to wait for but the commit.
+
+        Args:
+            staged: As for `append`.
+            placements: As for `append`.
+            internal_date: As for `append`.
+            then: Called in the event loop with the outcome, or with what `append` would raise. Must not raise.
+
+        Returns:
+            Whether it was taken on; else nothing was done.
+
+        Raises StoreUnavailable: the store is closed.
+
+        """
+        if not (staged.rides and self._blobs.roomy):
+            return False
+
+        def told(outcome: Appended | Exception) -> None:
+            if isinstance(outcome, Exception):
+                staged.discard()
+            else:
+                self.complaints.well()
+            then(outcome)
+
+        self.index.append_soon(Append(staged.at_hand(), tuple(placements), internal_date), told)
+        return True
 
     async def read(self, mailbox: MailboxId, uid: UID, start: int = 0, end: int | None = None) -> bytes:
         """

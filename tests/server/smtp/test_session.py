@@ -16,8 +16,7 @@ from mailhorn.net.pump import Pump
 from mailhorn.server.accounts import AccountOptions
 from mailhorn.server.limits import ConnectionLimits, GuessLimits
 from mailhorn.server.smtp.session import SmtpOptions
-from mailhorn.store.abc import StoreUnavailable
-from mailhorn.store.store import Appended
+from mailhorn.store.abc import Append, Appended, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -352,10 +351,12 @@ async def test_the_store_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """4xx, never a 2xx without durability."""
     async with receiving(tmp_path) as server:
 
-        async def full(*_: object) -> None:
-            raise StoreUnavailable("index.sqlite: cannot write") from OSError(28, "No space left on device")
+        def full(_: Append, then: Callable[[Appended | Exception], None]) -> None:
+            problem = StoreUnavailable("index.sqlite: cannot write")
+            problem.__cause__ = OSError(28, "No space left on device")
+            then(problem)
 
-        monkeypatch.setattr(server.store.index, "append_stamped", full)
+        monkeypatch.setattr(server.store.index, "append_soon", full)
         line = await Line.to(server.smtp)
         await line.say(b"EHLO c\r\nMAIL FROM:<c@d.example>\r\nRCPT TO:<ann@example.org>\r\nDATA\r\n", 4)
         (reply,) = await line.say(BODY + b".\r\n")
@@ -388,7 +389,7 @@ async def test_too_many_connections(tmp_path: Path) -> None:
     async with receiving(tmp_path, limits=ConnectionLimits(total=1)) as server:
         first = await Line.to(server.smtp)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.smtp)
-        assert await reader.read() == b"421 4.7.0 too many connections, try again later\r\n"
+        assert await reader.read() == b"421 4.7.0 Too many connections, try again later\r\n"
         writer.close()
         await first.say(b"QUIT\r\n")
         await first.ended()
@@ -401,15 +402,15 @@ async def test_shutting_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     async with receiving(tmp_path) as server:
         idle, sending = await Line.to(server.smtp), await Line.to(server.smtp)
         await sending.say(b"EHLO c\r\nMAIL FROM:<c@d.example>\r\nRCPT TO:<ann@example.org>\r\nDATA\r\n", 4)
-        append, stopping = server.store.append, asyncio.Event()
+        append, stopping = server.store.append_soon, asyncio.Event()
 
-        async def append_while_stopping(*args: Any) -> Appended:
+        def append_while_stopping(*args: Any) -> bool:
             for session in list(server.sessions):
                 session.shut_down()
             stopping.set()
-            return await append(*args)
+            return append(*args)
 
-        monkeypatch.setattr(server.store, "append", append_while_stopping)
+        monkeypatch.setattr(server.store, "append_soon", append_while_stopping)
         sending.writer.write(BODY + b".\r\n")
         await stopping.wait()
         assert (await idle.ended()).startswith(b"421 4.3.2 ")

@@ -258,7 +258,7 @@ class SmtpSession:
             case DataChunk():
                 self._take(event.data)
             case DataEnd():
-                self._run(self._deliver(time.monotonic()))
+                self._end_message(time.monotonic())
             case DataStart():
                 self._begin_message()
             case RcptTo():
@@ -372,21 +372,53 @@ class SmtpSession:
             self._broken = refusal(error)
             self._drop_message()
 
-    async def _deliver(self, accepted_at: float) -> None:
+    def _end_message(self, accepted_at: float) -> None:
         staged, self._staged = self._staged, None
         recipients, sender = self._recipients, self._sender
         self._drop_transaction()
         if staged is None:
             replies = [self._broken or BUG] * len(recipients)
-        else:
-            self._delivering = True
-            try:
-                replies = await self._context.delivery.deliver(staged, sender, recipients, accepted_at, self._id)
-            finally:
-                self._delivering = False
-                if not self._accepted:
-                    self._context.sessions.discard(self)
+            self._core.reply_data(replies if self._lmtp else replies[:1])
+            return
+        self._busy = self._delivering = True
+        try:
+            soon = self._context.delivery.deliver_soon(
+                staged, sender, recipients, accepted_at, self._id, self._delivered
+            )
+        except Exception as error:
+            staged.discard()
+            self._delivered(error)
+            return
+        if not soon:
+            self._run(self._deliver(staged, sender, recipients, accepted_at))
+
+    def _delivered(self, outcome: list[Reply] | Exception) -> None:
+        """Answer a message that needed no task, and go on with what was pipelined behind it."""
+        self._end_delivery()
+        self._busy = False
+        if isinstance(outcome, Exception):
+            self._pump.fail(outcome)
+            return
+        try:
+            self._core.reply_data(outcome if self._lmtp else outcome[:1])
+            if not self._pulling:
+                self.received()
+        except Exception as error:
+            self._pump.fail(error)
+        if not self._pulling:
+            self._pump.flush()
+
+    async def _deliver(self, staged: StagedBlob, sender: str, recipients: list[Recipient], accepted_at: float) -> None:
+        try:
+            replies = await self._context.delivery.deliver(staged, sender, recipients, accepted_at, self._id)
+        finally:
+            self._end_delivery()
         self._core.reply_data(replies if self._lmtp else replies[:1])
+
+    def _end_delivery(self) -> None:
+        self._delivering = False
+        if not self._accepted:
+            self._context.sessions.discard(self)
 
     def _drop_transaction(self) -> None:
         self._drop_message()

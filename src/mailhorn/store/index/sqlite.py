@@ -22,6 +22,7 @@ from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, canonical_name
 from ...model.message import Digest, MessageDigest, MessageRow, Placed
 from ..abc import (
     Append,
+    Appended,
     BlobRef,
     Copied,
     FileRef,
@@ -36,7 +37,7 @@ from ..abc import (
 from ..names import InvalidName, file_name, folder_of, login_dir
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .resting import SqliteResting, write_digest
-from .writer import Tx, Writer
+from .writer import Job, Tx, Writer
 
 T = TypeVar("T")
 
@@ -522,13 +523,14 @@ class SqliteIndex(SqliteResting, Index):
 
     # messages
 
-    async def append_stamped(self, message: Append) -> tuple[tuple[Placed, ...], float]:
+    def append_soon(self, message: Append, then: Callable[[Appended | Exception], None]) -> None:
         flags = [flag_text(placement.flags) for placement in message.placements]
+        if not flags:
+            raise StoreError("a message has to be placed somewhere")
+        blob, digest = message.blob, message.digest
 
-        digest, inline = message.digest, message.blob.inline or b""
-
-        def work(tx: Tx) -> tuple[tuple[Placed, ...], int]:
-            blob, db = message.blob, tx.db
+        def work(tx: Tx) -> tuple[Appended, int]:
+            db = tx.db
             placed, rows = [], []
             for placement, text in zip(message.placements, flags, strict=True):
                 mailbox = placement.mailbox
@@ -558,14 +560,19 @@ class SqliteIndex(SqliteResting, Index):
                 )
             tx.unfiled += len(rows)
             tx.unsettled = True
-            return tuple(placed), number
+            return Appended(placed), number
 
-        if not message.placements:
-            raise StoreError("a message has to be placed somewhere")
-        (placed, number), stamp = await self._writer.job(work, guarded=len(message.placements) > 1)
-        if message.digest is None:
-            asyncio.get_running_loop().call_soon(self._digest_soon, number, inline)
-        return placed, stamp
+        def done(job: Job[tuple[Appended, int]]) -> None:
+            if job.problem is not None:
+                then(job.problem)
+                return
+            placed, number = job.result
+            placed.durable_at = job.stamp
+            then(placed)
+            if digest is None and blob.inline is not None:
+                asyncio.get_running_loop().call_soon(self._digest_soon, number, blob.inline)
+
+        self._writer.submit(work, done, guarded=len(flags) > 1)
 
     async def set_flags(
         self, mailbox: MailboxId, uids: Sequence[UID], add: Flags, remove: Flags, replace: bool = False

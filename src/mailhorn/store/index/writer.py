@@ -49,21 +49,23 @@ class Tx:
 
 
 class Job(Generic[T]):
-    """Work for the writer and who waits for it."""
+    """Work for the writer, and what came of it."""
 
-    __slots__ = ("answer", "changes", "durable", "guarded", "problem", "result", "stamp", "work")
+    __slots__ = ("changes", "done", "durable", "guarded", "problem", "result", "stamp", "work")
 
     def __init__(
-        self, work: Callable[[Tx], T], answer: "asyncio.Future[T] | Future[T]", durable: bool, guarded: bool
+        self, work: Callable[[Tx], T], done: "Callable[[Job[T]], None] | Future[T]", durable: bool, guarded: bool
     ) -> None:
         self.work = work
-        self.answer = answer
+        self.done = done
+        """Called in the event loop; a future is for another thread."""
         self.durable = durable
         self.guarded = guarded
         self.changes: list[Change] = []
         self.problem: Exception | None = None
         self.result: T
         self.stamp = 0.0
+        """When it was committed, seconds on the monotonic clock."""
 
 
 class Writer:
@@ -111,17 +113,27 @@ class Writer:
             guarded: Whether the work may raise after it has written.
 
         """
-        return (await self.job(work, durable, guarded))[0]
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-    async def job(self, work: Callable[[Tx], T], durable: bool = True, guarded: bool = True) -> tuple[T, float]:
-        """Do as `run`; return also when it was committed, seconds on the monotonic clock."""
+        def done(job: Job[T]) -> None:
+            if answer.done():
+                return  # who asked has gone away
+            if job.problem is not None:
+                answer.set_exception(job.problem)
+            else:
+                answer.set_result(job.result)
+
+        self.submit(work, done, durable, guarded)
+        return await answer
+
+    def submit(
+        self, work: Callable[[Tx], T], done: Callable[[Job[T]], None], durable: bool = True, guarded: bool = True
+    ) -> None:
+        """Do as `run`, in the event loop, and have `done` called there when it is over."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        loop = self._loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-        job = Job(work, answer, durable, guarded)
-        self._queue.put(job)
-        return await answer, job.stamp
+        self._loop = asyncio.get_running_loop()
+        self._queue.put(Job(work, done, durable, guarded))
 
     def run_here(self, work: Callable[[Tx], T]) -> T:
         """Have the work done without a flush, and wait for it; for threads other than the loop's."""
@@ -229,11 +241,11 @@ class Writer:
 
     def _answer(self, group: list[Job[Any]], unfiled: int, unsettled: bool) -> None:
         for job in group:
-            if isinstance(job.answer, Future):
+            if isinstance(job.done, Future):
                 if job.problem is not None:
-                    job.answer.set_exception(job.problem)
+                    job.done.set_exception(job.problem)
                 else:
-                    job.answer.set_result(job.result)
+                    job.done.set_result(job.result)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
                 self._loop.call_soon_threadsafe(self._give, group, unfiled, unsettled)
@@ -249,10 +261,12 @@ class Writer:
                     asyncio.get_running_loop().call_exception_handler(
                         {"message": "telling a change failed", "exception": problem}
                     )
-            if isinstance(job.answer, asyncio.Future) and not job.answer.done():
-                if job.problem is not None:
-                    job.answer.set_exception(job.problem)
-                else:
-                    job.answer.set_result(job.result)
+            if not isinstance(job.done, Future):
+                try:
+                    job.done(job)
+                except Exception as problem:
+                    asyncio.get_running_loop().call_exception_handler(
+                        {"message": "answering a commit failed", "exception": problem}
+                    )
         if unsettled:
             self._pending(unfiled)

@@ -139,8 +139,17 @@ def fsync_path(path: str | Path) -> None:
         os.close(fd)
 
 
-def write_file(path: str | Path, content: bytes | bytearray) -> None:
-    """Replace a small file at one stroke, readable by its owner only. Durable after the next flush."""
+def write_file(path: str | Path, content: bytes | bytearray, flushed: bool = False) -> None:
+    """
+    Replace a small file at one stroke, readable by its owner only. Durable after the next flush.
+
+    Args:
+        path: The file.
+        content: All of it.
+        flushed: Whether a power cut before the next flush must leave the old content or this: else it may leave
+            nothing, which does where it is written again after a crash.
+
+    """
     temporary = f"{path}.new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -742,7 +751,7 @@ class Settler:
             content = bytearray(f"{head}last_uid_validity={last_uid_validity}\n".encode())
             for line in re.finditer("[^\n]+", accounts):  # one by one: ten thousand lines at once leave 3 MiB behind
                 content += _account_line(line[0]).encode()
-            write_file(self._places.accounts, content)
+            write_file(self._places.accounts, content, flushed=True)
             fsync_path(self._places.accounts)
             fsync_path(self._places.data)
             done.accounts.append((AccountId(0), stamp))

@@ -19,6 +19,7 @@ from tests.kit.mailserver import ServerInTest, running_server
 from mailhorn.cli.serve import introduction
 from mailhorn.config.settings import Limits, ServeSettings
 from mailhorn.config.wire import FILES, build_server
+from mailhorn.server.imap.session import ImapSession
 from mailhorn.server.mailserver import HANDSHAKES
 
 PATIENCE = 10.0
@@ -259,6 +260,28 @@ async def test_every_end_makes_room(
     async with running_server(tmp_path, ("ann",), **limited()) as server:
         await end(server)
         await empty(server)
+
+
+@pytest.mark.parametrize("service", ["imap", "imaps"])
+@on_both_loops
+async def test_a_reset_in_answer_to_a_keep_alive_makes_them_more_frequent(tmp_path: Path, service: str) -> None:
+    """A router that has forgotten a connection says so when something is sent on it."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, service)
+        await client.say("x LOGIN ann secret", b"x OK")
+        await client.say("x IDLE", b"+")
+        (session,) = server.server.mail.sessions
+        assert isinstance(session, ImapSession)
+        keep_alive = session.context.keep_alive
+        before = keep_alive.interval("ann", "127.0.0.1")
+        session.overdue()
+        assert await client.line() == b"* OK Still here\r\n"
+        session.deadline = asyncio.get_running_loop().time() + before  # it was just now
+        sock = client.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()
+        await empty(server)
+        assert keep_alive.interval("ann", "127.0.0.1") == before / 2
 
 
 @on_both_loops

@@ -5,6 +5,8 @@ A chain is one store that lives through several deaths; `MAILHORN_KILLS=200` mak
 """
 
 import asyncio
+import contextlib
+import imaplib
 import os
 import random
 import shutil
@@ -14,8 +16,8 @@ import pytest
 from tests.kit.disk import AFTER, BEFORE, MIDDLE, Plan
 from tests.kit.ledger import Ledger
 from tests.kit.platter import Platter
-from tests.kit.process import PATIENCE, running
-from tests.kit.sick_disk import Clients, Mirror, SickDiskServer, opened, picture
+from tests.kit.process import PATIENCE, message, running
+from tests.kit.sick_disk import Clients, Mirror, SickDiskServer, opened, picture, text_of
 
 from mailhorn.store.check import Checker
 
@@ -88,6 +90,41 @@ def test_seen_after_a_kill(tmp_path: Path) -> None:
         server.plan = None
         server.start()
         look_around(server, ledger, mirror)
+
+
+def test_names_of_keywords(tmp_path: Path) -> None:
+    """Cut between the list of keywords and its flush, letters in the names of files keep their meaning."""
+    server = SickDiskServer(tmp_path)
+    with running(server):
+        store_with_archive(server, Ledger())
+        append_with(server, "before")
+        server.plan = Plan(
+            root=str(server.data),
+            record=str(server.record),
+            act="kill",
+            at=1,
+            where=AFTER,
+            kinds=("rename",),
+            paths="keywords",
+            fired=str(server.fired),
+        )
+        platter = Platter(server.data)
+        append_with(server, "later")
+        platter.follow(server.record)
+        assert server.fired.exists()
+        platter.cut(random.Random("keywords"), 0.0, 1.0)
+        nothing_to_repair(server)
+
+
+def append_with(server: SickDiskServer, keyword: str) -> None:
+    """Append a message with a keyword, and have it settled or the server killed by that."""
+    assert server.comes_up()
+    with contextlib.suppress(OSError, imaplib.IMAP4.abort), server.imap() as session:
+        session.append("INBOX", f"({keyword})", "", message(keyword, text_of(keyword)))
+    if server.plan is None:
+        server.stop()
+    else:
+        server.dies(PATIENCE)
 
 
 @pytest.mark.timeout(120)

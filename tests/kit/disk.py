@@ -413,7 +413,8 @@ class Files:
             mode[0], 0
         )
         raw = _Passing(os.open(path, flags | os.O_CLOEXEC, 0o666))
-        buffered = io.BufferedWriter(raw)
+        raw.seek(0, os.SEEK_END if mode[0] == "a" else os.SEEK_SET)
+        buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
         return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding=named.get("encoding", "utf-8"))
 
 
@@ -425,6 +426,14 @@ class _Passing(io.RawIOBase):
 
     def writable(self) -> bool:
         return True
+
+    readable = seekable = writable
+
+    def readinto(self, buffer: Any) -> int:
+        return os.readv(self._fd, [buffer])
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return _lseek(self._fd, offset, whence)
 
     def fileno(self) -> int:
         return self._fd

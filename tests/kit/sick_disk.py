@@ -27,6 +27,9 @@ from .process import DOMAIN, PATIENCE, READY, Server, environment, message
 BIG = 140_000
 """Octets: more than rides in the index's transaction."""
 
+FLAGS = ("\\Seen", "\\Flagged", "\\Answered", *(f"k{n}" for n in range(36)))
+"""More keywords than a Maildir has letters for."""
+
 Work = Callable[[random.Random], None]
 Maker = Callable[[int], Step]
 Picture = dict[int, dict[int, tuple[str, frozenset[str]]]]
@@ -218,7 +221,7 @@ class Clients:
                 if self._stop.is_set():
                     return
                 token = f"{self._prefix}-a{number}"
-                flags = frozenset(chance.sample(("\\Seen", "\\Flagged", "k1", "k2"), chance.randrange(3)))
+                flags = frozenset(chance.sample(FLAGS, chance.randrange(3)))
                 with self._ledger.attempt({token: added(Copy(self._inbox, None, flags))}) as attempt:
                     kind, data = session.append("INBOX", f"({' '.join(flags)})", "", message(token, text_of(token)))
                     assert kind == "OK", data
@@ -270,7 +273,7 @@ class Clients:
         uids = ",".join(map(str, chosen))
         match chance.choices(("flag", "unflag", "copy", "move", "expunge"), (5, 2, 1, 3, 2))[0]:
             case "flag":
-                flags = frozenset(chance.sample(("\\Seen", "\\Flagged", "\\Answered", "k1", "k2", "k3"), 2))
+                flags = frozenset(chance.sample(FLAGS, 3))
                 self._do(
                     session,
                     chosen,
@@ -281,7 +284,7 @@ class Clients:
                     f"({' '.join(flags)})",
                 )
             case "unflag":
-                flags = frozenset(chance.sample(("\\Seen", "\\Flagged", "\\Answered", "k1", "k2", "k3"), 3))
+                flags = frozenset(chance.sample(FLAGS, 15))
                 self._do(
                     session,
                     chosen,

@@ -20,7 +20,7 @@ from ..model.flags import SEEN
 from ..model.mailbox import INBOX
 from .abc import StoreUnavailable
 from .names import InvalidName, file_name, flags_of_letters, folder_of, login_dir, parse_file_name, system_letters
-from .settle import MAILBOX_FILE, Keywords, Places, list_messages, read_settings, write_file
+from .settle import MAILBOX_FILE, Keywords, Places, list_messages, read_settings, sign, write_file
 
 LOST_AND_FOUND = "lost+found"
 """Directory below the data directory for what nobody can be found for."""
@@ -682,8 +682,7 @@ class _Salvage:
         """Write down the numbers, where the mailbox has a directory."""
         path = f"{self._places.root}/{home}"
         if os.path.isdir(f"{path}/cur") and read_settings(f"{path}/{MAILBOX_FILE}").get("uid_validity") == uid_validity:
-            content = f"mailhorn-mailbox 1\nuid_validity={uid_validity}\nuid_next={uid_next}\n"
-            write_file(f"{path}/{MAILBOX_FILE}", content.encode())
+            sign(path, uid_validity, uid_next)
 
     def _file(self, home: str, key: str, owner: list[Any], body: bytes) -> None:
         _, uid, flags, date, size = owner

@@ -10,6 +10,8 @@ from .fleet import Fleet
 from .servers import Server
 
 GROUPS = ("idle", "push", "delivery", "commands")
+FIRST = 200
+"""The account of the fleet's first connection; those before it are for all other cases."""
 FLEET = 1_000
 """Connections of the usual fleet."""
 LARGE_FLEET = 10_000
@@ -40,7 +42,7 @@ class Case:
 
     name: str
     run: Callable[[Server], Awaitable[list[Figure]]]
-    accounts: int = FLEET + 100
+    accounts: int = FIRST
     ours_only: bool = False
     quick: bool = False
 
@@ -60,21 +62,24 @@ def cases(groups: Sequence[str], full: bool, quick: bool, seconds: float | None)
 
 def _idle(full: bool, seconds: float) -> list[Case]:
     found = [
-        Case("mailboxes", partial(_mailboxes, accounts=FLEET)),
+        Case("mailboxes", partial(_mailboxes, accounts=_fleet(FLEET)), FIRST + FLEET),
         Case("server alone", _alone),
         *(
             Case(
                 f"{FLEET} idle{' TLS' if tls else ''}",
-                partial(idle.idle, connections=FLEET, encrypted=tls, seconds=seconds),
+                partial(idle.idle, accounts=_fleet(FLEET), encrypted=tls, seconds=seconds),
+                FIRST + FLEET,
             )
             for tls in (False, True)
         ),
     ]
     if full:
-        found.append(Case("more mailboxes", partial(_mailboxes, accounts=LARGE_FLEET), LARGE_FLEET + 100, True))
+        found.append(
+            Case("more mailboxes", partial(_mailboxes, accounts=_fleet(LARGE_FLEET)), FIRST + LARGE_FLEET, True)
+        )
         for tls in (False, True):
-            large = partial(idle.idle, connections=LARGE_FLEET, encrypted=tls, seconds=seconds)
-            found.append(Case(f"{LARGE_FLEET} idle{' TLS' if tls else ''}", large, LARGE_FLEET + 100, True))
+            large = partial(idle.idle, accounts=_fleet(LARGE_FLEET), encrypted=tls, seconds=seconds)
+            found.append(Case(f"{LARGE_FLEET} idle{' TLS' if tls else ''}", large, FIRST + LARGE_FLEET, True))
     return found
 
 
@@ -83,18 +88,18 @@ def _push(full: bool, seconds: float) -> list[Case]:
     for tls in (False, True):
         suffix = " (TLS)" if tls else ""
         if full or not tls:
-            found.append(_watched(1, tls, seconds, f"push to 1 watcher{suffix}", FLEET + 1))
+            found.append(_watched(1, tls, seconds, f"push to 1 watcher{suffix}", 101))
         label = f"push, {FLEET:,} mailboxes, {RATE:.0f}/s{suffix}"
         # Enough messages for a p99 that means something.
-        run = partial(push.steady, accounts=range(FLEET), encrypted=tls, seconds=2 * seconds, rate=RATE, label=label)
-        found.append(Case(label, run))
+        run = partial(push.steady, accounts=_fleet(FLEET), encrypted=tls, seconds=2 * seconds, rate=RATE, label=label)
+        found.append(Case(label, run, FIRST + FLEET))
         if full or not tls:
             label = f"push to {SHARED} watchers of one mailbox, the last{suffix}"
-            found.append(_watched(SHARED, tls, seconds, label, FLEET + 2))
+            found.append(_watched(SHARED, tls, seconds, label, 102))
         label = f"push to {FLEET:,} watchers of one mailbox, the last{suffix}"
-        found.append(_watched(FLEET, tls, seconds, label, FLEET + 3))
+        found.append(_watched(FLEET, tls, seconds, label, 103))
     if full:
-        found.append(Case("push beside many", partial(_beside_many, seconds=seconds), LARGE_FLEET + 100, True))
+        found.append(Case("push beside many", partial(_beside_many, seconds=seconds), FIRST + LARGE_FLEET, True))
     return found
 
 
@@ -115,24 +120,28 @@ def _delivery(full: bool, seconds: float) -> list[Case]:
         if full or octets == 4 << 10 or sessions == 10
     ]
     if full:
-        run = partial(commands.delivery_into, empty=FLEET + 10, large=FLEET + 11, messages=HUGE)
+        run = partial(commands.delivery_into, empty=110, large=111, messages=HUGE)
         found.append(Case("delivery into a huge mailbox", run))
     return found
 
 
 def _commands(seconds: float) -> list[Case]:
     return [
-        Case("single commands", partial(commands.rates, account=FLEET + 20, seconds=seconds / 2)),
-        Case("logins", partial(commands.logins, account=FLEET + 21, seconds=seconds)),
-        Case("large mailbox", partial(_large_mailbox, account=FLEET + 22)),
+        Case("single commands", partial(commands.rates, account=120, seconds=seconds / 2)),
+        Case("logins", partial(commands.logins, account=121, seconds=seconds)),
+        Case("large mailbox", partial(_large_mailbox, account=122)),
     ]
+
+
+def _fleet(connections: int) -> range:
+    return range(FIRST, FIRST + connections)
 
 
 async def _alone(server: Server) -> list[Figure]:
     return idle.alone(server)
 
 
-async def _mailboxes(server: Server, accounts: int) -> list[Figure]:
+async def _mailboxes(server: Server, accounts: range) -> list[Figure]:
     await idle.make_mailboxes(server, accounts)
     return []
 
@@ -148,11 +157,10 @@ async def _beside_many(server: Server, seconds: float) -> list[Figure]:
     figures: list[Figure] = []
     beside = f"beside {LARGE_FLEET:,} idle"
     try:
-        for first in range(0, LARGE_FLEET, FLEET):
-            await fleet.open(server, range(first, first + FLEET), encrypted=False)
+        await fleet.open(server, _fleet(LARGE_FLEET), encrypted=False)
         for watchers in (1, SHARED, FLEET):
             label = f"push to {watchers:,} watcher{'s of one mailbox, the last' if watchers > 1 else ''}, {beside}"
-            figures += await push.one_by_one(server, LARGE_FLEET + 1, watchers, False, seconds, label)
+            figures += await push.one_by_one(server, 104, watchers, False, seconds, label)
     finally:
         await fleet.close(server)
     return figures

@@ -1,6 +1,7 @@
 """What connections cost that do nothing."""
 
 import asyncio
+from collections.abc import Sequence
 
 from .clients import now
 from .figures import Figure
@@ -16,16 +17,17 @@ def alone(server: Server) -> list[Figure]:
     return [Figure("server alone, memory", memory, f"{memory / 2**20:.1f} MiB")]
 
 
-async def idle(server: Server, connections: int, encrypted: bool, seconds: float) -> list[Figure]:
+async def idle(server: Server, accounts: Sequence[int], encrypted: bool, seconds: float) -> list[Figure]:
     """Open idle connections to a server that has just been started, each on a mailbox of its own."""
     server.stop()
     server.start()
     await server.quiet()
+    connections = len(accounts)
     before = server.memory()
     fleet = Fleet()
     used, begin = server.processor_seconds(), now()
     try:
-        await fleet.open(server, range(connections), encrypted)
+        await fleet.open(server, accounts, encrypted)
         took = now() - begin
         used = await server.quiet() - used
         each = (server.memory() - before) / connections / 1024
@@ -51,12 +53,10 @@ async def idle(server: Server, connections: int, encrypted: bool, seconds: float
     ]
 
 
-async def make_mailboxes(server: Server, accounts: int) -> None:
+async def make_mailboxes(server: Server, accounts: Sequence[int]) -> None:
     """Log every account in once, so that its mailbox is there."""
     fleet = Fleet()
     try:
-        for first in range(0, accounts, 1000):
-            await fleet.open(server, range(first, min(first + 1000, accounts)), encrypted=False)
-            await fleet.close(server)
+        await fleet.open(server, accounts, encrypted=False)
     finally:
         await fleet.close(server)

@@ -23,9 +23,9 @@ from .servers import HOST, PASSWORD, Server, address, login
 
 LOGINS_AT_ONCE = 50
 """Of the clients of one soak; the others wait for their turn, as a thousand people do not press a key together."""
-KEPT = 12
+KEPT = 8
 """Messages a mailbox may hold before its owner tidies up, so that the mailboxes stay as they are for an hour."""
-TIDY = 8
+TIDY = 5
 """Messages that are then deleted."""
 GRUDGE = 2.0
 """Seconds, at most and at random, before a client whose connection was lost tries again."""

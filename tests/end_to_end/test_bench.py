@@ -39,8 +39,8 @@ def open_folder() -> Iterator[Path]:
 
 
 def test_soak(tmp_path: Path) -> None:
-    """A quarter of a minute with 60 clients and a restart: nothing is lost, and the verdict says so."""
-    run = bench(tmp_path, "soak", "--minutes", "0.2", "--connections", "60", "--rate", "900", "--seed", "1")
+    """A quarter of a minute with 40 clients and a restart: nothing is lost, and the verdict says so."""
+    run = bench(tmp_path, "soak", "--minutes", "0.2", "--connections", "40", "--rate", "1200", "--seed", "1")
     told, errors = run.communicate(timeout=50)
     assert run.returncode == 0, told + errors
     result = json.loads((tmp_path / "result.json").read_text())

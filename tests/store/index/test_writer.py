@@ -1,6 +1,7 @@
 """Group commit."""
 
 import asyncio
+import shutil
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from mailhorn.model.change import Change
 from mailhorn.model.ids import MailboxId, ModSeq
 from mailhorn.store.abc import StoreError, StoreFull, StoreUnavailable
+from mailhorn.store.index.database import WAL_SIZE
 from mailhorn.store.index.writer import Tx, Writer
 
 
@@ -119,13 +121,35 @@ async def test_a_mistake_of_ours_is_not_the_disk_s(tmp_path: Path) -> None:
 
 async def test_the_log_is_checkpointed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The WAL is begun anew when it has grown enough."""
-    monkeypatch.setattr("mailhorn.store.index.writer.CHECKPOINT_PAGES", 10)
+    monkeypatch.setattr("mailhorn.store.index.writer.WAL_PAGES", 10)
+    monkeypatch.setattr("mailhorn.store.index.database.WAL_SIZE", 0)
     bench = Bench(tmp_path / "db")
     for n in range(100, 200):
         await bench.run(n)
     assert (tmp_path / "db-wal").stat().st_size < 100 * 4200
     await bench.writer.close()
     assert not (tmp_path / "db-wal").exists()
+
+
+async def test_the_log_has_its_size_from_the_start(tmp_path: Path) -> None:
+    """What has not been written yet is no frame, after a crash either; and nobody's frames are written over."""
+    bench = Bench(tmp_path / "db")
+    wal = tmp_path / "db-wal"
+    assert wal.stat().st_size >= WAL_SIZE
+    await bench.run(1)
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for file in (tmp_path / "db", wal):
+        shutil.copy(file, crashed)
+    again = Bench(crashed / "db")
+    await again.run(2)
+    other = Writer(tmp_path / "db", lambda change: None, lambda unfiled: None)
+    await bench.run(3)
+    assert wal.stat().st_size == WAL_SIZE
+    assert await bench.logins() == [1, 3]
+    assert await again.logins() == [1, 2]
+    for writer in (bench.writer, again.writer, other):
+        await writer.close()
 
 
 async def test_who_waits_at_the_close_is_answered(tmp_path: Path) -> None:

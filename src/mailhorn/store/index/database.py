@@ -1,5 +1,6 @@
 """Opening the SQLite file: version, settings, migrations, and whose fault an error is."""
 
+import os
 import re
 from collections.abc import Sequence
 from importlib.resources import files
@@ -12,6 +13,12 @@ from ..abc import StoreFull, StoreUnavailable
 
 OLDEST_SQLITE = (3, 51, 3)
 """Before it, a WAL reset while two connections checkpoint could corrupt the file (sqlite.org/wal.html §11)."""
+
+WAL_PAGES = 4_000
+"""Pages in the WAL from which to checkpoint when nobody waits."""
+
+WAL_SIZE = WAL_PAGES * (4096 + 24)
+"""Octets, 16 MiB: to flush what overwrites a file takes half the time, or less, of what makes it longer."""
 
 BUSY_MS = 5_000
 """How long to wait for another process that writes (`mailhorn account add` beside `mailhorn serve`)."""
@@ -74,11 +81,27 @@ def open_writer(path: Path) -> Database:
         db.ask("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
         _migrate(db)
         path.chmod(0o600)
+        _make_room(db, Path(f"{path}-wal"))
     except DISK_ERRORS as problem:
         raise unavailable(path, problem) from problem
     except OSError as problem:
         raise StoreUnavailable(f"the index {path} cannot be used ({problem})") from problem
     return db
+
+
+def _make_room(db: Database, wal: Path) -> None:
+    """Let the WAL have its size from the start; what is not written yet is no frame to SQLite, as after a power cut."""
+    db.execute("BEGIN IMMEDIATE")  # or another process might put a frame where we write
+    try:
+        with open(wal, "r+b") as file:
+            file.seek(0, os.SEEK_END)
+            missing = WAL_SIZE - file.tell()
+            if missing > 0:
+                file.write(bytes(missing))
+                file.flush()
+                os.fsync(file.fileno())
+    finally:
+        db.execute("ROLLBACK")
 
 
 def open_reader(path: Path) -> Database:

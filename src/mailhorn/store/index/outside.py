@@ -331,8 +331,7 @@ def _restore(tx: Tx, mailbox: int, batch: Sequence[RestoredMessage]) -> None:
 
 
 def _insert_blob(tx: Tx, key: str, digest: Digest) -> int:
-    tx.db.execute("INSERT INTO blob (key, refs) VALUES (?, 1)", (key,))
-    blob = tx.db.last_insert_rowid()
+    blob = tx.new_blob(key, 1)
     write_digest(tx.db, blob, digest)
     return blob
 

@@ -300,8 +300,7 @@ class SqliteResting(Resting):
                     " WHERE id = ?5 RETURNING highest_mod_seq",
                     (m.uid, "\\Seen" not in flags, "\\Deleted" in flags, m.size, mailbox),
                 )[0][0]
-                tx.db.execute("INSERT INTO blob (key, refs) VALUES (?, 1)", (m.key,))
-                blob = tx.db.last_insert_rowid()
+                blob = tx.new_blob(m.key, 1)
                 write_digest(tx.db, blob, m.digest)
                 tx.db.execute(
                     "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob, letters)"
@@ -355,9 +354,11 @@ def _take_note(tx: Tx, done: Done, digests: list[tuple[int, Digest]]) -> list[st
                 tx.unsettled = True
     for mailbox, stamp in done.mailboxes:
         db.execute("DELETE FROM dirty_mailbox WHERE mailbox = ? AND stamp = ?", (mailbox, stamp))
-    for blob, digest in digests:
-        if db.ask("SELECT 1 FROM blob WHERE id = ?", (blob,)):  # its mailbox may have been deleted
-            write_digest(db, blob, digest)
+    db.executemany(
+        "INSERT OR REPLACE INTO digest (blob, header_size, envelope, body_structure, parts)"
+        " SELECT id, ?2, ?3, ?4, ?5 FROM blob WHERE id = ?1",  # there is none if its mailbox was deleted
+        ((blob, of.header_size, of.envelope, of.body_structure, of.parts) for blob, of in digests),
+    )
     for filed, _, _, _ in done.filed:
         mailbox, uid, flags, letters, name = filed
         db.execute(
@@ -371,15 +372,15 @@ def _take_note(tx: Tx, done: Done, digests: list[tuple[int, Digest]]) -> list[st
                     "INSERT INTO leaving (mailbox, uid, name, size, due) VALUES (?, ?, ?, 0, 0)", (mailbox, uid, name)
                 )
             tx.unsettled = True
-    for filed, blob, first, _ in done.filed:
-        if first:  # copies made since then are copies of this file
-            db.execute(
-                "UPDATE message SET origin = ? WHERE blob = ? AND letters IS NULL AND origin IS NULL",
-                (f"{filed.mailbox}/{filed.name}", blob),
-            )
-            db.execute("DELETE FROM inline_body WHERE blob = ?", (blob,))
-            if not db.changes():
-                spare += (key for (key,) in db.execute("SELECT key FROM blob WHERE id = ?", (blob,)))
+    db.executemany(  # copies made since then are copies of this file
+        "UPDATE message INDEXED BY message_unfiled SET origin = ?"
+        " WHERE blob = ? AND letters IS NULL AND origin IS NULL",
+        ((f"{filed.mailbox}/{filed.name}", blob) for filed, blob, first, _ in done.filed if first),
+    )
+    db.executemany("DELETE FROM inline_body WHERE blob = ?", ((blob,) for _, blob, first, _ in done.filed if first))
+    for _, blob, first, body in done.filed:
+        if first and body is None:
+            spare += (key for (key,) in db.execute("SELECT key FROM blob WHERE id = ?", (blob,)))
     for mailbox, uid, flags, letters, name in done.renamed:
         db.execute(
             "UPDATE message SET letters = ?, dirty = (flags <> ?) WHERE mailbox = ? AND uid = ?",

@@ -51,7 +51,7 @@ READERS = 2
 """Threads for scans: more than the machine's idle cores would only take turns."""
 
 MAX_DIGESTS = 4_096
-"""Digests kept in memory until their messages come to rest, 4 MiB; of further ones they are computed then."""
+"""Digests kept in memory until their messages come to rest, 4 MiB; beyond, they are computed again when needed."""
 
 MAX_EXPUNGE_GRACE = 86_400.0
 """Seconds. Longer, and a Maildir read by other tools would show the dead for days."""
@@ -284,8 +284,9 @@ class SqliteIndex(SqliteResting, Index):
 
     def _digest_soon(self, blob: int, body: bytes) -> None:
         """Compute what FETCH will need, now that the message is told and answered."""
-        if len(self._digests) < MAX_DIGESTS:
-            self._digests[blob] = self._digest(body)
+        if len(self._digests) >= MAX_DIGESTS:  # some of them of messages that were expunged before they rested
+            self._digests.clear()
+        self._digests[blob] = self._digest(body)
 
     async def _by_uid(
         self, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Database, Any], T]
@@ -546,8 +547,7 @@ class SqliteIndex(SqliteResting, Index):
                 placed.append(Placed(mailbox, uid_validity, uid))
                 rows.append((mailbox, uid, mod_seq, text, message.internal_date, blob.size))
                 tx.changes.append(Change(mailbox, ModSeq(mod_seq - 1), mod_seq, appended=(uid,)))
-            db.execute("INSERT INTO blob (key, refs) VALUES (?, ?)", (blob.key, len(rows)))
-            number = db.last_insert_rowid()
+            number = tx.new_blob(blob.key, len(rows))
             if digest is not None:
                 write_digest(db, number, digest)
             if blob.inline is not None:

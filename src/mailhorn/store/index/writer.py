@@ -20,15 +20,12 @@ import apsw
 
 from ...model.change import Change
 from ..abc import StoreUnavailable
-from .database import DISK_ERRORS, Database, open_writer, unavailable
+from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
 
 T = TypeVar("T")
 
 MAX_GROUP = 256
 """Jobs in one transaction: beyond, the flush is paid for and the first one waits for the last."""
-
-CHECKPOINT_PAGES = 4_000
-"""Pages in the WAL (16 MiB) from which to checkpoint when nobody waits."""
 
 CHECKPOINT_PAGES_AT_LAST = 16_000
 """Pages in the WAL from which to checkpoint although somebody waits: start-up reads it all."""
@@ -37,15 +34,43 @@ CHECKPOINT_PAGES_AT_LAST = 16_000
 class Tx:
     """What a job may do: write, and say what it changed."""
 
-    __slots__ = ("changes", "db", "unfiled", "unsettled")
+    __slots__ = ("_blobs", "changes", "db", "unfiled", "unsettled")
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, blobs: "Numbers") -> None:
         self.db = db
+        self._blobs = blobs
         self.changes: list[Change] = []
         self.unfiled = 0
         """New messages without a file."""
         self.unsettled = False
         """The job left something to settle."""
+
+    def new_blob(self, key: str, refs: int) -> int:
+        """Insert a blob; return its number, which none had before while this process runs."""
+        blobs = self._blobs
+        if not blobs.looked:  # another process may have given some
+            blobs.last = max(blobs.last, self.db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0])
+            blobs.looked = True
+        blobs.last += 1
+        self.db.execute("INSERT INTO blob (id, key, refs) VALUES (?, ?, ?)", (blobs.last, key, refs))
+        return blobs.last
+
+
+class Numbers:
+    """
+    Which numbers of blobs have been given.
+
+    Attributes:
+        last: The greatest one.
+        looked: Whether this transaction knows it.
+
+    """
+
+    __slots__ = ("last", "looked")
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.looked = False
 
 
 class Job(Generic[T]):
@@ -84,6 +109,7 @@ class Writer:
         self._path = path
         self._told = told
         self._pending = pending
+        self._blobs = Numbers()
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -168,7 +194,7 @@ class Writer:
             stopping = job is None
             if group:
                 self._commit(group)
-                if self._wal_pages >= CHECKPOINT_PAGES and (
+                if self._wal_pages >= WAL_PAGES and (
                     self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST
                 ):
                     self._checkpoint()
@@ -184,8 +210,9 @@ class Writer:
                 db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._durable = durable
             db.execute("BEGIN IMMEDIATE")
+            self._blobs.looked = False
             for job in group:
-                tx = Tx(db)
+                tx = Tx(db, self._blobs)
                 self._do(job, tx)
                 unfiled += tx.unfiled
                 unsettled |= tx.unsettled

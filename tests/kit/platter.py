@@ -6,6 +6,7 @@ directory's changes as many of the first ones as chance has it; only a rename is
 that is killed loses nothing, but what it had not flushed is still not flushed when the next one has started.
 """
 
+import itertools
 import os
 import pickle
 import random
@@ -85,12 +86,23 @@ class Platter:
     def __init__(self, root: Path) -> None:
         """Take the tree as it is, all of it durable."""
         self.root = str(root)
+        self._serial = itertools.count(1)
+        self._take()
+
+    def _take(self) -> None:
+        """Take the tree as it is."""
         self.files: dict[int, Content] = {}
         self.folders: dict[int, Folder] = {}
+        self._numbers: dict[int, int] = {}
+        """By inode: a file system gives an inode again while what a power cut would bring back still has it."""
         self._top = self._read(self.root)
 
+    def _new(self, inode: int) -> int:
+        self._numbers[inode] = number = next(self._serial)
+        return number
+
     def _read(self, path: str) -> int:
-        ino = os.stat(path).st_ino
+        ino = self._new(os.stat(path).st_ino)
         folder = self.folders[ino] = Folder()
         for entry in os.scandir(path):
             if entry.name.endswith("-shm"):
@@ -98,10 +110,11 @@ class Platter:
             if entry.is_dir(follow_symlinks=False):
                 folder.now[entry.name] = self._read(entry.path)
             else:
-                number = entry.inode()
-                folder.now[entry.name] = number
-                if number not in self.files:
+                number = self._numbers.get(entry.inode(), 0)
+                if not number:
+                    number = self._new(entry.inode())
                     self.files[number] = Content(bytearray(Path(entry.path).read_bytes()), [], entry.stat().st_mtime)
+                folder.now[entry.name] = number
         folder.durable = dict(folder.now)
         return ino
 
@@ -137,11 +150,13 @@ class Platter:
             if change not in folder.later[-1:]:
                 folder.later.append(change)
 
-    def _create(self, path: str, ino: int) -> None:
+    def _create(self, path: str, inode: int) -> None:
+        ino = self._new(inode)
         self.files[ino] = Content(bytearray())
         self._change((*self._place(path), ino))
 
-    def _mkdir(self, path: str, ino: int) -> None:
+    def _mkdir(self, path: str, inode: int) -> None:
+        ino = self._new(inode)
         self.folders[ino] = Folder()
         self._change((*self._place(path), ino))
 
@@ -160,17 +175,19 @@ class Platter:
 
     _rmdir = _unlink
 
-    def _write(self, ino: int, at: int, data: bytes) -> None:
-        self.files[ino].later.append(("write", at, data))
+    def _write(self, inode: int, at: int, data: bytes) -> None:
+        self.files[self._numbers[inode]].later.append(("write", at, data))
 
-    def _truncate(self, ino: int, size: int) -> None:
-        self.files[ino].later.append(("truncate", size))
+    def _truncate(self, inode: int, size: int) -> None:
+        self.files[self._numbers[inode]].later.append(("truncate", size))
 
-    def _utime(self, ino: int, mtime: float) -> None:
+    def _utime(self, inode: int, mtime: float) -> None:
+        ino = self._numbers[inode]
         if ino in self.files:
             self.files[ino].mtime = mtime
 
-    def _sync(self, ino: int) -> None:
+    def _sync(self, inode: int) -> None:
+        ino = self._numbers[inode]
         if ino in self.files:
             self.files[ino].flush()
         elif ino in self.folders:
@@ -224,8 +241,7 @@ class Platter:
         self._write_out(self._top, str(new), chance, odds, written)
         shutil.rmtree(self.root)
         new.rename(self.root)
-        self.files, self.folders = {}, {}
-        self._top = self._read(self.root)
+        self._take()
         return f"{odds:.0%} of unflushed sectors, {entries_odds:.0%} of unflushed entries"
 
     def _write_out(self, ino: int, path: str, chance: random.Random, odds: float, written: dict[int, str]) -> None:

@@ -1,16 +1,19 @@
 """What other tools do in the Maildirs, noticed: with a real inotify, a real settler and real files."""
 
 import asyncio
+import errno
 import os
 import shutil
 import threading
 from pathlib import Path
 
+import pytest
 from tests.kit.outside import PATIENCE, Noticed, noticing
 from tests.kit.stores import DATE, account, deliver
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.message import Digest
+from mailhorn.store.inotify import Inotify
 from mailhorn.store.outside import Noticing
 
 ADA = "ada@example.org"
@@ -261,3 +264,57 @@ async def test_settling_and_other_tools_at_once(tmp_path: Path) -> None:
     }
     assert sum("F" in letters for letters in names.values()) >= renamed - deleted
     assert len({body for _, body in seen.values()}) == len(seen)
+
+
+async def test_fewer_watches_than_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the kernel refuses to watch is looked at now and then; one line says what to raise."""
+    watch = Inotify.watch
+    monkeypatch.setattr(
+        Inotify, "watch", lambda self, path, mask: _refuse() if "bob" in path else watch(self, path, mask)
+    )
+    async with noticing(tmp_path, Noticing("inotify", 0.2)) as noticed:
+        _, inbox = await begun(noticed)
+        for login in ("bob", "bobby"):
+            _, refused = await account(noticed.store, login)
+            await deliver(noticed.store, refused)
+            await at_rest(noticed, folder=login)
+            noticed.drop(login, "1.dropped.host", MAIL)
+            await noticed.told(refused, "appended", 2)
+        noticed.drop(ADA, "1.dropped.host", MAIL)
+        await noticed.told(inbox, "appended", 2)
+    assert capsys.readouterr().out.count("max_user_watches") == 1
+
+
+def _refuse() -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_a_file_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody may change a message; that somebody did is said."""
+    async with noticing(tmp_path) as noticed:
+        await begun(noticed)
+        (name,) = noticed.files(ADA)
+        (noticed.home / ADA / "cur" / name).write_bytes(b"short")
+        said = ""
+
+        def told() -> bool:
+            nonlocal said
+            said += capsys.readouterr().out
+            return "a message was changed by another tool, it has 5 octets and had 21" in said
+
+        await noticed.until(told)
+
+
+async def test_a_client_and_a_tool_change_the_same_flags(tmp_path: Path) -> None:
+    """Both changes stay, whoever comes first; here the settler finds the file called otherwise."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+        (name,) = noticed.files(ADA)
+        with noticed.watchman._quiet:  # nobody settles, nobody judges
+            cur = noticed.home / ADA / "cur"
+            os.rename(cur / name, cur / f"{name}F")
+            await noticed.store.index.set_flags(inbox, [UID(1)], frozenset({"\\Seen"}), frozenset())
+        await noticed.until(lambda: noticed.files(ADA) == [f"{name}FS"])
+        assert (await noticed.seen(inbox))[1][0] == "\\Flagged \\Seen"

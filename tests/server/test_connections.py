@@ -113,6 +113,27 @@ async def test_an_address_has_so_many_connections_and_no_more(tmp_path: Path, se
         await empty(server)
 
 
+@pytest.mark.parametrize("service", ["imap", "smtp"])
+@on_both_loops
+async def test_who_is_sent_away_holds_nothing(tmp_path: Path, service: str) -> None:
+    """Whoever is not counted is not waited for either: the socket is closed though the client keeps its own."""
+    async with running_server(tmp_path, ("ann",), limits=Limits(connections=1)) as server:
+        first = await Client.connect(server, service)
+        await first.line()
+        with socket.create_connection(("127.0.0.1", server.ports[service])) as second:
+            second.setblocking(False)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(PATIENCE):
+                words = await loop.sock_recv(second, 1000)
+                assert b"Too many connections" in words
+                assert await loop.sock_recv(second, 1000) == b""
+            second.send(b"x")  # what answers is the kernel, at once: there is no such connection
+            with pytest.raises(BrokenPipeError):
+                second.send(b"x")
+        first.writer.transport.abort()
+        await empty(server)
+
+
 async def test_a_full_server_says_so(tmp_path: Path) -> None:
     """Nobody is to blame for it, so the code is another one: waiting helps."""
     async with running_server(tmp_path, ("ann",), limits=Limits(connections=1)) as server:

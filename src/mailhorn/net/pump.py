@@ -136,17 +136,21 @@ class Pump(asyncio.Protocol):
         if data:
             self._write(data)
 
-    def close(self) -> None:
+    def close(self, linger: bool = True) -> None:
         """
         Send what the core has to send, then end the connection.
 
         Our side is ended first and what still comes in is thrown away until the peer has ended its own: closing a
         socket with unread bytes in it resets the connection, and the peer might never see our last words.
+
+        Args:
+            linger: False does not wait for that: for peers that are not counted, of which there may be any number.
+
         """
         if self.closed:
             return
         self.flush()
-        self._end()
+        self._end(linger)
 
     def abort(self) -> None:
         """End the connection at once; what is not sent yet is lost."""
@@ -325,13 +329,13 @@ class Pump(asyncio.Protocol):
         else:
             transport.pause_reading()
 
-    def _end(self) -> None:
+    def _end(self, linger: bool = True) -> None:
         self.closed = True
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         self._linger = self._loop.call_later(LINGER, transport.abort)
-        if self.tls or self.eof or not transport.can_write_eof():
+        if not linger or self.tls or self.eof or not transport.can_write_eof():
             transport.close()
             return
         try:

@@ -72,7 +72,7 @@ class ImapSession(Conversation):
         if refusal is not None:
             log.warning("connection refused", peer=pump.peer, reason=refusal.text)
             self.core.bye(refusal.text.encode("ascii"), Code(refusal.code))
-            pump.close()
+            pump.close(linger=False)
             return
         self.context.sessions.add(self)
         self.core.untagged(StatusResponse(Condition.OK, auth.capability_code(self), GREETING))

@@ -175,7 +175,7 @@ class SmtpSession:
             log.warning("connection refused", peer=pump.peer, reason=reason.text)
             self._core.data_to_send()
             self._core.shut_down("4.7.0", reason.text)
-            pump.close()
+            pump.close(linger=False)
             return
         self._accepted = True
         context.sessions.add(self)

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from tests.kit.outside import PATIENCE, Noticed, noticing
-from tests.kit.stores import DATE, account, deliver
+from tests.kit.stores import DATE, account, deliver, digest_of, opened
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.message import Digest
+from mailhorn.store.abc import Dropped
+from mailhorn.store.index.outside import SqliteOutside
+from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.inotify import Inotify
 from mailhorn.store.outside import Noticing
 
@@ -318,3 +321,21 @@ async def test_a_client_and_a_tool_change_the_same_flags(tmp_path: Path) -> None
             await noticed.store.index.set_flags(inbox, [UID(1)], frozenset({"\\Seen"}), frozenset())
         await noticed.until(lambda: noticed.files(ADA) == [f"{name}FS"])
         assert (await noticed.seen(inbox))[1][0] == "\\Flagged \\Seen"
+
+
+async def test_a_crash_between_the_index_and_the_name(tmp_path: Path) -> None:
+    """A file that is in the index, and was not yet called by its UID: it is the same message, not another one."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+    noticed.drop(ADA, "1.dropped.host", MAIL)
+    async with opened(tmp_path, grace=0.0) as store:
+        assert isinstance(store.index, SqliteIndex)
+        outside = SqliteOutside(store.index)
+        drop = Dropped("1.dropped.host", len(MAIL), "", frozenset(), DATE, digest_of(memoryview(MAIL)))
+        assert await outside.take_in(inbox, [drop], [], []) == [2]
+        outside.close()
+    async with noticing(tmp_path) as noticed:
+        await noticed.until(lambda: "1.dropped.host,S=27,U=2:2," in noticed.files(ADA))
+        assert (await noticed.seen(inbox))[2] == ("", MAIL)
+        box = await noticed.store.index.mailbox_by_id(inbox)
+        assert box is not None and (box.messages, box.uid_next) == (2, 3)

@@ -153,11 +153,9 @@ def adopt(config: Path | None, login: str, maildir: Path, password_stdin: bool) 
         )
     for remark in adoption.remarks:
         print(f"mailhorn: {remark}", file=sys.stderr)
+    messages = f"{adoption.messages} message{'' if adoption.messages == 1 else 's'}"
     boxes = f"{adoption.mailboxes} mailbox{'' if adoption.mailboxes == 1 else 'es'}"
-    print(
-        f"Adopted {name}: {adoption.messages} messages in {boxes}, {adoption.kept} with the UIDs they had."
-        f"{_where(settings)}"
-    )
+    print(f"Adopted {name}: {messages} in {boxes}, {adoption.kept} with the UIDs they had.{_where(settings)}")
 
 
 def _hash_all(passwords: Sequence[str]) -> list[str]:

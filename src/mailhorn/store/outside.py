@@ -12,6 +12,7 @@ It has a thread of its own: neither the event loop nor a delivery ever waits for
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import select
 import stat
@@ -42,6 +43,9 @@ GATHER = 0.1
 
 AGAIN = 1.0
 """Seconds until what cannot be judged yet (its settling is under way) is looked at again."""
+
+RETRY = 10.0
+"""Seconds until the next attempt when the disk or the index refuses."""
 
 SLICE = 0.005
 """Seconds of a sweep in one go; it is the interpreter's own time slice, so the event loop does not notice."""
@@ -162,7 +166,9 @@ class Watchman:
         self._filed_before: list[list[tuple[MailboxId, str]]] = []
         """Of the look before; their events may only have come since."""
         self._closing = False
-        self._bell, self._ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell, self._ring = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(self._ring, False)
         self._looks = 0
         self.looked: Callable[[int], None] = lambda looks: None
         """Called in the thread whenever nothing is left to look at, with how often that was."""
@@ -243,20 +249,30 @@ class Watchman:
         self._flusher = Flusher(self._places.root)
         try:
             while self._careful() and not self._closing:
-                select.select([self._bell], (), (), GATHER)
+                _poll([self._bell], GATHER)
             self._open()
+            failing = False
             while not self._closing:
                 try:
                     self._turn()
+                    if failing and self._due is None and self._sweep is None:
+                        log.warning("the Maildirs are looked at again")
+                        failing = False
                 except Exception as problem:
-                    if not self._closing:
+                    if self._closing:
+                        break
+                    if not failing:
                         ours = not isinstance(problem, OSError | StoreError)
                         log.error(
                             "the Maildirs cannot be looked at, will retry",
                             problem=str(problem) or repr(problem),
                             exc_info=problem if ours else None,
                         )
-                        self._due = time.monotonic() + 10 * AGAIN
+                    failing = True
+                    if self._sweep is not None:
+                        self._sweep = self._look_at_all()
+                    self._soon()
+                    self._pause(RETRY)
             self._last_look = time.time_ns()
             try:
                 if self._inotify is not None:
@@ -268,6 +284,16 @@ class Watchman:
             self._flusher.close()
             if self._inotify is not None:
                 self._inotify.close()
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._closing and (left := end - time.monotonic()) > 0:
+            _poll([self._bell], left)
+            self._hear()
+
+    def _hear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._bell, 4096)
 
     def _open(self) -> None:
         """Begin to watch, and have everything looked at once."""
@@ -336,11 +362,10 @@ class Watchman:
                 timeout = self._next_scan - now
         if self._due is None and self._inotify is not None:
             fds.append(self._inotify.fd)
-        ready, _, _ = select.select(fds, (), (), None if timeout is None else max(0.0, timeout))
+        ready = _poll(fds, timeout)
         if self._bell in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._bell, 4096)
-        if self._due is None and len(fds) == 2 and fds[1] in ready:
+            self._hear()
+        if len(fds) == 2 and fds[1] in ready:
             self._soon()
         if self._sweep is None and now >= self._next_scan and (self._inotify is None or self._full):
             self._sweep = self._look_at_all()
@@ -473,6 +498,13 @@ class Watchman:
         self._look_for_folders()
         hints, self._hints = self._hints, {}
         whole, self._whole = self._whole, {}
+        try:
+            self._judge(hints, whole)
+        except BaseException:
+            self._whole |= dict.fromkeys([*hints, *whole])  # nothing of it is lost
+            raise
+
+    def _judge(self, hints: dict[int, dict[tuple[int, str], int]], whole: dict[int, None]) -> None:
         found: list[tuple[FolderAt, Differences]] = []
         for mailbox in hints.keys() | whole.keys():
             folder = self._outside.folder(MailboxId(mailbox))
@@ -904,6 +936,14 @@ class Watchman:
             self._complaints.add(text)
             more = {} if problem is None else {"problem": str(problem)}
             log.warning(what, where=f"{self._root}/{where}", **more)
+
+
+def _poll(fds: list[int], timeout: float | None) -> set[int]:
+    """Wait until one of the files can be read, at most so many seconds; return which can."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    return {fd for fd, _ in poll.poll(None if timeout is None else max(0, math.ceil(timeout * 1000)))}
 
 
 __all__ = ["Noticing", "Watchman"]

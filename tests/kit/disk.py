@@ -287,9 +287,13 @@ class Files:
 
         if whole is None:
             return perform()
+        fd: int
         with self._disk.lock:
-            if not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                fd: int = self._disk.do("read", whole, perform, lambda: None)
+            if flags & os.O_TMPFILE == os.O_TMPFILE:  # a file without a name
+                fd = self._disk.do("create", whole, perform, lambda: None)
+                self._disk.note(("nameless", _fstat(fd).st_ino))
+            elif not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                fd = self._disk.do("read", whole, perform, lambda: None)
             elif flags & os.O_CREAT and not _exists(whole):
                 fd = self._disk.do("create", whole, perform, lambda: ("create", whole, _ino(whole)), late=True)
             elif flags & os.O_TRUNC:
@@ -359,6 +363,11 @@ class Files:
     def _two_paths(self, kind: str, real: Any, source: Any, target: Any, **named: Any) -> None:
         old = self._disk.below(source, named.get("src_dir_fd"))
         new = self._disk.below(target, named.get("dst_dir_fd"))
+        nameless = re.fullmatch("/proc/self/fd/([0-9]+)", os.fsdecode(source))
+        if nameless and new is not None:
+            ino = _fstat(int(nameless[1])).st_ino
+            self._disk.do(kind, new, lambda: real(source, target, **named), lambda: ("name", ino, new), late=True)
+            return
         if old is None or new is None:
             real(source, target, **named)
             return
@@ -571,7 +580,7 @@ def main() -> None:
     """Put the disk in between, then be mailhorn."""
     plan = Plan.load(sys.argv[1])
     from mailhorn.store.blobs.maildir import MaildirBlobs
-    from mailhorn.store.index import writer
+    from mailhorn.store.index import database, writer
 
     real_init = MaildirBlobs.__init__
     if "delay" in inspect.signature(real_init).parameters:
@@ -580,8 +589,8 @@ def main() -> None:
             real_init(self, *args, **{"delay": plan.settle_after, **named})
 
         MaildirBlobs.__init__ = init  # type: ignore[method-assign]
-    if hasattr(writer, "CHECKPOINT_PAGES"):
-        writer.CHECKPOINT_PAGES = plan.checkpoint_after
+    writer.WAL_PAGES = plan.checkpoint_after  # type: ignore[attr-defined]
+    database.WAL_SIZE = plan.checkpoint_after * 4_120
     disk = Disk(plan)
     Files(disk).install()
     vfs = SqliteFiles(disk)

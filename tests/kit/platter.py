@@ -170,6 +170,12 @@ class Platter:
         source = self._place(old)
         self._change((*self._place(new), source[0].now[source[1]]))
 
+    def _nameless(self, inode: int) -> None:
+        self.files[self._new(inode)] = Content(bytearray())
+
+    def _name(self, inode: int, path: str) -> None:
+        self._change((*self._place(path), self._numbers[inode]))
+
     def _unlink(self, path: str) -> None:
         self._change((*self._place(path), None))
 

@@ -1,9 +1,12 @@
 """Coming to rest: what other tools find in the Maildirs once nothing is on its way."""
 
 import asyncio
+import errno
+import functools
 import os
 import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -292,15 +295,16 @@ async def test_settling_goes_on_when_the_disk_lets_it(tmp_path: Path, monkeypatc
         raise structlog.DropEvent
 
     monkeypatch.setattr("mailhorn.store.settle.log", structlog.wrap_logger(None, [heard]))
-    rename, allowed = os.rename, False
+    allowed = False
 
-    def full(source: str, target: str) -> None:
+    def full(real: Callable[..., None], source: str, target: str, **named: int) -> None:
         if not allowed and "/cur/" in str(target):
             loop.call_soon_threadsafe(refused.set)
             raise OSError(28, "No space left on device")
-        rename(source, target)
+        real(source, target, **named)
 
-    monkeypatch.setattr(os, "rename", full)
+    for name in ("link", "rename"):
+        monkeypatch.setattr(os, name, functools.partial(full, getattr(os, name)))
     async with opened(tmp_path) as store:
         _, inbox = await account(store)
         await deliver(store, inbox, body=b"patient")
@@ -313,6 +317,46 @@ async def test_settling_goes_on_when_the_disk_lets_it(tmp_path: Path, monkeypatc
         "messages cannot be written into the Maildirs, will retry",
         "messages are written into the Maildirs again",
     ]
+
+
+async def test_a_file_system_without_nameless_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS has none: then a file is made in the spool and renamed."""
+    real = os.open
+    asked: list[str] = []
+
+    def without(path: str, flags: int, *args: int, **named: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            asked.append(path)
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return real(path, flags, *args, **named)
+
+    monkeypatch.setattr(os, "open", without)
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        for body in (b"one", b"two"):
+            await deliver(store, inbox, body=body)
+    assert sorted(path.read_bytes() for path in message_files(tmp_path)) == [b"one", b"two"]
+    assert len(asked) == 1
+
+
+async def test_a_file_that_a_power_cut_left_empty_is_written_again(tmp_path: Path) -> None:
+    """Its name had come to the disk, what was in it had not; the body is still in the index."""
+    async with opened(tmp_path, delay=3600.0) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"whole")
+        crashed = tmp_path / "crashed"
+        crashed.mkdir()
+        for file in map(tmp_path.joinpath, ("index.db", "index.db-wal")):
+            shutil.copy(file, crashed)
+    (file,) = message_files(tmp_path)
+    shutil.copytree(tmp_path / "mail", crashed / "mail", ignore=shutil.ignore_patterns(".lock"))
+    (left,) = message_files(crashed)
+    assert left.name == file.name
+    left.write_bytes(b"")
+    (crashed / "mail" / ".running").touch()
+    async with opened(crashed):
+        pass
+    assert [path.read_bytes() for path in message_files(crashed)] == [b"whole"]
 
 
 async def test_a_folder_that_refuses_does_not_hold_up_the_others(

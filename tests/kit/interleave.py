@@ -119,7 +119,7 @@ class Explored:
     """How much was seen."""
 
     schedules: int
-    states: int
+    states: set[Hashable]
 
 
 def explore(make: Callable[[], World], most: int = 1_000_000) -> Explored:
@@ -161,4 +161,4 @@ def explore(make: Callable[[], World], most: int = 1_000_000) -> Explored:
         finally:
             world.close()
         schedules += 1
-    return Explored(schedules, len(seen))
+    return Explored(schedules, seen)

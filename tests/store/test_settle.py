@@ -16,6 +16,7 @@ from tests.kit.stores import DATE, account, deliver, digest_of, message_files, o
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.mailbox import INBOX
 from mailhorn.store.abc import MessageMissing, StoreUnavailable
+from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.settle import Flusher, Keywords, Places, read_settings, write_file
 from mailhorn.store.store import Store
@@ -454,3 +455,27 @@ def test_files_of_ours(tmp_path: Path) -> None:
     known = Keywords.load(str(tmp_path))
     assert known.names == ["a", "", "c"] and known.more == {5: ()} and known.flags("acbz") == ["a", "c"]
     assert Places(tmp_path).spool.parent == tmp_path / "mail"
+
+
+async def test_what_never_gets_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A message that is moved or expunged before it has come to rest does not count as backlog for ever."""
+    rested = asyncio.Event()
+    async with opened(tmp_path, grace=0.0, delay=0.05) as store:
+        ada, inbox = await account(store)
+        work = (await store.index.create_mailbox(ada, "Work")).id
+        blobs = store._blobs
+        assert isinstance(blobs, MaildirBlobs)
+        loop = asyncio.get_running_loop()
+        blobs._settler.rested = lambda: loop.call_soon_threadsafe(rested.set)
+        for _ in range(5):
+            (placed,) = await deliver(store, inbox)
+            await store.index.copy(inbox, [placed.uid], work, move=True)
+            (placed,) = await deliver(store, inbox)
+            await store.index.expunge(inbox, [placed.uid], deleted_only=False)
+        async with asyncio.timeout(10):
+            on = False
+            while blobs._settler.backlog:
+                rested.clear()
+                on = not on
+                await store.index.subscribe(ada, "Work", on)  # something to settle, so that it goes round
+                await rested.wait()

@@ -249,7 +249,7 @@ class Watchman:
         self._flusher = Flusher(self._places.root)
         try:
             while self._careful() and not self._closing:
-                _poll([self._bell], GATHER)
+                self._pause(GATHER)
             self._open()
             failing = False
             while not self._closing:
@@ -303,7 +303,7 @@ class Watchman:
                 self._register(ROOT, self._inotify.watch(self._root, HOME_MASK))
             except OSError as problem:
                 self._cannot_watch(problem)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             text = self._places.times.read_text("utf-8", "surrogateescape")
             self._places.times.unlink()
             for line in text.splitlines():

@@ -400,7 +400,10 @@ class Settler:
 
         """
         with self.quiet:
+            came = self._came
             work = self._resting.unsettled(self._clock(), ROUND, everything)
+            if not work.unfiled:  # what was moved or expunged before it had a file never gets one
+                self._filed = came
             if not work:
                 self._careful = False
                 return False, work.next_due

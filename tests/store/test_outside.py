@@ -129,15 +129,26 @@ async def test_new_folders_become_mailboxes(tmp_path: Path) -> None:
 
 
 async def test_a_folder_taken_away_loses_nothing(tmp_path: Path) -> None:
-    """Its messages stay in the index until it is back or the mailbox is deleted: a disk may not be mounted."""
+    """Its messages stay in the index though the settler makes it anew: a disk may not be mounted. They come back."""
     async with noticing(tmp_path) as noticed:
         _, inbox = await begun(noticed)
+        (name,) = noticed.files(ADA)
         os.rename(noticed.home / ADA, tmp_path / "elsewhere")
+        await deliver(noticed.store, inbox)
+        await at_rest(noticed)
         noticed.watchman.look(inbox)
-        os.rename(tmp_path / "elsewhere", noticed.home / ADA)
         noticed.drop(ADA, "1.dropped.host", MAIL)
-        await noticed.told(inbox, "appended", 2)
-        assert len(await noticed.seen(inbox)) == 2
+        await noticed.told(inbox, "appended", 3)
+        await at_rest(noticed, 2)
+        await noticed.until(
+            lambda: (noticed.home / ADA / "mailhorn-mailbox").read_text().endswith("uid_next=4\nsince=4\n")
+        )
+        noticed.watchman.look(inbox)
+        noticed.drop(ADA, "2.dropped.host", MAIL)
+        await noticed.told(inbox, "appended", 4)
+        assert not [change for change in noticed.changes if change.expunged]
+        os.rename(tmp_path / "elsewhere" / "cur" / name, noticed.home / ADA / "cur" / name)
+        assert (await noticed.seen(inbox)).keys() == {1, 2, 3, 4}
 
 
 async def test_what_was_done_meanwhile_is_noticed_at_the_start(tmp_path: Path) -> None:

@@ -834,7 +834,11 @@ class Watchman:
             again = False
             for name in self._list(f"{self._root}/{home.dir}"):
                 directory = f"{home.dir}/{name}"
-                if name[0] != "." or name in ("..", ".") or self._outside.folder_at(directory) is not None:
+                if name[0] != ".":
+                    continue
+                if (known := self._outside.folder_at(directory)) is not None:
+                    if tries == 0:
+                        self._watch_again(known)
                     continue
                 if os.path.isdir(f"{self._root}/{directory}/cur"):
                     again |= not self._claim_folder(home.account, directory, name)
@@ -905,7 +909,8 @@ class Watchman:
                     self._soon(AGAIN)
                 continue
             with self._quiet:
-                if self._outside.folder_at(name) is not None:
+                if (known := self._outside.folder_at(name)) is not None:
+                    self._watch_again(known)
                     continue
                 if inbox is None:
                     self._complain(
@@ -917,6 +922,12 @@ class Watchman:
                 self._sign(mailbox)
             if mailbox is not None:
                 self._begin_with(mailbox)
+
+    def _watch_again(self, folder: FolderAt) -> None:
+        """Watch a folder whose directory may be another one than it was: taken away, and made anew or brought back."""
+        if self._inotify is not None and folder.account and self._watch(folder):
+            self._whole[folder.mailbox] = None
+            self._soon(0.0)
 
     def _begin_with(self, mailbox: MailboxId) -> None:
         """Watch a folder that is new here, and take in what is in it."""

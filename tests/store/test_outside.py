@@ -350,3 +350,14 @@ async def test_a_crash_between_the_index_and_the_name(tmp_path: Path) -> None:
         assert (await noticed.seen(inbox))[2] == ("", MAIL)
         box = await noticed.store.index.mailbox_by_id(inbox)
         assert box is not None and (box.messages, box.uid_next) == (2, 3)
+
+
+async def test_one_of_two_of_the_same_key_is_deleted(tmp_path: Path) -> None:
+    """A file that is another message's is not taken for it, though it came from the same delivery."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+        await noticed.store.index.copy(inbox, [UID(1)], inbox)
+        first, second = await at_rest(noticed, 2)
+        os.unlink(noticed.home / ADA / "cur" / first)
+        assert await noticed.told(inbox, "expunged") == [1]
+        assert noticed.files(ADA) == [second]

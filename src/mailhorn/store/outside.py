@@ -721,11 +721,15 @@ class Watchman:
         for suspect in sorted(differences.suspects, key=lambda s: s.name):
             judge(suspect)
         if absent:
-            names = [(part, name) for part in (CUR, NEW) for name in self._list(f"{path}/{PARTS[part]}")]
-            for part, name in names:
-                key, _, uid, letters = parse_file_name(name)
-                if safe_key(key) in by_key:
-                    judge(Suspect(PARTS[part], name, safe_key(key), uid, letters))
+            others = []
+            for part in PARTS:
+                for name in self._list(f"{path}/{part}"):
+                    key, _, uid, letters = parse_file_name(name)
+                    if safe_key(key) in by_key:
+                        others.append(Suspect(part, name, safe_key(key), uid, letters))
+            known |= self._outside.known(folder.mailbox, {s.uid for s in others if s.uid is not None})
+            for suspect in others:
+                judge(suspect)
         vanished = [Vanished(file.uid, file.letters or "") for file in absent.values() if file.uid >= since]
         if len(vanished) < len(absent):
             self._complain(

@@ -28,7 +28,7 @@ class FramingLimits:
         line: Longest line, without its end.
         literal: Largest literal that is buffered inside a frame.
         frame: Largest frame, all its lines and buffered literals together.
-        stream: Largest literal that is streamed; it is never buffered.
+        stream: Largest literal that is streamed; it is never buffered. 0: nothing is.
         skip: Largest refused literal that comes anyhow (`{n+}`) and is read past; a larger one is fatal.
 
     """
@@ -348,7 +348,7 @@ class Framer:
         """Decide on a literal announced by the line that ends at `end`."""
         size, waits = literal
         self._literals += 1
-        if self._literals <= _ASKED:
+        if self._literals <= _ASKED and self.limits.stream:
             head = bytes(self._buffer[self._start : end])
             if self._stream(head, size):
                 if size > self.limits.stream:

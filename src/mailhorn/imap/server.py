@@ -129,6 +129,17 @@ class _Mode(Enum):
 _WAITING = (_Mode.RUNNING, _Mode.OFFERED)
 
 
+def _is_append(head: bytes, _: int) -> bool:
+    """Say whether this literal is an APPEND's message; the mailbox name may be a literal as well."""
+    if b"APPEND" not in head[:1100].upper():
+        return False
+    try:
+        parse_append_head(head, DIALECT)
+    except (CommandProblem, UnknownCommand):
+        return False
+    return True
+
+
 class ServerConnection:
     """
     One client's connection. Feed it, take its events, answer them, send what `data_to_send` gives.
@@ -156,17 +167,7 @@ class ServerConnection:
         self._plus = False
 
     def _fresh_framer(self) -> Framer:
-        return Framer(SERVER_LIMITS_BEFORE_LOGIN, synchronizing=True, stream=self._streams)
-
-    def _streams(self, head: bytes, size: int) -> bool:
-        """Say whether this literal is an APPEND's message; the mailbox name may be a literal as well."""
-        if self.state in (State.NOT_AUTHENTICATED, State.LOGOUT) or b"APPEND" not in head[:1100].upper():
-            return False
-        try:
-            parse_append_head(head, DIALECT)
-        except (CommandProblem, UnknownCommand):
-            return False
-        return True
+        return Framer(SERVER_LIMITS_BEFORE_LOGIN, synchronizing=True, stream=_is_append)
 
     # The four verbs.
 

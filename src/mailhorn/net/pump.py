@@ -304,6 +304,10 @@ class Pump(asyncio.Protocol):
             self.session.lost(self._error or exc)
         except Exception as error:
             log.error("bug while a connection ended", peer=self.peer, exc_info=error)
+        # Session and transport know the pump, too: in a circle they and their buffers would stay until the collector
+        # comes by, which takes hundreds of connections. Nothing is called any more.
+        del self.session
+        self._transport = None
 
     def _feed_held(self) -> None:
         held, self._held = self._held, None

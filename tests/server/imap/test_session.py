@@ -13,6 +13,7 @@ import pytest
 import structlog
 from tests.kit.mailserver import ServerInTest, running_server
 
+from mailhorn.config.settings import Maildir
 from mailhorn.imap.server import ServerConnection
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.numbers import UIDSet
@@ -442,7 +443,7 @@ async def test_a_file_that_somebody_took_away(tmp_path: Path) -> None:
             await server.deliver("ann", subject)
     first, *_ = sorted((tmp_path / "mail" / "ann").glob("*/*,S=*"))
     first.unlink()
-    async with running_server(tmp_path, ()) as server:
+    async with running_server(tmp_path, (), maildir=Maildir(notice="off")) as server:
         client = await Client.connect(server, login="ann")
         await client.command("SELECT INBOX")
         with structlog.testing.capture_logs() as logged:

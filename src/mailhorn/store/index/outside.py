@@ -26,7 +26,6 @@ from ..abc import (
     Vanished,
 )
 from .database import DISK_ERRORS, Database, open_reader, unavailable
-from .resting import write_digest
 from .sqlite import SqliteIndex, flag_text, ranges, with_flags
 from .writer import Tx
 
@@ -332,7 +331,10 @@ def _restore(tx: Tx, mailbox: int, batch: Sequence[RestoredMessage]) -> None:
 
 def _insert_blob(tx: Tx, key: str, digest: Digest) -> int:
     blob = tx.new_blob(key, 1)
-    write_digest(tx.db, blob, digest)
+    tx.db.execute(
+        "INSERT INTO digest (blob, header_size, envelope, body_structure, parts) VALUES (?, ?, ?, ?, ?)",
+        (blob, digest.header_size, digest.envelope, digest.body_structure, digest.parts),
+    )
     return blob
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import imaplib
 import json
+import os
 import re
 import smtplib
 import subprocess
@@ -255,6 +256,34 @@ def test_file_taken_away(notice: str, tmp_path: Path) -> None:
             assert checked.returncode == 0 and str(path).encode() in checked.stdout, checked
             server.start()
         assert [token for token, _ in inbox(server)] == [SMALL[0], SMALL[2]]
+
+
+def test_file_cut_short(tmp_path: Path) -> None:
+    """What is left of a message is not sent as if it were all; repair makes it a message of its own."""
+    server = SickDiskServer(tmp_path, more='[maildir]\nnotice = "off"')
+    server.expected = ["shorter than it was"]
+    with running(server):
+        server.start()
+        for token in SMALL[:3]:
+            server.deliver("ann", token, text_of(token))
+        server.stop()
+        server.start()
+        (path,) = (server.data / "mail" / "ann" / "cur").glob("*,U=2:2,*")
+        os.truncate(path, 300)
+        with server.imap() as session:
+            opened(session, "INBOX")
+            kind, data = session.uid("FETCH", "1:*", "(BODY.PEEK[])")
+            assert kind == "NO" and data[-1].startswith(b"[EXPUNGEISSUED]"), data
+        server.stop()
+        checked = repair(server)
+        assert checked.returncode == 0 and b"its file has 300 octets" in checked.stdout, checked
+        (server.folder / "serve.toml").write_text((server.folder / "serve.toml").read_text().replace('"off"', '"scan"'))
+        server.start()
+        with server.imap() as session:
+            while session.select("INBOX")[1] != [b"3"]:
+                pass
+            kind, data = session.uid("FETCH", "1:*", "(RFC822.SIZE)")
+            assert kind == "OK" and re.search(rb"UID 4\b", data[-1]) and b"RFC822.SIZE 300" in data[-1], data
 
 
 def waiting_for(session: imaplib.IMAP4, word: bytes) -> None:

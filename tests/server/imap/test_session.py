@@ -17,6 +17,8 @@ from mailhorn.config.settings import Maildir
 from mailhorn.imap.server import ServerConnection
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.numbers import UIDSet
+from mailhorn.server.imap import conversation as conversation_module
+from mailhorn.server.imap import session as session_module
 from mailhorn.server.imap.commands.fetch import PIECE
 from mailhorn.server.imap.session import ImapSession
 
@@ -481,3 +483,23 @@ async def test_a_message_that_is_moved_while_it_is_fetched(tmp_path: Path, monke
             monkeypatch.setattr(store, "read", move_and_read)
             await client.command("FETCH 1:* (BODY.PEEK[])", b"NO [EXPUNGEISSUED]")
         assert not [entry for entry in logged if entry["log_level"] == "error"]
+
+
+async def test_what_is_much_is_told_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idling client gets all of it, in order, and what happens meanwhile after it."""
+    for module in (session_module, conversation_module):
+        monkeypatch.setattr(module, "HIGH_WATER", 50)
+    async with running_server(tmp_path, ("ann",)) as server:
+        for n in range(8):
+            await server.deliver("ann", str(n))
+        idler, other = [await Client.connect(server, login="ann") for _ in range(2)]
+        for client in (idler, other):
+            await client.command("SELECT INBOX")
+        idler.writer.write(b"i IDLE\r\n")
+        await idler.until(b"+")
+        await other.command("STORE 1:8 +FLAGS.SILENT (\\Deleted)")
+        await other.command("EXPUNGE")
+        for seq in range(1, 9):
+            assert await idler.line() == b"* %d FETCH (UID %d FLAGS (\\Deleted))\r\n" % (seq, seq)
+        for seq in range(8, 0, -1):
+            assert await idler.line() == b"* %d EXPUNGE\r\n" % seq

@@ -34,6 +34,9 @@ MAX_DAMAGE = 20
 MAX_TRIES = 2_000
 """Reads of a damaged table that may fail before the rest of it is given up: beyond, its root is gone."""
 
+STEP = 500
+"""Messages between two reports of how far it is."""
+
 BUSY_MS = 5_000
 """How long to wait for a server that writes."""
 
@@ -165,7 +168,7 @@ class Checker:
         self._places = Places(data)
         self._path = data / "index.sqlite"
         self._live = live
-        self._after_a_crash = self._places.running.exists()
+        self._progress: Callable[[int], None] = lambda done: None
 
     def _open(self) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READONLY if self._live else apsw.SQLITE_OPEN_READWRITE
@@ -260,12 +263,13 @@ class Checker:
             " WHERE ?1 IS NULL OR login = ?1",
             (login,),
         )
-        progress(0, total)
+        self._progress = lambda done: progress(done, max(total, done))
+        self._progress(0)
         for mailbox, owner, name, uid_validity, directory in boxes:
             where = f"{owner}: {name}"
             self._count(db, mailbox, where, report)
             self._folder(db, mailbox, where, uid_validity, directory, report)
-            progress(report.messages, max(total, report.messages))
+            self._progress(report.messages)
         if login is None:
             self._references(db, report)
             self._nobodys(db, report)
@@ -398,6 +402,8 @@ class Checker:
         keywords = Keywords.load(path) if there else Keywords()
         for row in db.execute(_MESSAGES, (mailbox,)):
             report.messages += 1
+            if not report.messages % STEP:
+                self._progress(report.messages)
             self._message(db, mailbox, where, path, files, used, keywords, row, report)
         if there:
             self._strangers(db, mailbox, {b: f for b, f in files.items() if b not in used}, report)

@@ -4,7 +4,6 @@ Rule 1: the first of `--config`, the environment, the user's folder and /etc tha
 Rule 2: whatever is wrong with it is one line: which file, which setting, what to do.
 """
 
-import difflib
 import os
 import re
 import tomllib
@@ -174,6 +173,8 @@ def _unknown(kind: type[Section], tree: dict[str, Any], where: str) -> Iterator[
 
 
 def _nearest(key: str, known: list[str], where: str) -> str:
+    import difflib  # here and not above: it is needed for mistakes only
+
     close = difflib.get_close_matches(key.lower(), known, n=1)
     if close:
         return f"did you mean {where}{close[0]}?"

@@ -6,7 +6,6 @@ can, what was probably meant. Rule 3: what an assembly does not offer is refused
 """
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from . import base
@@ -92,6 +91,8 @@ def _not_offered(capability: str, offers: frozenset[str]) -> str:
 
 
 def _did_you_mean(word: str, known: Sequence[str] | frozenset[str], sign: str = "") -> str:
+    from difflib import get_close_matches  # here and not above: it is needed for mistakes only
+
     close = get_close_matches(word.lower()[:64], sorted(known), 1, 0.6)
     return f'; did you mean "{sign}{close[0]}"?' if close else ""
 

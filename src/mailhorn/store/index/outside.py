@@ -25,6 +25,7 @@ from ..abc import (
     StoreError,
     Vanished,
 )
+from .arrivals import write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .sqlite import SqliteIndex, flag_text, ranges, with_flags
 from .writer import Tx
@@ -331,10 +332,7 @@ def _restore(tx: Tx, mailbox: int, batch: Sequence[RestoredMessage]) -> None:
 
 def _insert_blob(tx: Tx, key: str, digest: Digest) -> int:
     blob = tx.new_blob(key, 1)
-    tx.db.execute(
-        "INSERT INTO digest (blob, header_size, envelope, body_structure, parts) VALUES (?, ?, ?, ?, ?)",
-        (blob, digest.header_size, digest.envelope, digest.body_structure, digest.parts),
-    )
+    write_digest(tx.db, blob, digest)
     return blob
 
 

@@ -6,6 +6,7 @@ the next flush only means that a file is settled again. What makes a file durabl
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ..abc import (
     AccountLine,
     AccountsWork,
     Done,
+    Filed,
     FolderWork,
     Leaving,
     RemovedAccount,
@@ -30,6 +32,7 @@ from ..abc import (
     Work,
 )
 from ..names import folder_of, login_dir
+from .arrivals import DIGESTS, Rows, write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .writer import Tx, Writer
 
@@ -325,12 +328,31 @@ class SqliteResting(Resting):
             self._reading = None
 
 
-def write_digest(db: Database, blob: int, digest: Digest) -> None:
-    """Keep what FETCH needs of a body; twice is as good as once."""
-    db.execute(
-        "INSERT OR REPLACE INTO digest (blob, header_size, envelope, body_structure, parts) VALUES (?, ?, ?, ?, ?)",
-        (blob, digest.header_size, digest.envelope, digest.body_structure, digest.parts),
-    )
+_FILED = Rows(
+    "WITH new (letters, flags, mailbox, uid) AS (VALUES ",
+    4,
+    ") UPDATE message SET letters = new.letters, origin = NULL, dirty = (message.flags <> new.flags) FROM new"
+    " WHERE message.mailbox = new.mailbox AND message.uid = new.uid",
+)
+_ORIGINS = Rows(  # copies made since then are copies of this file
+    "WITH new (origin, blob) AS (VALUES ",
+    2,
+    ") UPDATE message INDEXED BY message_unfiled SET origin = new.origin FROM new"
+    " WHERE message.blob = new.blob AND letters IS NULL AND message.origin IS NULL",
+)
+
+
+def _leave(tx: Tx, filed: Sequence[Filed]) -> None:
+    """Have the files of those removed that are no messages any more."""
+    for mailbox, uid, _, _, name in filed:
+        if tx.db.ask("SELECT 1 FROM message WHERE mailbox = ? AND uid = ?", (mailbox, uid)):
+            continue
+        tx.db.execute("UPDATE leaving SET name = ? WHERE mailbox = ? AND uid = ?", (name, mailbox, uid))
+        if not tx.db.changes():
+            tx.db.execute(
+                "INSERT INTO leaving (mailbox, uid, name, size, due) VALUES (?, ?, ?, 0, 0)", (mailbox, uid, name)
+            )
+        tx.unsettled = True
 
 
 def _take_note(tx: Tx, done: Done, digests: list[tuple[int, Digest]]) -> list[str]:
@@ -354,32 +376,20 @@ def _take_note(tx: Tx, done: Done, digests: list[tuple[int, Digest]]) -> list[st
                 tx.unsettled = True
     for mailbox, stamp in done.mailboxes:
         db.execute("DELETE FROM dirty_mailbox WHERE mailbox = ? AND stamp = ?", (mailbox, stamp))
-    db.executemany(
-        "INSERT OR REPLACE INTO digest (blob, header_size, envelope, body_structure, parts)"
-        " SELECT id, ?2, ?3, ?4, ?5 FROM blob WHERE id = ?1",  # there is none if its mailbox was deleted
-        ((blob, of.header_size, of.envelope, of.body_structure, of.parts) for blob, of in digests),
+    DIGESTS.run(db, [(blob, of.header_size, of.envelope, of.body_structure, of.parts) for blob, of in digests])
+    filed = [of for of, _, _, _ in done.filed]
+    before = db.total_changes()
+    _FILED.run(db, [(of.letters, of.flags, of.mailbox, of.uid) for of in filed])
+    if db.total_changes() - before < len(filed):
+        _leave(tx, filed)
+    first = [(f"{of.mailbox}/{of.name}", blob) for of, blob, first, _ in done.filed if first]
+    _ORIGINS.run(db, first)
+    db.execute(
+        "DELETE FROM inline_body WHERE blob IN (SELECT value FROM json_each(?))",
+        (json.dumps([blob for _, blob in first]),),
     )
-    for filed, _, _, _ in done.filed:
-        mailbox, uid, flags, letters, name = filed
-        db.execute(
-            "UPDATE message SET letters = ?, origin = NULL, dirty = (flags <> ?) WHERE mailbox = ? AND uid = ?",
-            (letters, flags, mailbox, uid),
-        )
-        if not db.changes():
-            db.execute("UPDATE leaving SET name = ? WHERE mailbox = ? AND uid = ?", (name, mailbox, uid))
-            if not db.changes():
-                db.execute(
-                    "INSERT INTO leaving (mailbox, uid, name, size, due) VALUES (?, ?, ?, 0, 0)", (mailbox, uid, name)
-                )
-            tx.unsettled = True
-    db.executemany(  # copies made since then are copies of this file
-        "UPDATE message INDEXED BY message_unfiled SET origin = ?"
-        " WHERE blob = ? AND letters IS NULL AND origin IS NULL",
-        ((f"{filed.mailbox}/{filed.name}", blob) for filed, blob, first, _ in done.filed if first),
-    )
-    db.executemany("DELETE FROM inline_body WHERE blob = ?", ((blob,) for _, blob, first, _ in done.filed if first))
-    for _, blob, first, body in done.filed:
-        if first and body is None:
+    for _, blob, spooled, body in done.filed:
+        if spooled and body is None:
             spare += (key for (key,) in db.execute("SELECT key FROM blob WHERE id = ?", (blob,)))
     for mailbox, uid, flags, letters, name in done.renamed:
         db.execute(
@@ -401,4 +411,4 @@ def _take_note(tx: Tx, done: Done, digests: list[tuple[int, Digest]]) -> list[st
     return spare
 
 
-__all__ = ["SqliteResting", "write_digest"]
+__all__ = ["SqliteResting"]

@@ -35,8 +35,9 @@ from ..abc import (
     TooManyFlags,
 )
 from ..names import InvalidName, file_name, folder_of, login_dir
+from .arrivals import Arrival, Arrived, append_all
 from .database import DISK_ERRORS, Database, open_reader, unavailable
-from .resting import SqliteResting, write_digest
+from .resting import SqliteResting
 from .writer import Job, Tx, Writer
 
 T = TypeVar("T")
@@ -525,54 +526,21 @@ class SqliteIndex(SqliteResting, Index):
     # messages
 
     def append_soon(self, message: Append, then: Callable[[Appended | Exception], None]) -> None:
-        flags = [flag_text(placement.flags) for placement in message.placements]
-        if not flags:
+        if not message.placements:
             raise StoreError("a message has to be placed somewhere")
-        blob, digest = message.blob, message.digest
+        flags = tuple([flag_text(placement.flags) for placement in message.placements])
 
-        def work(tx: Tx) -> tuple[Appended, int]:
-            db = tx.db
-            placed, rows = [], []
-            for placement, text in zip(message.placements, flags, strict=True):
-                mailbox = placement.mailbox
-                head = db.ask(
-                    "UPDATE mailbox SET uid_next = uid_next + 1, highest_mod_seq = highest_mod_seq + 1,"
-                    " messages = messages + 1, unseen = unseen + ?, deleted = deleted + ?, size = size + ?"
-                    " WHERE id = ? RETURNING uid_validity, uid_next - 1, highest_mod_seq",
-                    (_unseen(text), _deleted(text), blob.size, mailbox),
-                )
-                if not head:
-                    raise _missing(mailbox)
-                uid_validity, uid, mod_seq = head[0]
-                placed.append(Placed(mailbox, uid_validity, uid))
-                rows.append((mailbox, uid, mod_seq, text, message.internal_date, blob.size))
-                tx.changes.append(Change(mailbox, ModSeq(mod_seq - 1), mod_seq, appended=(uid,)))
-            number = tx.new_blob(blob.key, len(rows))
-            if digest is not None:
-                write_digest(db, number, digest)
-            if blob.inline is not None:
-                db.execute("INSERT INTO inline_body (blob, body) VALUES (?, ?)", (number, blob.inline))
-            for row in rows:
-                db.execute(
-                    "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (*row, number),
-                )
-            tx.unfiled += len(rows)
-            tx.unsettled = True
-            return Appended(placed), number
-
-        def done(job: Job[tuple[Appended, int]]) -> None:
+        def done(job: Job[Arrived]) -> None:
             if job.problem is not None:
                 then(job.problem)
                 return
             placed, number = job.result
             placed.durable_at = job.stamp
             then(placed)
-            if digest is None and blob.inline is not None:
-                asyncio.get_running_loop().call_soon(self._digest_soon, number, blob.inline)
+            if message.digest is None and message.blob.inline is not None:
+                asyncio.get_running_loop().call_soon(self._digest_soon, number, message.blob.inline)
 
-        self._writer.submit(work, done, guarded=len(flags) > 1)
+        self._writer.submit_together(Arrival(message, flags), append_all, done)
 
     async def set_flags(
         self, mailbox: MailboxId, uids: Sequence[UID], add: Flags, remove: Flags, replace: bool = False

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -46,13 +47,18 @@ class Tx:
         """The job left something to settle."""
 
     def new_blob(self, key: str, refs: int) -> int:
-        """Insert a blob; return its number, which none had before while this process runs."""
+        """Insert a blob; return its number."""
+        number = self.new_number()
+        self.db.execute("INSERT INTO blob (id, key, refs) VALUES (?, ?, ?)", (number, key, refs))
+        return number
+
+    def new_number(self) -> int:
+        """Return a number for a blob, which none had before while this process runs."""
         blobs = self._blobs
         if not blobs.looked:  # another process may have given some
             blobs.last = max(blobs.last, self.db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0])
             blobs.looked = True
         blobs.last += 1
-        self.db.execute("INSERT INTO blob (id, key, refs) VALUES (?, ?, ?)", (blobs.last, key, refs))
         return blobs.last
 
 
@@ -76,12 +82,19 @@ class Numbers:
 class Job(Generic[T]):
     """Work for the writer, and what came of it."""
 
-    __slots__ = ("changes", "done", "durable", "guarded", "problem", "result", "stamp", "work")
+    __slots__ = ("changes", "done", "durable", "guarded", "problem", "result", "stamp", "together", "work")
 
     def __init__(
-        self, work: Callable[[Tx], T], done: "Callable[[Job[T]], None] | Future[T]", durable: bool, guarded: bool
+        self,
+        work: Any,
+        done: "Callable[[Job[T]], None] | Future[T]",
+        durable: bool,
+        guarded: bool,
+        together: "Together | None" = None,
     ) -> None:
         self.work = work
+        """Returns the result, given a Tx; or, if it is done together with others, what `together` makes of it."""
+        self.together = together
         self.done = done
         """Called in the event loop; a future is for another thread."""
         self.durable = durable
@@ -91,6 +104,10 @@ class Job(Generic[T]):
         self.result: T
         self.stamp = 0.0
         """When it was committed, seconds on the monotonic clock."""
+
+
+Together = Callable[[Tx, Sequence[Job[Any]]], None]
+"""Does the work of several jobs that follow each other, and gives each its result or its problem."""
 
 
 class Writer:
@@ -161,6 +178,13 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue.put(Job(work, done, durable, guarded))
 
+    def submit_together(self, work: Any, together: Together, done: Callable[[Job[Any]], None]) -> None:
+        """Have a job done together with those beside it of the same kind; in the event loop."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        self._loop = asyncio.get_running_loop()
+        self._queue.put(Job(work, done, durable=True, guarded=False, together=together))
+
     def run_here(self, work: Callable[[Tx], T]) -> T:
         """Have the work done without a flush, and wait for it; for threads other than the loop's."""
         if self._closed:
@@ -211,11 +235,15 @@ class Writer:
                 self._durable = durable
             db.execute("BEGIN IMMEDIATE")
             self._blobs.looked = False
-            for job in group:
-                tx = Tx(db, self._blobs)
-                self._do(job, tx)
-                unfiled += tx.unfiled
-                unsettled |= tx.unsettled
+            for together, jobs in groupby(group, lambda job: job.together):
+                for some in [list(jobs)] if together else [[job] for job in jobs]:
+                    tx = Tx(db, self._blobs)
+                    if together:
+                        together(tx, some)
+                    else:
+                        self._do(some[0], tx)
+                    unfiled += tx.unfiled
+                    unsettled |= tx.unsettled
             db.execute("COMMIT")
         except (apsw.Error, StoreUnavailable) as problem:
             unfiled, unsettled = 0, False

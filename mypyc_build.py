@@ -33,8 +33,8 @@ COMPILED = (
     "sieve/**/*.py",
     "smtp/*.py",
 )
-"""What is compiled, below src/mailhorn, but for packages' `__init__.py` and the exceptions: the protocols, and the way of
-a message. Not the store, where SQLite does the work, and not what tests take apart (`server/imap`)."""
+"""What is compiled, below src/mailhorn, but for packages' `__init__.py` and the exceptions: the protocols, and the way
+of a message. Not the store, where SQLite does the work, and not `server/imap`, whose tests look into it."""
 
 INTERPRETED = {
     "imap/view.py": "its objects are held weakly, which a native class does not allow",

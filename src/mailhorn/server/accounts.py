@@ -35,11 +35,11 @@ MAX_WAITING = 1024
 """Logins waiting for a thread: ten seconds of work. Who would wait longer has given up by then."""
 VERIFYING_NICE, UPGRADING_NICE = 10, 19
 """How far hashing stands back: a thousand logins after a restart must not delay the mail of who is back already."""
-UPGRADE_PAUSE = 20.0
-"""Seconds between two upgrades of hashes: a thousandth of a core, and its 19 MiB are not there most of the time. The file
+UPGRADE_PAUSE = 60.0
+"""Seconds between two upgrades of hashes: less than a thousandth of a core, and its 19 MiB are seldom there. The file
 of accounts is not written for it."""
 MAX_UPGRADES = 16
-"""Passwords kept until their hash is upgraded, five minutes at most; who comes while so many wait is upgraded at
+"""Passwords kept until their hash is upgraded, a quarter of an hour at most; who comes while so many wait is upgraded at
 another login, once the right password is no longer remembered."""
 REMEMBERED_FOR = 3600.0
 """Seconds a right password is remembered: clients that come back within the hour pay nothing."""

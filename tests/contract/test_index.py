@@ -399,3 +399,30 @@ async def test_a_closed_index_says_so(index: Index, inbox: MailboxId) -> None:
     for verb in (index.append(message(inbox)), index.uids(inbox), index.accounts(), index.blob(inbox, UID(1))):
         with pytest.raises(StoreUnavailable):
             await verb
+
+
+async def test_a_group_is_appended_as_each_would_be_alone(index: Index, inbox: MailboxId, ada: AccountId) -> None:
+    """Whatever their number, their flags and their mailboxes; one whose mailbox is gone fails alone."""
+    work = (await index.create_mailbox(ada, "work")).id
+    gone = (await index.create_mailbox(ada, "gone")).id
+    await index.delete_mailbox(gone)
+    seen = frozenset({SEEN})
+    asked = [
+        message(inbox),
+        message(Placement(work, seen), inbox, body=b"two copies"),
+        message(gone),
+        message(inbox, Placement(gone, seen)),
+        *[message(Placement(inbox, seen), body=b"x" * n) for n in range(30)],
+    ]
+    outcomes = await asyncio.gather(*map(index.append, asked), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes[2:4]] == [MailboxMissing, MailboxMissing]
+    placed = [tuple(outcome) for outcome in outcomes if not isinstance(outcome, BaseException)]
+    assert [place.uid for places in placed for place in places if place.mailbox == inbox] == list(range(1, 33))
+    box, other = await index.mailbox_by_id(inbox), await index.mailbox_by_id(work)
+    assert box is not None and other is not None
+    assert (box.uid_next, box.messages, box.unseen, box.size) == (33, 32, 2, 4 + 10 + sum(range(30)))
+    assert (other.uid_next, other.messages, other.unseen, other.size) == (2, 1, 0, 10)
+    assert [row.mod_seq for row in await index.rows(inbox, [UID(n) for n in range(1, 33)])] == list(
+        range(box.highest_mod_seq - 31, box.highest_mod_seq + 1)
+    )
+    assert (await index.blob(inbox, UID(32))).inline == b"x" * 29

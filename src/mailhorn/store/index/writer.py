@@ -55,7 +55,7 @@ class Tx:
     def new_number(self) -> int:
         """Return a number for a blob, which none had before while this process runs."""
         blobs = self._blobs
-        if not blobs.looked:  # another process may have given some
+        if not blobs.looked:
             blobs.last = max(blobs.last, self.db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0])
             blobs.looked = True
         blobs.last += 1
@@ -68,7 +68,8 @@ class Numbers:
 
     Attributes:
         last: The greatest one.
-        looked: Whether this transaction knows it.
+        looked: Whether it is known. The server is the only process that gives any; one that gave some all the same
+            makes a transaction fail, which then looks.
 
     """
 
@@ -228,23 +229,16 @@ class Writer:
     def _commit(self, group: list[Job[Any]]) -> None:
         unfiled, unsettled = 0, False
         try:
-            db = self._db = self._db or self._open()
-            durable = any(job.durable for job in group)
-            if durable is not self._durable:
-                db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                self._durable = durable
-            db.execute("BEGIN IMMEDIATE")
-            self._blobs.looked = False
-            for together, jobs in groupby(group, lambda job: job.together):
-                for some in [list(jobs)] if together else [[job] for job in jobs]:
-                    tx = Tx(db, self._blobs)
-                    if together:
-                        together(tx, some)
-                    else:
-                        self._do(some[0], tx)
-                    unfiled += tx.unfiled
-                    unsettled |= tx.unsettled
-            db.execute("COMMIT")
+            try:
+                unfiled, unsettled = self._transact(group)
+            except apsw.ConstraintError:
+                if self._db is None or not self._blobs.looked:
+                    raise
+                self._blobs.looked = False  # another process has given a number that we gave, too
+                self._db.execute("ROLLBACK")
+                for job in group:
+                    job.changes, job.problem = [], None
+                unfiled, unsettled = self._transact(group)
         except (apsw.Error, StoreUnavailable) as problem:
             unfiled, unsettled = 0, False
             self._undo(problem)
@@ -255,6 +249,27 @@ class Writer:
         for job in group:
             job.stamp = stamp
         self._answer(group, unfiled, unsettled)
+
+    def _transact(self, group: list[Job[Any]]) -> tuple[int, bool]:
+        """Do the jobs in one transaction; return how many messages have no file, and whether anything is to settle."""
+        unfiled, unsettled = 0, False
+        db = self._db = self._db or self._open()
+        durable = any([job.durable for job in group])
+        if durable is not self._durable:
+            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+        db.execute("BEGIN IMMEDIATE")
+        for together, jobs in groupby(group, lambda job: job.together):
+            for some in [list(jobs)] if together else [[job] for job in jobs]:
+                tx = Tx(db, self._blobs)
+                if together:
+                    together(tx, some)
+                else:
+                    self._do(some[0], tx)
+                unfiled += tx.unfiled
+                unsettled |= tx.unsettled
+        db.execute("COMMIT")
+        return unfiled, unsettled
 
     def _do(self, job: Job[Any], tx: Tx) -> None:
         if job.guarded:

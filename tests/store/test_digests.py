@@ -1,5 +1,6 @@
 """Digests: computed when nobody waits, there whenever somebody asks, kept when the message comes to rest."""
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -63,3 +64,17 @@ async def test_a_big_message_is_digested_in_a_thread(tmp_path: Path) -> None:
     assert full.digest.header_size == INLINE_LIMIT + 1
     assert threads and threading.get_ident() not in threads
     await store.close()
+
+
+async def test_a_message_that_is_expunged_before_it_rests_leaves_nothing(tmp_path: Path) -> None:
+    """Its digest would stay in memory until a few thousand others had gathered."""
+    async with opened(tmp_path, grace=0.0, delay=3600.0) as store:
+        index = store.index
+        assert isinstance(index, SqliteIndex)
+        _, inbox = await account(store)
+        for _ in range(3):
+            await deliver(store, inbox, body=BODY)
+        await asyncio.sleep(0)
+        assert len(index._digests) == 3
+        await index.expunge(inbox, [UID(2)], deleted_only=False)
+    assert index._digests == {}

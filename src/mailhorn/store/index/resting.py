@@ -51,6 +51,8 @@ class SqliteResting(Resting):
     _fresh: bool
     _digest: Callable[[bytes], Digest]
     _digests: dict[int, Digest]
+    _all_until: int = 0
+    """Of blobs up to this number, the last work had all that are not at rest."""
     _reading: Database | None = None
     """The settler's own connection."""
 
@@ -80,6 +82,7 @@ class SqliteResting(Resting):
             if len(unfiled) == limit or octets > MAX_OCTETS:
                 full = True
                 break
+        self._all_until = 0 if full else db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0]
         due = float("inf") if everything else now
         renamed: list[Any] = []
         leaving: list[Any] = []
@@ -193,6 +196,8 @@ class SqliteResting(Resting):
         spare = self._writer.run_here(lambda tx: _take_note(tx, done, digests))
         for blob in bodies:
             self._digests.pop(blob, None)
+        for blob in [blob for blob in list(self._digests) if blob <= self._all_until]:
+            del self._digests[blob]  # it was expunged before it came to rest
         return spare
 
     def waiting(self) -> int:

@@ -116,6 +116,37 @@ def test_names_of_keywords(tmp_path: Path) -> None:
         nothing_to_repair(server)
 
 
+def test_a_spooled_body_stays_until_its_file_is_known(tmp_path: Path) -> None:
+    """Cut just after a big body was removed from the spool, the index still knows where its file is."""
+    server = SickDiskServer(tmp_path)
+    big = message("big", "All work and no play.\n" * 10_000)
+    with running(server):
+        platter = store_with_archive(server, Ledger())
+        server.plan = Plan(
+            root=str(server.data),
+            record=str(server.record),
+            act="kill",
+            at=1,
+            where=AFTER,
+            kinds=("unlink",),
+            paths="/.spool/",
+            fired=str(server.fired),
+        )
+        assert server.comes_up()
+        with contextlib.suppress(OSError, imaplib.IMAP4.abort), server.imap() as session:
+            session.append("INBOX", "", "", big)
+        server.dies(PATIENCE)
+        assert server.fired.exists()
+        platter.follow(server.record)
+        platter.cut(random.Random("spool"), 0.0, 1.0)
+        server.plan = Plan(root=str(server.data), record=str(server.record), settle_after=60.0)
+        assert server.comes_up()
+        with server.imap() as session:
+            opened(session, "INBOX")
+            kind, data = session.uid("FETCH", "1:*", "(BODY.PEEK[])")
+            assert kind == "OK" and data[0][1] == big
+
+
 def append_with(server: SickDiskServer, keyword: str) -> None:
     """Append a message with a keyword, and have it settled or the server killed by that."""
     assert server.comes_up()

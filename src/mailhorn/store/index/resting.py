@@ -1,6 +1,6 @@
 """The SQLite index as the settler sees it: what is not at rest, and taking note that it is.
 
-Nothing here waits for a flush: these jobs are committed with `synchronous = NORMAL`, and a power cut before
+Almost nothing here waits for a flush: these jobs are committed with `synchronous = NORMAL`, and a power cut before
 the next flush only means that a file is settled again. What makes a file durable comes before its job.
 """
 
@@ -193,7 +193,9 @@ class SqliteResting(Resting):
     def settled(self, done: Done) -> list[str]:
         bodies = {blob: body for _, blob, _, body in done.filed if body is not None}
         digests = [(blob, self._digests.get(blob) or self._digest(body)) for blob, body in bodies.items()]
-        spare = self._writer.run_here(lambda tx: _take_note(tx, done, digests))
+        # A spooled body is removed next: that must not outlive a power cut that this note does not.
+        spooled = any(first and body is None for _, _, first, body in done.filed)
+        spare = self._writer.run_here(lambda tx: _take_note(tx, done, digests), durable=spooled)
         for blob in bodies:
             self._digests.pop(blob, None)
         for blob in [blob for blob in list(self._digests) if blob <= self._all_until]:

@@ -186,12 +186,12 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue.put(Job(work, done, durable=True, guarded=False, together=together))
 
-    def run_here(self, work: Callable[[Tx], T]) -> T:
-        """Have the work done without a flush, and wait for it; for threads other than the loop's."""
+    def run_here(self, work: Callable[[Tx], T], durable: bool = False) -> T:
+        """Have the work done, without a flush if need not be, and wait for it; for threads other than the loop's."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         answer: Future[T] = Future()
-        self._queue.put(Job(work, answer, durable=False, guarded=True))
+        self._queue.put(Job(work, answer, durable, guarded=True))
         return answer.result()
 
     async def close(self) -> None:

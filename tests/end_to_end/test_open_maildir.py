@@ -76,6 +76,7 @@ def test_an_idling_client_is_told(tmp_path: Path) -> None:
 def _files(home: Path) -> list[Path]:
     """Return the files of INBOX, once the server has called all by its own names."""
     while True:
+        coming = os.listdir(home / "new")  # first, or one that moves meanwhile is seen in neither
         found = sorted((home / "cur").iterdir())
-        if all(",U=" in path.name for path in found) and not os.listdir(home / "new"):
+        if not coming and all(",U=" in path.name for path in found):
             return found

@@ -39,8 +39,8 @@ UPGRADE_PAUSE = 60.0
 """Seconds between two upgrades of hashes: less than a thousandth of a core, and its 19 MiB are seldom there. The file
 of accounts is not written for it."""
 MAX_UPGRADES = 16
-"""Passwords kept until their hash is upgraded, a quarter of an hour at most; who comes while so many wait is upgraded at
-another login, once the right password is no longer remembered."""
+"""Passwords kept until their hash is upgraded, a quarter of an hour at most; who comes while so many wait is upgraded
+at another login, once the right password is no longer remembered."""
 REMEMBERED_FOR = 3600.0
 """Seconds a right password is remembered: clients that come back within the hour pay nothing."""
 REMEMBERED = 10_000

@@ -122,6 +122,7 @@ async def test_a_mistake_of_ours_is_not_the_disk_s(tmp_path: Path) -> None:
 async def test_the_log_is_checkpointed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The WAL is begun anew when it has grown enough."""
     monkeypatch.setattr("mailhorn.store.index.writer.WAL_PAGES", 10)
+    monkeypatch.setattr("mailhorn.store.index.writer.CHECKPOINT_PAGES_AT_LAST", 10)
     monkeypatch.setattr("mailhorn.store.index.database.WAL_SIZE", 0)
     bench = Bench(tmp_path / "db")
     for n in range(100, 200):

@@ -310,8 +310,9 @@ async def test_a_file_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[s
     async with noticing(tmp_path) as noticed:
         await begun(noticed)
         (name,) = noticed.files(ADA)
-        with open(noticed.home / ADA / "cur" / name, "r+b") as file:
-            file.truncate(5)  # in one step, or it is said of the first one
+        fd = os.open(noticed.home / ADA / "cur" / name, os.O_RDWR)
+        os.ftruncate(fd, 5)  # in one step, or it is said of the first one
+        os.close(fd)
         said = ""
 
         def told() -> bool:

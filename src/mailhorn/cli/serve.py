@@ -13,7 +13,7 @@ from ..config.settings import ServeSettings
 from ..config.wire import Server, build_server, data_folder
 from .logs import set_up
 from .loop import run, stop_signal
-from .memory import give_back_large_blocks, settle_down
+from .memory import GIVE_BACK_EVERY, give_back, give_back_large_blocks, settle_down
 
 
 def print_example() -> None:
@@ -51,7 +51,11 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
         lock.ready()
         print(await introduction(server, path, settings.limits.connections), flush=True)
         settle_down()
-        await stop.wait()
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GIVE_BACK_EVERY):
+                    await stop.wait()
+            await asyncio.to_thread(give_back)
         print("Stopping.", flush=True)
     finally:
         await server.stop()

@@ -42,7 +42,7 @@ class Plan:
         at: The number of the operation where it happens, from 1.
         where: Of a kill: before the operation, after it, or in the middle of a write.
         error: Of a refusal: the name of the error, as "ENOSPC".
-        over: A file. A refusal goes on until it exists ("": it happens once); once it exists, the next operation kills.
+        over: A file. A refusal goes on until it exists ("": it happens once); once it exists, the next operation kills, whichever it is.
         kinds: Operations that count, empty for all that change something. "read" counts only if named.
         paths: A pattern; only files whose path it is found in count.
         armed: A file; counting begins when it exists. "": at the start.
@@ -160,6 +160,8 @@ class Disk:
         plan = self.plan
         if plan.act == "obey":
             return self._ordered(kind, path)
+        if plan.act == "kill" and plan.over and kind != "read" and _exists(plan.over):
+            return plan.where  # whatever it is: who is killed from outside may have recorded what it has not done
         if not plan.act or (kind not in plan.kinds if plan.kinds else kind == "read"):
             return ""
         if not self._paths.search(path):
@@ -170,7 +172,7 @@ class Disk:
                 return ""
         self._count += 1
         if plan.act == "kill":
-            return plan.where if self._count == plan.at or (plan.over and _exists(plan.over)) else ""
+            return plan.where if self._count == plan.at else ""
         if self._count < plan.at or (self._fired and (not plan.over or _exists(plan.over))):
             return ""
         if not self._fired:

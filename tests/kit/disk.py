@@ -42,7 +42,8 @@ class Plan:
         at: The number of the operation where it happens, from 1.
         where: Of a kill: before the operation, after it, or in the middle of a write.
         error: Of a refusal: the name of the error, as "ENOSPC".
-        over: A file. A refusal goes on until it exists ("": it happens once); once it exists, the next operation kills, whichever it is.
+        over: A file. A refusal goes on until it exists ("": it happens once); once it exists, the next operation kills,
+            whichever it is.
         kinds: Operations that count, empty for all that change something. "read" counts only if named.
         paths: A pattern; only files whose path it is found in count.
         armed: A file; counting begins when it exists. "": at the start.

@@ -143,20 +143,6 @@ async def test_two_processes_give_the_same_number(tmp_path: Path) -> None:
         await bench.writer.close()
 
 
-async def test_the_log_is_checkpointed_beside_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is begun anew though the writer never stops for that."""
-    monkeypatch.setattr("mailhorn.store.index.writer.WAL_PAGES", 40)
-    bench = Bench(tmp_path / "db")
-    before = n = 0
-    while bench.writer._wal_pages >= before:
-        before = bench.writer._wal_pages
-        n += 1
-        await bench.run(100 + n)
-        assert before < 16_000
-    assert await bench.logins() == list(range(101, 101 + n))
-    await bench.writer.close()
-
-
 async def test_the_log_has_its_size_from_the_start(tmp_path: Path) -> None:
     """What has not been written yet is no frame, after a crash either; and nobody's frames are written over."""
     bench = Bench(tmp_path / "db")

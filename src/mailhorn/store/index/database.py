@@ -15,7 +15,7 @@ OLDEST_SQLITE = (3, 51, 3)
 """Before it, a WAL reset while two connections checkpoint could corrupt the file (sqlite.org/wal.html §11)."""
 
 WAL_PAGES = 4_000
-"""Pages that the WAL should not have many more of."""
+"""Pages in the WAL from which to checkpoint when nobody waits."""
 
 WAL_SIZE = WAL_PAGES * (4096 + 24)
 """Octets, 16 MiB: to flush what overwrites a file takes half the time, or less, of what makes it longer."""

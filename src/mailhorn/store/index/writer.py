@@ -3,7 +3,7 @@
 Rule 1: what waits while one commit runs shares the next. Rule 2: a job that is refused does not spoil the
 others of its group; a disk that refuses spoils them all, and nothing of the group has happened. Rule 3:
 results go back to the event loop in the order of commits, one call per group: told first, then answered.
-Rule 4: the WAL is emptied by a thread beside this one (`checkpoint`); only if it grows all the same, here.
+Rule 4: only this thread checkpoints, after the answers and when nobody waits, if it can be helped.
 """
 
 import asyncio
@@ -21,7 +21,6 @@ import apsw
 
 from ...model.change import Change
 from ..abc import StoreUnavailable
-from .checkpoint import Checkpointer
 from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
 
 T = TypeVar("T")
@@ -29,15 +28,8 @@ T = TypeVar("T")
 MAX_GROUP = 256
 """Jobs in one transaction: beyond, the flush is paid for and the first one waits for the last."""
 
-PARTS = 4
-"""In how many parts the WAL is emptied while it fills: each is a burst of writes that the next commit has beside it."""
-
-FEW_PAGES = 256
-"""Pages that the writer copies itself when the WAL is to be begun anew, in some milliseconds."""
-
 CHECKPOINT_PAGES_AT_LAST = 16_000
-"""Pages in the WAL from which the writer stops to empty it: one that is never at rest is never begun anew, and start-up
-reads it all."""
+"""Pages in the WAL from which to checkpoint although somebody waits: start-up reads it all."""
 
 
 class Tx:
@@ -142,7 +134,6 @@ class Writer:
         self._durable = True
         self._wal_pages = 0
         self._db: Database | None = self._open()
-        self._checkpointer = Checkpointer(path)
         self._thread = threading.Thread(target=self._run, name="mailhorn-writer", daemon=True)
         self._thread.start()
 
@@ -228,11 +219,10 @@ class Writer:
             stopping = job is None
             if group:
                 self._commit(group)
-                self._checkpointer.grown(self._wal_pages, WAL_PAGES // PARTS)
-                few = self._wal_pages >= WAL_PAGES and self._checkpointer.left(self._wal_pages) <= FEW_PAGES
-                if few or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST:
+                if self._wal_pages >= WAL_PAGES and (
+                    self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST
+                ):
                     self._checkpoint()
-        self._checkpointer.close()
         if self._db is not None:
             self._db.close()
 

@@ -73,10 +73,10 @@ class Tap:
     def _forward(self, who: str, source: socket.socket, target: socket.socket) -> None:
         try:
             while data := source.recv(65_536):
+                target.sendall(data)  # first: who waits for what was said may act upon it
                 with self._changed:
                     self._said[who] += data
                     self._changed.notify_all()
-                target.sendall(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:  # one side is gone: so is the other
             for side in (source, target):

@@ -255,6 +255,9 @@ class Mailroom:
                     client.session.pump.data_received(line)
                 client.said = len(client.script)
             self.loop.settle()
+            while self.loop.asleep():
+                self.loop.wake()
+                self.loop.settle()
             self.disk.threads = story.threads
 
     # tests.kit.interleave.World
@@ -362,7 +365,7 @@ class Mailroom:
             tuple(self._client(client) for client in self.clients),
             tuple(self._label(handle) for handle in self.loop.ready),
             tuple((_frozen(look), self._waiting(look.answer)) for look in self.disk.looks),
-            self.loop.asleep(),
+            tuple(self._label(timer) for timer in self.loop.sleeping[: self.loop.asleep()]),
             channel and self._channel(channel),
             tuple((round_.at, len(round_.again), len(round_.watchers)) for round_ in self.hub._rounds.values()),
         )
@@ -474,11 +477,13 @@ def _held(coro: Any) -> list[Any]:
 
 
 WATCH = (SELECT, IDLE)
+AT_ONCE = ((SELECT[0] + IDLE[0], IDLE[1]),)
 COME_AND_GO = (SELECT, IDLE, DONE, NOOP, IDLE)
 
 STORIES = {
     "both begin while something happens": Story((WATCH, WATCH), ((1, 1),)),
     "one begins, one idles": Story((WATCH, WATCH), ((1, 0), (0, 1)), idling=1),
+    "one says all at once": Story((AT_ONCE, WATCH), ((1, 0), (0, 1)), idling=1),
     "one comes and goes": Story((COME_AND_GO,), ((1, 0), (0, 1))),
     "one comes and goes, one idles": Story((COME_AND_GO, WATCH), ((1, 0), (0, 1)), idling=1),
     "one comes and goes, one idles, reads are quick": Story(
@@ -620,7 +625,7 @@ SWAPPED: dict[str, tuple[str, Parts, tuple[tuple[Any, Any, Any], ...]]] = {
         Parts(session=IdlesLast),
         ((dispatch._WORDS, Keyword.IDLE, sync_then_idle),),
     ),
-    "rest, look": ("one begins, one idles", Parts(session=LooksThenRests), ()),
+    "rest, look": ("one says all at once", Parts(session=LooksThenRests), ()),
     "write, let others do something": ("one comes and goes", Parts(session=WritesLater), ()),
     "note, wake": ("both idle while much happens", Parts(hub=WakesThenNotes), ()),
     "what came meanwhile, end of a round": ("one begins, one idles", Parts(hub=ForgetsWhatComesMeanwhile), ()),

@@ -19,6 +19,7 @@ from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.numbers import UIDSet
 from mailhorn.server.imap import conversation as conversation_module
 from mailhorn.server.imap import session as session_module
+from mailhorn.server.imap.commands import idle
 from mailhorn.server.imap.commands.fetch import PIECE
 from mailhorn.server.imap.session import ImapSession
 
@@ -218,6 +219,31 @@ async def test_who_does_not_read_costs_no_memory_and_is_told_all_when_he_does(tm
         assert session.selected is not None and len(session.selected.view) == 0
         session.pump.resume_writing()
         assert await slow.line() == b"* 5 EXISTS\r\n"
+
+
+async def test_nothing_is_told_in_the_moment_after_idle_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some clients read the answer and what is right behind it in one go, and lose it; DONE brings it at once."""
+    monkeypatch.setattr(idle, "BREATH", 3600.0)
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        await client.command("SELECT INBOX")
+        (session,) = sessions(server)
+        for messages in (1, 2):
+            client.writer.write(b"i IDLE\r\n")
+            assert await client.line() == b"+ idling\r\n"
+            await server.deliver("ann", "comes at once")
+            assert len(session.open_mailbox.view) == messages - 1
+            breath = session.breath
+            assert breath is not None and not session.idling
+            if messages == 1:
+                session.rest()
+                assert session.idling
+                assert await client.line() == b"* 1 EXISTS\r\n"
+            client.writer.write(b"DONE\r\n")
+            assert (await client.until(b"i OK"))[0].startswith(b"i OK" if messages == 1 else b"* 2 EXISTS")
+            assert breath.cancelled() and session.breath is None and not session.idling
 
 
 async def test_sessions_on_one_mailbox_share_its_uids(tmp_path: Path) -> None:
@@ -497,7 +523,9 @@ async def test_what_is_much_is_told_in_pieces(tmp_path: Path, monkeypatch: pytes
             await client.command("SELECT INBOX")
         idler.writer.write(b"i IDLE\r\n")
         await idler.until(b"+")
-        await other.command("STORE 1:8 +FLAGS.SILENT (\\Deleted)")
+        await other.command("STORE 1 +FLAGS.SILENT (\\Seen)")
+        assert await idler.line() == b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n"  # told after the breath: now it idles
+        await other.command("STORE 1:8 FLAGS.SILENT (\\Deleted)")
         await other.command("EXPUNGE")
         for seq in range(1, 9):
             assert await idler.line() == b"* %d FETCH (UID %d FLAGS (\\Deleted))\r\n" % (seq, seq)

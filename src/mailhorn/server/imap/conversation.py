@@ -31,6 +31,7 @@ class Conversation:
         selected: The selected mailbox.
         counted: Whether this is one of the account's connections that are limited.
         beats: Keep-alives sent since the client began to idle.
+        breath: What ends the moment after IDLE's continuation request in which nothing is told.
         append: The APPEND whose message is coming in, and what it is staged in, or why it could not be.
         mechanism: The AUTHENTICATE exchange under way.
         failures: Logins that failed on this connection.
@@ -44,6 +45,7 @@ class Conversation:
         "account",
         "append",
         "beats",
+        "breath",
         "context",
         "core",
         "counted",
@@ -68,6 +70,7 @@ class Conversation:
         self.counted = False
         self.failures = 0
         self.beats = 0
+        self.breath: asyncio.TimerHandle | None = None
         self.idling = False
         self.in_literal = False
         self._drained: asyncio.Future[None] | None = None
@@ -102,6 +105,18 @@ class Conversation:
     def wake(self) -> bool:
         """Leave it for later (`push.hub.Watcher`)."""
         return False
+
+    def rest(self) -> None:
+        """Idle from now on."""
+        self.stir()
+        self.idling = True
+
+    def stir(self) -> None:
+        """Idle no longer, or do not begin to."""
+        self.idling = False
+        if self.breath is not None:
+            self.breath.cancel()
+            self.breath = None
 
     async def room(self) -> None:
         """Send what is ready, and wait while the client does not read. Raises CancelledError if it has gone."""

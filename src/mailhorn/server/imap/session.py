@@ -100,9 +100,14 @@ class ImapSession(Conversation):
         if self.core.closing:
             self.pump.close()
         elif self.idling:
-            self.deadline = self._next_beat()
-            self.context.deadlines.watch(self)
-            self._catch_up()
+            self.rest()
+
+    def rest(self) -> None:
+        """Idle from now on, and tell what happened up to now."""
+        super().rest()
+        self.deadline = self._next_beat()
+        self.context.deadlines.watch(self)
+        self._catch_up()
 
     def _go_on(self) -> None:
         """Take what came while a command ran, or what is left of many that came at once."""
@@ -132,7 +137,7 @@ class ImapSession(Conversation):
         if self.idling and error is not None:
             self._learn(error)
         self.deselect()
-        self.idling = False
+        self.stir()
         if self._task is not None:
             self._task.cancel()
         append.drop(self)
@@ -227,7 +232,7 @@ class ImapSession(Conversation):
         elif isinstance(event, AppendBroken):
             append.drop(self)
         elif isinstance(event, IdleEnded):
-            self.idling = False
+            self.stir()
             self._run(idle.end(self, event.done), self.core.running)
         elif isinstance(event, Responded):
             self._run(auth.respond(self, event.data), self.core.running)

@@ -7,20 +7,20 @@ from ..conversation import Conversation
 from ..reply import Reply, ok
 
 BREATH = 0.05
-"""Seconds between the continuation request and what happened before it, so that they come in two pieces. In one,
-imapfilter and IMAPClient do not see the second half until the next event; the other way round is legal, too, but
-IMAPClient and imap-tools give up."""
+"""Seconds after the continuation request in which nothing is told, so that it comes as a piece of its own: in one with
+it, getmail, imapfilter and IMAPClient do not see what is told until the next event. The other way round is legal, too,
+but IMAPClient and imap-tools give up."""
 
 
 async def begin(conversation: Conversation) -> None:
-    """Idle, and if something happened just before, tell it: the session syncs whenever an idling one's task ends."""
+    """Idle; what happened just before, or happens in the next moment, is told after a breath."""
     conversation.core.accept_line(idle=True)
     conversation.beats = 0
     conversation.context.keep_alive.heard(conversation.owner.login, conversation.pump.address)
-    if conversation.selected is not None and conversation.selected.behind(True):
-        conversation.pump.flush()
-        await asyncio.sleep(BREATH)
-    conversation.idling = True
+    if conversation.selected is None:
+        conversation.idling = True
+    else:
+        conversation.breath = asyncio.get_running_loop().call_later(BREATH, conversation.rest)
 
 
 async def end(conversation: Conversation, done: bool) -> Reply:

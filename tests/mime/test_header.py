@@ -40,8 +40,13 @@ def test_header_fields() -> None:
         b"From: a@x\r\nX-Long: one\r\n two\r\n\tthree\r\nfrom: c@z\r\n\r\n"
     )
     assert header_fields(HEADER, [b"Subject"]) == b"\r\n"
-    assert header_fields(HEADER, [b"from", b"X-Long"], exclude=True) == b"To : b@y\r\nEmpty:\r\n\r\n"
-    assert header_fields(b"A: b", [b"a"]) == b"A: b\r\n\r\n"
+    assert header_fields(HEADER, [b"from", b"X-Long"], exclude=True) == (
+        b"no field\r\nTo : b@y\r\nEmpty:\r\n: x\r\n\r\n"
+    )
+    assert header_fields(b"A: b", [b"a"]) == b"A: b\r\n"
+    assert header_fields(b"A: b", [], exclude=True) == b"A: b"
+    assert header_fields(b"A: b\nC: d\n\n", [b"a"]) == b"A: b\r\n\r\n"
+    assert header_fields(b"junk\r\nA: b\r\n more\r\n: junk\r\n\r\n", [b"a"], exclude=True) == b"junk\r\n: junk\r\n\r\n"
 
 
 def test_content_fields() -> None:
@@ -95,8 +100,8 @@ def test_comment_end() -> None:
         (b'a/b; x*1=b; y=0; x*0="a "', (b"a", b"b", ((b"x", b"a b"), (b"y", b"0")))),
         (b"a/b; x*0*=utf-8''a%20; x*1=\"b c\"; x*2*=%20d", (b"a", b"b", ((b"x*", b"utf-8''a%20b%20c%20d"),))),
         (b"a/b; x*0=a; x*1*=%20b", (b"a", b"b", ((b"x*", b"''a%20b"),))),
-        (b"a/b; x*0=a; x*2=c", (b"a", b"b", ((b"x", b"a"),))),
-        (b"a/b; x*1=b", (b"a", b"b", ((b"x", b""),))),
+        (b"a/b; x*0=a; x*2=c", (b"a", b"b", ((b"x*0", b"a"), (b"x*2", b"c")))),
+        (b"a/b; x*1*=b", (b"a", b"b", ((b"x*1*", b"b"),))),
     ],
 )
 def test_content_type(value: bytes, parsed: object) -> None:

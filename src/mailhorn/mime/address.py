@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..model.structure import Address
-from .header import comment_end, unfold
+from .header import comment_end, readable, unfold
 from .limits import MAX_ADDRESSES
 
 MISSING_MAILBOX = b"MISSING_MAILBOX"
@@ -58,7 +58,7 @@ def parse_addresses(value: bytes) -> tuple[Address, ...]:
     usual = _NAMED.fullmatch(text)
     if usual is not None:
         name, quoted, mailbox, host = usual.groups()
-        return (Address(name or (quoted and quoted.strip()) or None, None, mailbox, host),)
+        return (Address(name or (quoted and readable(quoted).strip()) or None, None, mailbox, host),)
     usual = _BARE.fullmatch(text)
     if usual is not None:
         return (Address(None, None, usual[1], usual[2]),)
@@ -86,7 +86,9 @@ def _addresses(text: bytes) -> Iterator[Address]:
         kind, value = token.lastgroup, token[0]
         if kind == "comment":
             at = comment_end(text, token.start())
-            draft.comment = _unquoted(text[token.start() + 1 : at].removesuffix(b")")).strip() or draft.comment
+            draft.comment = (
+                readable(_unquoted(text[token.start() + 1 : at].removesuffix(b")"))).strip() or draft.comment
+            )
         elif in_angle and draft.angle is not None:
             if value in (b">", b";") or (value == b"," and not in_route):
                 in_angle = False
@@ -121,7 +123,7 @@ def _addresses(text: bytes) -> Iterator[Address]:
 def _finished(draft: _Draft) -> Iterator[Address]:
     """mailbox = name-addr / addr-spec; nothing at all is no address (RFC 5322 §4.4)."""
     if draft.angle is not None:
-        name = b"".join(draft.words).strip() or draft.comment
+        name = readable(b"".join(draft.words)).strip() or draft.comment
         route: bytes | None = None
         tokens = draft.angle
         if tokens[:1] == [b"@"] and b":" in tokens:

@@ -2,7 +2,7 @@
 
 from ..model.structure import Address, Envelope
 from .address import parse_addresses
-from .header import fields, unfold
+from .header import fields, readable, unfold
 from .limits import MAX_ADDRESSES
 
 _ADDRESSES = frozenset({b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"})
@@ -35,7 +35,7 @@ def envelope(header: bytes) -> Envelope:
     from_ = found.get(b"from", ())
     return Envelope(
         date=texts.get(b"date"),
-        subject=texts.get(b"subject"),
+        subject=readable(texts[b"subject"]) if b"subject" in texts else None,
         from_=from_,
         sender=found.get(b"sender") or from_,
         reply_to=found.get(b"reply-to") or from_,

@@ -15,6 +15,8 @@ _LF, _CR, _NUL, _PARENTHESIS, _BACKSLASH, _STAR = b"\n\r\0(\\*"
 """Octets to look for as numbers: `b"x" in value` takes five times as long as `120 in value`."""
 
 _FIELD = re.compile(rb"\n([^\x00-\x20:]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))")
+_EMPTY_LINE = re.compile(rb"\n\r?\n\Z")
+_SPACES = re.compile(rb"[ \t\r\n]{2,}|[\t\r\n]")
 _FOLD = re.compile(rb"\r*\n")
 _QUOTED = rb'"(?>(?:[^"\\]++|\\.)*)"?'
 _UNCOMMENTED = re.compile(rb'(?>(?:[^"()\\]++|\\.|\\\Z|%s)+)' % _QUOTED, re.DOTALL)
@@ -65,17 +67,28 @@ def content_fields(header: bytes) -> dict[bytes, bytes]:
 
 def header_fields(header: bytes, names: Collection[bytes], exclude: bool = False) -> bytes:
     """
-    Return the fields of these names, or all the others, as they stand, and the empty line.
+    Return the fields of these names, or all the rest of the header, as it stands, and the empty line if there is one.
 
-    For BODY[HEADER.FIELDS (...)] and BODY[HEADER.FIELDS.NOT (...)], RFC 9051 §6.4.5.1.
+    For BODY[HEADER.FIELDS (...)] and BODY[HEADER.FIELDS.NOT (...)], RFC 9051 §6.4.5.1. Lines that are no fields are
+    of the rest.
     """
     wanted = {name.lower() for name in names}
-    kept = [
-        field[0][1:].rstrip(b"\r") + b"\r\n"
-        for field in _FIELD.finditer(b"\n" + _lines(header))
-        if (field[1].lower() in wanted) is not exclude
-    ]
-    return b"".join(kept) + b"\r\n"
+    text = b"\n" + _lines(header)
+    empty_line = b"\r\n" if _EMPTY_LINE.search(b"\n" + _lines(header[-3:])) else b""
+    kept: list[bytes] = []
+    at = 1
+    for field in _FIELD.finditer(text):
+        if field[1].lower() in wanted:
+            if exclude:
+                kept.append(text[at : field.start() + 1])
+                at = field.end() + 1
+            else:
+                kept.append(field[0][1:].rstrip(b"\r") + b"\r\n")
+    if exclude:
+        kept.append(text[at:])
+    if not exclude or len(header) > MAX_HEADER:
+        kept.append(empty_line)
+    return b"".join(kept)
 
 
 def unfold(value: bytes) -> bytes:
@@ -87,6 +100,15 @@ def unfold(value: bytes) -> bytes:
     if _CR in value:
         value = value.replace(b"\r", b" ").strip()
     return value.strip()
+
+
+def readable(value: bytes) -> bytes:
+    """
+    Return an unfolded text with one space for each run of white space.
+
+    Programs have folded lines with a tab, or with several spaces, and meant one space (RFC 5256 §2.1).
+    """
+    return _SPACES.sub(b" ", value)
 
 
 def without_comments(value: bytes) -> bytes:
@@ -151,7 +173,8 @@ def _params(text: bytes, at: int) -> Params:
     parameter := attribute "=" value
 
     RFC 2045 §5.1. Names in lower case; the first of a name counts. Continuations are joined (RFC 2231 §3);
-    a value with a charset keeps its `*` and its percent signs (RFC 2231 §4), for the client to decode.
+    a value with a charset keeps its `*` and its percent signs (RFC 2231 §4), for the client to decode. Continuations
+    of which one is missing stay as they are.
     """
     plain: dict[bytes, bytes] = {}
     sections: dict[bytes, dict[int, tuple[bool, bytes]]] = {}
@@ -175,22 +198,22 @@ def _params(text: bytes, at: int) -> Params:
     params: list[tuple[bytes, bytes]] = []
     for name, value in plain.items():
         if name.startswith(b"*") and name[1:] in sections:
-            params.append(_joined(name[1:], sections[name[1:]]))
+            params += _joined(name[1:], sections[name[1:]])
         else:
             params.append((name, value))
     return tuple(params)
 
 
-def _joined(name: bytes, parts: dict[int, tuple[bool, bytes]]) -> tuple[bytes, bytes]:
+def _joined(name: bytes, parts: dict[int, tuple[bool, bytes]]) -> Params:
     """Join sections 0, 1, 2 … of a parameter; if any is percent-encoded, all of the result is (RFC 2231 §4.1)."""
-    ordered: list[tuple[bool, bytes]] = []
-    while len(ordered) in parts:
-        ordered.append(parts[len(ordered)])
+    if max(parts) != len(parts) - 1:
+        return tuple([(b"%b*%d%b" % (name, n, b"*" * encoded), value) for n, (encoded, value) in parts.items()])
+    ordered = [parts[n] for n in range(len(parts))]
     if not any(encoded for encoded, _ in ordered):
-        return name, b"".join(value for _, value in ordered)
+        return ((name, b"".join(value for _, value in ordered)),)
     if not ordered[0][0]:
         ordered.insert(0, (True, b"''"))
-    return name + b"*", b"".join(value if encoded else _percent(value) for encoded, value in ordered)
+    return ((name + b"*", b"".join(value if encoded else _percent(value) for encoded, value in ordered)),)
 
 
 def _percent(value: bytes) -> bytes:

@@ -73,7 +73,7 @@ def _extension(content: dict[bytes, bytes]) -> Extension:
 
 
 def _text(value: bytes | None) -> bytes | None:
-    return unfold(value) or None if value is not None else None
+    return unfold(value) if value is not None else None
 
 
 def _lines(data: bytes | bytearray | mmap, start: int, end: int) -> int:

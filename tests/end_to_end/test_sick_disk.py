@@ -24,7 +24,8 @@ BIG = next(f"big{n}" for n in range(100) if len(text_of(f"big{n}")) > 130_000)
 """The name of a message that goes to the spool."""
 
 WRITING = "write,sync,create,truncate,rename,link,unlink,mkdir,utime"
-INDEX = r"index\.sqlite"
+INDEX = r"/index\."
+TABLES = r"/index\.sqlite"
 ERRORS = ("ENOSPC", "EIO", "EROFS")
 
 
@@ -112,8 +113,35 @@ def test_index_refuses(error: str, tmp_path: Path) -> None:
             [SMALL[1]],
         ]
         said = [entry for entry in sick.errors() if "Maildirs" not in entry["event"]]
-        assert 1 <= len(said) <= 2, said
-        assert all(str(server.data / "index.sqlite") in json.dumps(entry) for entry in said)
+        assert 1 <= len(said) <= 3, said  # of the journal and of the database, each time it begins
+        assert all(str(server.data / "index.") in json.dumps(entry) for entry in said)
+        server.stop()
+        assert Checker(server.data, live=False).check().findings == []
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("error", ERRORS)
+def test_tables_refuse(error: str, killed: bool, tmp_path: Path) -> None:
+    """What the journal has taken is safe though the tables cannot have it; then nothing more is taken."""
+    sick = Sick(tmp_path)
+    server = sick.server
+    server.expected = ["the store", "Maildirs", "index.sqlite cannot be used"]
+    with running(server):
+        server.start()
+        taken = [token for token in SMALL[:3] if sick.deliver(token) == 250]
+        with server.imap() as session:
+            opened(session, "INBOX")
+            with sick.refusing(error, WRITING, TABLES):
+                answers = {token: sick.deliver(token) for token in SMALL[3:7]}
+                assert answers[SMALL[3]] == 250 and answers[SMALL[6]] == (452 if error == "ENOSPC" else 451)
+                assert tried(session, "STORE", "1", "+FLAGS", "(\\Deleted)") == "UNAVAILABLE"
+                if killed:
+                    server.kill()
+        taken += [token for token, code in answers.items() if code == 250]
+        if killed:
+            server.start()
+        taken += [token for token in SMALL[7:9] if sick.deliver(token) == 250]
+        assert [token for token, _ in inbox(server)] == taken and SMALL[8] in taken
         server.stop()
         assert Checker(server.data, live=False).check().findings == []
 
@@ -170,7 +198,7 @@ def test_index_cannot_be_read(tmp_path: Path) -> None:
     """An index that cannot be read is told of once, everybody is asked to come back, and nobody is thrown out."""
     sick = Sick(tmp_path)
     server = sick.server
-    server.expected = ["index.sqlite cannot be used"]
+    server.expected = ["index.sqlite cannot be used", "index.journal cannot be written"]
     with running(server):
         server.start()
         for token in SMALL[:3]:

@@ -347,7 +347,7 @@ async def test_a_file_that_a_power_cut_left_empty_is_written_again(tmp_path: Pat
         await deliver(store, inbox, body=b"whole")
         crashed = tmp_path / "crashed"
         crashed.mkdir()
-        for file in map(tmp_path.joinpath, ("index.db", "index.db-wal")):
+        for file in map(tmp_path.joinpath, ("index.db", "index.db-wal", "index.journal")):
             shutil.copy(file, crashed)
     (file,) = message_files(tmp_path)
     shutil.copytree(tmp_path / "mail", crashed / "mail", ignore=shutil.ignore_patterns(".lock"))

@@ -1,6 +1,7 @@
 """`mailhorn check`: is the store what it says it is; and with `--repair`, mending what is not.
 
-Rule: a check changes nothing, and runs beside a server; mending needs the server stopped.
+Rule: a check changes nothing, and runs beside a server; mending needs the server stopped, and begins with what a crash
+left in the journal.
 """
 
 import contextlib
@@ -13,8 +14,9 @@ from pathlib import Path
 from ..config.find import serve_settings
 from ..config.lock import DataLock, InUse
 from ..config.settings import Log
-from ..config.wire import data_folder, open_store
+from ..config.wire import data_folder, open_store, recover
 from ..server.accounts import normal_login
+from ..store.abc import StoreError
 from ..store.check import LOST_AND_FOUND, Checker, Report
 from .failure import CANNOT, WRONG, CommandFailed
 from .logs import set_up
@@ -48,6 +50,9 @@ def check(config: Path | None, repair: bool, login: str | None, as_json: bool) -
         left = _tell(_beside_a_server(data, login), as_json, repaired=False)
     else:
         with lock:
+            if repair and (data / "index.sqlite").exists():
+                with contextlib.suppress(StoreError):  # what is wrong with it, the check tells
+                    run(recover(data))
             report = _look(Checker(data, live=False), login)
             if repair and report.findings:
                 _tell(report, as_json=False, repaired=True, file_is_stderr=as_json)

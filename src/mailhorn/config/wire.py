@@ -1,5 +1,6 @@
 """Puts the parts together as the settings want it. The only module that names SQLite and Maildir."""
 
+import asyncio
 import contextlib
 import os
 import platform
@@ -127,6 +128,19 @@ def _store_of(
         return Watchman(SqliteOutside(index), places, quiet, digest, noticing or Noticing())
 
     return Store(index, MaildirBlobs(data, index, watch=watch if noticing else None), tell, digest, restore)
+
+
+async def recover(data: Path) -> None:
+    """
+    Have all that was acknowledged known to whoever reads the index; the server must not run.
+
+    Raises StoreUnavailable.
+    """
+    index = SqliteIndex(data / "index.sqlite", digest)
+    try:
+        await asyncio.to_thread(index.catch_up)
+    finally:
+        await index.close()
 
 
 def build_server(settings: ServeSettings) -> Server:

@@ -566,7 +566,12 @@ class Resting(ABC):
     """
 
     pending: Callable[[int], None]
-    """Called in the event loop after a commit that left something to settle, with the number of new messages."""
+    """Called in the event loop with the number of new messages, of which nothing may be seen yet, and with 0 when there
+    is more to settle."""
+
+    @abstractmethod
+    def catch_up(self) -> None:
+        """Make known to readers what was durable when the last process ended, however it ended: first of all."""
 
     @abstractmethod
     def unsettled(self, now: float, limit: int, everything: bool = False) -> Work:

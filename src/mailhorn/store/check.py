@@ -19,6 +19,7 @@ import apsw
 from ..model.flags import SEEN
 from ..model.mailbox import INBOX
 from .abc import StoreUnavailable
+from .journal import read_journal
 from .names import InvalidName, file_name, flags_of_letters, folder_of, login_dir, parse_file_name, system_letters
 from .settle import MAILBOX_FILE, Keywords, Places, list_messages, read_settings, sign, write_file
 
@@ -168,6 +169,8 @@ class Checker:
         self._places = Places(data)
         self._path = data / "index.sqlite"
         self._live = live
+        self._journaled: dict[int, tuple[str, bytes]] = {}
+        self._unentered: set[tuple[int, int]] = set()
         self._progress: Callable[[int], None] = lambda done: None
 
     def _open(self) -> apsw.Connection:
@@ -198,6 +201,7 @@ class Checker:
             db = self._open()
             try:
                 with db:
+                    self._read_journal(db, report)
                     if login is None and not self._whole(db, report):
                         return report
                     self._look(db, login, report, progress)
@@ -211,6 +215,21 @@ class Checker:
         except OSError as problem:
             raise StoreUnavailable(f"the Maildirs cannot be read ({problem}): see to the disk") from problem
         return report
+
+    def _read_journal(self, db: apsw.Connection, report: Report) -> None:
+        """Learn which bodies are in the journal only, and what the tables do not have yet."""
+        self._journaled, self._unentered = {}, set()
+        try:
+            identity, entered = _one(db, "SELECT journal, entered FROM server")
+        except (apsw.Error, TypeError):
+            return  # made by an older mailhorn, or not to be read
+        for number, entry, body in read_journal(self._path.with_suffix(".journal"), identity):
+            if body is not None:
+                self._journaled[entry.blob] = entry.key, body
+            if number > entered:
+                self._unentered.update((place.uid_validity, place.uid) for place in entry.places)
+        if self._unentered:
+            report.pending.append(f"{len(self._unentered)} messages are in the journal: the server enters them")
 
     # the database
 
@@ -406,7 +425,8 @@ class Checker:
                 self._progress(report.messages)
             self._message(db, mailbox, where, path, files, used, keywords, row, report)
         if there:
-            self._strangers(db, mailbox, {b: f for b, f in files.items() if b not in used}, report)
+            unknown = {base: file for base, file in files.items() if base not in used}
+            self._strangers(db, mailbox, uid_validity, unknown, report)
 
     def _message(
         self,
@@ -446,6 +466,8 @@ class Checker:
         if path is not None:
             used.add(base)
         if letters is None:  # not at rest
+            if inline is None and self._journaled.get(blob, ("", b""))[0] == key:
+                inline = len(self._journaled[blob][1])
             if origin is None and inline is None and path is None and not (self._places.spool / key).exists():
                 gone(f"its body is nowhere: neither in the index nor {self._places.spool / key}")
             elif inline is not None and inline != size:
@@ -485,7 +507,9 @@ class Checker:
         folder = _one(db, "SELECT dir FROM folder WHERE mailbox = ?", (int(mailbox),))
         return folder is not None and name.partition(":")[0] in list_messages(f"{self._places.root}/{folder[0]}")
 
-    def _strangers(self, db: apsw.Connection, mailbox: int, files: dict[str, str], report: Report) -> None:
+    def _strangers(
+        self, db: apsw.Connection, mailbox: int, uid_validity: int, files: dict[str, str], report: Report
+    ) -> None:
         """Look at files that are of no message."""
         dropped = 0
         for base, path in files.items():
@@ -494,6 +518,8 @@ class Checker:
             uid = parse_file_name(base)[2]
             if uid is None:
                 dropped += 1
+            elif (uid_validity, uid) in self._unentered:
+                pass  # told already
             elif _one(db, "SELECT 1 FROM leaving WHERE mailbox = ? AND uid = ?", (mailbox, uid)):
                 report.pending.append(f"{path}: expunged, it is removed soon")
             else:
@@ -583,7 +609,8 @@ class Checker:
             try:
                 db = self._open()
                 try:
-                    saved = _Salvage(db, places).run()
+                    self._read_journal(db, Report())
+                    saved = _Salvage(db, places, self._journaled).run()
                 finally:
                     db.close()
             except apsw.Error:
@@ -604,9 +631,10 @@ class Checker:
 class _Salvage:
     """Reads what can be read: small bodies, and where they belong."""
 
-    def __init__(self, db: apsw.Connection, places: Places) -> None:
+    def __init__(self, db: apsw.Connection, places: Places, journaled: dict[int, tuple[str, bytes]]) -> None:
         self._db = db
         self._places = places
+        self._journaled = journaled
 
     def _rows(self, sql: str, first: int, last: int) -> Iterator[Any]:
         """Yield rows by number; what lies on a damaged page is left out, and what is beside it is not."""
@@ -667,7 +695,14 @@ class _Salvage:
             for owner in owned:
                 self._file(homes[owner[0]], key, owner, body)
                 saved += 1
-        for blob, left in owners.items():  # big ones, in the spool
+        for blob, left in owners.items():  # in the journal, or if they are big, in the spool
+            key, body = self._journaled.get(blob, ("", b""))
+            if key and key == keys.get(blob, key):
+                for owner in left:
+                    if owner[0] in homes:
+                        self._file(homes[owner[0]], key, owner, body)
+                        saved += 1
+                continue
             spooled = self._places.spool / keys.get(blob, "")
             if blob not in keys or not spooled.is_file():
                 continue

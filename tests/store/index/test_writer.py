@@ -132,17 +132,6 @@ async def test_the_log_is_checkpointed(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "db-wal").exists()
 
 
-async def test_two_processes_give_the_same_number(tmp_path: Path) -> None:
-    """Then the one that comes second looks, and goes on."""
-    one, other = Bench(tmp_path / "db"), Bench(tmp_path / "db")
-    for n, bench in enumerate((one, other, one, one, other)):
-        await bench.writer.run(lambda tx, key=str(n): tx.new_blob(key, 1), guarded=False)
-    rows = await one.writer.run(lambda tx: tx.db.ask("SELECT id, key FROM blob ORDER BY id"))
-    assert rows == [(n + 1, str(n)) for n in range(5)]
-    for bench in (one, other):
-        await bench.writer.close()
-
-
 async def test_the_log_has_its_size_from_the_start(tmp_path: Path) -> None:
     """What has not been written yet is no frame, after a crash either; and nobody's frames are written over."""
     bench = Bench(tmp_path / "db")

@@ -119,6 +119,7 @@ class MaildirBlobs(Blobs):
         crashed = places.running.exists()
         places.running.touch(0o600)
         fsync_path(places.root)
+        self._resting.catch_up()
         needed = self._resting.spooled()
         for entry in os.scandir(places.spool):
             if entry.name not in needed:

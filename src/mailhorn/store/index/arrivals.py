@@ -1,23 +1,38 @@
-"""What makes messages part of mailboxes: all arrivals of a group with a few statements.
+"""What makes messages parts of mailboxes: durable in the journal first, which is what their senders wait for, then in
+the tables, many at a time.
 
-Each step of a statement lets go of the interpreter and has to win it back from a busy event loop, which costs more than
-the step; so statements take many rows at once.
+Rule 1: what was taken is in `waiting` until the tables have it; everything else that is done to the tables is done
+after that. Rule 2: a small body is in the journal and in memory until it is a file: the tables get it only if the
+journal needs its place (`spill`) or after a crash (`recover`). Rule 3: only the writer's thread calls anything here.
+
+A statement takes many rows at once: each step of one lets go of the interpreter and has to win it back from a busy
+event loop, which costs more than the step.
 """
 
 import json
+import secrets
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...model.change import Change
 from ...model.flags import DELETED, SEEN
 from ...model.ids import MAX_UID, UID, MailboxId, ModSeq, UIDValidity
 from ...model.message import Digest, Placed
-from ..abc import Append, Appended, MailboxMissing, StoreError
+from ..abc import Append, Appended, MailboxMissing, StoreError, StoreUnavailable
+from ..journal import HALF, Entry, Journal, Place, Record, entry_of, pack
 from .database import Database
-from .writer import Job, Tx
 
 SIZES = (16, 4, 1)
 """Rows of one statement: any number is made up of few statements, and all of them stay prepared."""
+
+MARK_EVERY = 256
+"""Records between two notes of how far bodies have come to rest. Should the database be lost, expunged messages among
+so many, at the most, come back."""
+
+MAX_HEADS = 4_096
+"""Mailboxes whose numbers are kept in memory, some 200 octets each."""
 
 
 class Arrival(NamedTuple):
@@ -28,10 +43,11 @@ class Arrival(NamedTuple):
 
 
 class Arrived(NamedTuple):
-    """Where it went, and the number of its blob."""
+    """Where it went, the number of its blob, and what to tell."""
 
     placed: Appended
     blob: int
+    changes: tuple[Change, ...]
 
 
 class Rows:
@@ -46,7 +62,7 @@ class Rows:
         at = 0
         for size, statement in self._statements:
             while len(rows) - at >= size:
-                db.execute(statement, [value for row in rows[at : at + size] for value in row])
+                db.execute(statement, [*chain.from_iterable(rows[at : at + size])])
                 at += size
 
 
@@ -58,7 +74,7 @@ _MAILBOXES = Rows(
     " size = mailbox.size + new.size FROM new WHERE mailbox.id = new.id",
 )
 _BLOBS = Rows("INSERT INTO blob (id, key, refs) VALUES ", 3)
-_BODIES = Rows("INSERT INTO inline_body (blob, body) VALUES ", 2)
+_BODIES = Rows("INSERT OR IGNORE INTO inline_body (blob, body) VALUES ", 2)
 _MESSAGES = Rows("INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob) VALUES ", 7)
 DIGESTS = Rows(
     "WITH new (blob, header_size, envelope, body_structure, parts) AS (VALUES ",
@@ -75,118 +91,388 @@ def write_digest(db: Database, blob: int, of: Digest) -> None:
 
 
 class _Head:
-    """A mailbox while messages are appended to it."""
+    """A mailbox's numbers, with what has been taken and not been entered."""
 
-    __slots__ = ("deleted", "messages", "mod_seq", "size", "uid_next", "uid_validity", "unseen")
+    __slots__ = ("mod_seq", "uid_next", "uid_validity")
 
     def __init__(self, uid_validity: int, uid_next: int, mod_seq: int) -> None:
         self.uid_validity = UIDValidity(uid_validity)
         self.uid_next = uid_next
         self.mod_seq = mod_seq
-        self.messages = self.unseen = self.deleted = self.size = 0
 
 
-def append_all(tx: Tx, jobs: Sequence[Job[Any]]) -> None:
-    """Append the arrivals that are the jobs' work, in their order; one whose mailbox is gone fails alone."""
-    if len(jobs) == 1 and _append_one(tx, jobs[0]):
-        return
-    heads = _heads(tx.db, {place.mailbox for job in jobs for place in job.work.message.placements})
+class Numbers:
+    """Gives numbers to blobs. The process that holds the journal, or makes an index anew, is the only one that does."""
+
+    __slots__ = ("last", "looked")
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.looked = False
+
+    def next(self, db: Database) -> int:
+        """Return a number that no blob has."""
+        if not self.looked:
+            self.last = max(self.last, db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0])
+            self.looked = True
+        self.last += 1
+        return self.last
+
+
+class _Prepared(NamedTuple):
+    """What is to be written for some arrivals, and what they come to then."""
+
+    records: list[bytes]
+    rows: list[tuple[Entry, tuple[MailboxId, ...], bytes | None]]
+    outcomes: list[Arrived | StoreError]
+    octets: int
+
+
+class Arrivals:
+    """
+    What has arrived, on its way into the tables.
+
+    Attributes:
+        waiting: Taken and not entered, in order.
+        bodies: Small bodies that are no files yet, by blob. Whoever has brought one to rest takes it out.
+        number: Of the last record that was taken.
+
+    """
+
+    def __init__(self, path: Path, numbers: Numbers, bodies: dict[int, bytes]) -> None:
+        self.waiting: list[tuple[Entry, tuple[MailboxId, ...], bytes | None]] = []
+        self.bodies = bodies
+        self.number = 0
+        self._path = path
+        self._numbers = numbers
+        self._journal: Journal | None = None
+        self._opening: tuple[Journal, int] | None = None
+        self._heads: dict[MailboxId, _Head] = {}
+        self._kept: tuple[list[int], list[int]] = ([], [])
+        """The blobs whose bodies are in each half."""
+        self._version = 0
+        self._mark_at = 0
+        """The record from which on it is time to note how far bodies have come to rest."""
+
+    # the journal
+
+    @property
+    def open(self) -> bool:
+        """Whether the journal is, and all that a crash left in it is in the tables."""
+        return self._journal is not None
+
+    def recover(self, db: Database) -> None:
+        """
+        Open the journal and enter what a crash left in it, in a transaction; `opened` is for when it is durable.
+
+        Raises StoreUnavailable.
+        """
+        if self._journal is not None:
+            return
+        try:
+            journal = Journal(self._path)
+        except BlockingIOError:
+            raise StoreUnavailable(f"another mailhorn is serving {self._path.parent}") from None
+        try:
+            records = journal.records()
+            identity, entered = db.ask("SELECT journal, entered FROM server")[0]
+            if identity and identity == journal.identity:
+                _enter_late(db, [record for record in records if record.number > entered])
+                _give_bodies(db, [record for record in records if record.number <= entered])
+            else:
+                identity = secrets.randbits(48) + 1
+                _enter_lost(db, [record for record in records if record.entry.blob > journal.resting], self._numbers)
+            self._enter_numbers(db, identity, journal.number - 1)
+        except BaseException:
+            journal.close()
+            raise
+        self._numbers.next(db)
+        self._numbers.last = max(self._numbers.last, max((record.entry.blob for record in records), default=0))
+        self._opening = journal, identity
+
+    def opened(self, durably: bool) -> None:
+        """Begin to use the journal, or let go of it. Raises OSError."""
+        if self._opening is None:
+            return
+        journal, identity = self._opening
+        self._opening = None
+        try:
+            if durably and identity != journal.identity:
+                journal.begin(identity, self._path.parent)
+        except BaseException:
+            journal.close()
+            raise
+        if not durably:
+            journal.close()
+            return
+        self._journal = journal
+        self.number = journal.number - 1
+
+    def close(self) -> None:
+        """Let go of the journal; if nobody needs anything in it, it is emptied. Raises OSError."""
+        if self._journal is not None:
+            try:
+                if not self.waiting and not self.bodies:
+                    self._journal.empty()
+            finally:
+                self._journal.close()
+                self._journal = None
+
+    def _enter_numbers(self, db: Database, identity: int, entered: int) -> None:
+        db.execute("UPDATE server SET journal = ?, entered = ?", (identity, entered))
+
+    # taking
+
+    def prepare(self, db: Database, arrivals: Sequence[Arrival]) -> _Prepared:
+        """Give the arrivals their numbers, which hold only if `take` comes next."""
+        assert self._journal is not None
+        self._look_around(db)
+        self._load_heads(db, {place.mailbox for message, _ in arrivals for place in message.placements})
+        number = self._journal.number
+        done = _Prepared([], [], [], 0)
+        given: dict[MailboxId, int] = {}
+        octets = 0
+        if number >= self._mark_at:
+            self._mark_at = number + MARK_EVERY
+            done.records.append(pack(min(self.bodies, default=self._numbers.last + 1) - 1, None, number))
+        for message, flags in arrivals:
+            problem = self._objection(message, given)
+            if problem is not None:
+                done.outcomes.append(problem)
+                continue
+            blob = message.blob
+            places, placed, changes = [], [], []
+            for place, text in zip(message.placements, flags, strict=True):
+                mailbox = place.mailbox
+                head = self._heads[mailbox]
+                before = given.get(mailbox, 0)
+                given[mailbox] = before + 1
+                uid, mod_seq = UID(head.uid_next + before), ModSeq(head.mod_seq + before + 1)
+                places.append(Place(head.uid_validity, uid, mod_seq, text))
+                placed.append(Placed(mailbox, head.uid_validity, uid))
+                changes.append(Change(mailbox, ModSeq(mod_seq - 1), mod_seq, appended=(uid,)))
+            entry = entry_of(
+                self._numbers.next(db),
+                blob.key,
+                blob.size,
+                message.internal_date,
+                tuple(places),
+                message.digest,
+            )
+            record = pack(entry, blob.inline, number + len(done.records))
+            if len(record) > HALF // 2:
+                for place in message.placements:
+                    given[place.mailbox] -= 1
+                done.outcomes.append(StoreError("the structure of the message is too large to be kept"))
+                continue
+            octets += len(record)
+            done.records.append(record)
+            done.rows.append((entry, tuple([place.mailbox for place in message.placements]), blob.inline))
+            done.outcomes.append(Arrived(Appended(placed), entry.blob, tuple(changes)))
+        return done._replace(octets=octets)
+
+    def fits(self, prepared: _Prepared) -> bool:
+        """Return whether the journal has room; else `spill` comes first, and when that is durable, `turn`."""
+        assert self._journal is not None
+        return self._journal.fits(prepared.octets + 64)
+
+    def take(self, prepared: _Prepared) -> None:
+        """Make what was prepared durable. Raises OSError: nothing was taken."""
+        journal = self._journal
+        assert journal is not None
+        if prepared.records:
+            journal.write(prepared.records)
+        self.number = journal.number - 1
+        kept = self._kept[journal.half]
+        for entry, mailboxes, body in prepared.rows:
+            for mailbox in mailboxes:
+                head = self._heads[mailbox]
+                head.uid_next += 1
+                head.mod_seq += 1
+            if body is not None:
+                self.bodies[entry.blob] = body
+                kept.append(entry.blob)
+        self.waiting += prepared.rows
+
+    def spill(self, db: Database) -> None:
+        """Give the tables the bodies of the half that is to be written next, in a transaction that is durable."""
+        assert self._journal is not None
+        self.seal(db)
+        for blob in self._kept[1 - self._journal.half]:
+            body = self.bodies.get(blob)
+            if body is not None:
+                db.execute(
+                    "INSERT OR IGNORE INTO inline_body (blob, body) SELECT ?1, ?2"
+                    " WHERE EXISTS (SELECT 1 FROM blob WHERE id = ?1)",
+                    (blob, body),
+                )
+
+    def seal(self, db: Database) -> None:
+        """Write something, so that a durable transaction flushes what was entered before without a flush."""
+        assert self._journal is not None
+        self._enter_numbers(db, self._journal.identity, self.number)
+
+    def turn(self) -> None:
+        """Go on in the other half. Raises OSError."""
+        assert self._journal is not None
+        self._journal.turn()
+        kept = self._kept[self._journal.half]
+        for blob in kept:
+            self.bodies.pop(blob, None)
+        kept.clear()
+
+    def _look_around(self, db: Database) -> None:
+        """Forget what another process may have changed."""
+        version = db.ask("PRAGMA data_version")[0][0]
+        if version != self._version and not self.waiting:
+            self._version = version
+            self._heads.clear()
+
+    def removed(self, blobs: Iterable[int]) -> None:
+        """Let go of the bodies of messages that were expunged before they came to rest."""
+        for blob in blobs:
+            self.bodies.pop(blob, None)
+
+    def forget(self) -> None:
+        """Forget the mailboxes' numbers: something else was done to the tables."""
+        self._heads.clear()
+
+    def _load_heads(self, db: Database, mailboxes: Iterable[MailboxId]) -> None:
+        missing = [mailbox for mailbox in mailboxes if mailbox not in self._heads]
+        if not missing:
+            return
+        if len(self._heads) > MAX_HEADS and not self.waiting:
+            self._heads.clear()
+            missing = list(mailboxes)
+        if len(missing) == 1:
+            found = db.ask("SELECT id, uid_validity, uid_next, highest_mod_seq FROM mailbox WHERE id = ?", missing)
+        else:
+            found = json.loads(
+                db.ask(
+                    "SELECT json_group_array(json_array(id, uid_validity, uid_next, highest_mod_seq)) FROM mailbox"
+                    " WHERE id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(missing),),
+                )[0][0]
+            )
+        for mailbox, *numbers in found:
+            self._heads[MailboxId(mailbox)] = _Head(*numbers)
+
+    def _objection(self, message: Append, given: dict[MailboxId, int]) -> StoreError | None:
+        """Say why the message cannot be appended, None if it can."""
+        for place in message.placements:
+            head = self._heads.get(place.mailbox)
+            if head is None:
+                return MailboxMissing(f"there is no mailbox {place.mailbox}; it was deleted")
+            if head.uid_next + given.get(place.mailbox, 0) + len(message.placements) > MAX_UID:
+                return StoreError("the mailbox has no UIDs left: move its messages to a new one")
+        return None
+
+    # entering
+
+    def enter(self, db: Database) -> None:
+        """Put what waits into the tables, in a transaction; `entered` is for afterwards."""
+        assert self._journal is not None
+        _enter(db, self.waiting)
+        self._enter_numbers(db, self._journal.identity, self.number)
+
+    def entered(self) -> None:
+        """Forget what waited: the tables have it."""
+        self.waiting = []
+
+
+def _enter(db: Database, rows: Sequence[tuple[Entry, tuple[MailboxId, ...], bytes | None]]) -> None:
+    """Put messages into the tables; those in a mailbox that another process has removed meanwhile are gone with it."""
+    heads: dict[MailboxId, list[int]] = {}
     blobs: list[tuple[int, str, int]] = []
-    bodies: list[tuple[int, bytes]] = []
     digests: list[tuple[Any, ...]] = []
     messages: list[tuple[Any, ...]] = []
-    for job in jobs:
-        message, flags = job.work
-        job.problem = _objection(message, heads)
-        if job.problem is not None:
-            continue
-        blob = message.blob
-        number = tx.new_number()
-        placed = []
-        for place, text in zip(message.placements, flags, strict=True):
-            mailbox = place.mailbox
-            head = heads[mailbox]
-            uid = UID(head.uid_next)
-            before = ModSeq(head.mod_seq)
-            head.uid_next += 1
-            head.mod_seq += 1
-            head.messages += 1
-            head.unseen += SEEN not in text.split()
-            head.deleted += DELETED in text.split()
-            head.size += blob.size
-            placed.append(Placed(mailbox, head.uid_validity, uid))
-            messages.append((mailbox, uid, head.mod_seq, text, message.internal_date, blob.size, number))
-            job.changes.append(Change(mailbox, before, ModSeq(head.mod_seq), appended=(uid,)))
-        blobs.append((number, blob.key, len(placed)))
-        if blob.inline is not None:
-            bodies.append((number, blob.inline))
-        if message.digest is not None:
-            of = message.digest
-            digests.append((number, of.header_size, of.envelope, of.body_structure, of.parts))
-        job.result = Arrived(Appended(placed), number)
-    changed = [
-        (mailbox, head.messages, head.unseen, head.deleted, head.size)
-        for mailbox, head in heads.items()
-        if head.messages
-    ]
-    _MAILBOXES.run(tx.db, changed)
-    _BLOBS.run(tx.db, blobs)
-    _BODIES.run(tx.db, bodies)
-    DIGESTS.run(tx.db, digests)
-    _MESSAGES.run(tx.db, messages)
-    tx.unfiled += len(messages)
-    tx.unsettled |= bool(messages)
+    for entry, mailboxes, _ in rows:
+        blobs.append((entry.blob, entry.key, len(mailboxes)))
+        if entry.digest is not None:
+            digests.append((entry.blob, *entry.digest))
+        for mailbox, (_, uid, mod_seq, flags) in zip(mailboxes, entry.places, strict=True):
+            head = heads.get(mailbox)
+            if head is None:
+                head = heads[mailbox] = [mailbox, 0, 0, 0, 0]
+            head[1] += 1
+            if not flags:
+                head[2] += 1
+            else:
+                words = flags.split()
+                head[2] += SEEN not in words
+                head[3] += DELETED in words
+            head[4] += entry.size
+            messages.append((mailbox, uid, mod_seq, flags, entry.internal_date, entry.size, entry.blob))
+    before = db.total_changes()
+    _MAILBOXES.run(db, list(heads.values()))
+    if db.total_changes() - before < len(heads):
+        there = {mailbox for mailbox in heads if db.ask("SELECT 1 FROM mailbox WHERE id = ?", (mailbox,))}
+        messages = [row for row in messages if row[0] in there]
+        refs = {number: 0 for number, _, _ in blobs}
+        for row in messages:
+            refs[row[-1]] += 1
+        blobs = [(number, key, refs[number]) for number, key, _ in blobs if refs[number]]
+    _BLOBS.run(db, blobs)
+    DIGESTS.run(db, digests)
+    _MESSAGES.run(db, messages)
 
 
-def _append_one(tx: Tx, job: Job[Any]) -> bool:
-    """Append what came alone to one mailbox, as almost everything does on a quiet server; False if it is not that."""
-    message, flags = job.work
-    blob, body = message.blob, message.blob.inline
-    if len(flags) != 1 or body is None or message.digest is not None:
-        return False
-    db, mailbox, text = tx.db, message.placements[0].mailbox, flags[0]
-    words = text.split()
-    head = db.ask(
-        "UPDATE mailbox SET uid_next = uid_next + 1, highest_mod_seq = highest_mod_seq + 1, messages = messages + 1,"
-        " unseen = unseen + ?, deleted = deleted + ?, size = size + ? WHERE id = ? AND uid_next < ?"
-        " RETURNING uid_validity, uid_next - 1, highest_mod_seq",
-        (SEEN not in words, DELETED in words, blob.size, mailbox, MAX_UID),
-    )
-    if not head:
-        return False  # why, is said on the longer way
-    uid_validity, uid, mod_seq = head[0]
-    number = tx.new_blob(blob.key, 1)
-    db.execute("INSERT INTO inline_body (blob, body) VALUES (?, ?)", (number, body))
-    db.execute(
-        "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (mailbox, uid, mod_seq, text, message.internal_date, blob.size, number),
-    )
-    job.changes.append(Change(mailbox, ModSeq(mod_seq - 1), mod_seq, appended=(uid,)))
-    job.result = Arrived(Appended((Placed(mailbox, uid_validity, uid),)), number)
-    tx.unfiled += 1
-    tx.unsettled = True
-    return True
+def _mailboxes(db: Database) -> dict[int, MailboxId]:
+    """Return the mailboxes by UIDVALIDITY, which no two of a server share."""
+    return dict(db.ask("SELECT uid_validity, id FROM mailbox"))
 
 
-def _heads(db: Database, mailboxes: Iterable[MailboxId]) -> dict[MailboxId, _Head]:
-    """Return those of the mailboxes that exist."""
-    found = db.ask(
-        "SELECT json_group_array(json_array(id, uid_validity, uid_next, highest_mod_seq)) FROM mailbox"
-        " WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(mailboxes)),),
-    )
-    return {MailboxId(id): _Head(*numbers) for id, *numbers in json.loads(found[0][0])}
+def _enter_late(db: Database, records: Sequence[Record]) -> None:
+    """Enter what was taken and never entered, with its bodies."""
+    if not records:
+        return
+    known = _mailboxes(db)
+    for _, entry, body in records:
+        places = tuple([place for place in entry.places if place.uid_validity in known])
+        if places:
+            row = (_with_places(entry, places), tuple([known[place.uid_validity] for place in places]), None)
+            _enter(db, [row])
+            if body is not None:
+                _BODIES.run(db, [(entry.blob, body)])
 
 
-def _objection(message: Append, heads: dict[MailboxId, _Head]) -> StoreError | None:
-    """Say why the message cannot be appended, None if it can."""
-    for place in message.placements:
-        head = heads.get(place.mailbox)
-        if head is None:
-            return MailboxMissing(f"there is no mailbox {place.mailbox}; it was deleted")
-        if head.uid_next + len(message.placements) > MAX_UID:
-            return StoreError("the mailbox has no UIDs left: move its messages to a new one")
-    return None
+def _give_bodies(db: Database, records: Sequence[Record]) -> None:
+    """Give the tables the bodies of messages that they know and that have not come to rest."""
+    for _, entry, body in records:
+        if body is not None:
+            db.execute(
+                "INSERT OR IGNORE INTO inline_body (blob, body) SELECT ?1, ?2"
+                " WHERE EXISTS (SELECT 1 FROM blob WHERE id = ?1 AND key = ?3) AND (EXISTS (SELECT 1 FROM message"
+                " INDEXED BY message_unfiled WHERE blob = ?1 AND letters IS NULL AND origin IS NULL)"
+                " OR EXISTS (SELECT 1 FROM leaving WHERE blob = ?1 AND name IS NULL))",
+                (entry.blob, body, entry.key),
+            )
 
 
-__all__ = ["DIGESTS", "Arrival", "Arrived", "Rows", "append_all", "write_digest"]
+def _enter_lost(db: Database, records: Sequence[Record], numbers: Numbers) -> None:
+    """Enter, under new numbers, what an index that was made anew from the Maildirs could not know."""
+    known = _mailboxes(db) if records else {}
+    for _, entry, body in records:
+        for place in entry.places:
+            mailbox = known.get(place.uid_validity)
+            if mailbox is None or body is None:  # a big one is in the spool, or was
+                continue
+            if db.ask("SELECT 1 FROM message WHERE mailbox = ? AND uid = ?", (mailbox, place.uid)):
+                continue
+            blob = numbers.next(db)
+            (mod_seq,) = db.ask(
+                "UPDATE mailbox SET uid_next = max(uid_next, ?1 + 1), highest_mod_seq = highest_mod_seq + 1,"
+                " messages = messages + 1, unseen = unseen + ?2, deleted = deleted + ?3, size = size + ?4"
+                " WHERE id = ?5 RETURNING highest_mod_seq",
+                (place.uid, SEEN not in place.flags.split(), DELETED in place.flags.split(), entry.size, mailbox),
+            )[0]
+            _BLOBS.run(db, [(blob, entry.key, 1)])
+            _BODIES.run(db, [(blob, body)])
+            _MESSAGES.run(db, [(mailbox, place.uid, mod_seq, place.flags, entry.internal_date, entry.size, blob)])
+
+
+def _with_places(entry: Entry, places: tuple[Place, ...]) -> Entry:
+    return Entry(entry.blob, entry.key, entry.size, entry.internal_date, places, entry.digest)
+
+
+__all__ = ["DIGESTS", "Arrival", "Arrivals", "Arrived", "Numbers", "Rows", "write_digest"]

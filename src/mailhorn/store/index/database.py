@@ -52,7 +52,11 @@ class Database(apsw.Connection):
 
     def __exit__(self, *problem: Any) -> Literal[False]:
         """End a `with`: one consistent read, or one nested transaction."""
-        super().__exit__(*problem)
+        try:
+            super().__exit__(*problem)
+        except apsw.SQLError:
+            if problem[0] is None:
+                raise  # else SQLite has ended it by itself, and why is what has to be told
         return False
 
 

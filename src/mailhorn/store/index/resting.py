@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class SqliteResting(Resting):
     _fresh: bool
     _digest: Callable[[bytes], Digest]
     _digests: dict[int, Digest]
+    _bodies: dict[int, bytes]
     _all_until: int = 0
     """Of blobs up to this number, the last work had all that are not at rest."""
     _reading: Database | None = None
@@ -62,10 +64,13 @@ class SqliteResting(Resting):
         return self._reading
 
     def unsettled(self, now: float, limit: int, everything: bool = False) -> Work:
+        if everything:
+            self._writer.run_here(lambda tx: None)  # which has all that arrived entered
         try:
             db = self._db()
             with db:
-                return self._unsettled(db, now, limit, everything)
+                work = self._unsettled(db, now, limit, everything)
+            return self._with_bodies(db, work)
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
 
@@ -77,6 +82,8 @@ class SqliteResting(Resting):
             " LEFT JOIN inline_body ON inline_body.blob = blob.id WHERE letters IS NULL ORDER BY message.blob"
         ):
             message = Unfiled(*row)
+            if message.body is None and message.origin is None:
+                message = message._replace(body=self._bodies.get(message.blob))
             unfiled.append(message)
             octets += len(message.body or b"")
             if len(unfiled) == limit or octets > MAX_OCTETS:
@@ -122,6 +129,18 @@ class SqliteResting(Resting):
             self._accounts_work(db),
             next_due,
         )
+
+    def _with_bodies(self, db: Database, work: Work) -> Work:
+        """Return the work with the bodies that the journal gave to the tables while it was being put together."""
+        if all(message.body is not None or message.origin is not None for message in work.unfiled):
+            return work
+        unfiled = []
+        for message in work.unfiled:
+            if message.body is None and message.origin is None:
+                found = db.ask("SELECT body FROM inline_body WHERE blob = ?", (message.blob,))
+                message = message._replace(body=found[0][0]) if found else message
+            unfiled.append(message)
+        return replace(work, unfiled=tuple(unfiled))
 
     def _folder_work(self, db: Database, needed: set[MailboxId], everything: bool) -> list[FolderWork]:
         """Return the folders to be made (`needed` for messages), renamed, removed or written anew."""
@@ -198,9 +217,13 @@ class SqliteResting(Resting):
         spare = self._writer.run_here(lambda tx: _take_note(tx, done, digests), durable=spooled)
         for blob in bodies:
             self._digests.pop(blob, None)
+            self._bodies.pop(blob, None)
         for blob in [blob for blob in list(self._digests) if blob <= self._all_until]:
             del self._digests[blob]  # it was expunged before it came to rest
         return spare
+
+    def catch_up(self) -> None:
+        self._writer.recover()
 
     def waiting(self) -> int:
         try:
@@ -412,6 +435,7 @@ def _take_note(tx: Tx, done: Done, digests: list[tuple[int, Digest]]) -> list[st
                     db.execute("DELETE FROM blob WHERE id = ?", (blob,))
                     db.execute("DELETE FROM inline_body WHERE blob = ?", (blob,))
                     db.execute("DELETE FROM digest WHERE blob = ?", (blob,))
+                    tx.gone.append(blob)
                     spare.append(key)
     for account, stamp in done.accounts:
         db.execute("DELETE FROM dirty_account WHERE account = ? AND stamp = ?", (account, stamp))

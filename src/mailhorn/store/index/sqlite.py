@@ -35,7 +35,7 @@ from ..abc import (
     TooManyFlags,
 )
 from ..names import InvalidName, file_name, folder_of, login_dir
-from .arrivals import Arrival, Arrived, append_all
+from .arrivals import Arrival, Arrived
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .resting import SqliteResting
 from .writer import Job, Tx, Writer
@@ -129,10 +129,13 @@ class SqliteIndex(SqliteResting, Index):
         self._path = path
         self._digest = digest
         self._digests: dict[int, Digest] = {}
+        self._bodies: dict[int, bytes] = {}
         self._grace = min(grace, MAX_EXPUNGE_GRACE)
         self._clock = clock
         self._fresh = self._nothing_in_it()
-        self._writer = Writer(path, lambda change: self.told(change), lambda unfiled: self.pending(unfiled))
+        self._writer = Writer(
+            path, lambda change: self.told(change), lambda unfiled: self.pending(unfiled), self._bodies
+        )
         self._near = open_reader(path)
         self._readers = ThreadPoolExecutor(READERS, "mailhorn-reader")
         self._far = threading.local()
@@ -168,6 +171,20 @@ class SqliteIndex(SqliteResting, Index):
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
 
+    async def _caught_up(self, mailbox: MailboxId | None = None) -> None:
+        """Return when the tables have all that was answered, of this mailbox or of all."""
+        if self._writer.is_behind(mailbox):
+            await self._writer.caught_up()
+
+    def _body(self, db: Database, blob: int, body: bytes | None) -> bytes | None:
+        """Return the body of a message that has not come to rest, None if it is big: it is in the spool."""
+        if body is None:
+            body = self._bodies.get(blob)
+        if body is None:  # the tables may have got it just now
+            found = db.ask("SELECT body FROM inline_body WHERE blob = ?", (blob,))
+            body = found[0][0] if found else None
+        return body
+
     async def account(self, login: str) -> Account | None:
         found = self._here(
             lambda db: db.ask(
@@ -183,6 +200,7 @@ class SqliteIndex(SqliteResting, Index):
         return [Account(*row) for row in found]
 
     async def mailboxes(self, account: AccountId) -> list[Mailbox]:
+        await self._caught_up()
         sql = f"SELECT {_MAILBOX} FROM mailbox WHERE account = ? ORDER BY name LIMIT ?"
         found = self._here(lambda db: db.ask(sql, (account, FEW + 1)))
         if len(found) > FEW:
@@ -190,15 +208,17 @@ class SqliteIndex(SqliteResting, Index):
         return [Mailbox(*row) for row in found]
 
     async def mailbox(self, account: AccountId, name: str) -> Mailbox | None:
-        found = self._here(
-            lambda db: db.ask(
-                f"SELECT {_MAILBOX} FROM mailbox WHERE account = ? AND name = ?",
-                (account, _text(name)),
-            )
-        )
+        def read(db: Database) -> list[Any]:
+            return db.ask(f"SELECT {_MAILBOX} FROM mailbox WHERE account = ? AND name = ?", (account, _text(name)))
+
+        found = self._here(read)
+        if found and self._writer.is_behind(found[0][0]):
+            await self._writer.caught_up()
+            found = self._here(read)
         return Mailbox(*found[0]) if found else None
 
     async def mailbox_by_id(self, mailbox: MailboxId) -> Mailbox | None:
+        await self._caught_up(mailbox)
         found = self._here(lambda db: db.ask(f"SELECT {_MAILBOX} FROM mailbox WHERE id = ?", (mailbox,)))
         return Mailbox(*found[0]) if found else None
 
@@ -274,9 +294,9 @@ class SqliteIndex(SqliteResting, Index):
         """Return the digest of a message that has not come to rest."""
         digest = self._digests.get(blob)
         if digest is None:
-            body = db.ask("SELECT body FROM inline_body WHERE blob = ?", (blob,))
-            if body:
-                return self._digest(body[0][0])
+            body = self._body(db, blob, None)
+            if body is not None:
+                return self._digest(body)
             kept = db.ask("SELECT header_size, envelope, body_structure, parts FROM digest WHERE blob = ?", (blob,))
             if not kept:
                 return self._digest(b"")  # expunged meanwhile, and its grace is over
@@ -294,6 +314,8 @@ class SqliteIndex(SqliteResting, Index):
     ) -> list[T]:
         """Return what is made of the rows of the UIDs, in one consistent read."""
 
+        await self._caught_up(mailbox)
+
         def read(db: Database) -> list[T]:
             wanted = list(ranges(uids))
             if len(wanted) == 1:
@@ -304,29 +326,33 @@ class SqliteIndex(SqliteResting, Index):
         return self._here(read) if len(uids) <= FEW else await self._there(read)
 
     async def blob(self, mailbox: MailboxId, uid: UID) -> BlobRef:
+        await self._caught_up(mailbox)
+
         def read(db: Database) -> BlobRef | None:
             here = db.ask(
-                "SELECT key, message.size, letters, origin, inline_body.body FROM message"
+                "SELECT key, message.size, letters, origin, inline_body.body, blob.id FROM message"
                 " JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
                 " WHERE mailbox = ? AND uid = ?",
                 (mailbox, uid),
             )
             if here:
-                key, size, letters, origin, body = here[0]
+                key, size, letters, origin, body, number = here[0]
                 name = None if letters is None else file_name(key, size, uid, letters)
             else:
                 gone = db.ask(
-                    "SELECT key, leaving.size, name, inline_body.body FROM leaving"
+                    "SELECT key, leaving.size, name, inline_body.body, blob.id FROM leaving"
                     " JOIN blob ON blob.id = leaving.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
                     " WHERE mailbox = ? AND uid = ?",
                     (mailbox, uid),
                 )
                 if not gone:
                     return None
-                key, size, name, body = gone[0]
+                key, size, name, body, number = gone[0]
                 origin = None
-            if name is None and body is not None:
-                return BlobRef(key, size, body)
+            if name is None and origin is None:
+                body = self._body(db, number, body)
+                if body is not None:
+                    return BlobRef(key, size, body)
             where, _, file = f"{mailbox}/{name}".partition("/") if name else (origin or "").partition("/")
             if not file:
                 return FileRef(key, size, None, "")
@@ -439,7 +465,7 @@ class SqliteIndex(SqliteResting, Index):
             unused = f"(SELECT b.id FROM {table} t JOIN blob b ON b.id = t.blob WHERE t.mailbox = ? AND b.refs <= 0)"
             tx.db.execute(f"DELETE FROM inline_body WHERE blob IN {unused}", (mailbox,))
             tx.db.execute(f"DELETE FROM digest WHERE blob IN {unused}", (mailbox,))
-            tx.db.execute(f"DELETE FROM blob WHERE id IN {unused}", (mailbox,))
+            tx.gone += [id for (id,) in tx.db.ask(f"DELETE FROM blob WHERE id IN {unused} RETURNING id", (mailbox,))]
         for table in ("message", "leaving", "tombstone"):
             tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))
         tx.db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
@@ -534,13 +560,13 @@ class SqliteIndex(SqliteResting, Index):
             if job.problem is not None:
                 then(job.problem)
                 return
-            placed, number = job.result
+            placed, number, _ = job.result
             placed.durable_at = job.stamp
             then(placed)
             if message.digest is None and message.blob.inline is not None:
                 asyncio.get_running_loop().call_soon(self._digest_soon, number, message.blob.inline)
 
-        self._writer.submit_together(Arrival(message, flags), append_all, done)
+        self._writer.arrive(Arrival(message, flags), done)
 
     async def set_flags(
         self, mailbox: MailboxId, uids: Sequence[UID], add: Flags, remove: Flags, replace: bool = False

@@ -3,14 +3,17 @@
 Rule 1: what waits while one commit runs shares the next. Rule 2: a job that is refused does not spoil the
 others of its group; a disk that refuses spoils them all, and nothing of the group has happened. Rule 3:
 results go back to the event loop in the order of commits, one call per group: told first, then answered.
-Rule 4: only this thread checkpoints, after the answers and when nobody waits, if it can be helped.
+Rule 4: arrivals are answered when the journal has them; whatever else is done finds them in the tables, and who reads
+waits for that (`caught_up`). Rule 5: only this thread checkpoints, after the answers and when nobody waits, if it can
+be helped.
 """
 
 import asyncio
 import contextlib
+import errno
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import groupby
 from pathlib import Path
@@ -20,13 +23,28 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from ...model.change import Change
-from ..abc import StoreUnavailable
+from ...model.ids import MailboxId
+from ..abc import StoreFull, StoreUnavailable
+from .arrivals import Arrival, Arrivals, Arrived, Numbers
 from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
 
 T = TypeVar("T")
 
 MAX_GROUP = 256
 """Jobs in one transaction: beyond, the flush is paid for and the first one waits for the last."""
+
+MAX_OCTETS = 2 * 1024 * 1024
+"""The same for the bodies of arrivals; a half of the journal holds four such groups."""
+
+LINGER = 0.005
+"""Seconds that arrivals may wait for others before they are entered. Who reads does not wait for it; a sender who sends
+one after the other gets ten into one transaction, and none of them has one in its way."""
+
+MAX_WAITING = 512
+"""Arrivals that wait to be entered at the most, whoever else comes."""
+
+RETRY = 1.0
+"""Seconds between attempts to enter what waits while the disk refuses."""
 
 CHECKPOINT_PAGES_AT_LAST = 16_000
 """Pages in the WAL from which to checkpoint although somebody waits: start-up reads it all."""
@@ -35,9 +53,9 @@ CHECKPOINT_PAGES_AT_LAST = 16_000
 class Tx:
     """What a job may do: write, and say what it changed."""
 
-    __slots__ = ("_blobs", "changes", "db", "unfiled", "unsettled")
+    __slots__ = ("_blobs", "changes", "db", "gone", "unfiled", "unsettled")
 
-    def __init__(self, db: Database, blobs: "Numbers") -> None:
+    def __init__(self, db: Database, blobs: Numbers) -> None:
         self.db = db
         self._blobs = blobs
         self.changes: list[Change] = []
@@ -45,91 +63,72 @@ class Tx:
         """New messages without a file."""
         self.unsettled = False
         """The job left something to settle."""
+        self.gone: list[int] = []
+        """Blobs that were removed."""
 
     def new_blob(self, key: str, refs: int) -> int:
         """Insert a blob; return its number."""
-        number = self.new_number()
+        number = self._blobs.next(self.db)
         self.db.execute("INSERT INTO blob (id, key, refs) VALUES (?, ?, ?)", (number, key, refs))
         return number
-
-    def new_number(self) -> int:
-        """Return a number for a blob, which none had before while this process runs."""
-        blobs = self._blobs
-        if not blobs.looked:
-            blobs.last = max(blobs.last, self.db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0])
-            blobs.looked = True
-        blobs.last += 1
-        return blobs.last
-
-
-class Numbers:
-    """
-    Which numbers of blobs have been given.
-
-    Attributes:
-        last: The greatest one.
-        looked: Whether it is known. The server is the only process that gives any; one that gave some all the same
-            makes a transaction fail, which then looks.
-
-    """
-
-    __slots__ = ("last", "looked")
-
-    def __init__(self) -> None:
-        self.last = 0
-        self.looked = False
 
 
 class Job(Generic[T]):
     """Work for the writer, and what came of it."""
 
-    __slots__ = ("changes", "done", "durable", "guarded", "problem", "result", "stamp", "together", "work")
+    __slots__ = ("arrival", "changes", "done", "durable", "problem", "result", "stamp", "work")
 
     def __init__(
         self,
-        work: Any,
+        work: Callable[[Tx], T] | None,
         done: "Callable[[Job[T]], None] | Future[T]",
-        durable: bool,
-        guarded: bool,
-        together: "Together | None" = None,
+        durable: bool = True,
+        arrival: Arrival | None = None,
     ) -> None:
         self.work = work
-        """Returns the result, given a Tx; or, if it is done together with others, what `together` makes of it."""
-        self.together = together
+        """Returns the result; None of an arrival."""
+        self.arrival = arrival
         self.done = done
         """Called in the event loop; a future is for another thread."""
         self.durable = durable
-        self.guarded = guarded
-        self.changes: list[Change] = []
+        self.changes: tuple[Change, ...] | list[Change] = ()
         self.problem: Exception | None = None
         self.result: T
         self.stamp = 0.0
         """When it was committed, seconds on the monotonic clock."""
 
 
-Together = Callable[[Tx, Sequence[Job[Any]]], None]
-"""Does the work of several jobs that follow each other, and gives each its result or its problem."""
-
-
 class Writer:
     """The writing connection and its thread."""
 
-    def __init__(self, path: Path, told: Callable[[Change], None], pending: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        told: Callable[[Change], None],
+        pending: Callable[[int], None],
+        bodies: dict[int, bytes] | None = None,
+    ) -> None:
         """
         Open the file and start the thread.
 
         Args:
-            path: The database.
+            path: The database; the journal of arrivals lies beside it.
             told: Called in the event loop for each change.
-            pending: Called in the event loop for each group that left something to settle.
+            pending: Called in the event loop when there is something to settle, with the number of new messages.
+            bodies: Comes to hold small bodies that are no files yet, by blob.
 
         """
         self._path = path
         self._told = told
         self._pending = pending
         self._blobs = Numbers()
+        self._arrivals = Arrivals(journal_of(path), self._blobs, {} if bodies is None else bodies)
+        self._refusing: Exception | None = None
+        self._enter_at = 0.0
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._behind: dict[MailboxId, int] = {}
+        self._given = 0
         self._closed = False
         self._durable = True
         self._wal_pages = 0
@@ -147,14 +146,13 @@ class Writer:
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
-    async def run(self, work: Callable[[Tx], T], durable: bool = True, guarded: bool = True) -> T:
+    async def run(self, work: Callable[[Tx], T], durable: bool = True) -> T:
         """
         Have the work done in the next transaction.
 
         Args:
             work: Runs in the writer's thread; raises to be undone.
             durable: Whether the answer has to wait for the flush.
-            guarded: Whether the work may raise after it has written.
 
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -167,32 +165,38 @@ class Writer:
             else:
                 answer.set_result(job.result)
 
-        self.submit(work, done, durable, guarded)
+        self._submit(Job(work, done, durable))
         return await answer
 
-    def submit(
-        self, work: Callable[[Tx], T], done: Callable[[Job[T]], None], durable: bool = True, guarded: bool = True
-    ) -> None:
-        """Do as `run`, in the event loop, and have `done` called there when it is over."""
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-        self._loop = asyncio.get_running_loop()
-        self._queue.put(Job(work, done, durable, guarded))
+    def arrive(self, arrival: Arrival, done: Callable[[Job[Arrived]], None]) -> None:
+        """Have a message appended, from the event loop, and have `done` called there when it is durable."""
+        self._submit(Job(None, done, arrival=arrival))
 
-    def submit_together(self, work: Any, together: Together, done: Callable[[Job[Any]], None]) -> None:
-        """Have a job done together with those beside it of the same kind; in the event loop."""
+    def _submit(self, job: Job[Any]) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         self._loop = asyncio.get_running_loop()
-        self._queue.put(Job(work, done, durable=True, guarded=False, together=together))
+        self._queue.put(job)
 
     def run_here(self, work: Callable[[Tx], T], durable: bool = False) -> T:
         """Have the work done, without a flush if need not be, and wait for it; for threads other than the loop's."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         answer: Future[T] = Future()
-        self._queue.put(Job(work, answer, durable, guarded=True))
+        self._queue.put(Job(work, answer, durable))
         return answer.result()
+
+    def recover(self) -> None:
+        """Open the journal and enter what a crash left in it; for threads other than the loop's."""
+        self.run_here(self._recovery, durable=True)
+
+    def is_behind(self, mailbox: MailboxId | None = None) -> bool:
+        """Return whether arrivals, in this mailbox or in any, were answered and are not in the tables."""
+        return mailbox in self._behind if mailbox is not None else bool(self._behind)
+
+    async def caught_up(self) -> None:
+        """Return when all that was answered is in the tables. Raises StoreUnavailable."""
+        await self.run(lambda tx: None, durable=False)
 
     async def close(self) -> None:
         """Finish what waits, then close the file."""
@@ -206,88 +210,170 @@ class Writer:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            group: list[Job[Any]] = []
-            job = self._queue.get()
-            while job is not None:
-                group.append(job)
-                if len(group) == MAX_GROUP:
-                    break
-                try:
-                    job = self._queue.get_nowait()
-                except Empty:
-                    break
-            stopping = job is None
-            if group:
-                self._commit(group)
-                if self._wal_pages >= WAL_PAGES and (
-                    self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST
-                ):
-                    self._checkpoint()
+            group, stopping = self._gather()
+            for arriving, jobs in groupby(group, lambda job: job.arrival is not None):
+                if arriving:
+                    self._take(list(jobs))
+                else:
+                    self._commit(list(jobs))
+            waiting = self._arrivals.waiting
+            if stopping and self._arrivals.open:
+                self._commit([Job(lambda tx: self._arrivals.seal(tx.db), Future())])
+            elif waiting and (stopping or len(waiting) >= MAX_WAITING or time.monotonic() >= self._enter_at):
+                self._commit([])
+            if self._wal_pages >= WAL_PAGES and (self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST):
+                self._checkpoint()
+        with contextlib.suppress(OSError):  # the next start reads what is in it
+            self._arrivals.close()
         if self._db is not None:
             self._db.close()
 
-    def _commit(self, group: list[Job[Any]]) -> None:
-        unfiled, unsettled = 0, False
+    def _gather(self) -> tuple[list[Job[Any]], bool]:
+        """Wait for jobs, or until arrivals are to be entered; return them, and whether they are the last."""
+        group: list[Job[Any]] = []
+        octets = 0
         try:
-            try:
-                unfiled, unsettled = self._transact(group)
-            except apsw.ConstraintError:
-                if self._db is None or not self._blobs.looked:
-                    raise
-                self._blobs.looked = False  # another process has given a number that we gave, too
-                self._db.execute("ROLLBACK")
-                for job in group:
-                    job.changes, job.problem = [], None
-                unfiled, unsettled = self._transact(group)
-        except (apsw.Error, StoreUnavailable) as problem:
-            unfiled, unsettled = 0, False
-            self._undo(problem)
-            failed = unavailable(self._path, problem) if isinstance(problem, DISK_ERRORS) else problem
+            if self._arrivals.waiting:
+                job = self._queue.get(timeout=max(0.0, self._enter_at - time.monotonic()))
+            else:
+                job = self._queue.get()
+            while job is not None:
+                group.append(job)
+                if job.arrival is not None:
+                    octets += job.arrival.message.blob.size if job.arrival.message.blob.inline is not None else 0
+                if len(group) == MAX_GROUP or octets >= MAX_OCTETS:
+                    break
+                job = self._queue.get_nowait()
+        except Empty:
+            return group, False
+        return group, job is None
+
+    # arrivals
+
+    def _take(self, group: list[Job[Arrived]]) -> None:
+        """Make arrivals durable and answer them."""
+        try:
+            if self._refusing is not None:  # and they would only wait in memory
+                self._commit([])
+            if self._refusing is not None:
+                raise self._refusing
+            if not self._arrivals.open:
+                opening: Future[None] = Future()
+                self._commit([Job(self._recovery, opening)])
+                opening.result()
+            self._write(group)
+        except (apsw.Error, OSError, StoreUnavailable) as problem:
+            failed = self._failure(problem)
             for job in group:
-                job.problem, job.changes = failed, []
+                if not job.changes:  # of a group in two halves the first may be durable
+                    job.problem = job.problem or failed
         stamp = time.monotonic()
         for job in group:
             job.stamp = stamp
-        self._answer(group, unfiled, unsettled)
+        taken = sum(len(job.changes) for job in group)
+        self._answer(group, taken, taken > 0)
+
+    def _write(self, group: list[Job[Arrived]]) -> None:
+        arrivals = self._arrivals
+        db = self._db = self._db or self._open()
+        prepared = arrivals.prepare(db, [job.arrival for job in group if job.arrival is not None])
+        if not arrivals.fits(prepared):
+            if len(group) > 1 and prepared.octets > MAX_OCTETS:
+                self._write(group[: len(group) // 2])
+                self._write(group[len(group) // 2 :])
+                return
+            turning: Future[None] = Future()
+            self._commit([Job(lambda tx: arrivals.spill(tx.db), turning)])
+            turning.result()
+            arrivals.turn()
+            prepared = arrivals.prepare(self._db or db, [job.arrival for job in group if job.arrival is not None])
+        if not arrivals.waiting:
+            self._enter_at = time.monotonic() + LINGER
+        arrivals.take(prepared)
+        for job, outcome in zip(group, prepared.outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                job.problem = outcome
+            else:
+                job.result, job.changes = outcome, outcome.changes
+
+    def _recovery(self, tx: Tx) -> None:
+        self._arrivals.recover(tx.db)
+        tx.unsettled = True
+
+    # everything else
+
+    def _commit(self, group: list[Job[Any]]) -> None:
+        """Do the jobs, after entering what has arrived, in one transaction, and answer them."""
+        unfiled, unsettled, number = 0, False, self._arrivals.number
+        entering = bool(self._arrivals.waiting)
+        try:
+            unfiled, unsettled = self._transact(group)
+            self._arrivals.opened(True)
+            if entering:
+                self._arrivals.entered()
+            if group:
+                self._arrivals.forget()
+            self._refusing = None
+        except (apsw.Error, OSError, StoreUnavailable) as problem:
+            unfiled, unsettled = 0, False
+            with contextlib.suppress(OSError):
+                self._arrivals.opened(False)
+            self._undo(problem)
+            failed = self._failure(problem)
+            if entering:
+                entering = False
+                self._refusing = failed
+                self._enter_at = time.monotonic() + RETRY
+            for job in group:
+                job.problem, job.changes = failed, ()
+        stamp = time.monotonic()
+        for job in group:
+            job.stamp = stamp
+        self._answer(group, unfiled, unsettled, number if entering else None)
+
+    def _failure(self, problem: Exception) -> Exception:
+        """Return what to tell those whose work it has spoiled."""
+        if isinstance(problem, OSError):
+            kind = StoreFull if problem.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable
+            journal = journal_of(self._path)
+            return kind(f"the journal {journal} cannot be written ({problem.strerror}): make room or see to the disk")
+        return unavailable(self._path, problem) if isinstance(problem, DISK_ERRORS) else problem
 
     def _transact(self, group: list[Job[Any]]) -> tuple[int, bool]:
         """Do the jobs in one transaction; return how many messages have no file, and whether anything is to settle."""
-        unfiled, unsettled = 0, False
         db = self._db = self._db or self._open()
         durable = any([job.durable for job in group])
         if durable is not self._durable:
             db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
         db.execute("BEGIN IMMEDIATE")
-        for together, jobs in groupby(group, lambda job: job.together):
-            for some in [list(jobs)] if together else [[job] for job in jobs]:
-                tx = Tx(db, self._blobs)
-                if together:
-                    together(tx, some)
-                else:
-                    self._do(some[0], tx)
-                unfiled += tx.unfiled
-                unsettled |= tx.unsettled
+        unfiled, unsettled = 0, bool(self._arrivals.waiting)
+        if unsettled:
+            self._arrivals.enter(db)
+        gone: list[int] = []
+        for job in group:
+            tx = Tx(db, self._blobs)
+            self._do(job, tx)
+            unfiled += tx.unfiled
+            unsettled |= tx.unsettled
+            gone += tx.gone
         db.execute("COMMIT")
+        self._arrivals.removed(gone)
         return unfiled, unsettled
 
     def _do(self, job: Job[Any], tx: Tx) -> None:
-        if job.guarded:
-            tx.db.execute("SAVEPOINT job")
+        assert job.work is not None
+        tx.db.execute("SAVEPOINT job")
         try:
             job.result = job.work(tx)
             job.changes = tx.changes
         except DISK_ERRORS:
             raise
         except Exception as problem:
-            if not job.guarded and isinstance(problem, apsw.Error):
-                raise
             job.problem = problem
-            tx.unfiled, tx.unsettled = 0, False
-            if job.guarded:
-                tx.db.execute("ROLLBACK TO job")
-        if job.guarded:
-            tx.db.execute("RELEASE job")
+            tx.unfiled, tx.unsettled, tx.gone = 0, False, []
+            tx.db.execute("ROLLBACK TO job")
+        tx.db.execute("RELEASE job")
 
     def _undo(self, problem: Exception) -> None:
         """Leave no transaction open, and no connection that has seen the disk fail."""
@@ -309,7 +395,7 @@ class Writer:
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._wal_pages = 0
 
-    def _answer(self, group: list[Job[Any]], unfiled: int, unsettled: bool) -> None:
+    def _answer(self, group: list[Job[Any]], unfiled: int, unsettled: bool, entered: int | None = None) -> None:
         for job in group:
             if isinstance(job.done, Future):
                 if job.problem is not None:
@@ -318,11 +404,24 @@ class Writer:
                     job.done.set_result(job.result)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
-                self._loop.call_soon_threadsafe(self._give, group, unfiled, unsettled)
+                self._loop.call_soon_threadsafe(self._give, group, self._arrivals.number, unfiled, unsettled, entered)
 
     # the loop
 
-    def _give(self, group: list[Job[Any]], unfiled: int, unsettled: bool) -> None:
+    def _give(
+        self, group: list[Job[Any]], number: int, unfiled: int, unsettled: bool, entered: int | None = None
+    ) -> None:
+        """Tell and answer; `number` is of the last record in the journal, `entered` of the last in the tables."""
+        if entered is not None:
+            if entered >= self._given:
+                self._behind.clear()
+            else:
+                self._behind = {mailbox: at for mailbox, at in self._behind.items() if at > entered}
+        for job in group:
+            if job.arrival is not None and job.problem is None:
+                self._given = number
+                for change in job.changes:
+                    self._behind[change.mailbox] = number
         for job in group:
             for change in job.changes:
                 try:
@@ -340,3 +439,8 @@ class Writer:
                     )
         if unsettled:
             self._pending(unfiled)
+
+
+def journal_of(path: Path) -> Path:
+    """Return where the journal of a database is."""
+    return path.with_name(f"{path.stem}.journal")

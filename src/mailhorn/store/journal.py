@@ -1,0 +1,239 @@
+"""The journal: one file in which arrivals are durable before the database has them.
+
+Rule 1: records have consecutive numbers; one that is not whole, or out of number, ends its half. Rule 2: what is
+written lies behind what was written before and touches none of it; a write or flush that failed is written over by the
+next. Rule 3: a half is written again only when nobody needs anything that is in it; that is the caller's care. Rule 4:
+one process at a time.
+"""
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ..model.message import Digest
+
+HALF = 8 * 1024 * 1024
+"""Octets of each half. A burst of 2,000 small messages a second fills one in a second, which is what settling takes."""
+
+STEP = 1024 * 1024
+"""Octets by which the file grows, with zeros: to flush what overwrites takes half the time of what makes it longer."""
+
+START = 4096
+"""Where the first half begins; before it, who this is."""
+
+_MAGIC = b"mailhorn journal 1\n"
+_HEAD = struct.Struct("<IIIQ")  # CRC-32 of all that follows, octets of the entry, octets of the body, number
+_FROM = 4
+_NO_BODY = 0xFFFFFFFF
+
+
+class Place(NamedTuple):
+    """Where one copy of a message is."""
+
+    uid_validity: int
+    uid: int
+    mod_seq: int
+    flags: str
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True):
+    """
+    One message: all that the tables will say of it but its mailboxes' numbers, which a restored index gives anew.
+
+    Attributes:
+        blob: Number of its body.
+        key: Name of its body.
+        size: Octets.
+        internal_date: Seconds since 1970.
+        places: Its copies.
+        digest: What FETCH needs; None if that is made of the body, which follows.
+
+    """
+
+    blob: int
+    key: str
+    size: int
+    internal_date: int
+    places: tuple[Place, ...]
+    digest: tuple[int, bytes, bytes, bytes] | None
+
+
+class Record(NamedTuple):
+    """An entry as it was found."""
+
+    number: int
+    entry: Entry
+    body: bytes | None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entry | int).decode
+
+
+def entry_of(blob: int, key: str, size: int, internal_date: int, places: tuple[Place, ...], of: Digest | None) -> Entry:
+    """Return the entry of a message."""
+    digest = None if of is None else (of.header_size, of.envelope, of.body_structure, of.parts)
+    return Entry(blob, key, size, internal_date, places, digest)
+
+
+class Journal:
+    """
+    The file, and where it is being written.
+
+    Attributes:
+        identity: Of this file; the database says of which one it has entered records.
+        number: Of the next record.
+        half: 0 or 1: the one that is being written.
+        resting: Bodies up to this number had come to rest, says what `records` has read.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        """
+        Open the file, or make it, and hold it.
+
+        Raises BlockingIOError if another process has it, OSError if the disk does not let it.
+        """
+        self.number = 1
+        self.half = 0
+        self.resting = 0
+        self._at = 0
+        self._failed = False
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._size = os.fstat(self._fd).st_size
+            self.identity = _identity(os.pread(self._fd, START, 0))
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def begin(self, identity: int, directory: Path) -> None:
+        """Let it be known as this one. Raises OSError."""
+        self._put(_MAGIC + f"{identity}\n".encode(), 0)
+        os.fsync(self._fd)
+        above = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
+        self.identity = identity
+
+    def records(self) -> list[Record]:
+        """Return what is in it, by number; `number` and `resting` are set. Raises OSError."""
+        found = []
+        for half in (0, 1):
+            for number, told, body in _read(os.pread(self._fd, HALF, START + half * HALF)):
+                self.number = max(self.number, number + 1)
+                if isinstance(told, Entry):
+                    found.append(Record(number, told, body))
+                else:
+                    self.resting = max(self.resting, told)
+        return sorted(found, key=_number)
+
+    def fits(self, octets: int) -> bool:
+        """Return whether as many octets fit into what is left of this half."""
+        return self._at + octets <= HALF
+
+    def turn(self) -> None:
+        """Go on at the start of the other half. Raises OSError."""
+        if self._failed:  # what may lie there has numbers that others will have
+            self._put(bytes(_HEAD.size), START + self.half * HALF + self._at)
+            os.fdatasync(self._fd)
+            self._failed = False
+        self.half = 1 - self.half
+        self._at = 0
+
+    def write(self, records: Sequence[bytes]) -> None:
+        """
+        Write records, which fit, and return when they are durable.
+
+        Raises OSError; the next call writes over what may have been written.
+        """
+        data = b"".join(records)
+        start = START + self.half * HALF + self._at
+        end = start + len(data)
+        self._failed = True
+        if end > self._size:
+            until = min(START + (self.half + 1) * HALF, end + STEP)
+            self._put(bytes(until - end), end)
+            self._size = until
+        self._put(data, start)
+        os.fdatasync(self._fd)
+        self._failed = False
+        self._at += len(data)
+        self.number += len(records)
+
+    def empty(self) -> None:
+        """Have nothing in it: nobody needs anything any more. Raises OSError."""
+        for half in (0, 1):
+            if START + half * HALF < self._size:
+                self._put(bytes(_HEAD.size), START + half * HALF)
+        os.fdatasync(self._fd)
+        self.half = self._at = 0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+
+    def _put(self, data: bytes, at: int) -> None:
+        written = os.pwrite(self._fd, data, at)
+        while written < len(data):
+            written += os.pwrite(self._fd, data[written:], at + written)
+
+
+def read_journal(path: Path, identity: int) -> list[Record]:
+    """Return what is in a journal that nobody writes to, if it is the one. Raises OSError."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    if _identity(content) != identity:
+        return []
+    halves = (content[START : START + HALF], content[START + HALF :])
+    told = [record for half in halves for record in _read(half)]
+    found = [Record(number, entry, body) for number, entry, body in told if isinstance(entry, Entry)]
+    return sorted(found, key=_number)
+
+
+def pack(told: Entry | int, body: bytes | None, number: int) -> bytes:
+    """Return a record: of a message, or that bodies up to a number have come to rest."""
+    entry = _encode(told)
+    rest = _HEAD.pack(0, len(entry), _NO_BODY if body is None else len(body), number)[_FROM:] + entry
+    crc = zlib.crc32(rest) if body is None else zlib.crc32(body, zlib.crc32(rest))
+    return b"".join((crc.to_bytes(_FROM, "little"), rest, body or b""))
+
+
+def _number(record: Record) -> int:
+    return record.number
+
+
+def _identity(head: bytes) -> int:
+    text = head[len(_MAGIC) : START].partition(b"\n")[0]
+    return int(text) if head.startswith(_MAGIC) and text.isdigit() else 0
+
+
+def _read(half: bytes) -> Iterator[tuple[int, Entry | int, bytes | None]]:
+    """Yield number, what it says, and body of the records of a half, as far as they are whole and in order."""
+    at, due = 0, 0
+    while at + _HEAD.size <= len(half):
+        crc, told, length, number = _HEAD.unpack_from(half, at)
+        middle = at + _HEAD.size + told
+        end = middle + (0 if length == _NO_BODY else length)
+        if not told or end > len(half) or (due and number != due) or zlib.crc32(half[at + _FROM : end]) != crc:
+            return
+        try:
+            entry = _decode(half[at + _HEAD.size : middle])
+        except msgspec.MsgspecError:
+            return
+        yield number, entry, None if length == _NO_BODY else half[middle:end]
+        at, due = end, number + 1
+
+
+__all__ = ["HALF", "Entry", "Journal", "Place", "Record", "entry_of", "pack", "read_journal"]

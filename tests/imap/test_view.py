@@ -65,7 +65,10 @@ def test_appends_are_told_as_a_count_and_known_ones_passed_over() -> None:
 def test_expunges_are_told_from_the_end() -> None:
     """Told in descending order no position moves before it is told; UIDs that were never seen are not told."""
     view = view_of(1, 2, 3, 4)
-    assert view.apply(change(5, 6, expunged=(1, 3, 99)), expunge=True) == [Gone(SeqNum(3)), Gone(SeqNum(1))]
+    assert view.apply(change(5, 6, expunged=(1, 3, 99)), expunge=True) == [
+        Gone(SeqNum(3), UID(3)),
+        Gone(SeqNum(1), UID(1)),
+    ]
     assert [view.uid_at(SeqNum(n)) for n in (1, 2)] == [2, 4]
 
 
@@ -77,7 +80,7 @@ def test_an_expunge_that_may_not_be_told_leaves_its_cursor_behind() -> None:
     assert view.uid_at(SeqNum(2)) == 2
     assert view.apply(change(6, 7, appended=(5,)), expunge=False) == [Count(5)]
     assert view.expunged_to == 5
-    assert view.apply(change(7, 7, expunged=(2,)), expunge=True) == [Gone(SeqNum(2))]
+    assert view.apply(change(7, 7, expunged=(2,)), expunge=True) == [Gone(SeqNum(2), UID(2))]
     assert (view.changed_to, view.expunged_to) == (7, 7)
 
 
@@ -92,7 +95,7 @@ def test_flags_are_told_for_known_messages_only() -> None:
     """A flag change of a message the client does not know is told when it asks for the message."""
     view = view_of(1, 2)
     told = view.apply(change(5, 6, updated=((2, "\\Seen"), (9, "x"))), expunge=True)
-    assert told == [Flagged(SeqNum(2), UID(2), "\\Seen")]
+    assert told == [Flagged(SeqNum(2), UID(2), "\\Seen", ModSeq(6))]
 
 
 def test_a_change_that_is_known_says_nothing() -> None:

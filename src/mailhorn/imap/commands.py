@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..model.flags import Flag, Flags
+from ..model.ids import ModSeq, UIDValidity
 from ..model.numbers import SeqSet, UIDSet
-from ..model.search import SearchKey
+from ..model.search import Returns, SearchKey, SortKey, Source, ThreadAlgorithm
 
 NumSet = SeqSet | UIDSet
 
@@ -66,11 +67,32 @@ class Id:
 
 
 @dataclass(frozen=True, slots=True)
+class Resync:
+    """
+    QRESYNC in SELECT: where the client stood when it left (RFC 7162 §3.2.5).
+
+    Attributes:
+        uid_validity: The mailbox's then.
+        mod_seq: How far the client knows what happened.
+        known: UIDs it wants to hear of, all if None.
+        match: Message numbers and, as many, their UIDs as it knows them: what was expunged below is known to it.
+
+    """
+
+    uid_validity: UIDValidity
+    mod_seq: ModSeq
+    known: UIDSet | None = None
+    match: tuple[SeqSet, UIDSet] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
-    """SELECT or EXAMINE (RFC 9051 §6.3.2, §6.3.3)."""
+    """SELECT or EXAMINE (RFC 9051 §6.3.2, §6.3.3), with CONDSTORE and QRESYNC (RFC 7162 §3.1.8, §3.2.5)."""
 
     mailbox: str
     read_only: bool = False
+    condstore: bool = False
+    resync: Resync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +144,7 @@ class StatusItem(Enum):
     UNSEEN = b"UNSEEN"
     DELETED = b"DELETED"
     SIZE = b"SIZE"
+    HIGHESTMODSEQ = b"HIGHESTMODSEQ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +181,59 @@ class Expunge:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """SEARCH or UID SEARCH (RFC 9051 §6.4.4); the answer holds UIDs when `by_uid`."""
+    """
+    SEARCH or UID SEARCH (RFC 9051 §6.4.4); the answer holds UIDs when `by_uid`.
+
+    Attributes:
+        key: What is looked for.
+        by_uid: UID SEARCH.
+        charset: What the texts were in, if it was said.
+        returns: What is to be told, in an ESEARCH response; None: all, in a SEARCH response.
+
+    """
 
     key: SearchKey
     by_uid: bool = False
     charset: str | None = None
+    returns: Returns | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """SORT or UID SORT (RFC 5256 §3); `returns` as in Search (RFC 5267 §3)."""
+
+    order: tuple[SortKey, ...]
+    charset: str
+    key: SearchKey
+    by_uid: bool = False
+    returns: Returns | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindThreads:
+    """THREAD or UID THREAD (RFC 5256 §3)."""
+
+    algorithm: ThreadAlgorithm
+    charset: str
+    key: SearchKey
+    by_uid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MultiSearch:
+    """ESEARCH, a search of several mailboxes (RFC 7377); no sources: what is selected."""
+
+    key: SearchKey
+    sources: tuple[Source, ...] = ()
+    returns: Returns | None = None
+    charset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpdate:
+    """CANCELUPDATE (RFC 5267 §4.3.5)."""
+
+    tags: tuple[bytes, ...]
 
 
 class Attribute(Enum):
@@ -178,6 +249,7 @@ class Attribute(Enum):
     RFC822 = b"RFC822"
     RFC822_HEADER = b"RFC822.HEADER"
     RFC822_TEXT = b"RFC822.TEXT"
+    MODSEQ = b"MODSEQ"
 
 
 class SectionText(Enum):
@@ -214,10 +286,21 @@ FetchItem = Attribute | BodySection
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """FETCH or UID FETCH (RFC 9051 §6.4.5); macros are spelled out."""
+    """
+    FETCH or UID FETCH (RFC 9051 §6.4.5); macros are spelled out.
+
+    Attributes:
+        numbers: Of which messages.
+        items: What of them.
+        changed_since: Only of those that changed after this mod-sequence (RFC 7162 §3.1.4.1).
+        vanished: Tell those expunged after it, too (RFC 7162 §3.2.6).
+
+    """
 
     numbers: NumSet
     items: tuple[FetchItem, ...]
+    changed_since: ModSeq | None = None
+    vanished: bool = False
 
 
 class StoreMode(Enum):
@@ -230,12 +313,13 @@ class StoreMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """STORE or UID STORE (RFC 9051 §6.4.6)."""
+    """STORE or UID STORE (RFC 9051 §6.4.6); `unchanged_since`: only if nothing happened after it (RFC 7162 §3.1.3)."""
 
     numbers: NumSet
     mode: StoreMode
     flags: tuple[Flag, ...]
     silent: bool = False
+    unchanged_since: ModSeq | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +354,10 @@ Command = (
     | Append
     | Expunge
     | Search
+    | Sort
+    | FindThreads
+    | MultiSearch
+    | CancelUpdate
     | Fetch
     | Store
     | Copy
@@ -281,6 +369,7 @@ __all__ = [
     "Attribute",
     "Authenticate",
     "BodySection",
+    "CancelUpdate",
     "Command",
     "Copy",
     "Create",
@@ -289,18 +378,22 @@ __all__ = [
     "Expunge",
     "Fetch",
     "FetchItem",
+    "FindThreads",
     "Id",
     "Keyword",
     "List",
     "Login",
     "Move",
+    "MultiSearch",
     "NumSet",
     "Rename",
+    "Resync",
     "Search",
     "Section",
     "SectionText",
     "Select",
     "Simple",
+    "Sort",
     "Status",
     "StatusItem",
     "Store",

@@ -5,7 +5,7 @@ from enum import Enum
 
 from ..model.flags import Flag
 from ..model.ids import UID, ModSeq, SeqNum, UIDValidity
-from ..model.numbers import UIDSet
+from ..model.numbers import NumberSet, UIDSet
 from ..model.structure import BodyStructure, Envelope
 from .commands import Section, StatusItem
 
@@ -72,13 +72,27 @@ class CopyUid:
 
 
 @dataclass(frozen=True, slots=True)
+class NoUpdate:
+    """NOUPDATE (RFC 5267 §4.3.1): nothing will be told of later changes to the result of this command."""
+
+    tag: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class BadCharset:
     """BADCHARSET, with the charsets the server knows."""
 
     charsets: tuple[str, ...] = ()
 
 
-ResponseCode = Code | NumberCode | FlagsCode | CapabilityCode | AppendUid | CopyUid | BadCharset
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """MODIFIED (RFC 7162 §3.1.3): message numbers, after UID STORE UIDs, that had changed and were left alone."""
+
+    numbers: NumberSet
+
+
+ResponseCode = Code | NumberCode | FlagsCode | CapabilityCode | AppendUid | CopyUid | BadCharset | Modified | NoUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +169,86 @@ class SearchResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultUpdate:
+    """
+    One pair of ADDTO or REMOVEFROM (RFC 5267 §4.3): what came to the results of an earlier search, or left them.
+
+    Attributes:
+        added: ADDTO; otherwise REMOVEFROM.
+        position: From 1, where the first of them stands when it is there; 0: wherever it belongs.
+        numbers: Of the kind the search was given in, in the order of the results.
+
+    """
+
+    added: bool
+    position: int
+    numbers: NumberSet
+
+
+@dataclass(frozen=True, slots=True)
+class ESearchResponse:
+    """
+    ESEARCH (RFC 9051 §7.3.4, RFC 7377 §2.1).
+
+    Attributes:
+        tag: Of the command that asked.
+        by_uid: All numbers here are UIDs.
+        low: MIN.
+        high: MAX.
+        numbers: ALL; a SeqSet or a UIDSet, in the order asked for.
+        count: COUNT.
+        mod_seq: MODSEQ (RFC 7162 §3.1.10).
+        partial: PARTIAL: the range that was asked for, and the results in it, None if there are none.
+        updates: ADDTO and REMOVEFROM, to be taken in this order.
+        mailbox: Where, in an answer to the ESEARCH command.
+        uid_validity: The mailbox's.
+
+    """
+
+    tag: bytes | None
+    by_uid: bool = False
+    low: int | None = None
+    high: int | None = None
+    numbers: NumberSet | None = None
+    count: int | None = None
+    mod_seq: ModSeq | None = None
+    partial: tuple[tuple[int, int], NumberSet | None] | None = None
+    updates: tuple[ResultUpdate, ...] = ()
+    mailbox: str | None = None
+    uid_validity: UIDValidity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SortResponse:
+    """SORT (RFC 5256 §4): numbers of the kind that was asked for, in the order that was asked for."""
+
+    numbers: tuple[int, ...]
+    mod_seq: ModSeq | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """
+    A message and those below it (RFC 5256 §4).
+
+    Attributes:
+        number: The message, None where a parent is missing that several would have.
+        below: What answers it, in order.
+
+    """
+
+    number: int | None
+    below: "tuple[Thread, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadResponse:
+    """THREAD (RFC 5256 §4): numbers of the kind that was asked for."""
+
+    threads: tuple[Thread, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exists:
     """EXISTS."""
 
@@ -176,6 +270,14 @@ class Expunged:
 
 
 @dataclass(frozen=True, slots=True)
+class Vanished:
+    """VANISHED (RFC 7162 §3.2.10): EXPUNGE by UID; `earlier`: before now, so that no message number changes."""
+
+    uids: UIDSet
+    earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UidItem:
     """UID n."""
 
@@ -187,6 +289,13 @@ class FlagsItem:
     """FLAGS (...)."""
 
     flags: tuple[Flag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModSeqItem:
+    """MODSEQ (n) (RFC 7162 §3.1.4.2)."""
+
+    mod_seq: ModSeq
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +346,15 @@ class UnknownItem:
 
 
 FetchedItem = (
-    UidItem | FlagsItem | InternalDateItem | SizeItem | EnvelopeItem | BodyStructureItem | BodyItem | UnknownItem
+    UidItem
+    | FlagsItem
+    | ModSeqItem
+    | InternalDateItem
+    | SizeItem
+    | EnvelopeItem
+    | BodyStructureItem
+    | BodyItem
+    | UnknownItem
 )
 
 
@@ -280,9 +397,13 @@ Untagged = (
     | ListResponse
     | StatusItems
     | SearchResponse
+    | ESearchResponse
+    | SortResponse
+    | ThreadResponse
     | Exists
     | Recent
     | Expunged
+    | Vanished
     | Fetched
     | Namespaces
     | IdResponse

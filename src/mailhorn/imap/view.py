@@ -28,6 +28,7 @@ class Gone:
     """The message at this position is no more; those after it have moved down by one."""
 
     seq: SeqNum
+    uid: UID = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Flagged:
     seq: SeqNum
     uid: UID
     flags: str
+    mod_seq: ModSeq
 
 
 Update = Gone | Count | Flagged
@@ -132,10 +134,10 @@ class MailboxView:
         if new:
             self._extend(new)
             updates.append(Count(self._length))
-        for uid, _, flags in change.updated:
+        for uid, mod_seq, flags in change.updated:
             seq = self.seq_of(uid)
             if seq is not None:
-                updates.append(Flagged(seq, uid, flags))
+                updates.append(Flagged(seq, uid, flags, mod_seq))
         self.changed_to = change.after
         return updates
 
@@ -150,8 +152,9 @@ class MailboxView:
             kept.extend(self._uids[start : seq - 1])
             start = seq
         kept.extend(self._uids[start : self._length])
+        gone: list[Update] = [Gone(seq, UID(self._uids[seq - 1])) for seq in seqs]
         self._uids, self._length = kept, len(kept)
-        return [Gone(seq) for seq in seqs]
+        return gone
 
     def _extend(self, uids: Sequence[int]) -> None:
         """Append UIDs, to the shared array if what others appended there is the same."""
@@ -179,6 +182,29 @@ class MailboxView:
         del self._uids[seq - 1]
         self._length -= 1
         return uid
+
+    def vanish(self, uids: UIDSet) -> list[UID]:
+        """
+        Take `* VANISHED uids` without EARLIER (RFC 7162 §3.2.10); returns those of them whose UID was known.
+
+        One that is greater than all known ones is one of the new ones at the end, which are all alike. Raises
+        LookupError if a message could be anywhere: then nothing was taken, and the UIDs have to be asked for again.
+        """
+        mine = self._uids[: self._length]
+        head = mine.index(UNKNOWN) if UNKNOWN in mine else len(mine)
+        gone = uids.within(mine, head)
+        last = mine[head - 1] if head else UNKNOWN
+        told = new = 0
+        for low, high in uids.resolved(last):
+            told += high - low + 1
+            new += max(0, high - max(low - 1, last))
+        if told != len(gone) + new or new > len(mine) - head or any(mine[head:]):
+            raise LookupError("a message that is not known has vanished")
+        self._own()
+        del self._uids[len(mine) - new :]
+        self._length -= new
+        self._remove([UID(uid) for uid in gone])
+        return [UID(uid) for uid in gone]
 
     def learn(self, seq: SeqNum, uid: UID) -> None:
         """Take the UID of a position from `* n FETCH (UID u)`. Raises IndexError."""

@@ -13,6 +13,9 @@ from typing import Self
 STAR = 0
 """`*` in a set; 0 is free because numbers start at 1."""
 
+SAVED = ((-1, -1),)
+"""The ranges of `$`, the saved result of the last search (RFC 5182): only the owner of a session knows its numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class NumberSet:

@@ -1,10 +1,11 @@
-"""What SEARCH asks, as data (RFC 9051 §6.4.4, RFC 3501 §6.4.4)."""
+"""What SEARCH, SORT, THREAD and ESEARCH ask, as data (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 5256, RFC 7377)."""
 
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 
 from .flags import Flag
+from .ids import ModSeq
 from .numbers import SeqSet, UIDSet
 
 
@@ -91,10 +92,27 @@ class SizeKey:
 
 @dataclass(frozen=True, slots=True)
 class HeaderKey:
-    """HEADER field text; FROM, TO, CC, BCC and SUBJECT are this too. Empty text: the field exists."""
+    """HEADER field text; SUBJECT is this too. Empty text: the field exists."""
 
     field: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressKey:
+    """FROM, TO, CC or BCC: the addresses of that field, as ENVELOPE has them, contain the text."""
+
+    field: str
+    """ "From", "To", "Cc" or "Bcc"."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgeKey:
+    """YOUNGER or OLDER than so many seconds, by the internal date (RFC 5032)."""
+
+    younger: bool
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +123,121 @@ class TextKey:
     body_only: bool
 
 
-SearchKey = All | And | Or | Not | InSequence | InUIDs | HasFlag | DateKey | SizeKey | HeaderKey | TextKey
+@dataclass(frozen=True, slots=True)
+class ModSeqKey:
+    """
+    MODSEQ: changed at this mod-sequence or later (RFC 7162 §3.1.5).
+
+    Attributes:
+        mod_seq: From which on.
+        entry: Name and type of the metadata item asked about (`/flags/\\Seen`, `all`), None if any counts.
+
+    """
+
+    mod_seq: ModSeq
+    entry: tuple[str, str] | None = None
+
+
+def wants_mod_seq(key: "SearchKey") -> bool:
+    """Say whether MODSEQ is among what is asked: then the answer tells a mod-sequence (RFC 7162 §3.1.6)."""
+    if isinstance(key, And):
+        return any(map(wants_mod_seq, key.keys))
+    if isinstance(key, Or):
+        return wants_mod_seq(key.left) or wants_mod_seq(key.right)
+    if isinstance(key, Not):
+        return wants_mod_seq(key.key)
+    return isinstance(key, ModSeqKey)
+
+
+SearchKey = (
+    All
+    | And
+    | Or
+    | Not
+    | InSequence
+    | InUIDs
+    | HasFlag
+    | DateKey
+    | SizeKey
+    | HeaderKey
+    | AddressKey
+    | AgeKey
+    | TextKey
+    | ModSeqKey
+)
+
+
+class Return(Enum):
+    """search-return-opt without an argument (RFC 4731, RFC 5182, RFC 5267)."""
+
+    MIN = b"MIN"
+    MAX = b"MAX"
+    ALL = b"ALL"
+    COUNT = b"COUNT"
+    SAVE = b"SAVE"
+    CONTEXT = b"CONTEXT"
+    UPDATE = b"UPDATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """
+    What is to be told of the result (RFC 9051 §6.4.4); nothing at all means ALL.
+
+    Attributes:
+        options: What was asked for by a word alone.
+        partial: Which results, counted from 1, or from -1 backwards (RFC 9394); None if PARTIAL was not asked for.
+
+    """
+
+    options: frozenset[Return] = frozenset()
+    partial: tuple[int, int] | None = None
+
+
+class SortField(Enum):
+    """What SORT orders by (RFC 5256 §3, RFC 5957 §3)."""
+
+    ARRIVAL = b"ARRIVAL"
+    CC = b"CC"
+    DATE = b"DATE"
+    DISPLAYFROM = b"DISPLAYFROM"
+    DISPLAYTO = b"DISPLAYTO"
+    FROM = b"FROM"
+    SIZE = b"SIZE"
+    SUBJECT = b"SUBJECT"
+    TO = b"TO"
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One criterion of SORT; those before it decide first, the sequence number last."""
+
+    field: SortField
+    reverse: bool = False
+
+
+class ThreadAlgorithm(Enum):
+    """How THREAD finds out what belongs together (RFC 5256 §3)."""
+
+    ORDEREDSUBJECT = b"ORDEREDSUBJECT"
+    REFERENCES = b"REFERENCES"
+
+
+class SourceKind(Enum):
+    """Where ESEARCH looks (RFC 7377 §2.2, RFC 5465 §6)."""
+
+    SELECTED = b"selected"
+    INBOXES = b"inboxes"
+    PERSONAL = b"personal"
+    SUBSCRIBED = b"subscribed"
+    SUBTREE = b"subtree"
+    SUBTREE_ONE = b"subtree-one"
+    MAILBOXES = b"mailboxes"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """filter-mailboxes: names only with SUBTREE, SUBTREE_ONE and MAILBOXES."""
+
+    kind: SourceKind
+    mailboxes: tuple[str, ...] = ()

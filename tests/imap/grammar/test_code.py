@@ -11,11 +11,12 @@ from mailhorn.imap.responses import (
     Code,
     CopyUid,
     FlagsCode,
+    Modified,
     NumberCode,
     ResponseCode,
 )
 from mailhorn.model.ids import UIDValidity
-from mailhorn.model.numbers import UIDSet
+from mailhorn.model.numbers import NumberSet, UIDSet
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ from mailhorn.model.numbers import UIDSet
         ),
         (b"[BADCHARSET (UTF-8 US-ASCII)]", BadCharset(("UTF-8", "US-ASCII"))),
         (b"[BADCHARSET]", BadCharset()),
-        (b"[MODIFIED 7,9]", Code("MODIFIED", b"7,9")),
+        (b"[MODIFIED 7,9]", Modified(NumberSet(((7, 7), (9, 9))))),
         (b"[X-FOO some (text)]", Code("X-FOO", b"some (text)")),
     ],
 )

@@ -16,11 +16,12 @@ from mailhorn.imap.responses import (
     FetchedItem,
     FlagsItem,
     InternalDateItem,
+    ModSeqItem,
     SizeItem,
     UidItem,
     UnknownItem,
 )
-from mailhorn.model.ids import UID
+from mailhorn.model.ids import UID, ModSeq
 
 FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.RFC822_SIZE)
 
@@ -86,7 +87,7 @@ def test_what_is_asked_is_something() -> None:
         (b'BODY[1]<5> "x"', BodyItem(Section((1,)), 5, b"x")),
         (b"BODY[] NIL", BodyItem(Section(), None, None)),
         (b"RFC822.TEXT {1}\r\nx", BodyItem(Section((), SectionText.TEXT), None, b"x", b"RFC822.TEXT")),
-        (b"MODSEQ (12121231000)", UnknownItem("MODSEQ", b"(12121231000)")),
+        (b"MODSEQ (12121231000)", ModSeqItem(ModSeq(12121231000))),
         (b"X-GM-LABELS ({5}\r\nhello \\x)", UnknownItem("X-GM-LABELS", b"({5}\r\nhello \\x)")),
         (b"BINARY[1] ~{2}\r\n\0\0", UnknownItem("BINARY[1]", b"~{2}\r\n\0\0")),
     ],

@@ -37,7 +37,7 @@ def test_a_change_of_ten_thousand_messages_is_formatted_once_for_all(monkeypatch
     """All watchers that stand together send the same octets, and stand at the same view afterwards."""
     calls = []
     format_ = module.told
-    monkeypatch.setattr(module, "told", lambda updates: calls.append(1) or format_(updates))
+    monkeypatch.setattr(module, "told", lambda updates, manner: calls.append(1) or format_(updates, manner))
     hub = Hub()
     idlers = [Idler(hub) for _ in range(50)]
     assert len({id(idler.selected.view) for idler in idlers}) == 1

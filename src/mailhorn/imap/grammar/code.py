@@ -9,11 +9,13 @@ from ..responses import (
     Code,
     CopyUid,
     FlagsCode,
+    Modified,
     NumberCode,
     ResponseCode,
 )
 from .atoms import ATOM, MAX_NUMBER64, parse_astring, write_astring, write_number, write_word
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
+from .ext.condstore import parse_resp_code_modified, write_resp_code_modified
 from .ext.enable import parse_enable_data, write_enable_data
 from .ext.uidplus import (
     parse_resp_code_apnd,
@@ -26,7 +28,9 @@ from .flag import parse_flag_perm_list, write_flag_list
 _NAME = re.compile(rb"[^ \]\x00-\x1f\x7f]+")
 _REST = re.compile(rb"(?: +([^\]\r\n\x00]*))?\]")
 _REST_WRITABLE = re.compile(rb"[^\]\r\n\x00]+")
-_TYPED = frozenset((b"PERMANENTFLAGS", b"CAPABILITY", b"APPENDUID", b"COPYUID", b"BADCHARSET"))
+_TYPED = frozenset(
+    (b"PERMANENTFLAGS", b"CAPABILITY", b"APPENDUID", b"COPYUID", b"BADCHARSET", b"MODIFIED")
+)
 
 
 def parse_resp_text_code(cur: Cursor) -> ResponseCode:
@@ -66,6 +70,8 @@ def _parse_typed(cur: Cursor, name: bytes) -> ResponseCode:
             return parse_resp_code_apnd(cur)
         case b"COPYUID":
             return parse_resp_code_copy(cur)
+        case b"MODIFIED":
+            return parse_resp_code_modified(cur)
         case _:
             return BadCharset(_parse_charsets(cur))
 
@@ -111,6 +117,8 @@ def write_resp_text_code(out: Writer, code: ResponseCode) -> None:
             write_resp_code_apnd(out, code)
         case CopyUid():
             write_resp_code_copy(out, code)
+        case Modified():
+            write_resp_code_modified(out, code)
         case BadCharset(charsets):
             out.write(b"BADCHARSET")
             for number, charset in enumerate(charsets):

@@ -38,9 +38,16 @@ from ..commands import (
 from .atoms import MAX_NUMBER64, parse_astring, parse_tag, write_astring, write_tag
 from .cursor import STRICT, Cursor, Dialect, SyntaxProblem, Writer
 from .date import parse_date_time, write_date_time
+from .ext.condstore import (
+    parse_fetch_modifiers,
+    parse_store_modifiers,
+    write_fetch_modifiers,
+    write_store_modifiers,
+)
 from .ext.enable import parse_enable, write_enable
 from .ext.id import parse_id_params_list, write_id_params_list
 from .ext.move import parse_move, write_move
+from .ext.qresync import parse_select_params, write_select_params
 from .ext.sasl_ir import parse_authenticate, write_authenticate
 from .ext.uidplus import parse_uid_expunge, write_uid_expunge
 from .fetch import parse_fetch_atts, write_fetch_atts
@@ -170,7 +177,7 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
         case b"UID":
             return _parse_uid(cur)
         case b"SELECT" | b"EXAMINE":
-            return Select(_argument(cur), read_only=word == b"EXAMINE")
+            return _parse_select(cur, read_only=word == b"EXAMINE")
         case b"STATUS":
             mailbox = _argument(cur)
             cur.space()
@@ -252,9 +259,11 @@ def _write(out: Writer, command: Command) -> None:
             _write_word(out, b"FETCH", numbers)
             out.write(b" ")
             write_fetch_atts(out, items)
+            write_fetch_modifiers(out, command.changed_since, command.vanished)
         case Select(mailbox, read_only):
             out.write(b" EXAMINE" if read_only else b" SELECT")
             _write_argument(out, mailbox)
+            write_select_params(out, command.condstore, command.resync)
         case Status(mailbox, status_items):
             out.write(b" STATUS")
             _write_argument(out, mailbox)
@@ -263,6 +272,9 @@ def _write(out: Writer, command: Command) -> None:
         case Store(numbers, mode, flags, silent):
             _write_word(out, b"STORE", numbers)
             out.write(b" ")
+            if command.unchanged_since is not None:
+                write_store_modifiers(out, command.unchanged_since)
+                out.write(b" ")
             write_store_att_flags(out, mode, silent, flags)
         case Search(key, by_uid, charset):
             out.write(b" UID SEARCH " if by_uid else b" SEARCH ")
@@ -329,29 +341,51 @@ def _parse_login(cur: Cursor) -> Login:
     return Login(user, parse_astring(cur))
 
 
+def _parse_select(cur: Cursor, *, read_only: bool) -> Select:
+    """
+    select = "SELECT" SP mailbox [SP select-params]
+
+    RFC 9051 §6.3.2, §9; RFC 4466 §2.1.
+    """
+    mailbox = _argument(cur)
+    if not cur.at(b" ("):
+        return Select(mailbox, read_only)
+    cur.space()
+    return Select(mailbox, read_only, *parse_select_params(cur))
+
+
 def _parse_fetch(cur: Cursor, kind: type[NumSet]) -> Fetch:
     """
     fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+    [fetch-modifiers]
 
-    RFC 9051 §6.4.5, §9.
+    RFC 9051 §6.4.5, §9; RFC 4466 §2.4.
     """
     cur.space()
     numbers = parse_sequence_set(cur, kind)
     cur.space()
-    return Fetch(numbers, parse_fetch_atts(cur))
+    items = parse_fetch_atts(cur)
+    if not cur.at(b" ("):
+        return Fetch(numbers, items)
+    cur.space()
+    return Fetch(numbers, items, *parse_fetch_modifiers(cur, by_uid=kind is UIDSet))
 
 
 def _parse_store(cur: Cursor, kind: type[NumSet]) -> Store:
     """
-    store = "STORE" SP sequence-set SP store-att-flags
+    store = "STORE" SP sequence-set [store-modifiers] SP store-att-flags
 
-    RFC 9051 §6.4.6, §9.
+    RFC 9051 §6.4.6, §9; RFC 4466 §2.5.
     """
     cur.space()
     numbers = parse_sequence_set(cur, kind)
     cur.space()
+    unchanged_since = None
+    if cur.at(b"("):
+        unchanged_since = parse_store_modifiers(cur)
+        cur.space()
     mode, silent, flags = parse_store_att_flags(cur)
-    return Store(numbers, mode, flags, silent)
+    return Store(numbers, mode, flags, silent, unchanged_since)
 
 
 def _parse_copy(cur: Cursor, kind: type[NumSet]) -> Copy:

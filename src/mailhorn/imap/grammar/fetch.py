@@ -12,6 +12,7 @@ from ..responses import (
     FetchedItem,
     FlagsItem,
     InternalDateItem,
+    ModSeqItem,
     SizeItem,
     UidItem,
     UnknownItem,
@@ -21,6 +22,7 @@ from .body import parse_body, write_body
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from .date import parse_date_time, write_date_time
 from .envelope import parse_envelope, write_envelope
+from .ext.condstore import parse_fetch_mod_resp, write_fetch_mod_resp
 from .flag import parse_flag_list, write_flag_list
 from .section import parse_section, write_section
 from .value import skip_value
@@ -180,6 +182,8 @@ def parse_msg_att_item(cur: Cursor) -> FetchedItem:
             return UidItem(UID(parse_nz_number(cur)))
         case b"FLAGS":
             return FlagsItem(parse_flag_list(cur))
+        case b"MODSEQ":
+            return ModSeqItem(parse_fetch_mod_resp(cur))
         case b"INTERNALDATE":
             return InternalDateItem(parse_date_time(cur))
         case b"RFC822.SIZE":
@@ -225,6 +229,8 @@ def write_msg_att_item(out: Writer, item: FetchedItem) -> None:
         case FlagsItem(flags):
             out.write(b"FLAGS ")
             write_flag_list(out, flags)
+        case ModSeqItem(mod_seq):
+            write_fetch_mod_resp(out, mod_seq)
         case InternalDateItem(internal_date):
             out.write(b"INTERNALDATE ")
             write_date_time(out, internal_date)

@@ -27,6 +27,7 @@ from ..responses import (
     StatusResponse,
     Tagged,
     Unknown,
+    Vanished,
 )
 from .atoms import MAX_NUMBER, parse_number, parse_number64, parse_tag, write_number, write_tag
 from .code import parse_resp_text_code, write_resp_text_code
@@ -34,6 +35,7 @@ from .cursor import LENIENT, STRICT, Cursor, Dialect, SyntaxProblem, Unwritable,
 from .ext.enable import parse_enable_data, write_enable_data
 from .ext.id import parse_id_params_list, write_id_params_list
 from .ext.namespace import parse_namespace_response, write_namespace_response
+from .ext.qresync import parse_expunged_resp, write_expunged_resp
 from .fetch import parse_msg_att, write_msg_att
 from .flag import parse_flag_list, write_flag_list
 from .list import parse_mailbox_list, write_mailbox_list
@@ -123,6 +125,8 @@ def _parse_untagged(cur: Cursor) -> Response:
     match word:
         case b"SEARCH":
             response = _parse_search(cur)
+        case b"VANISHED":
+            response = parse_expunged_resp(cur)
         case b"FLAGS":
             cur.space()
             response = FlagsResponse(parse_flag_list(cur))
@@ -241,6 +245,9 @@ def _write(out: Writer, response: Response) -> None:
             write(b"* %d EXISTS" % count)
         case Expunged(seq):
             write(b"* %d EXPUNGE" % seq)
+        case Vanished():
+            write(b"* ")
+            write_expunged_resp(out, response)
         case Recent(count):
             write(b"* %d RECENT" % count)
         case Tagged(tag, condition, code, text):

@@ -15,6 +15,7 @@ from ...model.search import (
     HeaderKey,
     InSequence,
     InUIDs,
+    ModSeqKey,
     Not,
     Or,
     SearchKey,
@@ -24,6 +25,7 @@ from ...model.search import (
 from .atoms import parse_astring, parse_atom, parse_number64, write_astring, write_number, write_word
 from .cursor import MAX_DEPTH, Cursor, SyntaxProblem, Unwritable, Writer
 from .date import parse_date, write_date
+from .ext.condstore import parse_search_modsequence, write_search_modsequence
 from .sequence import parse_sequence_set, write_sequence_set
 
 CHARSETS: Final = {
@@ -191,6 +193,8 @@ def _parse_key_with_value(cur: Cursor, word: bytes, codec: str) -> SearchKey | N
         case b"UID":
             cur.space()
             return InUIDs(parse_sequence_set(cur, UIDSet))
+        case b"MODSEQ":
+            return parse_search_modsequence(cur)
         case _:
             return None
 
@@ -222,6 +226,8 @@ def write_search_key(out: Writer, key: SearchKey, codec: str, depth: int = 0) ->
         case InUIDs(uids):
             out.write(b"UID ")
             write_sequence_set(out, uids)
+        case ModSeqKey():
+            write_search_modsequence(out, key)
         case HasFlag(flag, present):
             word = _STATE_WORDS.get((flag, present))
             if word is not None:

@@ -1,21 +1,36 @@
-"""Whether a message matches a search key, in three values: yes, no, and "open the message to know".
+"""Whether a message matches a search key, in three values: yes, no, and "more must be known of it".
 
-`resolve` turns the key into closures once; `matches` runs them for each message.
+`resolve` turns the key into closures once; each is asked of each message, first with what the index has at hand, then
+with its envelope, its header, and at last the whole of it, as far as it takes to know (RFC 9051 §6.4.4).
+
+Rule 1: flags, sizes, dates and numbers are the row's business; SUBJECT, FROM, TO, CC, BCC, SENT*, and HEADER of
+Message-ID and In-Reply-To the envelope's; only other fields open the message, and only TEXT and BODY read it all.
+Rule 2: an envelope is looked into as the octets it is before it is taken apart: that decides almost all of them.
 """
 
+import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from email.utils import parsedate_to_datetime
+from email.utils import parsedate
+from enum import IntEnum
 from functools import cached_property
 
-from ...mime.decode import decoded_header, part_text, text_parts
+from ...imap.grammar.cursor import Cursor
+from ...imap.grammar.envelope import parse_envelope
+from ...imap.view import MailboxView
+from ...mime.address import MISSING_DOMAIN, MISSING_MAILBOX
+from ...mime.decode import decoded_header, part_text
 from ...mime.header import fields
 from ...mime.scan import Part, scan
 from ...model.flags import RECENT
 from ...model.ids import SeqNum
 from ...model.message import MessageRow
+from ...model.numbers import SAVED, NumberSet, UIDSet
 from ...model.search import (
+    AddressKey,
+    AgeKey,
     All,
     And,
     DateField,
@@ -25,102 +40,213 @@ from ...model.search import (
     HeaderKey,
     InSequence,
     InUIDs,
+    ModSeqKey,
     Not,
     Or,
     SearchKey,
     SizeKey,
-    TextKey,
 )
+from ...model.structure import Address, Envelope
+from .collation import fold
 
 
-class Content:
-    """A message that has been opened; each view of it is made when first asked for."""
+class Depth(IntEnum):
+    """How much of a message must be known."""
 
-    def __init__(self, body: bytes) -> None:
-        """Take the whole message."""
-        self._body = body
+    ROW = 0
+    ENVELOPE = 1
+    HEADER = 2
+    BODY = 3
+
+
+_IN_ENVELOPE = {"subject": 1, "in-reply-to": 8, "message-id": 9}
+"""Fields that ENVELOPE has as they are, and where. Of several of one name it has the first, and so has SEARCH."""
+
+
+class Letter:
+    """
+    What is known of one message so far; what follows from it is made when first asked for.
+
+    Attributes:
+        row: What the index has.
+        raw_envelope: ENVELOPE as it is sent, None if it has not been looked up.
+        raw_header: The header, None if it has not been read.
+        body: The whole message, None if it has not been read.
+
+    """
+
+    def __init__(
+        self,
+        row: MessageRow,
+        raw_envelope: bytes | None = None,
+        raw_header: bytes | None = None,
+        body: bytes | None = None,
+    ) -> None:
+        """Take what is at hand."""
+        self.row = row
+        self.raw_envelope = raw_envelope
+        self.raw_header = raw_header
+        self.body = body
 
     @cached_property
-    def _root(self) -> Part:
-        return scan(self._body)
+    def plain_envelope(self) -> bytes | None:
+        """The envelope in lower case if each of its texts means what it says; None if something is encoded."""
+        raw = self.raw_envelope
+        return raw.lower() if raw is not None and b"=?" not in raw and raw.isascii() else None
 
     @cached_property
-    def header(self) -> list[tuple[str, str]]:
-        """Names in lower case and decoded, unfolded values."""
-        raw = self._body[self._root.header_start : self._root.body_start]
-        return [(name.decode("latin-1").lower(), decoded_header(value)) for name, value in fields(raw)]
-
-    @cached_property
-    def text(self) -> str:
-        """All text parts, decoded, in lower case."""
-        return "\n".join(part_text(part, self._body) for part in text_parts(self._root)).casefold()
-
-    @cached_property
-    def header_text(self) -> str:
-        """The whole header, decoded, in lower case."""
-        return "\n".join(f"{name}: {value}" for name, value in self.header).casefold()
+    def envelope(self) -> Envelope:
+        """The envelope as data."""
+        return parse_envelope(Cursor(self.raw_envelope or b""))
 
     @cached_property
     def sent(self) -> date | None:
         """The date of the Date field as it is written there, time and zone disregarded (RFC 9051 §6.4.4)."""
-        for name, value in self.header:
-            if name == "date":
-                try:
-                    return parsedate_to_datetime(value).date()
-                except (ValueError, TypeError, IndexError, OverflowError):
-                    return None
-        return None
+        return written_day(self.envelope.date)
+
+    @cached_property
+    def header(self) -> list[tuple[str, bytes]]:
+        """Names in lower case and raw values."""
+        return [(name.decode("latin-1").lower(), value) for name, value in fields(self.raw_header or b"")]
+
+    @cached_property
+    def _root(self) -> Part:
+        return scan(self.body or b"")
+
+    @cached_property
+    def text(self) -> str:
+        """All text parts, decoded, as they compare: what BODY is about."""
+        body = self.body or b""
+        return fold("\n".join(part_text(part, body) for part in _readable(self._root)))
+
+    @cached_property
+    def headers(self) -> str:
+        """The header and those of all parts, decoded, as they compare: what TEXT is about, too."""
+        body = self.body or b""
+        lines = []
+        for part in _all_parts(self._root):
+            for name, value in fields(body[part.header_start : part.body_start]):
+                lines.append(f"{name.decode('latin-1')}: {decoded_header(value)}")
+        return fold("\n".join(lines))
 
 
-Resolved = Callable[[SeqNum, MessageRow, Content | None], bool | None]
+Test = Callable[[Letter], bool | None]
+"""Whether the message matches; None if that cannot be said before more is known of it."""
 
 
-def matches(key: Resolved, seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
-    """Say whether the message matches; None only without content, if that is needed to know."""
-    return key(seq, row, content)
-
-
-def resolve(key: SearchKey, messages: int, last_uid: int) -> Resolved:
+@dataclass(frozen=True, slots=True)
+class Scope:
     """
-    Make a key ready to run.
+    What a key means here and now.
+
+    Attributes:
+        view: The messages that are searched: what sequence numbers and `*` stand for.
+        now: Seconds since 1970.
+        saved: The UIDs of `$`, ascending (RFC 5182).
+
+    """
+
+    view: MailboxView
+    now: float
+    saved: NumberSet = UIDSet(())
+
+
+def depth(key: SearchKey) -> Depth:
+    """Return how much of a message must be known at most to say whether it matches."""
+    if isinstance(key, And):
+        return max(map(depth, key.keys), default=Depth.ROW)
+    if isinstance(key, Or):
+        return max(depth(key.left), depth(key.right))
+    if isinstance(key, Not):
+        return depth(key.key)
+    if isinstance(key, AddressKey) or (isinstance(key, DateKey) and key.field is DateField.SENT):
+        return Depth.ENVELOPE
+    if isinstance(key, HeaderKey):
+        return Depth.ENVELOPE if key.field.lower() in _IN_ENVELOPE else Depth.HEADER
+    if isinstance(
+        key, All | InSequence | InUIDs | HasFlag | SizeKey | DateKey | AgeKey | ModSeqKey
+    ):
+        return Depth.ROW
+    return Depth.BODY
+
+
+def narrowed(key: SearchKey, scope: Scope) -> UIDSet | None:
+    """Return UIDs outside of which nothing can match, None if that may be anywhere."""
+    if isinstance(key, InSequence | InUIDs):
+        return UIDSet(_uid_ranges(key, scope))
+    if isinstance(key, And):
+        for one in key.keys:
+            found = narrowed(one, scope)
+            if found is not None:
+                return found
+    return None
+
+
+def resolve(key: SearchKey, scope: Scope) -> Test:
+    """
+    Make a key ready to be asked of each message.
 
     Args:
         key: What is searched for; its depth is bounded by the grammar.
-        messages: What `*` means among sequence numbers.
-        last_uid: What `*` means among UIDs.
+        scope: Where and when.
 
     """
     if isinstance(key, All):
-        return lambda seq, row, content: True
+        return lambda letter: True
     if isinstance(key, And):
-        return _all([resolve(part, messages, last_uid) for part in key.keys])
+        return _all([resolve(part, scope) for part in sorted(key.keys, key=depth)])
     if isinstance(key, Or):
-        return _either(resolve(key.left, messages, last_uid), resolve(key.right, messages, last_uid))
+        return _either(*[resolve(part, scope) for part in sorted((key.left, key.right), key=depth)])
     if isinstance(key, Not):
-        return _opposite(resolve(key.key, messages, last_uid))
-    if isinstance(key, InSequence):
-        return _in_ranges(key.numbers.resolved(messages), of_seq=True)
-    if isinstance(key, InUIDs):
-        return _in_ranges(key.uids.resolved(last_uid), of_seq=False)
+        return _opposite(resolve(key.key, scope))
+    if isinstance(key, InSequence | InUIDs):
+        return _in_ranges(_uid_ranges(key, scope))
     if isinstance(key, HasFlag):
         return _has_flag(key)
     if isinstance(key, DateKey):
         return _date(key)
+    if isinstance(key, AgeKey):
+        since = scope.now - key.seconds
+        if key.younger:
+            return lambda letter: letter.row.internal_date > since
+        return lambda letter: letter.row.internal_date <= since
     if isinstance(key, SizeKey):
         octets = key.octets
         if key.larger:
-            return lambda seq, row, content: row.size > octets
-        return lambda seq, row, content: row.size < octets
+            return lambda letter: letter.row.size > octets
+        return lambda letter: letter.row.size < octets
+    if isinstance(key, ModSeqKey):
+        mod_seq = key.mod_seq  # of the whole message: there is none per flag
+        return lambda letter: letter.row.mod_seq >= mod_seq
+    if isinstance(key, AddressKey):
+        return _address(key)
     if isinstance(key, HeaderKey):
-        return _header(key)
-    return _text(key)
+        at = _IN_ENVELOPE.get(key.field.lower())
+        return _header(key) if at is None else _envelope_text(at, key.text)
+    return _text(key.text, key.body_only)
 
 
-def _all(parts: list[Resolved]) -> Resolved:
-    def test(seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
+def _uid_ranges(key: InSequence | InUIDs, scope: Scope) -> tuple[tuple[int, int], ...]:
+    """Return ascending ranges of UIDs. Sequence numbers beyond the mailbox name nothing (RFC 7377 §2)."""
+    view = scope.view
+    numbers = key.numbers if isinstance(key, InSequence) else key.uids
+    if numbers.ranges == SAVED:
+        return scope.saved.resolved(0)
+    if isinstance(key, InUIDs):
+        return numbers.resolved(view.last_uid)
+    last = len(view)
+    return tuple(
+        (view.uid_at(SeqNum(max(low, 1))), view.uid_at(SeqNum(min(high, last))))
+        for low, high in numbers.resolved(last)
+        if low <= last and high
+    )
+
+
+def _all(parts: list[Test]) -> Test:
+    def test(letter: Letter) -> bool | None:
         verdict: bool | None = True
         for part in parts:
-            one = part(seq, row, content)
+            one = part(letter)
             if one is False:
                 return False
             if one is None:
@@ -130,76 +256,193 @@ def _all(parts: list[Resolved]) -> Resolved:
     return test
 
 
-def _either(left: Resolved, right: Resolved) -> Resolved:
-    def test(seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
-        one, other = left(seq, row, content), right(seq, row, content)
-        if one or other:
+def _either(left: Test, right: Test) -> Test:
+    def test(letter: Letter) -> bool | None:
+        one = left(letter)
+        if one:
+            return True
+        other = right(letter)
+        if other:
             return True
         return None if one is None or other is None else False
 
     return test
 
 
-def _opposite(part: Resolved) -> Resolved:
-    def test(seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
-        verdict = part(seq, row, content)
+def _opposite(part: Test) -> Test:
+    def test(letter: Letter) -> bool | None:
+        verdict = part(letter)
         return None if verdict is None else not verdict
 
     return test
 
 
-def _in_ranges(ranges: tuple[tuple[int, int], ...], of_seq: bool) -> Resolved:
+def _in_ranges(ranges: tuple[tuple[int, int], ...]) -> Test:
     lows = [low for low, _ in ranges]
 
-    def test(seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
-        number = seq if of_seq else row.uid
-        i = bisect_right(lows, number) - 1
-        return i >= 0 and number <= ranges[i][1]
+    def test(letter: Letter) -> bool | None:
+        uid = letter.row.uid
+        i = bisect_right(lows, uid) - 1
+        return i >= 0 and uid <= ranges[i][1]
 
     return test
 
 
-def _has_flag(key: HasFlag) -> Resolved:
+def _has_flag(key: HasFlag) -> Test:
     flag, present = key.flag.lower(), key.present
     if key.flag == RECENT:
-        return lambda seq, row, content: not present  # no message is ever recent here (RFC 9051 Appendix E)
-    return lambda seq, row, content: (flag in row.flags.lower().split(" ")) is present
+        return lambda letter: not present  # no message is ever recent here (RFC 9051 Appendix E)
+    known: dict[str, bool] = {}
+
+    def test(letter: Letter) -> bool | None:
+        flags = letter.row.flags
+        verdict = known.get(flags)
+        if verdict is None:
+            verdict = known[flags] = (flag in flags.lower().split(" ")) is present
+        return verdict
+
+    return test
 
 
-def _date(key: DateKey) -> Resolved:
-    def compare(day: date) -> bool:
+def _date(key: DateKey) -> Test:
+    day = key.date
+
+    def compare(other: date) -> bool:
         if key.test is DateTest.ON:
-            return day == key.date
-        return day < key.date if key.test is DateTest.BEFORE else day >= key.date
+            return other == day
+        return other < day if key.test is DateTest.BEFORE else other >= day
 
-    def internal(seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
-        return compare(datetime.fromtimestamp(row.internal_date, UTC).date())
+    def internal(letter: Letter) -> bool | None:
+        return compare(datetime.fromtimestamp(letter.row.internal_date, UTC).date())
 
-    def sent(seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
-        if content is None:
+    def sent(letter: Letter) -> bool | None:
+        if letter.raw_envelope is None:
             return None
-        return content.sent is not None and compare(content.sent)
+        return letter.sent is not None and compare(letter.sent)
 
     return internal if key.field is DateField.INTERNAL else sent
 
 
-def _header(key: HeaderKey) -> Resolved:
-    field, text = key.field.lower(), key.text.casefold()
+_AS_IT_IS = re.compile(r'[^"\\@<>,;: \r\n]+')
+"""What stands in an envelope as it is written in a text: quoting and the parts of an address change the rest."""
 
-    def test(seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
-        if content is None:
+
+def _impossible(wanted: str) -> Callable[[Letter], bool]:
+    """Return a quick test that is true of an envelope in which a folded text cannot be."""
+    if not wanted.isascii():
+        return lambda letter: letter.plain_envelope is not None
+    piece = max(_AS_IT_IS.findall(wanted), key=len, default="").encode("ascii")
+
+    def test(letter: Letter) -> bool:
+        plain = letter.plain_envelope
+        return plain is not None and piece not in plain
+
+    return test
+
+
+def _envelope_text(at: int, text: str) -> Test:
+    """The subject, Message-ID or In-Reply-To contains the text; empty text: the field exists."""
+    wanted = fold(text)
+    impossible = _impossible(wanted)
+
+    def test(letter: Letter) -> bool | None:
+        if letter.raw_envelope is None:
             return None
-        return any(name == field and text in value.casefold() for name, value in content.header)
+        if impossible(letter):
+            return False
+        envelope = letter.envelope
+        value = envelope.subject if at == 1 else envelope.in_reply_to if at == 8 else envelope.message_id
+        return value is not None and wanted in fold(decoded_header(value))
 
     return test
 
 
-def _text(key: TextKey) -> Resolved:
-    text = key.text.casefold()
+def _address(key: AddressKey) -> Test:
+    """An address in the field contains the text; empty text: there is an address."""
+    wanted = fold(key.text)
+    impossible = _impossible(wanted)
+    field = key.field
 
-    def test(seq: SeqNum, row: MessageRow, content: Content | None) -> bool | None:
-        if content is None:
+    def test(letter: Letter) -> bool | None:
+        if letter.raw_envelope is None:
             return None
-        return (not key.body_only and text in content.header_text) or text in content.text
+        if impossible(letter):
+            return False
+        envelope = letter.envelope
+        people = (
+            envelope.from_
+            if field == "From"
+            else envelope.to
+            if field == "To"
+            else envelope.cc
+            if field == "Cc"
+            else envelope.bcc
+        )
+        return bool(people) and wanted in fold(addresses_text(people))
 
     return test
+
+
+def _header(key: HeaderKey) -> Test:
+    field, wanted = key.field.lower(), fold(key.text)
+
+    def test(letter: Letter) -> bool | None:
+        if letter.raw_header is None:
+            return None
+        return any(name == field and wanted in fold(decoded_header(value)) for name, value in letter.header)
+
+    return test
+
+
+def _text(text: str, body_only: bool) -> Test:
+    wanted = fold(text)
+
+    def test(letter: Letter) -> bool | None:
+        if letter.body is None:
+            return None
+        return (not body_only and wanted in letter.headers) or wanted in letter.text
+
+    return test
+
+
+def addresses_text(people: tuple[Address, ...]) -> str:
+    """Return addresses as a person would write them, `Ann Lee <ann@example.org>, ...`, encoded words decoded."""
+    texts = []
+    for person in people:
+        if person.host is None:  # a group begins, or ends
+            texts.append(f"{decoded_header(person.mailbox)}:" if person.mailbox is not None else ";")
+            continue
+        mailbox = b"" if person.mailbox in (None, MISSING_MAILBOX) else person.mailbox
+        host = b"" if person.host == MISSING_DOMAIN else person.host
+        address = decoded_header(mailbox or b"")
+        if host:
+            address += "@" + decoded_header(host)
+        texts.append(f"{decoded_header(person.name)} <{address}>" if person.name else address)
+    return ", ".join(texts)
+
+
+def written_day(value: bytes | None) -> date | None:
+    """Return the day a Date field names, as it is written there; None if it names none."""
+    if not value:
+        return None
+    try:
+        found = parsedate(value.decode("latin-1"))
+        return None if found is None else date(*found[:3])
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _all_parts(root: Part) -> Iterator[Part]:
+    yield root
+    for child in root.children:
+        yield from _all_parts(child)
+
+
+def _readable(root: Part) -> Iterator[Part]:
+    """Yield the leaves that say something: texts, and what a message/* other than a message holds."""
+    for part in _all_parts(root):
+        if not part.children and part.type in (b"text", b"message"):
+            yield part
+
+
+__all__ = ["Depth", "Letter", "Scope", "Test", "addresses_text", "depth", "narrowed", "resolve", "written_day"]

@@ -4,11 +4,22 @@ Rule: a view is never changed here but replaced: sessions that stand at the same
 step from it, and tell the same octets, which are made once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from enum import Enum
 
+from ...imap.grammar.ext.qresync import vanished_lines
 from ...imap.view import Count, Gone, MailboxView, Update
-from ...model.ids import MailboxId
+from ...model.ids import UID, MailboxId, ModSeq, SeqNum
+from ...model.numbers import UIDSet
 from ...push.hub import Channel, Difference
+
+
+class Manner(Enum):
+    """How a client is told what happens: what it asked for once holds while it is connected (RFC 7162 §3.1)."""
+
+    PLAIN = "EXPUNGE, and FETCH without mod-sequences"
+    MOD_SEQ = "EXPUNGE, and FETCH with mod-sequences: CONDSTORE"
+    VANISHED = "VANISHED, and FETCH with mod-sequences: QRESYNC"
 
 
 class Selected:
@@ -19,16 +30,20 @@ class Selected:
         channel: How far the mailbox is; what the sessions that have it open share.
         view: What the client knows of it.
         read_only: EXAMINE.
+        manner: How the client is told.
+        announced: The HIGHESTMODSEQ the client was told last.
 
     """
 
-    __slots__ = ("channel", "read_only", "view")
+    __slots__ = ("announced", "channel", "manner", "read_only", "view")
 
-    def __init__(self, channel: Channel, read_only: bool) -> None:
+    def __init__(self, channel: Channel, read_only: bool, manner: Manner = Manner.PLAIN) -> None:
         """Stand nowhere yet: the view comes after the session has registered with the hub."""
         self.channel = channel
         self.read_only = read_only
+        self.manner = manner
         self.view = _NOWHERE
+        self.announced = ModSeq(0)
 
     @property
     def mailbox(self) -> MailboxId:
@@ -64,19 +79,25 @@ class Selected:
         difference = channel.since(view.changed_to)
         if difference is None:
             return None
-        step = difference.steps.get(view) or self._step(difference, True)
+        step = difference.steps.get(self._point(True)) or self._step(difference, True)
         if len(step[1]) > most:
             return None
         self.view = step[0]
         data: bytes = step[1]
         return data
 
+    def _point(self, expunge: bool) -> Hashable:
+        """Return what all have in common who take the same step and tell it in the same words."""
+        if self.manner is Manner.PLAIN:
+            return self.view if expunge else (self.view, False)
+        return self.view, self.manner, expunge
+
     def _step(self, difference: Difference, expunge: bool) -> tuple[MailboxView, bytes]:
-        point = self.view if expunge else (self.view, False)
+        point = self._point(expunge)
         step: tuple[MailboxView, bytes] | None = difference.steps.get(point)
         if step is None:
             view = self.view.fork()
-            data = told(view.apply(difference.change, expunge=expunge))
+            data = told(view.apply(difference.change, expunge=expunge), self.manner)
             step = difference.steps[point] = (self._same(view), data)
         return step
 
@@ -97,17 +118,28 @@ class Selected:
 _NOWHERE = MailboxView()
 
 
-def told(updates: Iterable[Update]) -> bytes:
-    """Return the untagged responses for what a view says must be told (RFC 9051 §7.4.1, §7.5)."""
+def told(updates: Iterable[Update], manner: Manner = Manner.PLAIN) -> bytes:
+    """Return the untagged responses for what a view says must be told (RFC 9051 §7.4.1, §7.5; RFC 7162 §3.2.4)."""
     lines = []
+    vanished = []
     for update in updates:
         if isinstance(update, Count):
             lines.append(b"* %d EXISTS\r\n" % update.messages)
         elif isinstance(update, Gone):
-            lines.append(b"* %d EXPUNGE\r\n" % update.seq)
+            if manner is Manner.VANISHED:
+                vanished.append(update.uid)
+            else:
+                lines.append(b"* %d EXPUNGE\r\n" % update.seq)
         else:
-            lines.append(b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (update.seq, update.uid, update.flags.encode("ascii")))
-    return b"".join(lines)
+            lines.append(flags_line(update.seq, update.uid, update.flags, update.mod_seq, manner))
+    return vanished_lines(UIDSet.of(vanished), earlier=False) + b"".join(lines)  # a view tells first who is gone
 
 
-__all__ = ["Selected", "told"]
+def flags_line(seq: SeqNum, uid: UID, flags: str, mod_seq: ModSeq, manner: Manner) -> bytes:
+    """Return the FETCH that nobody asked for: with its UID always, with its mod-sequence where it is wanted."""
+    if manner is Manner.PLAIN:
+        return b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (seq, uid, flags.encode("ascii"))
+    return b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n" % (seq, uid, flags.encode("ascii"), mod_seq)
+
+
+__all__ = ["Manner", "Selected", "flags_line", "told"]

@@ -236,6 +236,8 @@ def _attribute(item: FetchItem, row: MessageRow, digest: Digest | None) -> bytes
         return b"UID %d" % row.uid
     if item is Attribute.RFC822_SIZE:
         return b"RFC822.SIZE %d" % row.size
+    if item is Attribute.MODSEQ:
+        return b"MODSEQ (%d)" % row.mod_seq
     if item is Attribute.INTERNALDATE:
         return b"INTERNALDATE " + date_time_bytes(row.internal_date)
     if digest is None:

@@ -104,6 +104,7 @@ _ITEMS: dict[StatusItem, Callable[[Mailbox], int]] = {
     StatusItem.UIDVALIDITY: lambda mailbox: mailbox.uid_validity,
     StatusItem.UNSEEN: lambda mailbox: mailbox.unseen,
     StatusItem.SIZE: lambda mailbox: mailbox.size,
+    StatusItem.HIGHESTMODSEQ: lambda mailbox: mailbox.highest_mod_seq,
 }
 
 

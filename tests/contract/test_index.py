@@ -9,7 +9,7 @@ from tests.kit.stores import DATE, digest_of
 
 from mailhorn.model.change import Change, FlagUpdate
 from mailhorn.model.flags import DELETED, FLAGGED, SEEN, Flags
-from mailhorn.model.ids import UID, AccountId, MailboxId
+from mailhorn.model.ids import UID, AccountId, MailboxId, ModSeq
 from mailhorn.model.mailbox import INBOX
 from mailhorn.model.message import Placed, Placement
 from mailhorn.store.abc import (
@@ -283,6 +283,25 @@ async def test_flags_are_added_removed_replaced(index: Index, inbox: MailboxId, 
     assert [set(row.flags.split()) for row in rows] == [{SEEN}, {FLAGGED, "WORK"}]
     box = await index.mailbox_by_id(inbox)
     assert box is not None and box.unseen == 1
+
+
+async def test_flags_change_only_where_nothing_has(index: Index, inbox: MailboxId, told: list[Change]) -> None:
+    """UNCHANGEDSINCE: of two who ask for the same at the same mod-sequence, one gets each message (RFC 7162 §3.1.3)."""
+    for _ in range(3):
+        await index.append(message(inbox))
+    stood, _ = await index.uids(inbox)
+    await index.set_flags(inbox, [UID(2)], frozenset({FLAGGED}), NONE)
+    mine, yours = frozenset({"mine"}), frozenset({"yours"})
+    told.clear()
+    changes = await asyncio.gather(
+        index.set_flags(inbox, [UID(1), UID(2)], mine, NONE, unchanged_since=stood),
+        index.set_flags(inbox, [UID(1), UID(2), UID(3)], yours, NONE, unchanged_since=stood),
+    )
+    assert [[update.uid for update in change.updated] for change in changes] == [[1], [3]]
+    assert told == list(changes)
+    assert (await index.set_flags(inbox, [UID(1), UID(2), UID(3)], mine, NONE, unchanged_since=ModSeq(0))).updated == ()
+    rows = await index.rows(inbox, [UID(1), UID(2), UID(3)])
+    assert [row.flags for row in rows] == ["mine", FLAGGED, "yours"]
 
 
 async def test_expunge_leaves_what_is_not_deleted(index: Index, inbox: MailboxId, told: list[Change]) -> None:

@@ -20,5 +20,8 @@ MailboxId = NewType("MailboxId", int)
 AccountId = NewType("AccountId", int)
 """An account for as long as it exists. Given by the store, never reused."""
 
+MAX_MOD_SEQ = 2**63 - 1
+"""mod-sequence-value is an unsigned 63-bit integer (RFC 7162 §7)."""
+
 MAX_UID = 2**32 - 1
 """nz-number is an unsigned 32-bit integer (RFC 9051 §9)."""

@@ -231,12 +231,19 @@ class Index(ABC):
 
     @abstractmethod
     async def set_flags(
-        self, mailbox: MailboxId, uids: Sequence[UID], add: Flags, remove: Flags, replace: bool = False
+        self,
+        mailbox: MailboxId,
+        uids: Sequence[UID],
+        add: Flags,
+        remove: Flags,
+        replace: bool = False,
+        unchanged_since: ModSeq | None = None,
     ) -> Change:
         """
         Change flags; with `replace` the flags become exactly `add`.
 
-        Messages that do not exist are passed over; a message that already is as asked keeps its
+        Messages that do not exist are passed over, and with `unchanged_since` those whose mod-sequence is greater, by
+        the same transaction that changes the others; a message that already is as asked keeps its
         mod-sequence and is not in the answer. Keywords compare without regard to case and keep their
         first spelling.
         """

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from ...model.change import Change, FlagUpdate
 from ...model.flags import DELETED, MAX_FLAGS, SEEN, Flags, flag_set, is_permanent
-from ...model.ids import MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
+from ...model.ids import MAX_MOD_SEQ, MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
 from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, canonical_name
 from ...model.message import Digest, MessageDigest, MessageRow, Placed
 from ..abc import (
@@ -569,9 +569,16 @@ class SqliteIndex(SqliteResting, Index):
         self._writer.arrive(Arrival(message, flags), done)
 
     async def set_flags(
-        self, mailbox: MailboxId, uids: Sequence[UID], add: Flags, remove: Flags, replace: bool = False
+        self,
+        mailbox: MailboxId,
+        uids: Sequence[UID],
+        add: Flags,
+        remove: Flags,
+        replace: bool = False,
+        unchanged_since: ModSeq | None = None,
     ) -> Change:
         wanted = list(ranges(uids))
+        newest = MAX_MOD_SEQ if unchanged_since is None else unchanged_since
 
         def work(tx: Tx) -> Change:
             before = _head(tx, mailbox)
@@ -580,7 +587,8 @@ class SqliteIndex(SqliteResting, Index):
             updates, unseen, deleted = [], 0, 0
             for first, last in wanted:
                 for uid, text in tx.db.execute(
-                    "SELECT uid, flags FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?", (mailbox, first, last)
+                    "SELECT uid, flags FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND mod_seq <= ?",
+                    (mailbox, first, last, newest),
                 ):
                     if text not in outcomes:
                         outcomes[text] = with_flags(text, add, remove, replace)

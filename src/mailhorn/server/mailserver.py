@@ -27,10 +27,12 @@ from .sessions import Sessions
 from .smtp.session import SmtpContext, SmtpOptions, SmtpSession
 
 LAST_WORDS = 1.0
-"""Seconds that clients have, at the end, to read BYE or 421 and to hang up; phones that sleep are not waited for."""
+"""Seconds that clients have, at the end, to read BYE or 421 and to hang up. Who does not is cut off: phones that sleep,
+and who asked for more than it reads."""
 
 GRACE = 5.0
-"""Seconds that sessions have beyond that to finish a delivery or a command."""
+"""Seconds that the store has beyond that to finish the deliveries and commands it works on; it takes this only where a
+disk is that slow, and then its own end would wait for the same."""
 
 HANDSHAKES = 0.25
 """TLS handshakes under way, as a part of the connections there may be: they come beside these, and a fleet that is back

@@ -11,10 +11,13 @@ class Session(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether something is being done that is worth waiting for."""
+        """Whether the store does something for it, which takes as long as the disk and not as the client likes."""
 
     def shut_down(self) -> None:
         """Say good-bye and close; finish first what was accepted."""
+
+    def abort(self) -> None:
+        """End the connection, whatever the client has not read yet."""
 
 
 class Sessions:
@@ -45,18 +48,25 @@ class Sessions:
 
     async def end(self, last_words: float, grace: float) -> None:
         """
-        End all sessions.
+        End all sessions: when this returns there are none, unless the disk hangs.
 
         Args:
             last_words: Seconds that clients have to read the good-bye and hang up.
-            grace: Seconds that sessions which are busy have beyond that.
+            grace: Seconds that sessions for which the store works have beyond that.
 
         """
         for session in self:
             session.shut_down()
         await self._gone(last_words)
-        if any(session.busy for session in self):
-            await self._gone(grace)
+        working = []
+        for session in self:
+            if session.busy:
+                working.append(session)
+            else:
+                session.abort()
+        await self._gone(grace)
+        for session in working:
+            session.abort()
 
     async def _gone(self, patience: float) -> None:
         """Wait until there is no session any more, or not for so long."""

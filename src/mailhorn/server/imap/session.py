@@ -203,8 +203,8 @@ class ImapSession(Conversation):
 
     @property
     def busy(self) -> bool:
-        """Whether a command is running."""
-        return self._busy
+        """Whether the store works on a command: not one that waits for its client or pays for a wrong password."""
+        return self._busy and self.account is not None and self._drained is None
 
     def shut_down(self) -> None:
         """The server stops."""
@@ -213,6 +213,10 @@ class ImapSession(Conversation):
             return
         self.core.bye(b"The server is shutting down", Code("UNAVAILABLE"))
         self.pump.close()
+
+    def abort(self) -> None:
+        """The server stops waiting."""
+        self.pump.abort()
 
     # events
 
@@ -276,6 +280,9 @@ class ImapSession(Conversation):
         """Let no error of ours leave a connection that hangs."""
         try:
             await work
+        except asyncio.CancelledError:  # its client has gone, or does not get the answer any more
+            self._busy = False
+            raise
         except Exception as error:
             self._busy = False
             self.pump.fail(error)

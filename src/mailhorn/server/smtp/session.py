@@ -232,14 +232,18 @@ class SmtpSession:
 
     @property
     def busy(self) -> bool:
-        """Whether a message is being delivered or a command answered."""
-        return self._busy
+        """Whether a message is being delivered."""
+        return self._delivering
 
     def shut_down(self) -> None:
         """End the session because the server stops; a message that is complete is delivered and answered first."""
         self._core.shut_down()
         if self._core.closed:
             self._close()
+
+    def abort(self) -> None:
+        """End the connection; a message that is whole is delivered all the same."""
+        self._pump.abort()
 
     def _close(self) -> None:
         self._core.events_received()

@@ -6,7 +6,7 @@ from mailhorn.imap import commands as c
 from mailhorn.imap.state import State, after, is_legal
 from mailhorn.model.flags import NO_FLAGS
 from mailhorn.model.numbers import SeqSet
-from mailhorn.model.search import All
+from mailhorn.model.search import All, SortField, SortKey, ThreadAlgorithm
 
 ONE = SeqSet(((1, 1),))
 COMMANDS: list[tuple[c.Command, str]] = [
@@ -33,6 +33,10 @@ COMMANDS: list[tuple[c.Command, str]] = [
     (c.Simple(c.Keyword.UNSELECT), "S"),
     (c.Expunge(), "S"),
     (c.Search(All()), "S"),
+    (c.Sort((SortKey(SortField.DATE),), "UTF-8", All()), "S"),
+    (c.FindThreads(ThreadAlgorithm.REFERENCES, "UTF-8", All()), "S"),
+    (c.MultiSearch(All()), "AS"),
+    (c.CancelUpdate((b"a",)), "S"),
     (c.Fetch(ONE, (c.Attribute.UID,)), "S"),
     (c.Store(ONE, c.StoreMode.ADD, ("\\Seen",)), "S"),
     (c.Copy(ONE, "a"), "S"),

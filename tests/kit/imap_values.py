@@ -9,6 +9,8 @@ from mailhorn.model.ids import MAX_UID, UID, ModSeq, SeqNum, UIDValidity
 from mailhorn.model.mailbox import canonical_name
 from mailhorn.model.numbers import SeqSet, UIDSet
 from mailhorn.model.search import (
+    AddressKey,
+    AgeKey,
     All,
     And,
     DateField,
@@ -20,8 +22,15 @@ from mailhorn.model.search import (
     InUIDs,
     Not,
     Or,
+    Return,
+    Returns,
     SizeKey,
+    SortField,
+    SortKey,
+    Source,
+    SourceKind,
     TextKey,
+    ThreadAlgorithm,
 )
 from mailhorn.model.structure import Address, Disposition, Envelope, Extension, MultiPart, SinglePart
 
@@ -125,6 +134,8 @@ def search_keys(words_of: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
         | st.builds(DateKey, st.sampled_from(list(DateField)), st.sampled_from(list(DateTest)), st.dates())
         | st.builds(SizeKey, st.booleans(), numbers64)
         | st.builds(HeaderKey, st.sampled_from(["From", "to", "Subject", "X-Y"]) | ascii_texts, words_of)
+        | st.builds(AddressKey, st.sampled_from(["From", "To", "Cc", "Bcc"]), words_of)
+        | st.builds(AgeKey, st.booleans(), nz_numbers)
         | st.builds(TextKey, words_of, st.booleans())
         | st.builds(InSequence, seq_sets)
         | st.builds(InUIDs, uid_sets)
@@ -140,9 +151,37 @@ def search_keys(words_of: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
     )
 
 
-searches = st.builds(c.Search, search_keys(ascii_texts), st.booleans(), st.none()) | st.builds(
-    c.Search, search_keys(texts), st.booleans(), st.sampled_from(["UTF-8", "utf-8"])
+partial_ranges = st.tuples(nz_numbers, nz_numbers) | st.tuples(nz_numbers, nz_numbers).map(lambda p: (-p[0], -p[1]))
+returns = st.builds(Returns, st.frozensets(st.sampled_from(list(Return)))) | st.builds(
+    Returns, st.frozensets(st.sampled_from([r for r in Return if r is not Return.ALL])), partial_ranges
 )
+optional_returns = st.none() | returns
+_charsets = st.sampled_from(["UTF-8", "utf-8"])
+searches = st.builds(c.Search, search_keys(ascii_texts), st.booleans(), st.none(), optional_returns) | st.builds(
+    c.Search, search_keys(texts), st.booleans(), _charsets, optional_returns
+)
+sort_orders = st.lists(st.builds(SortKey, st.sampled_from(list(SortField)), st.booleans()), min_size=1, max_size=5).map(
+    tuple
+)
+sources = st.builds(
+    Source, st.sampled_from([SourceKind.SELECTED, SourceKind.INBOXES, SourceKind.PERSONAL, SourceKind.SUBSCRIBED])
+) | st.builds(
+    Source,
+    st.sampled_from([SourceKind.SUBTREE, SourceKind.SUBTREE_ONE, SourceKind.MAILBOXES]),
+    st.lists(mailboxes, min_size=1, max_size=3).map(tuple),
+)
+sorts = st.builds(c.Sort, sort_orders, _charsets, search_keys(texts), st.booleans(), optional_returns)
+threadings = st.builds(
+    c.FindThreads, st.sampled_from(list(ThreadAlgorithm)), _charsets, search_keys(texts), st.booleans()
+)
+multi_searches = st.builds(
+    c.MultiSearch,
+    search_keys(texts),
+    st.lists(sources, max_size=3).map(tuple),
+    optional_returns,
+    _charsets,
+)
+cancel_updates = st.builds(c.CancelUpdate, st.lists(clean_octets, min_size=1, max_size=3).map(tuple))
 appends = st.builds(c.Append, mailboxes, flag_lists.map(flag_set), st.none() | moments, numbers64)
 id_fields = st.none() | st.lists(st.tuples(texts, st.none() | texts), max_size=3).map(tuple)
 stores = st.builds(c.Store, num_sets, st.sampled_from(list(c.StoreMode)), flag_lists, st.booleans())
@@ -162,6 +201,10 @@ commands = st.one_of(
     st.builds(c.Status, mailboxes, st.lists(st.sampled_from(list(c.StatusItem)), min_size=1, max_size=4).map(tuple)),
     st.builds(c.Expunge, st.none() | uid_sets),
     searches,
+    sorts,
+    threadings,
+    multi_searches,
+    cancel_updates,
     st.builds(c.Fetch, num_sets, fetch_item_lists),
     stores,
     st.builds(c.Copy, num_sets, mailboxes),
@@ -180,8 +223,40 @@ codes = st.one_of(
     st.builds(r.CapabilityCode, capability_lists),
     st.builds(r.AppendUid, uid_validities, known_uid_sets),
     st.builds(r.CopyUid, uid_validities, known_uid_sets, known_uid_sets),
+    st.builds(r.NoUpdate, octets),
     st.builds(r.BadCharset, st.lists(words, max_size=3).map(tuple)),
 )
+threads = st.recursive(
+    st.builds(r.Thread, nz_numbers),
+    lambda below: (
+        st.builds(r.Thread, nz_numbers, st.lists(below, max_size=3).map(tuple))
+        | st.builds(r.Thread, st.none(), st.lists(below, min_size=2, max_size=3).map(tuple))
+    ),
+    max_leaves=8,
+)
+
+
+def esearch_responses(sets: st.SearchStrategy[SeqSet] | st.SearchStrategy[UIDSet]) -> st.SearchStrategy[object]:
+    """ESEARCH responses whose numbers are all of one kind."""
+    return st.builds(
+        lambda numbers, where, **rest: r.ESearchResponse(
+            by_uid=isinstance(numbers, UIDSet), numbers=numbers if rest.pop("all_") else None, **where, **rest
+        ),
+        sets,
+        st.fixed_dictionaries({"tag": st.just(None)})
+        | st.fixed_dictionaries(
+            {"tag": octets, "mailbox": st.none() | mailboxes, "uid_validity": st.none() | uid_validities}
+        ),
+        all_=st.booleans(),
+        low=st.none() | nz_numbers,
+        high=st.none() | nz_numbers,
+        count=st.none() | numbers,
+        mod_seq=st.none() | numbers64.map(ModSeq),
+        partial=st.none() | st.tuples(partial_ranges, st.none() | sets),
+        updates=st.lists(st.builds(r.ResultUpdate, st.booleans(), numbers, sets), max_size=3).map(tuple),
+    )
+
+
 _whole = st.sampled_from(
     [
         (c.Section(), b"RFC822"),
@@ -222,6 +297,10 @@ responses = st.one_of(
     st.builds(r.FlagsResponse, flag_lists),
     st.builds(r.ListResponse, _attributes, delimiters, mailboxes, st.booleans()),
     st.builds(r.StatusItems, mailboxes, status_items),
+    st.builds(r.SortResponse, st.lists(nz_numbers, max_size=5).map(tuple), st.none() | numbers64.map(ModSeq)),
+    st.builds(r.ThreadResponse, st.lists(threads, max_size=3).map(tuple)),
+    esearch_responses(seq_sets),
+    esearch_responses(uid_sets),
     st.builds(r.SearchResponse, st.lists(nz_numbers, max_size=5).map(tuple), st.none() | numbers64.map(ModSeq)),
     st.builds(r.Exists, numbers),
     st.builds(r.Recent, numbers),

@@ -350,6 +350,11 @@ class ServerConnection:
             self.closing = True
 
     @property
+    def tag(self) -> bytes:
+        """The tag of the command that is running, or ran last."""
+        return self._tag
+
+    @property
     def running(self) -> Command | None:
         """The command that has not been completed."""
         return self._running

@@ -13,8 +13,18 @@ from mailhorn.imap.grammar.command import (
     write_command,
 )
 from mailhorn.imap.grammar.cursor import Dialect, Unwritable
-from mailhorn.model.numbers import SeqSet, UIDSet
-from mailhorn.model.search import All
+from mailhorn.model.numbers import SAVED, SeqSet, UIDSet
+from mailhorn.model.search import (
+    All,
+    HasFlag,
+    Return,
+    Returns,
+    SortField,
+    SortKey,
+    Source,
+    SourceKind,
+    ThreadAlgorithm,
+)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +57,32 @@ from mailhorn.model.search import All
         (b"A003 UID EXPUNGE 3000:3002", c.Expunge(UIDSet(((3000, 3002),)))),
         (b"A282 SEARCH ALL", c.Search(All())),
         (b"A282 UID SEARCH CHARSET UTF-8 ALL", c.Search(All(), True, "UTF-8")),
+        (
+            b"A282 SEARCH RETURN (MIN COUNT) FLAGGED",
+            c.Search(HasFlag("\\Flagged"), returns=Returns(frozenset({Return.MIN, Return.COUNT}))),
+        ),
+        (
+            b"E01 UID SORT RETURN () (REVERSE DATE) UTF-8 ALL",
+            c.Sort((SortKey(SortField.DATE, True),), "UTF-8", All(), True, Returns()),
+        ),
+        (
+            b"A02 UID SEARCH RETURN (PARTIAL -1:-100) ALL",
+            c.Search(All(), True, None, Returns(frozenset(), (-1, -100))),
+        ),
+        (
+            b"A283 THREAD ORDEREDSUBJECT UTF-8 ALL",
+            c.FindThreads(ThreadAlgorithm.ORDEREDSUBJECT, "UTF-8", All()),
+        ),
+        (
+            b'tag1 ESEARCH IN (mailboxes "folder1" subtree "folder2") RETURN (COUNT) ALL',
+            c.MultiSearch(
+                All(),
+                (Source(SourceKind.MAILBOXES, ("folder1",)), Source(SourceKind.SUBTREE, ("folder2",))),
+                Returns(frozenset({Return.COUNT})),
+            ),
+        ),
+        (b'B04 CANCELUPDATE "B01"', c.CancelUpdate((b"B01",))),
+        (b"A654 FETCH $ FLAGS", c.Fetch(SeqSet(SAVED), (c.Attribute.FLAGS,))),
         (b"A654 FETCH 2:4 (FLAGS)", c.Fetch(SeqSet(((2, 4),)), (c.Attribute.FLAGS,))),
         (b"A999 UID FETCH 4827313:4828442 FLAGS", c.Fetch(UIDSet(((4827313, 4828442),)), (c.Attribute.FLAGS,))),
         (b"A003 STORE 2:4 +FLAGS (\\Deleted)", c.Store(SeqSet(((2, 4),)), c.StoreMode.ADD, ("\\Deleted",))),

@@ -6,8 +6,10 @@ import pytest
 
 from mailhorn.imap.grammar.cursor import Cursor, Dialect, SyntaxProblem, Unwritable, Writer
 from mailhorn.imap.grammar.search import parse_search_program, write_search_program
-from mailhorn.model.numbers import SeqSet, UIDSet
+from mailhorn.model.numbers import SAVED, SeqSet, UIDSet
 from mailhorn.model.search import (
+    AddressKey,
+    AgeKey,
     All,
     And,
     DateField,
@@ -33,7 +35,7 @@ SINCE = DateKey(DateField.INTERNAL, DateTest.SINCE, date(1994, 2, 1))
         (b"ALL", All()),
         (
             b'FLAGGED SINCE 1-Feb-1994 NOT FROM "Smith"',  # RFC 9051 §6.4.4
-            And((HasFlag("\\Flagged"), SINCE, Not(HeaderKey("From", "Smith")))),
+            And((HasFlag("\\Flagged"), SINCE, Not(AddressKey("From", "Smith")))),
         ),
         (b'TEXT "string not in mailbox"', TextKey("string not in mailbox", False)),
         (b"body {3}\r\na\r\n", TextKey("a\r\n", True)),
@@ -47,6 +49,9 @@ SINCE = DateKey(DateField.INTERNAL, DateTest.SINCE, date(1994, 2, 1))
         (b"OLD", HasFlag("\\Recent", False)),
         (b"KEYWORD $Junk UNKEYWORD x", And((HasFlag("$Junk"), HasFlag("x", False)))),
         (b'HEADER Message-ID "" SUBJECT a', And((HeaderKey("Message-ID", ""), HeaderKey("Subject", "a")))),
+        (b"FROM a HEADER From b", And((AddressKey("From", "a"), HeaderKey("From", "b")))),
+        (b"OLDER 5 younger 6", And((AgeKey(False, 5), AgeKey(True, 6)))),
+        (b"$ NOT UID $", And((InSequence(SeqSet(SAVED)), Not(InUIDs(UIDSet(SAVED)))))),
         (b'sentbefore "1-Feb-1994"', DateKey(DateField.SENT, DateTest.BEFORE, date(1994, 2, 1))),
     ],
 )
@@ -75,7 +80,20 @@ def test_an_unknown_charset_is_for_the_server_to_refuse() -> None:
     "data",
     [
         *(b"", b"()", b"FOO", b"NOT", b"OR SEEN", b"(SEEN", b"SEEN)", b"SEEN ", b"SINCE x", b"HEADER a", b"UID x"),
-        *(b"LARGER -1", b"KEYWORD (a)", b"CHARSET", b"CHARSET UTF-8", b"SEEN  SEEN", b"0", b"SEENX", b"RETURN () ALL"),
+        *(
+            b"LARGER -1",
+            b"KEYWORD (a)",
+            b"CHARSET",
+            b"CHARSET UTF-8",
+            b"SEEN  SEEN",
+            b"0",
+            b"SEENX",
+            b"RETURN () ALL",
+            b"OLDER 0",
+            b"$,1",
+            b"$:5",
+            b"1,$",
+        ),
     ],
 )
 def test_what_is_no_search(data: bytes) -> None:

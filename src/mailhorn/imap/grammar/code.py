@@ -10,10 +10,20 @@ from ..responses import (
     CopyUid,
     FlagsCode,
     Modified,
+    NoUpdate,
     NumberCode,
     ResponseCode,
 )
-from .atoms import ATOM, MAX_NUMBER64, parse_astring, write_astring, write_number, write_word
+from .atoms import (
+    ATOM,
+    MAX_NUMBER64,
+    parse_astring,
+    parse_string,
+    write_astring,
+    write_number,
+    write_string,
+    write_word,
+)
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from .ext.condstore import parse_resp_code_modified, write_resp_code_modified
 from .ext.enable import parse_enable_data, write_enable_data
@@ -29,7 +39,7 @@ _NAME = re.compile(rb"[^ \]\x00-\x1f\x7f]+")
 _REST = re.compile(rb"(?: +([^\]\r\n\x00]*))?\]")
 _REST_WRITABLE = re.compile(rb"[^\]\r\n\x00]+")
 _TYPED = frozenset(
-    (b"PERMANENTFLAGS", b"CAPABILITY", b"APPENDUID", b"COPYUID", b"BADCHARSET", b"MODIFIED")
+    (b"PERMANENTFLAGS", b"CAPABILITY", b"APPENDUID", b"COPYUID", b"BADCHARSET", b"MODIFIED", b"NOUPDATE")
 )
 
 
@@ -70,6 +80,9 @@ def _parse_typed(cur: Cursor, name: bytes) -> ResponseCode:
             return parse_resp_code_apnd(cur)
         case b"COPYUID":
             return parse_resp_code_copy(cur)
+        case b"NOUPDATE":
+            cur.space()
+            return NoUpdate(parse_string(cur))
         case b"MODIFIED":
             return parse_resp_code_modified(cur)
         case _:
@@ -117,6 +130,9 @@ def write_resp_text_code(out: Writer, code: ResponseCode) -> None:
             write_resp_code_apnd(out, code)
         case CopyUid():
             write_resp_code_copy(out, code)
+        case NoUpdate(tag):
+            out.write(b"NOUPDATE ")
+            write_string(out, tag)
         case Modified():
             write_resp_code_modified(out, code)
         case BadCharset(charsets):

@@ -14,6 +14,7 @@ from ...model.numbers import SeqSet, UIDSet
 from ..commands import (
     Append,
     Authenticate,
+    CancelUpdate,
     Command,
     Copy,
     Create,
@@ -21,16 +22,19 @@ from ..commands import (
     Enable,
     Expunge,
     Fetch,
+    FindThreads,
     Id,
     Keyword,
     List,
     Login,
     Move,
+    MultiSearch,
     NumSet,
     Rename,
     Search,
     Select,
     Simple,
+    Sort,
     Status,
     Store,
     Subscribe,
@@ -44,11 +48,16 @@ from .ext.condstore import (
     write_fetch_modifiers,
     write_store_modifiers,
 )
+from .ext.context import parse_cancel_update, write_cancel_update
 from .ext.enable import parse_enable, write_enable
+from .ext.esearch import parse_search_return_opts, write_search_return_opts
 from .ext.id import parse_id_params_list, write_id_params_list
 from .ext.move import parse_move, write_move
+from .ext.multisearch import parse_multi_search, write_multi_search
 from .ext.qresync import parse_select_params, write_select_params
 from .ext.sasl_ir import parse_authenticate, write_authenticate
+from .ext.sort import parse_sort, write_sort
+from .ext.thread import parse_thread, write_thread
 from .ext.uidplus import parse_uid_expunge, write_uid_expunge
 from .fetch import parse_fetch_atts, write_fetch_atts
 from .flag import parse_flag_list, write_flag_list
@@ -186,6 +195,14 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
             return _parse_store(cur, SeqSet)
         case b"SEARCH":
             return _parse_search(cur, by_uid=False)
+        case b"SORT":
+            return parse_sort(cur, by_uid=False)
+        case b"THREAD":
+            return parse_thread(cur, by_uid=False)
+        case b"ESEARCH":
+            return parse_multi_search(cur)
+        case b"CANCELUPDATE":
+            return CancelUpdate(parse_cancel_update(cur))
         case b"EXPUNGE":
             return Expunge()
         case b"COPY":
@@ -240,6 +257,10 @@ def _parse_uid(cur: Cursor) -> Command:
             return _parse_store(cur, UIDSet)
         case b"SEARCH":
             return _parse_search(cur, by_uid=True)
+        case b"SORT":
+            return parse_sort(cur, by_uid=True)
+        case b"THREAD":
+            return parse_thread(cur, by_uid=True)
         case b"COPY":
             return _parse_copy(cur, UIDSet)
         case b"MOVE":
@@ -276,9 +297,21 @@ def _write(out: Writer, command: Command) -> None:
                 write_store_modifiers(out, command.unchanged_since)
                 out.write(b" ")
             write_store_att_flags(out, mode, silent, flags)
-        case Search(key, by_uid, charset):
-            out.write(b" UID SEARCH " if by_uid else b" SEARCH ")
+        case Search(key, by_uid, charset, returns):
+            out.write(b" UID SEARCH" if by_uid else b" SEARCH")
+            if returns is not None:
+                write_search_return_opts(out, returns)
+            out.write(b" ")
             write_search_program(out, key, charset)
+        case Sort():
+            write_sort(out, command)
+        case FindThreads():
+            write_thread(out, command)
+        case MultiSearch():
+            write_multi_search(out, command)
+        case CancelUpdate(tags):
+            out.write(b" CANCELUPDATE")
+            write_cancel_update(out, tags)
         case Expunge(None):
             out.write(b" EXPUNGE")
         case Expunge(UIDSet() as uids):
@@ -401,13 +434,14 @@ def _parse_copy(cur: Cursor, kind: type[NumSet]) -> Copy:
 
 def _parse_search(cur: Cursor, *, by_uid: bool) -> Search:
     """
-    search = "SEARCH" SP search-program
+    search = "SEARCH" [search-return-opts] SP search-program
 
     RFC 9051 §6.4.4, §9.
     """
+    returns = parse_search_return_opts(cur)
     cur.space()
     key, charset = parse_search_program(cur)
-    return Search(key, by_uid, charset)
+    return Search(key, by_uid, charset, returns)
 
 
 def _parse_append(cur: Cursor, word: bytes) -> Append:

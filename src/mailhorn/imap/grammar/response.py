@@ -12,6 +12,7 @@ from ..responses import (
     Condition,
     Continuation,
     Enabled,
+    ESearchResponse,
     Exists,
     Expunged,
     Fetched,
@@ -23,9 +24,11 @@ from ..responses import (
     Response,
     ResponseCode,
     SearchResponse,
+    SortResponse,
     StatusItems,
     StatusResponse,
     Tagged,
+    ThreadResponse,
     Unknown,
     Vanished,
 )
@@ -33,9 +36,12 @@ from .atoms import MAX_NUMBER, parse_number, parse_number64, parse_tag, write_nu
 from .code import parse_resp_text_code, write_resp_text_code
 from .cursor import LENIENT, STRICT, Cursor, Dialect, SyntaxProblem, Unwritable, Writer
 from .ext.enable import parse_enable_data, write_enable_data
+from .ext.esearch import parse_esearch_response, write_esearch_response
 from .ext.id import parse_id_params_list, write_id_params_list
 from .ext.namespace import parse_namespace_response, write_namespace_response
 from .ext.qresync import parse_expunged_resp, write_expunged_resp
+from .ext.sort import parse_sort_data, write_sort_data
+from .ext.thread import parse_thread_data, write_thread_data
 from .fetch import parse_msg_att, write_msg_att
 from .flag import parse_flag_list, write_flag_list
 from .list import parse_mailbox_list, write_mailbox_list
@@ -127,6 +133,12 @@ def _parse_untagged(cur: Cursor) -> Response:
             response = _parse_search(cur)
         case b"VANISHED":
             response = parse_expunged_resp(cur)
+        case b"ESEARCH":
+            response = parse_esearch_response(cur)
+        case b"SORT":
+            response = parse_sort_data(cur)
+        case b"THREAD":
+            response = ThreadResponse(parse_thread_data(cur))
         case b"FLAGS":
             cur.space()
             response = FlagsResponse(parse_flag_list(cur))
@@ -267,6 +279,15 @@ def _write(out: Writer, response: Response) -> None:
                 write(b" (MODSEQ ")
                 write_number(out, mod_seq)
                 write(b")")
+        case ESearchResponse():
+            write(b"* ESEARCH")
+            write_esearch_response(out, response)
+        case SortResponse():
+            write(b"* SORT")
+            write_sort_data(out, response)
+        case ThreadResponse(threads):
+            write(b"* THREAD")
+            write_thread_data(out, threads)
         case FlagsResponse(flags):
             write(b"* FLAGS ")
             write_flag_list(out, flags)

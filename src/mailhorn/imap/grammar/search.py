@@ -6,6 +6,8 @@ from typing import Final
 from ...model.flags import ANSWERED, DELETED, DRAFT, FLAGGED, RECENT, SEEN, Flag, canonical
 from ...model.numbers import SeqSet, UIDSet
 from ...model.search import (
+    AddressKey,
+    AgeKey,
     All,
     And,
     DateField,
@@ -26,6 +28,7 @@ from .atoms import parse_astring, parse_atom, parse_number64, write_astring, wri
 from .cursor import MAX_DEPTH, Cursor, SyntaxProblem, Unwritable, Writer
 from .date import parse_date, write_date
 from .ext.condstore import parse_search_modsequence, write_search_modsequence
+from .ext.within import parse_age, write_age
 from .sequence import parse_sequence_set, write_sequence_set
 
 CHARSETS: Final = {
@@ -57,8 +60,8 @@ _STATES: dict[bytes, tuple[Flag, bool]] = {
     b"UNSEEN": (SEEN, False),
 }
 _STATE_WORDS = {state: word for word, state in _STATES.items()}
-_HEADERS = {b"BCC": "Bcc", b"CC": "Cc", b"FROM": "From", b"SUBJECT": "Subject", b"TO": "To"}
-_HEADER_WORDS = {field: word for word, field in _HEADERS.items()}
+_ADDRESSES = {b"BCC": "Bcc", b"CC": "Cc", b"FROM": "From", b"TO": "To"}
+_ADDRESS_WORDS = {field: word for word, field in _ADDRESSES.items()}
 _DATES: dict[bytes, tuple[DateField, DateTest]] = {
     b"BEFORE": (DateField.INTERNAL, DateTest.BEFORE),
     b"ON": (DateField.INTERNAL, DateTest.ON),
@@ -71,7 +74,7 @@ _DATE_WORDS = {test: word for word, test in _DATES.items()}
 _NEW = And((HasFlag(RECENT), HasFlag(SEEN, False)))
 
 
-class _Reading:
+class Reading:
     """What is known while a program is read: the codec of its texts, and how many keys may still come."""
 
     __slots__ = ("codec", "keys_left")
@@ -89,30 +92,55 @@ def parse_search_program(cur: Cursor) -> tuple[SearchKey, str | None]:
     octet by octet: a server answers NO [BADCHARSET] by the charset's name and never looks at it.
     """
     charset = None
-    codec = "utf-8"
     found = _CHARSET.match(cur.data, cur.pos)
     if found is not None:
         cur.pos = found.end()
-        charset = parse_astring(cur).decode("ascii", "replace")
-        codec = CHARSETS.get(charset.upper(), "iso-8859-1")
+        charset = parse_charset(cur)
         cur.space()
-    reading = _Reading(codec)
+    return parse_search_keys(cur, charset), charset
+
+
+def parse_charset(cur: Cursor) -> str:
+    """
+    charset = atom / quoted
+
+    RFC 9051 §9. Any astring will do.
+    """
+    return parse_astring(cur).decode("ascii", "replace")
+
+
+def parse_search_keys(cur: Cursor, charset: str | None) -> SearchKey:
+    """
+    search-key *(SP search-key)
+
+    RFC 9051 §9; also the end of SORT and THREAD (RFC 5256 §5). Texts are in the charset, UTF-8 if none was said.
+    """
+    reading = Reading("utf-8" if charset is None else CHARSETS.get(charset.upper(), "iso-8859-1"))
     keys = [parse_search_key(cur, reading)]
     while cur.skip(b" "):
         keys.append(parse_search_key(cur, reading))
-    return keys[0] if len(keys) == 1 else And(tuple(keys)), charset
+    return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
 def write_search_program(out: Writer, key: SearchKey, charset: str | None) -> None:
     """Write a charset if there is one, and the keys."""
-    codec = "utf-8" if out.dialect.utf8 else "ascii"
     if charset is not None:
-        if charset.upper() not in CHARSETS:
-            raise Unwritable("not a charset we know")
-        codec = CHARSETS[charset.upper()]
         out.write(b"CHARSET ")
-        write_astring(out, charset.encode("ascii"))
+        write_charset(out, charset)
         out.write(b" ")
+    write_search_keys(out, key, charset)
+
+
+def write_charset(out: Writer, charset: str) -> None:
+    """Write the name of a charset we can write texts in."""
+    if charset.upper() not in CHARSETS:
+        raise Unwritable("not a charset we know")
+    write_astring(out, charset.encode("ascii"))
+
+
+def write_search_keys(out: Writer, key: SearchKey, charset: str | None) -> None:
+    """Write keys in a row; without a charset, texts are ASCII unless UTF-8 was enabled."""
+    codec = CHARSETS[charset.upper()] if charset is not None else "utf-8" if out.dialect.utf8 else "ascii"
     keys = key.keys if isinstance(key, And) else (key,)
     if not keys:
         raise Unwritable("an And of nothing")
@@ -122,7 +150,7 @@ def write_search_program(out: Writer, key: SearchKey, charset: str | None) -> No
         write_search_key(out, each, codec)
 
 
-def parse_search_key(cur: Cursor, reading: _Reading, depth: int = 0) -> SearchKey:
+def parse_search_key(cur: Cursor, reading: Reading, depth: int = 0) -> SearchKey:
     """
     search-key = "ALL" / "ANSWERED" / ... / sequence-set / "(" search-key *(SP search-key) ")"
 
@@ -169,13 +197,18 @@ def parse_search_key(cur: Cursor, reading: _Reading, depth: int = 0) -> SearchKe
 
 def _parse_key_with_value(cur: Cursor, word: bytes, codec: str) -> SearchKey | None:
     """Parse what follows a word, SP included; None if the word is none of these."""
-    if word in _HEADERS:
+    if word in _ADDRESSES:
         cur.space()
-        return HeaderKey(_HEADERS[word], _parse_text(cur, codec))
+        return AddressKey(_ADDRESSES[word], _parse_text(cur, codec))
     if word in _DATES:
         cur.space()
         return DateKey(*_DATES[word], parse_date(cur))
     match word:
+        case b"SUBJECT":
+            cur.space()
+            return HeaderKey("Subject", _parse_text(cur, codec))
+        case b"YOUNGER" | b"OLDER":
+            return parse_age(cur, word == b"YOUNGER")
         case b"HEADER":
             cur.space()
             field = _parse_text(cur, "ascii")
@@ -242,14 +275,18 @@ def write_search_key(out: Writer, key: SearchKey, codec: str, depth: int = 0) ->
             out.write(b"LARGER " if larger else b"SMALLER ")
             write_number(out, octets)
         case HeaderKey(name, text):
-            word = _HEADER_WORDS.get(name)
-            if word is not None:
-                out.write(word + b" ")
+            if name == "Subject":
+                out.write(b"SUBJECT ")
             else:
                 out.write(b"HEADER ")
                 _write_text(out, name, "ascii")
                 out.write(b" ")
             _write_text(out, text, codec)
+        case AddressKey(name, text):
+            out.write(_ADDRESS_WORDS[name] + b" ")
+            _write_text(out, text, codec)
+        case AgeKey():
+            write_age(out, key)
         case TextKey(text, body_only):
             out.write(b"BODY " if body_only else b"TEXT ")
             _write_text(out, text, codec)

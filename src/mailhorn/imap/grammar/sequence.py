@@ -4,8 +4,9 @@ import re
 from typing import TypeVar
 
 from ...model.ids import MAX_UID
-from ...model.numbers import STAR, NumberSet, UIDSet
+from ...model.numbers import SAVED, STAR, NumberSet, UIDSet
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
+from .ext.searchres import LAST_COMMAND, parse_last_command
 
 _NUMBER = rb"(?:[1-9][0-9]{0,9}|\*)"
 _RANGE = _NUMBER + rb"(?::" + _NUMBER + rb")?"
@@ -16,10 +17,12 @@ Set = TypeVar("Set", bound=NumberSet)
 
 def parse_sequence_set(cur: Cursor, kind: type[Set]) -> Set:
     """
-    sequence-set = (seq-number / seq-range) ["," sequence-set]
+    sequence-set = (seq-number / seq-range) ["," sequence-set] / seq-last-command
 
     RFC 9051 §9, §4.1.1. `kind` is UIDSet in a UID command, else SeqSet.
     """
+    if cur.at(b"$"):
+        return parse_last_command(cur, kind)
     start = cur.pos
     ranges: list[tuple[int, int]] = []
     for item in cur.need(_SET, "a set of numbers")[0].split(b","):
@@ -40,6 +43,8 @@ def write_sequence_set(out: Writer, value: NumberSet) -> None:
 
 def sequence_set_bytes(value: NumberSet) -> bytes:
     """Return a set as it stands on the wire."""
+    if value.ranges == SAVED:
+        return LAST_COMMAND
     if not value.ranges:
         raise Unwritable("an empty set of numbers")
     items = []
@@ -59,13 +64,13 @@ def parse_uid_set(cur: Cursor) -> UIDSet:
     """
     start = cur.pos
     uids = parse_sequence_set(cur, UIDSet)
-    if any(STAR in pair for pair in uids.ranges):
+    if uids.ranges == SAVED or any(STAR in pair for pair in uids.ranges):
         raise SyntaxProblem(start, "UIDs without *")
     return uids
 
 
 def write_uid_set(out: Writer, value: UIDSet) -> None:
     """Write a set of UIDs that are known."""
-    if any(STAR in pair for pair in value.ranges):
-        raise Unwritable("* in a uid-set")
+    if value.ranges == SAVED or any(STAR in pair for pair in value.ranges):
+        raise Unwritable("* or $ in a uid-set")
     write_sequence_set(out, value)

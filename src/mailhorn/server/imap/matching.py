@@ -88,6 +88,11 @@ class Letter:
         self.raw_header = raw_header
         self.body = body
 
+    def take(self, body: bytes) -> None:
+        """Take the whole message."""
+        self.body = body
+        self.raw_header = body[self._root.header_start : self._root.body_start]
+
     @cached_property
     def plain_envelope(self) -> bytes | None:
         """The envelope in lower case if each of its texts means what it says; None if something is encoded."""
@@ -163,9 +168,7 @@ def depth(key: SearchKey) -> Depth:
         return Depth.ENVELOPE
     if isinstance(key, HeaderKey):
         return Depth.ENVELOPE if key.field.lower() in _IN_ENVELOPE else Depth.HEADER
-    if isinstance(
-        key, All | InSequence | InUIDs | HasFlag | SizeKey | DateKey | AgeKey | ModSeqKey
-    ):
+    if isinstance(key, All | InSequence | InUIDs | HasFlag | SizeKey | DateKey | AgeKey | ModSeqKey):
         return Depth.ROW
     return Depth.BODY
 
@@ -206,9 +209,9 @@ def resolve(key: SearchKey, scope: Scope) -> Test:
     if isinstance(key, DateKey):
         return _date(key)
     if isinstance(key, AgeKey):
-        since = scope.now - key.seconds
+        since = int(scope.now) - key.seconds
         if key.younger:
-            return lambda letter: letter.row.internal_date > since
+            return lambda letter: letter.row.internal_date >= since
         return lambda letter: letter.row.internal_date <= since
     if isinstance(key, SizeKey):
         octets = key.octets
@@ -408,17 +411,21 @@ def _text(text: str, body_only: bool) -> Test:
 def addresses_text(people: tuple[Address, ...]) -> str:
     """Return addresses as a person would write them, `Ann Lee <ann@example.org>, ...`, encoded words decoded."""
     texts = []
+    comma = ""
     for person in people:
         if person.host is None:  # a group begins, or ends
-            texts.append(f"{decoded_header(person.mailbox)}:" if person.mailbox is not None else ";")
+            texts.append(";" if person.mailbox is None else f"{comma}{decoded_header(person.mailbox)}:")
+            comma = ", " if person.mailbox is None else " "
             continue
+        texts.append(comma)
+        comma = ", "
         mailbox = b"" if person.mailbox in (None, MISSING_MAILBOX) else person.mailbox
         host = b"" if person.host == MISSING_DOMAIN else person.host
         address = decoded_header(mailbox or b"")
         if host:
             address += "@" + decoded_header(host)
         texts.append(f"{decoded_header(person.name)} <{address}>" if person.name else address)
-    return ", ".join(texts)
+    return "".join(texts)
 
 
 def written_day(value: bytes | None) -> date | None:

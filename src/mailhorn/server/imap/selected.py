@@ -32,10 +32,12 @@ class Selected:
         read_only: EXAMINE.
         manner: How the client is told.
         announced: The HIGHESTMODSEQ the client was told last.
+        uid_next: No message of the view, as it was when the mailbox was opened, had this UID or a greater one.
+        saved: What `$` stands for (RFC 5182).
 
     """
 
-    __slots__ = ("announced", "channel", "manner", "read_only", "view")
+    __slots__ = ("announced", "channel", "manner", "read_only", "saved", "uid_next", "view")
 
     def __init__(self, channel: Channel, read_only: bool, manner: Manner = Manner.PLAIN) -> None:
         """Stand nowhere yet: the view comes after the session has registered with the hub."""
@@ -44,6 +46,8 @@ class Selected:
         self.manner = manner
         self.view = _NOWHERE
         self.announced = ModSeq(0)
+        self.uid_next = 1
+        self.saved = UIDSet(())
 
     @property
     def mailbox(self) -> MailboxId:
@@ -59,6 +63,22 @@ class Selected:
         """Say whether there is something to tell, given whether EXPUNGE may be told."""
         view = self.view
         return self.channel.reached > view.changed_to or (expunge and view.expunged_to < view.changed_to)
+
+    @property
+    def astray(self) -> bool:
+        """
+        Whether a client that knows mod-sequences would be wrong about where it stands, by what it was told.
+
+        It takes the greatest mod-sequence of a FETCH, though an expunge before it may be held back (RFC 7162 §3.2, §6).
+        """
+        if self.manner is Manner.PLAIN or self.gone:
+            return False
+        return self.announced != self.view.expunged_to or self.behind(True)
+
+    def announce(self) -> ModSeq:
+        """Return the HIGHESTMODSEQ that the client is told now: all that happened up to there it has heard of."""
+        self.announced = self.view.expunged_to
+        return self.announced
 
     def begin(self, view: MailboxView) -> None:
         """Stand where the mailbox was read."""

@@ -1,51 +1,159 @@
-"""SEARCH and UID SEARCH (RFC 9051 §6.4.4, RFC 3501 §6.4.4).
+"""SEARCH, SORT, THREAD, ESEARCH and CANCELUPDATE (RFC 9051 §6.4.4; RFC 4731, 5182, 5256, 5267, 5957, 7377, 9394).
 
-Flags, dates, sizes and numbers are answered from the index; a message is opened only if they leave it open.
+Rule 1: what is looked for is resolved to UIDs, and told as sequence numbers by the view only when the answer is made.
+Rule 2: the answer stands for the mailbox as the client knows it: nothing is told of changes before the command ends.
 """
 
-from ....imap.commands import Search
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ....imap.commands import Command, Copy, Expunge, Fetch, Move, Search, Store
 from ....imap.grammar.search import CHARSETS
-from ....imap.responses import BadCharset, Condition, SearchResponse
-from ....model.ids import UID, SeqNum
-from ....model.message import MessageRow
-from ....store.abc import MessageMissing
+from ....imap.responses import BadCharset, Condition, ESearchResponse, SearchResponse
+from ....imap.view import MailboxView
+from ....model.ids import UID, MailboxId, ModSeq
+from ....model.numbers import SAVED, NumberSet, SeqSet, UIDSet
+from ....model.search import Return, Returns, wants_mod_seq
 from ..conversation import Conversation
-from ..matching import Content, Resolved, matches, resolve
+from ..matching import Scope
 from ..reply import Reply, ok
+from ..searching import Found, find
 from ..selected import Selected
 
-SLICE = 500
-"""Messages per read of the index; other sessions run in between."""
+NOTHING_SAVED = UIDSet(())
 
 
 async def search(conversation: Conversation, command: Search) -> Reply:
-    """Answer with what matches now, ascending; an unknown charset is refused with the ones we know."""
-    if command.charset is not None and command.charset.upper() not in CHARSETS:
-        return Reply(Condition.NO, BadCharset(tuple(sorted(CHARSETS))), b"There is no such charset here")
+    """Answer with what matches now, ascending."""
     selected = conversation.open_mailbox
-    view, store = selected.view, conversation.context.store
-    key = resolve(command.key, len(view), view.last_uid)
-    seqs = range(1, len(view) + 1)
-    found: list[int] = []
-    for start in range(0, len(view), SLICE):
-        uids = [view.uid_at(SeqNum(seq)) for seq in seqs[start : start + SLICE]]
-        seq_of = dict(zip(uids, seqs[start : start + SLICE], strict=True))
-        for row in await store.index.rows(selected.mailbox, uids):
-            seq = SeqNum(seq_of[row.uid])
-            if await _matches(conversation, selected, key, seq, row):
-                found.append(row.uid if command.by_uid else seq)
-    conversation.core.untagged(SearchResponse(tuple(found)))
+    returns = command.returns
+    if returns is not None and Return.SAVE in returns.options:
+        old, selected.saved = selected.saved, NOTHING_SAVED  # what becomes of `$` if the search fails (RFC 5182 §2.1)
+    else:
+        old = selected.saved
+    refusal = unknown_charset(command.charset)
+    if refusal is not None:
+        return refusal
+    store = conversation.context.store
+    scope = Scope(selected.view, conversation.context.wall_clock(), old)
+    found = await find(store, selected.mailbox, command.key, scope)
+    mod_seq = found.mod_seq or None
+    if not wants_mod_seq(command.key):
+        mod_seq = None
+    if returns is None:
+        conversation.core.untagged(SearchResponse(tuple(_numbers(selected.view, found.uids, command.by_uid)), mod_seq))
+    else:
+        if mod_seq is not None:
+            mod_seq = await _told_mod_seq(conversation, selected.mailbox, found, returns)
+        answer(conversation, selected, found.uids, returns, command.by_uid, mod_seq)
     return ok(b"UID SEARCH completed" if command.by_uid else b"SEARCH completed")
 
 
-async def _matches(conversation: Conversation, selected: Selected, key: Resolved, seq: SeqNum, row: MessageRow) -> bool:
-    """Decide by the row if that is enough, else by the message."""
-    verdict = matches(key, seq, row, None)
-    if verdict is None:
-        store = conversation.context.store
-        try:
-            content = Content(await store.read(selected.mailbox, UID(row.uid)))
-        except MessageMissing:
-            return False
-        verdict = matches(key, seq, row, content)
-    return bool(verdict)
+def spelled_out(conversation: Conversation, command: Command) -> Command:
+    """Return the command with the numbers that `$` stands for (RFC 5182 §2.1); it may name none at all."""
+    if isinstance(command, Fetch | Store | Copy | Move):
+        if command.numbers.ranges != SAVED:
+            return command
+        selected = conversation.open_mailbox
+        if isinstance(command.numbers, UIDSet):
+            return replace(command, numbers=selected.saved)
+        return replace(command, numbers=SeqSet.of(_numbers(selected.view, selected.saved, by_uid=False)))
+    if isinstance(command, Expunge) and command.uids is not None and command.uids.ranges == SAVED:
+        return replace(command, uids=conversation.open_mailbox.saved)
+    return command
+
+
+def unknown_charset(charset: str | None) -> Reply | None:
+    """Return the refusal of a charset that is none of ours, with the ones we know."""
+    if charset is None or charset.upper() in CHARSETS:
+        return None
+    return Reply(Condition.NO, BadCharset(tuple(sorted(CHARSETS))), b"There is no such charset here")
+
+
+def answer(
+    conversation: Conversation,
+    selected: Selected,
+    uids: Sequence[int],
+    returns: Returns,
+    by_uid: bool,
+    mod_seq: ModSeq | None,
+) -> None:
+    """Tell in an ESEARCH response what was asked for, and save what is to be saved."""
+    if Return.SAVE in returns.options:
+        selected.saved = UIDSet.of(to_save(uids, returns))
+        if returns.partial is None and returns.options == {Return.SAVE}:
+            return  # nothing else was asked for (RFC 5182 §2.1)
+    kind = UIDSet if by_uid else SeqSet
+    numbers = list(_numbers(selected.view, uids, by_uid))
+    conversation.core.untagged(esearch(conversation.core.tag, numbers, returns, kind, mod_seq))
+
+
+def esearch(
+    tag: bytes, numbers: Sequence[int], returns: Returns, kind: type[SeqSet] | type[UIDSet], mod_seq: ModSeq | None
+) -> ESearchResponse:
+    """Return what was asked for of a result, which is in the order asked for (RFC 4731 §3.1, RFC 5267 §3.1)."""
+    options = returns.options
+    partial: tuple[tuple[int, int], NumberSet | None] | None = None
+    if returns.partial is not None:
+        part = part_of(numbers, returns.partial)
+        partial = returns.partial, in_order(kind, part) if part else None
+    everything = Return.ALL in options or (not options and returns.partial is None)
+    return ESearchResponse(
+        tag,
+        kind is UIDSet,
+        low=numbers[0] if numbers and Return.MIN in options else None,
+        high=numbers[-1] if numbers and Return.MAX in options else None,
+        numbers=in_order(kind, numbers) if numbers and everything else None,
+        count=len(numbers) if Return.COUNT in options else None,
+        mod_seq=mod_seq if numbers else None,
+        partial=partial,
+    )
+
+
+def to_save(numbers: Sequence[int], returns: Returns) -> Sequence[int]:
+    """Return what `$` becomes: what is told, or everything if that, or its count, or nothing is (RFC 9394 §3.2)."""
+    options = returns.options
+    if Return.COUNT in options or Return.ALL in options:
+        return numbers
+    ends = [numbers[at] for option, at in ((Return.MIN, 0), (Return.MAX, -1)) if option in options and numbers]
+    if returns.partial is not None:
+        return [*ends, *part_of(numbers, returns.partial)]
+    return ends if options & {Return.MIN, Return.MAX} else numbers
+
+
+def part_of(numbers: Sequence[int], partial: tuple[int, int]) -> Sequence[int]:
+    """Return the results of a range that is counted from 1, or from -1 backwards (RFC 9394 §3.1)."""
+    first, last = sorted(map(abs, partial))
+    if partial[0] > 0:
+        return numbers[first - 1 : last]
+    return numbers[max(0, len(numbers) - last) : max(0, len(numbers) - first + 1)]
+
+
+def in_order(kind: type[SeqSet] | type[UIDSet], numbers: Iterable[int]) -> SeqSet | UIDSet:
+    """Return a set that keeps the order of its numbers; only what ascends one by one is a range (RFC 5267 §3.2)."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return kind(tuple(ranges))
+
+
+def _numbers(view: MailboxView, uids: Iterable[int], by_uid: bool) -> Iterable[int]:
+    """Return UIDs as they are, or where they stand in the view, without those that do not."""
+    if by_uid:
+        return uids
+    return [seq for uid in uids if (seq := view.seq_of(UID(uid))) is not None]
+
+
+async def _told_mod_seq(
+    conversation: Conversation, mailbox: MailboxId, found: Found, returns: Returns
+) -> ModSeq | None:
+    """Return the greatest mod-sequence of what is told: of the ends alone, if nothing else is (RFC 4731 §3.2)."""
+    told = {Return.MIN, Return.MAX} & returns.options
+    if not told or returns.partial is not None or {Return.ALL, Return.COUNT} & returns.options or not found.uids:
+        return found.mod_seq or None
+    ends = sorted({UID(found.uids[0 if one is Return.MIN else -1]) for one in told})
+    rows = await conversation.context.store.index.rows(mailbox, ends)
+    return max((row.mod_seq for row in rows), default=None)

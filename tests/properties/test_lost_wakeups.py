@@ -95,7 +95,16 @@ class Disk:
         return await look.answer
 
     async def mailbox(self, account: AccountId, name: str) -> Mailbox:
-        return Mailbox(BOX, ANN.id, name, 1, UID(100), ModSeq(self.mod_seq), 2, 0, 0)
+        found: Mailbox = await self._read(lambda: self._row(name))
+        return found
+
+    async def mailbox_by_id(self, mailbox: MailboxId) -> Mailbox:
+        found: Mailbox = await self._read(lambda: self._row("INBOX"))
+        return found
+
+    def _row(self, name: str) -> Mailbox:
+        uids = self.history[self.mod_seq]
+        return Mailbox(BOX, ANN.id, name, 1, UID(100), ModSeq(self.mod_seq), len(uids), 0, 0)
 
     async def uids(self, mailbox: MailboxId) -> tuple[ModSeq, "array[int]"]:
         found: tuple[ModSeq, array[int]] = await self._read(
@@ -449,6 +458,8 @@ def _frozen(thing: Any) -> Hashable:
             return thing.change
         case (int(mod_seq), array()):
             return (mod_seq, tuple(thing[1]))
+        case Mailbox():
+            return thing.highest_mod_seq
         case Change() | int() | bytes() | None:
             return thing
     return type(thing).__name__
@@ -478,12 +489,15 @@ def _held(coro: Any) -> list[Any]:
 
 WATCH = (SELECT, IDLE)
 AT_ONCE = ((SELECT[0] + IDLE[0], IDLE[1]),)
+ANOTHER = ((b"s SELECT Another\r\n", b"s OK"), IDLE)
 COME_AND_GO = (SELECT, IDLE, DONE, NOOP, IDLE)
 
 STORIES = {
     "both begin while something happens": Story((WATCH, WATCH), ((1, 1),)),
     "one begins, one idles": Story((WATCH, WATCH), ((1, 0), (0, 1)), idling=1),
     "one says all at once": Story((AT_ONCE, WATCH), ((1, 0), (0, 1)), idling=1),
+    "another mailbox is emptied": Story((ANOTHER,), ((0, 2), (1, 0))),
+    "one opens what another idles on": Story((ANOTHER, ANOTHER), ((1, 1),), idling=1),
     "one comes and goes": Story((COME_AND_GO,), ((1, 0), (0, 1))),
     "one comes and goes, one idles": Story((COME_AND_GO, WATCH), ((1, 0), (0, 1)), idling=1),
     "one comes and goes, one idles, reads are quick": Story(

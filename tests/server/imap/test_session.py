@@ -274,6 +274,25 @@ async def test_sessions_on_one_mailbox_share_its_uids(tmp_path: Path) -> None:
         assert list(views[0].uids(UIDSet(((1, 0),)))) == [1, 3, 4, 5]
 
 
+async def test_who_opens_what_another_has_open_asks_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its UIDs are there already; but if a hint was lost they are not all, and then they are read."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        await server.deliver("ann", "first")
+        clients = [await Client.connect(server, login="ann") for _ in range(3)]
+        index, hub = server.server.mail.store.index, server.server.hub
+        await clients[0].command("SELECT INBOX")
+        with monkeypatch.context() as without:
+            without.setattr(index, "uids", None)
+            assert b"* 1 EXISTS\r\n" in await clients[1].command("SELECT INBOX")
+        with monkeypatch.context() as deaf:
+            deaf.setattr(hub, "tell", lambda change: None)
+            deaf.setattr(index, "told", lambda change: None)
+            await server.deliver("ann", "second")
+        assert b"* 2 EXISTS\r\n" in await clients[2].command("SELECT INBOX")
+
+
 async def test_a_client_that_vanishes_leaves_nothing(tmp_path: Path) -> None:
     """No session, no watcher in the hub, no half message."""
     async with running_server(tmp_path, ("ann",)) as server:

@@ -4,26 +4,21 @@ from ....imap.commands import Select
 from ....imap.responses import Code, Condition, Exists, FlagsCode, FlagsResponse, NumberCode, Recent, StatusResponse
 from ....imap.view import MailboxView
 from ....model.flags import SYSTEM_FLAGS
+from ....model.mailbox import INBOX, Mailbox
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Selected
 
 
 async def select(conversation: Conversation, command: Select) -> Reply:
-    """Register with the hub, then read: what is told in between is seen by the sync at the end of the command."""
-    context, core = conversation.context, conversation.core
+    """Open the mailbox, and say how it is; what is told meanwhile is seen by the sync at the end of the command."""
+    core = conversation.core
     conversation.deselect()
-    mailbox = await context.store.index.mailbox(conversation.owner.id, command.mailbox)
-    if mailbox is None:
-        raise CommandRefused("There is no such mailbox", "NONEXISTENT")
-    selected = Selected(context.hub.watch(mailbox.id, conversation), command.read_only)
-    conversation.selected = selected
     try:
-        mod_seq, uids = await context.store.index.uids(mailbox.id)
+        mailbox, selected = await _open(conversation, command)
     except BaseException:
         conversation.deselect()
         raise
-    selected.begin(MailboxView(uids, mod_seq))
     core.untagged(FlagsResponse(SYSTEM_FLAGS))
     permanent = () if command.read_only else (*SYSTEM_FLAGS, "\\*")
     core.untagged(StatusResponse(Condition.OK, FlagsCode(permanent), b"Flags that stay"))
@@ -34,6 +29,30 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     core.untagged(StatusResponse(Condition.OK, NumberCode("UIDNEXT", uid_next), b"Predicted next UID"))
     name = "READ-ONLY" if command.read_only else "READ-WRITE"
     return ok(b"EXAMINE completed" if command.read_only else b"SELECT completed", Code(name))
+
+
+async def _open(conversation: Conversation, command: Select) -> tuple[Mailbox, Selected]:
+    """Register with the hub, then read how far the mailbox is, and its UIDs only if no session here knows them yet."""
+    index, owner, hub = conversation.context.store.index, conversation.owner, conversation.context.hub
+    inbox = command.mailbox == INBOX
+    if inbox:
+        selected = conversation.selected = Selected(hub.watch(owner.inbox, conversation), command.read_only)
+        mailbox = await index.mailbox_by_id(owner.inbox)
+    else:
+        mailbox = await index.mailbox(owner.id, command.mailbox)
+    if mailbox is None:
+        raise CommandRefused("There is no such mailbox", "NONEXISTENT")
+    if not inbox:
+        selected = conversation.selected = Selected(hub.watch(mailbox.id, conversation), command.read_only)
+    view: MailboxView | None = selected.channel.latest
+    if view is not None and view.changed_to >= mailbox.highest_mod_seq:
+        selected.begin(view)
+    elif inbox and not mailbox.messages:  # another one may have got some since it was looked up: it was not watched yet
+        selected.begin(MailboxView(None, mailbox.highest_mod_seq))
+    else:
+        mod_seq, uids = await index.uids(mailbox.id)
+        selected.begin(MailboxView(uids, mod_seq))
+    return mailbox, selected
 
 
 async def close(conversation: Conversation) -> Reply:

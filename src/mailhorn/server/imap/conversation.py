@@ -7,6 +7,7 @@ Rule 2: a change of one's own is `absorb`ed, anybody's is told by `sync`.
 import asyncio
 
 from ...imap.commands import Append
+from ...imap.responses import Condition, NumberCode, StatusResponse
 from ...imap.server import ServerConnection
 from ...model.change import Change
 from ...model.mailbox import Account
@@ -16,7 +17,7 @@ from ...sasl import ServerMechanism
 from ...store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from .context import ImapContext
 from .reply import BadArguments, CommandRefused
-from .selected import Selected
+from .selected import Manner, Selected
 
 
 class Conversation:
@@ -29,6 +30,7 @@ class Conversation:
         pump: The connection.
         account: Who has logged in.
         selected: The selected mailbox.
+        manner: How the client wants to be told what happens.
         counted: Whether this is one of the account's connections that are limited.
         beats: Keep-alives sent since the client began to idle.
         breath: What ends the moment after IDLE's continuation request in which nothing is told.
@@ -52,6 +54,7 @@ class Conversation:
         "failures",
         "idling",
         "in_literal",
+        "manner",
         "mechanism",
         "pump",
         "selected",
@@ -65,6 +68,7 @@ class Conversation:
         self.core = core
         self.account: Account | None = None
         self.selected: Selected | None = None
+        self.manner = Manner.PLAIN
         self.append: tuple[Append, StagedBlob | StoreUnavailable] | None = None
         self.mechanism: ServerMechanism | None = None
         self.counted = False
@@ -101,6 +105,17 @@ class Conversation:
         if self.selected is not None:
             self.context.hub.unwatch(self.selected.mailbox, self)
             self.selected = None
+
+    def aware(self, manner: Manner = Manner.MOD_SEQ) -> None:
+        """Take note that the client knows mod-sequences (RFC 7162 §3.1); at the first sign of it say how far it is."""
+        first, lower = self.manner is Manner.PLAIN, manner is Manner.MOD_SEQ and self.manner is Manner.VANISHED
+        self.manner = self.manner if lower else manner
+        selected = self.selected
+        if selected is not None:
+            selected.manner = self.manner
+            if first:
+                code = NumberCode("HIGHESTMODSEQ", selected.announce())
+                self.core.untagged(StatusResponse(Condition.OK, code, b"Highest"))
 
     def wake(self) -> bool:
         """Leave it for later (`push.hub.Watcher`)."""

@@ -13,8 +13,8 @@ from collections.abc import Coroutine
 
 import structlog
 
-from ...imap.commands import Command, Fetch, Keyword, Search, Simple, Store
-from ...imap.responses import Code, Condition, StatusResponse
+from ...imap.commands import Command, Fetch, FindThreads, Keyword, Search, Simple, Sort, Store
+from ...imap.responses import Code, Condition, NumberCode, ResponseCode, StatusResponse
 from ...imap.server import (
     AppendBroken,
     AppendData,
@@ -70,7 +70,7 @@ class ImapSession(Conversation):
         self.pump = pump
         refusal = self.context.connections.enter(pump.address)
         if refusal is not None:
-            log.warning("connection refused", peer=pump.peer, reason=refusal.text)
+            self.context.refusals.note("connection refused", pump.peer, pump.address, refusal.text)
             self.core.bye(refusal.text.encode("ascii"), Code(refusal.code))
             pump.close(linger=False)
             return
@@ -292,10 +292,20 @@ class ImapSession(Conversation):
         if reply is not None:
             await self._sync_safely(expunge=not _by_sequence_number(command))
             if not self.core.closing:
-                self.core.complete(reply.condition, reply.code, reply.text)
+                self.core.complete(reply.condition, self._standing(reply), reply.text)
                 if command == STARTTLS and not await self._start_tls(reply.condition is Condition.OK):
                     return
         self._end()
+
+    def _standing(self, reply: Reply) -> ResponseCode | None:
+        """Return the code of the answer: how far the mailbox is, where the client has to know (RFC 7162 §3.2.7, §6)."""
+        if self.selected is None or not self.selected.astray:
+            return reply.code
+        highest = NumberCode("HIGHESTMODSEQ", self.selected.announce())
+        if reply.condition is Condition.OK and reply.code is None:
+            return highest
+        self.core.untagged(StatusResponse(Condition.OK, highest, b"Highest"))
+        return reply.code
 
     async def _outcome(self, work: Coroutine[None, None, Reply | None]) -> Reply | None:
         """Run it and turn whatever it raises into a reply."""
@@ -351,7 +361,7 @@ def _by_sequence_number(command: Command | None) -> bool:
     """Say whether EXPUNGE may not be sent in answer to this command (RFC 9051 §7.5.1)."""
     if isinstance(command, Fetch | Store):
         return isinstance(command.numbers, SeqSet)
-    return isinstance(command, Search) and not command.by_uid
+    return isinstance(command, Search | Sort | FindThreads) and not command.by_uid
 
 
 __all__ = ["ImapSession"]

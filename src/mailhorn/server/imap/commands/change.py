@@ -3,21 +3,26 @@
 from array import array
 
 from ....imap.commands import Copy, Expunge, Move, NumSet, Store, StoreMode
-from ....imap.responses import Condition, CopyUid, StatusResponse
+from ....imap.responses import Code, Condition, CopyUid, Modified, StatusResponse
 from ....model.flags import NO_FLAGS, RECENT, flag_set
 from ....model.ids import UID
 from ....model.numbers import SeqSet, UIDSet
 from ....store.abc import Copied, MailboxMissing, TooManyFlags
 from ..conversation import Conversation, bad_sequence
 from ..reply import CommandRefused, Reply, ok
+from ..selected import Manner
 
 
 async def store(conversation: Conversation, command: Store) -> Reply:
     """
     Tell the new flags of every message named, unless SILENT (RFC 9051 §6.4.6).
 
-    If those that were named by number are all gone, that is said (RFC 2180 §4.2.2).
+    If those that were named by number are all gone, that is said (RFC 2180 §4.2.2). Who knows mod-sequences is always
+    told them, and with UNCHANGEDSINCE the flags of what had changed and was left alone (RFC 7162 §3.1.3).
     """
+    since = command.unchanged_since
+    if since is not None:
+        conversation.aware()
     selected = conversation.writable_mailbox()
     by_uid = isinstance(command.numbers, UIDSet)
     uids = _uids(conversation, command.numbers)
@@ -27,20 +32,38 @@ async def store(conversation: Conversation, command: Store) -> Reply:
     index = conversation.context.store.index
     add, remove = (NO_FLAGS, flags) if command.mode is StoreMode.REMOVE else (flags, NO_FLAGS)
     try:
-        change = await index.set_flags(selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE)
+        change = await index.set_flags(selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE, since)
     except TooManyFlags as problem:
         raise CommandRefused(str(problem), "LIMIT") from None
     conversation.absorb(change, silent=True)
-    if not command.silent:
-        rows = await index.rows(selected.mailbox, uids)
-        if uids and not rows and not by_uid:
-            raise CommandRefused("The messages have been expunged", "EXPUNGEISSUED")
-        for row in rows:
-            seq = selected.view.seq_of(row.uid)
-            uid = b"UID %d " % row.uid if by_uid else b""
-            if seq is not None:
-                conversation.core.raw(b"* %d FETCH (%bFLAGS (%b))\r\n" % (seq, uid, row.flags.encode("ascii")))
-    return ok(b"UID STORE completed" if by_uid else b"STORE completed")
+    plain = conversation.manner is Manner.PLAIN
+    done = {update.uid for update in change.updated}
+    if command.silent and plain:
+        return ok(b"UID STORE completed" if by_uid else b"STORE completed")
+    rows = await index.rows(selected.mailbox, uids if since is not None or not command.silent else sorted(done))
+    refused: list[int] = []
+    for row in rows:
+        seq = selected.view.seq_of(row.uid)
+        if seq is None:
+            continue
+        # One that was as asked already, and was changed since by somebody else, might as well have been refused.
+        late = since is not None and row.mod_seq > since and row.uid not in done
+        items = [b"UID %d" % row.uid] if by_uid or not plain else []
+        if late or not command.silent:
+            items.append(b"FLAGS (%b)" % row.flags.encode("ascii"))
+        if not plain:
+            items.append(b"MODSEQ (%d)" % row.mod_seq)
+        if late:
+            refused.append(row.uid if by_uid else seq)
+        if not plain and row.mod_seq > selected.view.changed_to:
+            continue  # somebody else came in between: the sync at the end of the command tells it
+        conversation.core.raw(b"* %d FETCH (%b)\r\n" % (seq, b" ".join(items)))
+    missing = len(rows) < len(uids) and not by_uid
+    if missing and (since is not None or not rows and not command.silent):
+        text = b"Some of the messages have been expunged"
+        return Reply(Condition.NO, Modified(SeqSet.of(refused)) if refused else Code("EXPUNGEISSUED"), text)
+    code = Modified((UIDSet if by_uid else SeqSet).of(refused)) if refused else None
+    return ok(b"UID STORE completed" if by_uid else b"STORE completed", code)
 
 
 async def expunge(conversation: Conversation, command: Expunge) -> Reply:

@@ -5,7 +5,11 @@ from ....imap.commands import Enable, Id
 from ....imap.responses import Capabilities, Condition, Enabled, IdResponse, StatusResponse
 from ..conversation import Conversation
 from ..reply import Reply, ok
+from ..selected import Manner
 from .auth import capabilities
+
+_MANNERS = {"CONDSTORE": Manner.MOD_SEQ, "QRESYNC": Manner.VANISHED}
+"""RFC 7162 §3.1, §3.2.3: the one that goes further comes last."""
 
 
 async def capability(conversation: Conversation) -> Reply:
@@ -33,6 +37,10 @@ async def identify(conversation: Conversation, command: Id) -> Reply:
 
 
 async def enable(conversation: Conversation, command: Enable) -> Reply:
-    """None of the capabilities we have needs enabling; unknown ones are passed over (RFC 5161 §3.1)."""
-    conversation.core.untagged(Enabled(()))
+    """Tell which of them are on now; unknown ones, and those that need no enabling, are passed over (RFC 5161 §3.1)."""
+    asked = {capability.upper() for capability in command.capabilities}
+    enabled = tuple([name for name in _MANNERS if name in asked])
+    conversation.core.untagged(Enabled(enabled))
+    for name in enabled:
+        conversation.aware(_MANNERS[name])
     return ok(b"ENABLE completed")

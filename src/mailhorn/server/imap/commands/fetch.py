@@ -5,6 +5,7 @@ Rule 2: what was digested at delivery is sent as it is kept; a body is read only
 """
 
 import asyncio
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
@@ -13,18 +14,20 @@ import structlog
 from ....imap.commands import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
 from ....imap.grammar.body import without_extensions
 from ....imap.grammar.date import date_time_bytes
+from ....imap.grammar.ext.qresync import vanished_lines
 from ....imap.grammar.section import section_bytes
 from ....mime.header import header_fields
 from ....mime.packed import What, part_range, unpack
 from ....mime.scan import Part
 from ....model.flags import NO_FLAGS, SEEN
-from ....model.ids import UID, SeqNum
+from ....model.ids import UID, ModSeq, SeqNum
 from ....model.message import Digest, MessageRow
 from ....model.numbers import UIDSet
 from ....store.abc import MessageMissing, OpenBlob, StoreError
+from ..changed import missed_since
 from ..conversation import Conversation, bad_sequence
-from ..reply import CommandRefused, Reply, ok
-from ..selected import Selected
+from ..reply import BadArguments, CommandRefused, Reply, ok
+from ..selected import Manner, Selected
 
 log = structlog.get_logger("mailhorn.imap")
 
@@ -49,6 +52,11 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
         raise bad_sequence(problem) from None
     by_uid = isinstance(command.numbers, UIDSet)
     items = command.items
+    if command.changed_since is not None:
+        uids = await _changed(conversation, selected, command, command.changed_since, uids)
+        items = items if Attribute.MODSEQ in items else (*items, Attribute.MODSEQ)
+    elif Attribute.MODSEQ in items:
+        conversation.aware()
     if by_uid and Attribute.UID not in items:
         items = (Attribute.UID, *items)
     work = _Fetching(conversation, selected, items, by_uid)
@@ -57,6 +65,22 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
     if work.missing:
         raise CommandRefused("Some of the messages have been expunged", "EXPUNGEISSUED")
     return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
+
+
+async def _changed(
+    conversation: Conversation, selected: Selected, command: Fetch, since: ModSeq, uids: "array[int]"
+) -> "array[int]":
+    """Return those of the messages that changed since, and tell before which are gone (RFC 7162 §3.1.4.1, §3.2.6)."""
+    if command.vanished and conversation.manner is not Manner.VANISHED:
+        raise BadArguments("QRESYNC has to be enabled first")
+    conversation.aware()
+    view = selected.view
+    missed = await missed_since(conversation.context.store.index, selected.mailbox, view, since)
+    if command.vanished and isinstance(command.numbers, UIDSet):
+        gone = missed.vanished(command.numbers, view, selected.uid_next)
+        conversation.core.raw(vanished_lines(gone, earlier=True))
+    changed = set(missed.changed)
+    return array("I", [uid for uid in uids if uid in changed])
 
 
 class _Fetching:
@@ -148,9 +172,15 @@ class _Fetching:
                     core.raw(start + b" ".join(parts))
                     await self._stream(body, *rest)
                     start, parts = b"", [b""]
-        if flagged and Attribute.FLAGS not in self.items:
-            parts.append(_attribute(Attribute.FLAGS, row, None))
+        if flagged:
+            parts.extend(_attribute(item, row, None) for item in self._unasked() if item not in self.items)
         core.raw(b"%b%b)\r\n" % (start, b" ".join(parts)))
+
+    def _unasked(self) -> tuple[Attribute, ...]:
+        """Return what is told of a message that was marked \\Seen by this (RFC 9051 §6.4.5, RFC 7162 §3.2.4)."""
+        if self.selected.manner is Manner.PLAIN:
+            return (Attribute.FLAGS,)
+        return Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ
 
     async def _section(
         self, item: FetchItem, section: Section, row: MessageRow, root: Part, body: OpenBlob | None

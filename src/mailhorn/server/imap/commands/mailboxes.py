@@ -88,6 +88,8 @@ async def list_(conversation: Conversation, command: List) -> Reply:
 async def status(conversation: Conversation, command: Status) -> Reply:
     """Counters are kept by the store, so this is one small read."""
     mailbox = await _existing(conversation, command.mailbox)
+    if StatusItem.HIGHESTMODSEQ in command.items:
+        conversation.aware()
     items = []
     for item in command.items:
         items.append(

@@ -1,32 +1,50 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT, CHECK (RFC 9051 §6.3.2, §6.4.1, §6.4.2; RFC 3501 §6.4.1)."""
 
-from ....imap.commands import Select
+from ....imap.commands import Resync, Select
+from ....imap.grammar.ext.qresync import vanished_lines
 from ....imap.responses import Code, Condition, Exists, FlagsCode, FlagsResponse, NumberCode, Recent, StatusResponse
 from ....imap.view import MailboxView
 from ....model.flags import SYSTEM_FLAGS
+from ....model.ids import UID, ModSeq
 from ....model.mailbox import INBOX, Mailbox
+from ....model.numbers import STAR, UIDSet
+from ..changed import matched, missed_since
 from ..conversation import Conversation
-from ..reply import CommandRefused, Reply, ok
-from ..selected import Selected
+from ..reply import BadArguments, CommandRefused, Reply, ok
+from ..selected import Manner, Selected, flags_line
 
 
 async def select(conversation: Conversation, command: Select) -> Reply:
     """Open the mailbox, and say how it is; what is told meanwhile is seen by the sync at the end of the command."""
     core = conversation.core
+    if conversation.selected is not None:
+        core.untagged(StatusResponse(Condition.OK, Code("CLOSED"), b"What was selected is closed"))
     conversation.deselect()
+    if command.resync is not None and conversation.manner is not Manner.VANISHED:
+        raise BadArguments("QRESYNC has to be enabled first")
+    if command.condstore:
+        conversation.aware()
     try:
         mailbox, selected = await _open(conversation, command)
     except BaseException:
         conversation.deselect()
         raise
+    selected.manner = conversation.manner
     core.untagged(FlagsResponse(SYSTEM_FLAGS))
     permanent = () if command.read_only else (*SYSTEM_FLAGS, "\\*")
     core.untagged(StatusResponse(Condition.OK, FlagsCode(permanent), b"Flags that stay"))
     core.untagged(Exists(len(selected.view)))
     core.untagged(Recent(0))
     core.untagged(StatusResponse(Condition.OK, NumberCode("UIDVALIDITY", mailbox.uid_validity), b"UIDs are valid"))
-    uid_next = max(mailbox.uid_next, selected.view.last_uid + 1)
-    core.untagged(StatusResponse(Condition.OK, NumberCode("UIDNEXT", uid_next), b"Predicted next UID"))
+    selected.uid_next = max(mailbox.uid_next, selected.view.last_uid + 1)
+    core.untagged(StatusResponse(Condition.OK, NumberCode("UIDNEXT", selected.uid_next), b"Predicted next UID"))
+    core.untagged(StatusResponse(Condition.OK, NumberCode("HIGHESTMODSEQ", selected.announce()), b"Highest"))
+    if command.resync is not None and command.resync.uid_validity == mailbox.uid_validity:
+        try:
+            await _resync(conversation, selected, command.resync)
+        except BaseException:
+            conversation.deselect()
+            raise
     name = "READ-ONLY" if command.read_only else "READ-WRITE"
     return ok(b"EXAMINE completed" if command.read_only else b"SELECT completed", Code(name))
 
@@ -53,6 +71,27 @@ async def _open(conversation: Conversation, command: Select) -> tuple[Mailbox, S
         mod_seq, uids = await index.uids(mailbox.id)
         selected.begin(MailboxView(uids, mod_seq))
     return mailbox, selected
+
+
+async def _resync(conversation: Conversation, selected: Selected, resync: Resync) -> None:
+    """Tell what happened since: as UID FETCH (FLAGS) (CHANGEDSINCE VANISHED) would (RFC 7162 §3.2.5.1)."""
+    index, core, view = conversation.context.store.index, conversation.core, selected.view
+    stood = resync.mod_seq if resync.mod_seq <= view.changed_to else ModSeq(0)  # told by an index that is no more
+    missed = await missed_since(index, selected.mailbox, view, stood)
+    known = UIDSet(((1, STAR),)) if resync.known is None else resync.known
+    gone = missed.vanished(known, view, selected.uid_next, beyond=matched(resync.match, view))
+    core.raw(vanished_lines(gone, earlier=True))
+    uids = known.within(missed.changed)
+    for start in range(0, len(uids), SLICE):
+        for row in await index.rows(selected.mailbox, [UID(uid) for uid in uids[start : start + SLICE]]):
+            seq = view.seq_of(row.uid)
+            if seq is not None:
+                core.raw(flags_line(seq, row.uid, row.flags, row.mod_seq, selected.manner))
+        await conversation.room()
+
+
+SLICE = 500
+"""Messages per read of the index; other sessions run in between."""
 
 
 async def close(conversation: Conversation) -> Reply:

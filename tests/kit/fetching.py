@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from mailhorn.imap.grammar.cursor import LENIENT, Cursor
 from mailhorn.imap.grammar.fetch import parse_unknown_item
@@ -26,9 +26,11 @@ class Fetcher:
 
     async def close(self) -> None:
         """Log out and hang up."""
-        await self.command(b"LOGOUT")
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await self.command(b"LOGOUT")
         self._writer.close()
-        await self._writer.wait_closed()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
 
     async def command(self, text: bytes) -> list[bytes]:
         """Give a command; return its untagged responses, and the tagged one without its tag."""

@@ -122,7 +122,10 @@ sections = (
 body_sections = st.builds(
     c.BodySection, sections, st.booleans(), st.none() | st.tuples(numbers64, st.integers(1, 2**63 - 1))
 )
-fetch_items = st.sampled_from(list(c.Attribute)) | body_sections
+binary_sections = st.builds(
+    c.BinarySection, _parts, st.booleans(), st.none() | st.tuples(numbers64, st.integers(1, 2**63 - 1))
+) | st.builds(c.BinarySize, _parts)
+fetch_items = st.sampled_from(list(c.Attribute)) | body_sections | binary_sections
 fetch_item_lists = st.lists(fetch_items, min_size=1, max_size=4).map(tuple)
 
 
@@ -182,7 +185,7 @@ multi_searches = st.builds(
     _charsets,
 )
 cancel_updates = st.builds(c.CancelUpdate, st.lists(clean_octets, min_size=1, max_size=3).map(tuple))
-appends = st.builds(c.Append, mailboxes, flag_lists.map(flag_set), st.none() | moments, numbers64)
+appends = st.builds(c.Append, mailboxes, flag_lists.map(flag_set), st.none() | moments, numbers64, st.booleans())
 id_fields = st.none() | st.lists(st.tuples(texts, st.none() | texts), max_size=3).map(tuple)
 stores = st.builds(c.Store, num_sets, st.sampled_from(list(c.StoreMode)), flag_lists, st.booleans())
 
@@ -274,9 +277,11 @@ fetched_items = st.one_of(
     st.builds(r.BodyStructureItem, structures(False), st.just(True)),
     st.builds(r.BodyItem, sections, st.none() | numbers, optional_octets),
     st.builds(lambda whole, data: r.BodyItem(whole[0], None, data, whole[1]), _whole, optional_octets),
+    st.builds(r.BinaryItem, _parts, st.none() | numbers64, optional_octets | st.just(b"a\0\r\n")),
+    st.builds(r.BinarySizeItem, _parts, numbers64),
     st.builds(
         r.UnknownItem,
-        st.sampled_from(["MODSEQ", "X-GM-LABELS", "BINARY[1.2]<0>"]),
+        st.sampled_from(["MODSEQ", "X-GM-LABELS", "X-BINARY[1.2]<0>"]),
         st.sampled_from([b"(5)", b"NIL", b'({3}\r\n)\r\n "\\"" (()))', b"~{2}\r\n\0)", b"{0}\r\n", b"word"]),
     ),
 )

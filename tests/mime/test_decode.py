@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailhorn.mime.decode import decode_body, decoded_header, part_text, text_parts, to_text
+from mailhorn.mime.decode import decoded_header, part_text, text_parts, to_text
 from mailhorn.mime.scan import scan
 
 
@@ -36,24 +36,6 @@ from mailhorn.mime.scan import scan
 def test_header(value: bytes, text: str) -> None:
     """RFC 2047, its examples in §8, and what is broken in the wild."""
     assert decoded_header(value) == text
-
-
-@pytest.mark.parametrize(
-    ("data", "encoding", "decoded"),
-    [
-        (b"aGVsbG8=", b"base64", b"hello"),
-        (b"aGVs\r\nbG8", b"base64", b"hello"),
-        (b"aGVs!!bG8===", b"base64", b"hello"),
-        (b"a", b"base64", b""),
-        (b"a=C3=A9=\r\nb\r\n", b"quoted-printable", b"a\xc3\xa9b\r\n"),
-        (b"a=ZZ=", b"quoted-printable", b"a=ZZ"),
-        (b"\xff", b"8bit", b"\xff"),
-        (b"x", b"x-unknown", b"x"),
-    ],
-)
-def test_body(data: bytes, encoding: bytes, decoded: bytes) -> None:
-    """RFC 2045 §6.7 and §6.8, and broken input."""
-    assert decode_body(data, encoding) == decoded
 
 
 @pytest.mark.parametrize(

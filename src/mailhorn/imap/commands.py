@@ -163,6 +163,7 @@ class Append:
     Attributes:
         internal_date: Seconds since 1970, UTC; None if not given.
         size: Octets of the literal that follows; its bytes are a stream of their own.
+        binary: It is a literal8: there may be NUL in it (RFC 3516 §4.4).
 
     """
 
@@ -170,6 +171,7 @@ class Append:
     flags: Flags
     internal_date: int | None
     size: int
+    binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,23 @@ class BodySection:
     partial: tuple[int, int] | None = None
 
 
-FetchItem = Attribute | BodySection
+@dataclass(frozen=True, slots=True)
+class BinarySection:
+    """BINARY[part]<origin.count>, or BINARY.PEEK (RFC 3516 §4.2): a part without its transfer encoding."""
+
+    part: tuple[int, ...] = ()
+    peek: bool = False
+    partial: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BinarySize:
+    """BINARY.SIZE[part] (RFC 3516 §4.2)."""
+
+    part: tuple[int, ...] = ()
+
+
+FetchItem = Attribute | BodySection | BinarySection | BinarySize
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +386,8 @@ __all__ = [
     "Append",
     "Attribute",
     "Authenticate",
+    "BinarySection",
+    "BinarySize",
     "BodySection",
     "CancelUpdate",
     "Command",

@@ -338,6 +338,23 @@ class BodyItem:
 
 
 @dataclass(frozen=True, slots=True)
+class BinaryItem:
+    """BINARY[part]<origin> (RFC 3516 §4.3)."""
+
+    part: tuple[int, ...]
+    origin: int | None
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class BinarySizeItem:
+    """BINARY.SIZE[part] (RFC 3516 §4.3)."""
+
+    part: tuple[int, ...]
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownItem:
     """A fetch item we do not know (X-GM-LABELS …): its name and value as they stood."""
 
@@ -354,6 +371,8 @@ FetchedItem = (
     | EnvelopeItem
     | BodyStructureItem
     | BodyItem
+    | BinaryItem
+    | BinarySizeItem
     | UnknownItem
 )
 

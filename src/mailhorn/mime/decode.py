@@ -6,15 +6,15 @@ most mail that lies about its charset is one of the two.
 
 import codecs
 import re
-from binascii import a2b_base64, a2b_qp
+from binascii import a2b_qp
 from collections.abc import Iterator
 
 from .header import unfold
 from .limits import MAX_TEXT
 from .scan import Buffer, Part
+from .transfer import decoded
 
 _WORD = re.compile(rb"=\?([^?\s*]++)(?:\*[^?\s]*+)?\?([bBqQ])\?([^?\r\n]*+)\?=")
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 _UNSAFE_CODECS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 """Codecs of Python that are no charsets of mail; two of them take quadratic time."""
 
@@ -50,22 +50,6 @@ def decoded_header(value: bytes) -> str:
     return "".join(out)
 
 
-def decode_body(data: bytes, encoding: bytes) -> bytes:
-    """
-    Undo a Content-Transfer-Encoding (RFC 2045 §6); an unknown one is taken for 8bit.
-
-    Args:
-        data: The body, or the beginning of one.
-        encoding: In lower case.
-
-    """
-    if encoding == b"base64":
-        return _base64(data)
-    if encoding == b"quoted-printable":
-        return a2b_qp(data)
-    return data
-
-
 def part_text(part: Part, data: Buffer) -> str:
     """
     Return what a leaf says, for SEARCH; of HTML the source. At most MAX_TEXT octets of it.
@@ -76,7 +60,7 @@ def part_text(part: Part, data: Buffer) -> str:
 
     """
     body = bytes(data[part.body_start : min(part.body_end, part.body_start + MAX_TEXT)])
-    return to_text(decode_body(body, part.encoding), part.param(b"charset") or b"")
+    return to_text(decoded(body, part.encoding), part.param(b"charset") or b"")
 
 
 def text_parts(root: Part) -> Iterator[Part]:
@@ -105,15 +89,4 @@ def to_text(data: bytes, charset: bytes = b"") -> str:
 
 def _word_octets(encoding: bytes, text: bytes) -> bytes:
     """encoded-text of an encoded word (RFC 2047 §4)."""
-    return _base64(text) if encoding in b"bB" else a2b_qp(text, header=True)
-
-
-def _base64(data: bytes) -> bytes:
-    """Decode what is base64 in it; padding may be wrong or missing."""
-    clean = data.translate(None, _NOT_BASE64)
-    extra = len(clean) % 4
-    if extra == 1:
-        clean = clean[:-1]
-    elif extra:
-        clean += b"=" * (4 - extra)
-    return a2b_base64(clean)
+    return decoded(text, b"base64") if encoding in b"bB" else a2b_qp(text, header=True)

@@ -12,6 +12,7 @@ from mailhorn.imap.grammar.fetch import (
     write_msg_att_item,
 )
 from mailhorn.imap.responses import (
+    BinaryItem,
     BodyItem,
     FetchedItem,
     FlagsItem,
@@ -89,7 +90,7 @@ def test_what_is_asked_is_something() -> None:
         (b"RFC822.TEXT {1}\r\nx", BodyItem(Section((), SectionText.TEXT), None, b"x", b"RFC822.TEXT")),
         (b"MODSEQ (12121231000)", ModSeqItem(ModSeq(12121231000))),
         (b"X-GM-LABELS ({5}\r\nhello \\x)", UnknownItem("X-GM-LABELS", b"({5}\r\nhello \\x)")),
-        (b"BINARY[1] ~{2}\r\n\0\0", UnknownItem("BINARY[1]", b"~{2}\r\n\0\0")),
+        (b"BINARY[1] ~{2}\r\n\0\0", BinaryItem((1,), None, b"\0\0")),
     ],
 )
 @pytest.mark.parametrize("dialect", [STRICT, LENIENT])

@@ -69,7 +69,7 @@ from .store import parse_store_att_flags, write_store_att_flags
 
 _WORD = re.compile(rb"[A-Za-z0-9\-]{1,32}(?![^ ])")
 _KEYWORDS: Final = {keyword.value: Simple(keyword) for keyword in Keyword}
-_APPEND_LITERAL = re.compile(rb"\{([0-9]{1,19})\+?\}")
+_APPEND_LITERAL = re.compile(rb"(~?)\{([0-9]{1,19})\+?\}")
 Parsed = TypeVar("Parsed")
 
 
@@ -117,7 +117,7 @@ def parse_command(frame: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Comma
 
 def parse_append_head(head: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Append]:
     """
-    append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
+    append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP (literal / literal8)
 
     RFC 9051 §6.3.12, RFC 3501 §9.
 
@@ -457,11 +457,12 @@ def _parse_append(cur: Cursor, word: bytes) -> Append:
         internal_date = parse_date_time(cur)
         cur.space()
     start = cur.pos
-    size = int(cur.need(_APPEND_LITERAL, "a literal")[1])
+    literal = cur.need(_APPEND_LITERAL, "a literal")
+    size = int(literal[2])
     if size > MAX_NUMBER64:
         cur.pos = start
         raise cur.fails("a literal of at most 2^63-1 octets")
-    return Append(mailbox, flags, internal_date, size)
+    return Append(mailbox, flags, internal_date, size, binary=bool(literal[1]))
 
 
 def _write_append(out: Writer, command: Append) -> None:
@@ -473,7 +474,7 @@ def _write_append(out: Writer, command: Append) -> None:
     if command.internal_date is not None:
         out.write(b" ")
         write_date_time(out, command.internal_date)
-    out.write(b" ")
+    out.write(b" ~" if command.binary else b" ")
     out.literal_head(command.size)
 
 

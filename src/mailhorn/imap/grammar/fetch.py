@@ -4,8 +4,10 @@ import re
 from typing import Final
 
 from ...model.ids import UID
-from ..commands import Attribute, BodySection, FetchItem, Section, SectionText
+from ..commands import Attribute, BinarySection, BinarySize, BodySection, FetchItem, Section, SectionText
 from ..responses import (
+    BinaryItem,
+    BinarySizeItem,
     BodyItem,
     BodyStructureItem,
     EnvelopeItem,
@@ -17,14 +19,15 @@ from ..responses import (
     UidItem,
     UnknownItem,
 )
-from .atoms import parse_nstring, parse_number64, parse_nz_number, write_number
+from .atoms import parse_nstring, parse_number64, parse_nz_number
 from .body import parse_body, write_body
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from .date import parse_date_time, write_date_time
 from .envelope import parse_envelope, write_envelope
+from .ext.binary import parse_fetch_binary, parse_msg_att_binary, write_fetch_binary, write_msg_att_binary
 from .ext.condstore import parse_fetch_mod_resp, write_fetch_mod_resp
 from .flag import parse_flag_list, write_flag_list
-from .section import parse_section, write_section
+from .section import parse_partial, parse_section, write_partial, write_section
 from .value import skip_value
 
 MAX_ITEMS: Final = 200
@@ -39,6 +42,7 @@ _MACROS: dict[bytes, tuple[FetchItem, ...]] = {
     b"FULL": (*_FAST, Attribute.ENVELOPE, Attribute.BODY),
 }
 _NAME = re.compile(rb"[A-Za-z0-9._\-]+(?:\[[^\]\r\n]*\])?(?:<[0-9.]*>)?")
+_BINARY = (b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE")
 _WHOLE = {
     b"RFC822": Section(),
     b"RFC822.HEADER": Section(text=SectionText.HEADER),
@@ -91,6 +95,8 @@ def parse_fetch_att(cur: Cursor) -> FetchItem:
     if peek or (word == b"BODY" and cur.at(b"[")):
         section = parse_section(cur)
         return BodySection(section, peek, parse_partial(cur) if cur.at(b"<") else None)
+    if word in _BINARY and cur.at(b"["):
+        return parse_fetch_binary(cur, word)
     attribute = _ATTRIBUTES.get(word)
     if attribute is None:
         raise SyntaxProblem(start, "a fetch item")
@@ -102,37 +108,13 @@ def write_fetch_att(out: Writer, item: FetchItem) -> None:
     if isinstance(item, Attribute):
         out.write(item.value)
         return
+    if isinstance(item, BinarySection | BinarySize):
+        write_fetch_binary(out, item)
+        return
     out.write(b"BODY.PEEK" if item.peek else b"BODY")
     write_section(out, item.section)
     if item.partial is not None:
         write_partial(out, item.partial)
-
-
-def parse_partial(cur: Cursor) -> tuple[int, int]:
-    """
-    partial = "<" number64 "." nz-number64 ">"
-
-    RFC 9051 §9.
-    """
-    cur.expect(b"<")
-    origin = parse_number64(cur)
-    cur.expect(b".")
-    if cur.at(b"0"):
-        raise cur.fails("a number without leading zero")
-    count = parse_number64(cur)
-    cur.expect(b">")
-    return origin, count
-
-
-def write_partial(out: Writer, value: tuple[int, int]) -> None:
-    """Write origin and count."""
-    if value[1] < 1:
-        raise Unwritable("a partial of nothing")
-    out.write(b"<")
-    write_number(out, value[0])
-    out.write(b".")
-    write_number(out, value[1])
-    out.write(b">")
 
 
 def parse_msg_att(cur: Cursor) -> tuple[FetchedItem, ...]:
@@ -174,6 +156,8 @@ def parse_msg_att_item(cur: Cursor) -> FetchedItem:
         cur.space()
         return BodyItem(section, origin, parse_nstring(cur))
     if cur.at(b"["):
+        if word in (b"BINARY", b"BINARY.SIZE"):
+            return parse_msg_att_binary(cur, word)
         cur.pos = start
         return parse_unknown_item(cur)
     cur.space()
@@ -257,6 +241,8 @@ def write_msg_att_item(out: Writer, item: FetchedItem) -> None:
                 out.write(b"NIL")
             else:
                 out.literal(data)
+        case BinaryItem() | BinarySizeItem():
+            write_msg_att_binary(out, item)
         case UnknownItem():
             _write_unknown_item(out, item)
 

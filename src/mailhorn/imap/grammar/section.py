@@ -3,7 +3,7 @@
 import re
 
 from ..commands import Section, SectionText
-from .atoms import parse_astring, write_astring
+from .atoms import parse_astring, parse_number64, write_astring, write_number
 from .cursor import STRICT, Cursor, SyntaxProblem, Unwritable, Writer
 
 _PART = re.compile(rb"[1-9][0-9]{0,8}(?>(?:\.[1-9][0-9]{0,8})*)")
@@ -67,6 +67,33 @@ def write_section_spec(out: Writer, value: Section) -> None:
     if value.fields:
         out.write(b" ")
         write_header_list(out, value.fields)
+
+
+def parse_partial(cur: Cursor) -> tuple[int, int]:
+    """
+    partial = "<" number64 "." nz-number64 ">"
+
+    RFC 9051 §9.
+    """
+    cur.expect(b"<")
+    origin = parse_number64(cur)
+    cur.expect(b".")
+    if cur.at(b"0"):
+        raise cur.fails("a number without leading zero")
+    count = parse_number64(cur)
+    cur.expect(b">")
+    return origin, count
+
+
+def write_partial(out: Writer, value: tuple[int, int]) -> None:
+    """Write origin and count."""
+    if value[1] < 1:
+        raise Unwritable("a partial of nothing")
+    out.write(b"<")
+    write_number(out, value[0])
+    out.write(b".")
+    write_number(out, value[1])
+    out.write(b">")
 
 
 def parse_header_list(cur: Cursor) -> tuple[bytes, ...]:

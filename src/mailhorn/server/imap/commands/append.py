@@ -1,12 +1,18 @@
-"""APPEND (RFC 9051 §6.3.12): the message is streamed into the store's staging, never whole in memory here."""
+"""APPEND (RFC 9051 §6.3.12): the message is streamed into the store's staging, never whole in memory here.
+
+What has NUL in it (BINARY, RFC 3516 §4.4) is kept with those parts in base64, as BODY[...] could not show it otherwise.
+"""
+
+import asyncio
 
 from ....imap.commands import Append
 from ....imap.responses import AppendUid
+from ....mime.encode import without_nul
 from ....model.flags import MAX_FLAGS
 from ....model.ids import MailboxId
 from ....model.message import Placement
 from ....model.numbers import UIDSet
-from ....store.abc import MailboxMissing, StoreUnavailable
+from ....store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
 
@@ -60,12 +66,36 @@ async def finish(conversation: Conversation) -> Reply:
     except BaseException:
         staged.discard()
         raise
+    if command.binary:
+        staged = await _without_nul(conversation, staged)
     date = int(context.wall_clock()) if command.internal_date is None else command.internal_date
     try:
         (placed,) = await context.store.append(staged, (Placement(mailbox, command.flags),), date)
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     return ok(b"APPEND completed", AppendUid(placed.uid_validity, UIDSet.of((placed.uid,))))
+
+
+async def _without_nul(conversation: Conversation, staged: StagedBlob) -> StagedBlob:
+    """Return the message as an answer can hold it; the same if it has no NUL, which is found out in a thread."""
+    try:
+        pieces = await asyncio.to_thread(lambda: without_nul(staged.view()))
+    except BaseException:
+        staged.discard()
+        raise
+    if pieces is not None and sum(map(len, pieces)) == staged.size:
+        return staged
+    staged.discard()
+    if pieces is None:
+        raise CommandRefused("There is a NUL outside of the parts that are binary", "UNKNOWN-CTE")
+    encoded = conversation.context.store.stage()
+    try:
+        for piece in pieces:
+            encoded.write(piece)
+    except BaseException:
+        encoded.discard()
+        raise
+    return encoded
 
 
 async def _target(conversation: Conversation, command: Append) -> MailboxId:

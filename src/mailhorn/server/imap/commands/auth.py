@@ -13,8 +13,8 @@ from ..reply import CommandRefused, Reply, ok
 ALWAYS = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
 """RFC 3501, 7888, 4959, 2971, 5161, 2177."""
 
-AFTER_LOGIN = ("NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "CONDSTORE", "QRESYNC")
-"""RFC 2342, 3348, 4315, 3691, 6851, 7162."""
+AFTER_LOGIN = ("NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "BINARY", "CONDSTORE", "QRESYNC")
+"""RFC 2342, 3348, 4315, 3691, 6851, 3516, 7162."""
 
 MAX_FAILURES = 3
 """Logins that fail on one connection; then BYE. Who goes on guessing over new ones is slowed down by `accounts`."""

@@ -6,19 +6,29 @@ Rule 2: what was digested at delivery is sent as it is kept; a body is read only
 
 import asyncio
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NoReturn
 
 import structlog
 
-from ....imap.commands import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
+from ....imap.commands import (
+    Attribute,
+    BinarySection,
+    BinarySize,
+    BodySection,
+    Fetch,
+    FetchItem,
+    Section,
+    SectionText,
+)
 from ....imap.grammar.body import without_extensions
 from ....imap.grammar.date import date_time_bytes
 from ....imap.grammar.ext.qresync import vanished_lines
 from ....imap.grammar.section import section_bytes
 from ....mime.header import header_fields
-from ....mime.packed import What, part_range, unpack
+from ....mime.packed import What, find_part, part_range, unpack
 from ....mime.scan import Part
+from ....mime.transfer import IDENTITY, decoder
 from ....model.flags import NO_FLAGS, SEEN
 from ....model.ids import UID, ModSeq, SeqNum
 from ....model.message import Digest, MessageRow
@@ -62,6 +72,8 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
     work = _Fetching(conversation, selected, items, by_uid)
     for start in range(0, len(uids), SLICE):
         await work.slice([UID(uid) for uid in uids[start : start + SLICE]])
+    if work.unknown_encoding:
+        raise CommandRefused("A part is encoded in a way that nobody knows here", "UNKNOWN-CTE")
     if work.missing:
         raise CommandRefused("Some of the messages have been expunged", "EXPUNGEISSUED")
     return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
@@ -93,9 +105,10 @@ class _Fetching:
         self.selected = selected
         self.items = items
         self.by_uid = by_uid
-        self.needs_digest = any(item in _DIGESTED or _section_of(item) is not None for item in items)
+        self.needs_digest = any(item in _DIGESTED or _reads(item) for item in items)
         self.sets_seen = not selected.read_only and any(map(_sets_seen, items))
         self.missing = False
+        self.unknown_encoding = False
 
     async def slice(self, uids: list[UID]) -> None:
         """Answer for some messages."""
@@ -141,7 +154,7 @@ class _Fetching:
 
     async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool) -> None:
         """Answer for one message. Raises StoreError, but only if nothing of the answer has been sent."""
-        if digest is None or row.size <= PIECE or not any(map(_section_of, self.items)):
+        if digest is None or row.size <= PIECE or not any(map(_reads, self.items)):
             await self._answer(seq, row, digest, flagged, None)
         else:
             with await self.conversation.context.store.open(self.selected.mailbox, row.uid) as body:
@@ -156,25 +169,32 @@ class _Fetching:
         parts: list[bytes] = []
         root: Part | None = None
         for item in self.items:
-            section = _section_of(item)
-            if section is None:
+            if not _reads(item):
                 parts.append(_attribute(item, row, digest))
             elif digest is not None:
                 root = root or unpack(digest.parts)
+                octets = _Octets(self.conversation, self.selected, row, body)
                 try:
-                    head, rest = await self._section(item, section, row, root, body)
+                    if isinstance(item, BinarySection | BinarySize):
+                        head, rest = await _binary(item, root, octets)
+                    else:
+                        head, rest = await _section(item, root, octets)
+                except _UnknownEncoding:
+                    self.unknown_encoding = True
+                    continue
                 except StoreError as error:
                     if start:
                         raise
                     self._cut_off(error)
                 parts.append(head)
-                if rest is not None and body is not None:
+                if rest is not None:
                     core.raw(start + b" ".join(parts))
-                    await self._stream(body, *rest)
+                    await self._stream(rest)
                     start, parts = b"", [b""]
         if flagged:
             parts.extend(_attribute(item, row, None) for item in self._unasked() if item not in self.items)
-        core.raw(b"%b%b)\r\n" % (start, b" ".join(parts)))
+        if parts:
+            core.raw(b"%b%b)\r\n" % (start, b" ".join(parts)))
 
     def _unasked(self) -> tuple[Attribute, ...]:
         """Return what is told of a message that was marked \\Seen by this (RFC 9051 §6.4.5, RFC 7162 §3.2.4)."""
@@ -182,45 +202,15 @@ class _Fetching:
             return (Attribute.FLAGS,)
         return Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ
 
-    async def _section(
-        self, item: FetchItem, section: Section, row: MessageRow, root: Part, body: OpenBlob | None
-    ) -> tuple[bytes, tuple[int, int] | None]:
-        """Return one BODY[...], RFC822, RFC822.HEADER or RFC822.TEXT, and what of it is still to be streamed."""
-        partial = item.partial if isinstance(item, BodySection) else None
-        if isinstance(item, BodySection):
-            name = b"BODY[%b]" % section_bytes(section)
-            if partial is not None:
-                name += b"<%d>" % partial[0]
-        else:
-            name = item.value
-        where = part_range(root, section.part, _WHAT[section.text])
-        if where is None:
-            return name + b" NIL", None
-        start, end = where
-        fields = section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
-        if partial is not None and not fields:
-            start = min(start + partial[0], end)
-            end = min(start + partial[1], end)
-        size, first = end - start, end if fields or body is None else min(end, start + PIECE)
-        if body is not None:
-            data = await body.read(start, first)
-        else:
-            data = await self.conversation.context.store.read(self.selected.mailbox, row.uid, start, first)
-        if fields:
-            data = header_fields(data, section.fields, section.text is SectionText.HEADER_FIELDS_NOT)
-            if partial is not None:
-                data = data[partial[0] : partial[0] + partial[1]]
-            size = len(data)
-        return b"%b {%d}\r\n%b" % (name, size, data), None if first == end else (first, end)
-
-    async def _stream(self, body: OpenBlob, start: int, end: int) -> None:
+    async def _stream(self, rest: AsyncIterator[bytes]) -> None:
         """Send the rest of a literal piece by piece."""
         conversation = self.conversation
         conversation.in_literal = True
         try:
-            for at in range(start, end, PIECE):
+            await conversation.room()
+            async for piece in rest:
+                conversation.core.raw(piece)
                 await conversation.room()
-                conversation.core.raw(await body.read(at, min(at + PIECE, end)))
         except StoreError as error:
             self._cut_off(error)
         conversation.in_literal = False
@@ -230,6 +220,118 @@ class _Fetching:
         log.error("a message could not be sent to its end, its client was cut off", reason=str(error))
         self.conversation.pump.abort()
         raise asyncio.CancelledError from error
+
+
+class _UnknownEncoding(Exception):
+    """A part whose Content-Transfer-Encoding nobody knows (RFC 3516 §4.3)."""
+
+
+class _Octets:
+    """The octets of one message; a big one's come from its open body."""
+
+    def __init__(self, conversation: Conversation, selected: Selected, row: MessageRow, body: OpenBlob | None) -> None:
+        self._store = conversation.context.store
+        self._mailbox = selected.mailbox
+        self._uid = row.uid
+        self._body = body
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the message is too big to be read at once."""
+        return self._body is not None
+
+    async def read(self, start: int, end: int) -> bytes:
+        """Return what lies between two offsets."""
+        if self._body is not None:
+            return await self._body.read(start, end)
+        return await self._store.read(self._mailbox, self._uid, start, end)
+
+    async def pieces(self, start: int, end: int, encoding: bytes = b"8bit") -> AsyncIterator[bytes]:
+        """Yield it piece by piece, without that encoding."""
+        work = None if encoding in IDENTITY else decoder(encoding)
+        for at in range(start, end, PIECE):
+            data = await self.read(at, min(at + PIECE, end))
+            yield data if work is None else work.feed(data)
+        if work is not None:
+            yield work.finish()
+
+
+async def _section(
+    item: Attribute | BodySection, root: Part, octets: _Octets
+) -> tuple[bytes, AsyncIterator[bytes] | None]:
+    """Return one BODY[...], RFC822, RFC822.HEADER or RFC822.TEXT, and what of it is still to be streamed."""
+    partial: tuple[int, int] | None = None
+    if isinstance(item, Attribute):
+        section, name = _WHOLE[item], item.value
+    else:
+        section, partial = item.section, item.partial
+        name = b"BODY[%b]" % section_bytes(section)
+        if partial is not None:
+            name += b"<%d>" % partial[0]
+    where = part_range(root, section.part, _WHAT[section.text])
+    if where is None:
+        return name + b" NIL", None
+    start, end = where
+    fields = section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
+    if partial is not None and not fields:
+        start = min(start + partial[0], end)
+        end = min(start + partial[1], end)
+    size, first = end - start, end if fields or not octets.streamed else min(end, start + PIECE)
+    data = await octets.read(start, first)
+    if fields:
+        data = header_fields(data, section.fields, section.text is SectionText.HEADER_FIELDS_NOT)
+        if partial is not None:
+            data = data[partial[0] : partial[0] + partial[1]]
+        size = len(data)
+    return b"%b {%d}\r\n%b" % (name, size, data), None if first == end else octets.pieces(first, end)
+
+
+async def _binary(
+    item: BinarySection | BinarySize, root: Part, octets: _Octets
+) -> tuple[bytes, AsyncIterator[bytes] | None]:
+    """
+    Return one BINARY[...] or BINARY.SIZE[...] (RFC 3516), and what of it is still to be streamed.
+
+    Whole messages, multiparts and messages in messages have no encoding of their own (RFC 2045 §6.4). Of a big part
+    the size has to be known before the first octet is sent, so it is decoded twice.
+    """
+    found = find_part(root, item.part)
+    number = b".".join([b"%d" % n for n in item.part])
+    partial = None
+    if isinstance(item, BinarySize):
+        name = b"BINARY.SIZE[%b]" % number
+    else:
+        name, partial = b"BINARY[%b]" % number, item.partial
+        if partial is not None:
+            name += b"<%d>" % partial[0]
+    if found is None:
+        return name + (b" 0" if isinstance(item, BinarySize) else b" NIL"), None
+    start, end = found.body_start if item.part else found.header_start, found.body_end
+    encoding = found.encoding if item.part and not found.children else b"8bit"
+    if encoding not in IDENTITY and decoder(encoding) is None:
+        raise _UnknownEncoding
+    size, nul = 0, False
+    kept: list[bytes] = []
+    async for piece in _clipped(octets.pieces(start, end, encoding), partial):
+        size += len(piece)
+        nul = nul or b"\0" in piece
+        if not octets.streamed:
+            kept.append(piece)
+        else:
+            await asyncio.sleep(0)  # for the others: nothing is sent meanwhile
+    if isinstance(item, BinarySize):
+        return b"%b %d" % (name, size), None
+    head = b"%b %b{%d}\r\n%b" % (name, b"~" if nul else b"", size, b"".join(kept))
+    return head, _clipped(octets.pieces(start, end, encoding), partial) if octets.streamed else None
+
+
+async def _clipped(pieces: AsyncIterator[bytes], partial: tuple[int, int] | None) -> AsyncIterator[bytes]:
+    """Yield of it what was asked for."""
+    at = 0
+    first, last = (partial[0], partial[0] + partial[1]) if partial is not None else (0, None)
+    async for piece in pieces:
+        yield piece[max(0, first - at) : None if last is None else max(0, last - at)]
+        at += len(piece)
 
 
 PIECE = 256 * 1024
@@ -248,13 +350,14 @@ _WHAT: dict[SectionText, What] = {
 }
 
 
-def _section_of(item: FetchItem) -> Section | None:
-    return item.section if isinstance(item, BodySection) else _WHOLE.get(item)
+def _reads(item: FetchItem) -> bool:
+    """Say whether octets of the body are asked for."""
+    return not isinstance(item, Attribute) or item in _WHOLE
 
 
 def _sets_seen(item: FetchItem) -> bool:
-    """BODY[...] without PEEK, RFC822 and RFC822.TEXT do; RFC822.HEADER does not (RFC 3501 §6.4.5)."""
-    if isinstance(item, BodySection):
+    """BODY[...] and BINARY[...] without PEEK, RFC822 and RFC822.TEXT do; RFC822.HEADER does not (RFC 3501 §6.4.5)."""
+    if isinstance(item, BodySection | BinarySection):
         return not item.peek
     return item in (Attribute.RFC822, Attribute.RFC822_TEXT)
 

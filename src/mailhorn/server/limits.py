@@ -46,7 +46,14 @@ class Refusal(NamedTuple):
 
 
 class Connections:
-    """Who is connected. Implements `net.listen.Door`."""
+    """
+    Who is connected. Implements `net.listen.Door`.
+
+    Attributes:
+        limits: How many there may be.
+        total: How many there are.
+
+    """
 
     def __init__(self, limits: ConnectionLimits | None = None) -> None:
         self.limits = limits or ConnectionLimits()

@@ -23,6 +23,7 @@ from .imap.context import ImapContext, ImapOptions
 from .imap.keepalive import KeepAlive
 from .imap.session import ImapSession
 from .limits import ConnectionLimits, Connections
+from .refusals import Refusals
 from .sessions import Sessions
 from .smtp.session import SmtpContext, SmtpOptions, SmtpSession
 
@@ -83,6 +84,7 @@ class MailServer:
         self._accounts = accounts
         self._options = options
         self._listeners: list[Listener] = []
+        self._refusals = Refusals()
         loop = asyncio.get_running_loop()
         deadlines = Deadlines(loop, grain=5.0)
         self.connections = Connections(options.connections)
@@ -102,9 +104,18 @@ class MailServer:
             time.time,
             self.sessions,
             delivery.timeline,
+            self._refusals,
         )
         self._smtp = SmtpContext(
-            delivery, store, accounts, deadlines, options.smtp, options.tls, self.connections, self.sessions
+            delivery,
+            store,
+            accounts,
+            deadlines,
+            options.smtp,
+            options.tls,
+            self.connections,
+            self.sessions,
+            self._refusals,
         )
 
     async def start(self) -> None:
@@ -144,6 +155,7 @@ class MailServer:
         """Accept no more, say BYE and 421, finish deliveries under way, bring all to rest on disk."""
         self._close_listeners()
         await self.sessions.end(LAST_WORDS, GRACE)
+        self._refusals.tell()
         await self._accounts.close()
         await self.store.close()
 

@@ -9,6 +9,7 @@ from ...push.hub import Hub
 from ...store.store import Store
 from ..accounts import Accounts
 from ..limits import Connections
+from ..refusals import Refusals
 from ..sessions import Sessions
 from ..timeline import Timeline
 from .keepalive import KeepAlive, KeepAliveOptions
@@ -51,3 +52,4 @@ class ImapContext:
     wall_clock: Callable[[], float]
     sessions: Sessions
     timeline: Timeline
+    refusals: Refusals = field(default_factory=Refusals)

@@ -45,6 +45,7 @@ from ...store.store import Store
 from ..accounts import Accounts, NoAccount, TooBusy
 from ..delivery import Delivery, Recipient, refusal
 from ..limits import Connections
+from ..refusals import Refusals
 from ..sessions import Sessions
 from .trace import came_from, date_time, ids, trace, with_protocol
 
@@ -92,6 +93,7 @@ class SmtpContext:
     tls: SSLContext | None
     connections: Connections = field(default_factory=Connections)
     sessions: Sessions = field(default_factory=Sessions)
+    refusals: Refusals = field(default_factory=Refusals)
     ids: Iterator[str] = field(default_factory=ids)
 
 
@@ -172,7 +174,7 @@ class SmtpSession:
             self._core.tls_started()
         reason = context.connections.enter(pump.address)
         if reason is not None:
-            log.warning("connection refused", peer=pump.peer, reason=reason.text)
+            context.refusals.note("connection refused", pump.peer, pump.address, reason.text)
             self._core.data_to_send()
             self._core.shut_down("4.7.0", reason.text)
             pump.close(linger=False)
@@ -480,7 +482,7 @@ class SmtpSession:
         if account is not None:
             refused = self._context.connections.log_in(account.login, self._pump.address)
             if refused is not None:
-                log.warning("login refused", peer=peer, login=account.login, reason=refused.text)
+                self._context.refusals.note("login refused", peer, self._pump.address, refused.text, account.login)
                 self._core.shut_down("4.7.0", refused.text)
                 return
             self._account = account

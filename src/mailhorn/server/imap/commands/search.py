@@ -7,16 +7,38 @@ Rule 2: the answer stands for the mailbox as the client knows it: nothing is tol
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ....imap.commands import Command, Copy, Expunge, Fetch, Move, Search, Store
+from ....imap.commands import (
+    CancelUpdate,
+    Command,
+    Copy,
+    Expunge,
+    Fetch,
+    FindThreads,
+    Move,
+    MultiSearch,
+    Search,
+    Sort,
+    Store,
+)
 from ....imap.grammar.search import CHARSETS
-from ....imap.responses import BadCharset, Condition, ESearchResponse, SearchResponse
+from ....imap.responses import (
+    BadCharset,
+    Condition,
+    ESearchResponse,
+    SearchResponse,
+    SortResponse,
+    ThreadResponse,
+)
 from ....imap.view import MailboxView
 from ....model.ids import UID, MailboxId, ModSeq
+from ....model.mailbox import DELIMITER, INBOX, Mailbox
 from ....model.numbers import SAVED, NumberSet, SeqSet, UIDSet
-from ....model.search import Return, Returns, wants_mod_seq
+from ....model.search import Return, Returns, Source, SourceKind, ThreadAlgorithm, wants_mod_seq
+from ....store.abc import MailboxMissing
+from .. import sorting, threads
 from ..conversation import Conversation
 from ..matching import Scope
-from ..reply import Reply, ok
+from ..reply import BadArguments, Reply, ok
 from ..searching import Found, find
 from ..selected import Selected
 
@@ -27,15 +49,11 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     """Answer with what matches now, ascending."""
     selected = conversation.open_mailbox
     returns = command.returns
-    if returns is not None and Return.SAVE in returns.options:
-        old, selected.saved = selected.saved, NOTHING_SAVED  # what becomes of `$` if the search fails (RFC 5182 §2.1)
-    else:
-        old = selected.saved
+    scope = _scope(conversation, selected, returns)
     refusal = unknown_charset(command.charset)
     if refusal is not None:
         return refusal
     store = conversation.context.store
-    scope = Scope(selected.view, conversation.context.wall_clock(), old)
     found = await find(store, selected.mailbox, command.key, scope)
     mod_seq = found.mod_seq or None
     if not wants_mod_seq(command.key):
@@ -47,6 +65,131 @@ async def search(conversation: Conversation, command: Search) -> Reply:
             mod_seq = await _told_mod_seq(conversation, selected.mailbox, found, returns)
         answer(conversation, selected, found.uids, returns, command.by_uid, mod_seq)
     return ok(b"UID SEARCH completed" if command.by_uid else b"SEARCH completed")
+
+
+async def sort(conversation: Conversation, command: Sort) -> Reply:
+    """Answer with what matches, in the order that is asked for (RFC 5256 §3)."""
+    selected = conversation.open_mailbox
+    returns = command.returns
+    scope = _scope(conversation, selected, returns)
+    refusal = unknown_charset(command.charset)
+    if refusal is not None:
+        return refusal
+    store = conversation.context.store
+    found = await find(store, selected.mailbox, command.key, scope)
+    ordered = await sorting.in_order(
+        await sorting.entries(store, selected.mailbox, found.uids, command.order), command.order
+    )
+    uids = sorting.uids_of(ordered)
+    mod_seq = (found.mod_seq or None) if wants_mod_seq(command.key) else None
+    if returns is None:
+        conversation.core.untagged(SortResponse(tuple(_numbers(selected.view, uids, command.by_uid)), mod_seq))
+    else:
+        answer(conversation, selected, uids, returns, command.by_uid, mod_seq)
+    return ok(b"UID SORT completed" if command.by_uid else b"SORT completed")
+
+
+async def thread(conversation: Conversation, command: FindThreads) -> Reply:
+    """Answer with what matches, put together as conversations (RFC 5256 §3)."""
+    selected = conversation.open_mailbox
+    scope = _scope(conversation, selected, None)
+    refusal = unknown_charset(command.charset)
+    if refusal is not None:
+        return refusal
+    store, by_references = conversation.context.store, command.algorithm is ThreadAlgorithm.REFERENCES
+    found = await find(store, selected.mailbox, command.key, scope)
+    messages = await threads.messages(store, selected.mailbox, found.uids, by_references)
+    if not command.by_uid:
+        for message in messages:
+            message.number = selected.view.seq_of(message.uid) or message.number
+    made = await (threads.by_references(messages) if by_references else threads.ordered_subject(messages))
+    conversation.core.untagged(ThreadResponse(made))
+    return ok(b"UID THREAD completed" if command.by_uid else b"THREAD completed")
+
+
+async def multi_search(conversation: Conversation, command: MultiSearch) -> Reply:
+    """Search the selected mailbox, or any others, and answer by UID for each in which something matches (RFC 7377)."""
+    selected = conversation.selected
+    sources = command.sources or (Source(SourceKind.SELECTED),)
+    returns = command.returns or Returns()
+    here = all(source.kind is SourceKind.SELECTED for source in sources)
+    if selected is None and any(source.kind is SourceKind.SELECTED for source in sources):
+        raise BadArguments("No mailbox is selected")
+    if Return.SAVE in returns.options and not here:
+        raise BadArguments("Only a search of the selected mailbox can be saved")
+    if Return.UPDATE in returns.options and selected is None:
+        raise BadArguments("No mailbox is selected")
+    refusal = unknown_charset(command.charset)
+    if refusal is not None:
+        return refusal
+    context, core = conversation.context, conversation.core
+    saved = NOTHING_SAVED if selected is None else selected.saved
+    with_mod_seq = wants_mod_seq(command.key)
+    for mailbox in await _in_sources(conversation, sources):
+        at_hand = selected is not None and selected.mailbox == mailbox.id
+        try:
+            if selected is not None and at_hand:
+                view, here_saved = selected.view, saved
+            else:
+                mod_seq, all_uids = await context.store.index.uids(mailbox.id)
+                view, here_saved = MailboxView(all_uids, mod_seq), NOTHING_SAVED
+            found = await find(context.store, mailbox.id, command.key, Scope(view, context.wall_clock(), here_saved))
+        except MailboxMissing:
+            continue
+        if selected is not None and Return.SAVE in returns.options:
+            selected.saved = UIDSet.of(to_save(found.uids, returns))
+        if found.uids and not (returns.options == {Return.SAVE} and returns.partial is None):
+            told = esearch(core.tag, found.uids, returns, UIDSet, found.mod_seq if with_mod_seq else None)
+            core.untagged(replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity))
+        await conversation.room()
+    return ok(b"ESEARCH completed")
+
+
+async def _in_sources(conversation: Conversation, sources: Iterable[Source]) -> list[Mailbox]:
+    """Return the mailboxes that exist of those that are to be searched, each once; the selected one first."""
+    index, owner = conversation.context.store.index, conversation.owner
+    there = await index.mailboxes(owner.id)
+    wanted: dict[str, None] = {}
+    for source in sources:
+        match source.kind:
+            case SourceKind.SELECTED:
+                mailbox = conversation.open_mailbox.mailbox
+                names = [one.name for one in there if one.id == mailbox]
+            case SourceKind.INBOXES:
+                names = [INBOX]
+            case SourceKind.PERSONAL:
+                names = [one.name for one in there]
+            case SourceKind.SUBSCRIBED:
+                names = await index.subscriptions(owner.id)
+            case SourceKind.MAILBOXES:
+                names = list(source.mailboxes)
+            case _:
+                names = [one.name for one in there if _is_below(one.name, source)]
+        wanted.update(dict.fromkeys(names))
+    found = [mailbox for mailbox in there if mailbox.name in wanted]
+    if conversation.selected is not None:
+        selected = conversation.selected.mailbox
+        found.sort(key=lambda mailbox: mailbox.id != selected)
+    return found
+
+
+def _is_below(name: str, source: Source) -> bool:
+    """Whether it is one of these mailboxes or below one, by one level only with SUBTREE_ONE."""
+    for top in source.mailboxes:
+        if name == top:
+            return True
+        rest = name.removeprefix(top + DELIMITER)
+        if rest != name and (source.kind is SourceKind.SUBTREE or DELIMITER not in rest):
+            return True
+    return False
+
+
+def _scope(conversation: Conversation, selected: Selected, returns: Returns | None) -> Scope:
+    """Return what a key means now; a search that is to be saved clears `$` until it succeeds (RFC 5182 §2.1)."""
+    scope = Scope(selected.view, conversation.context.wall_clock(), selected.saved)
+    if returns is not None and Return.SAVE in returns.options:
+        selected.saved = NOTHING_SAVED
+    return scope
 
 
 def spelled_out(conversation: Conversation, command: Command) -> Command:
@@ -157,3 +300,8 @@ async def _told_mod_seq(
     ends = sorted({UID(found.uids[0 if one is Return.MIN else -1]) for one in told})
     rows = await conversation.context.store.index.rows(mailbox, ends)
     return max((row.mod_seq for row in rows), default=None)
+
+
+async def cancel_update(conversation: Conversation, command: CancelUpdate) -> Reply:
+    """Tell no more of what becomes of earlier results (RFC 5267 §4.3.5)."""
+    raise BadArguments("There is no such search")

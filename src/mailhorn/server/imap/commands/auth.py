@@ -7,15 +7,19 @@ from ....imap.responses import CapabilityCode, Code, Condition
 from ....imap.state import State
 from ....sasl import SERVER_MECHANISMS, Challenge, Credentials
 from ...accounts import TooBusy
+from ..capabilities import AFTER_LOGIN, Standing, offered
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
 
+<<<<<<< /tmp/h5_m/src/mailhorn/server/imap/commands/auth.py
+=======
 ALWAYS = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
 """RFC 3501, 7888, 4959, 2971, 5161, 2177."""
 
-AFTER_LOGIN = ("NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "BINARY", "CONDSTORE", "QRESYNC")
-"""RFC 2342, 3348, 4315, 3691, 6851, 3516, 7162."""
+AFTER_LOGIN = ("NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "BINARY")
+"""RFC 2342, 3348, 4315, 3691, 6851, 3516."""
 
+>>>>>>> /tmp/h5g/src/mailhorn/server/imap/commands/auth.py
 MAX_FAILURES = 3
 """Logins that fail on one connection; then BYE. Who goes on guessing over new ones is slowed down by `accounts`."""
 
@@ -26,15 +30,9 @@ log = structlog.get_logger("mailhorn.imap")
 def capabilities(conversation: Conversation) -> tuple[str, ...]:
     """Return what works in the present state, and nothing else."""
     if conversation.core.state is not State.NOT_AUTHENTICATED:
-        return ALWAYS + AFTER_LOGIN
-    offers = list(ALWAYS)
-    if conversation.context.tls is not None and not conversation.pump.tls:
-        offers.append("STARTTLS")
-    if _may_log_in(conversation):
-        offers.extend(f"AUTH={name}" for name in SERVER_MECHANISMS)
-    else:
-        offers.append("LOGINDISABLED")
-    return tuple(offers)
+        return AFTER_LOGIN
+    can_start_tls = conversation.context.tls is not None and not conversation.pump.tls
+    return offered(Standing(False, can_start_tls, _may_log_in(conversation)))
 
 
 def capability_code(conversation: Conversation) -> CapabilityCode:
@@ -97,13 +95,13 @@ async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply
         return None
     refusal = context.connections.log_in(account.login, pump.address)
     if refusal is not None:  # BYE and no NO, after which programs ask for another password
-        context.refusals.note("login refused", pump.peer, pump.address, refusal.text, account.login)
+        log.warning("login refused", peer=pump.peer, login=account.login, reason=refusal.text)
         conversation.core.bye(refusal.text.encode("ascii"), Code(refusal.code))
         return None
     conversation.counted = True
     conversation.account = account
     log.info("logged in", peer=pump.peer, login=account.login)
-    return ok(b"Logged in", CapabilityCode(ALWAYS + AFTER_LOGIN))
+    return ok(b"Logged in", CapabilityCode(AFTER_LOGIN))
 
 
 def _may_log_in(conversation: Conversation) -> bool:

@@ -1,0 +1,132 @@
+"""What the server offers, as data: the one list of which every CAPABILITY answer is made, and docs/reference/imap.md.
+
+Rule 1: a line stands here if, and only if, all of its RFC that a client can ask for works.
+Rule 2: each line names the dialogues of tests/dialogues that prove it.
+`python -m mailhorn.server.imap.capabilities` prints the page; `./dev reference` writes it.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class When(Enum):
+    """In which state a capability is offered; the value is how the page says it."""
+
+    ALWAYS = "always"
+    BEFORE_TLS = "before login, in the clear, if there is a certificate"
+    LOGIN_ALLOWED = "before login, where a password may be sent: under TLS or from this machine"
+    LOGIN_FORBIDDEN = "before login, where no password may be sent"
+    AFTER_LOGIN = "after login"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    What decides which capabilities are offered on a connection now.
+
+    Attributes:
+        logged_in: Somebody has logged in.
+        can_start_tls: The connection is in the clear, and there is a certificate.
+        may_log_in: A password may be sent.
+
+    """
+
+    logged_in: bool
+    can_start_tls: bool = False
+    may_log_in: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """
+    One capability.
+
+    Attributes:
+        name: As it is offered.
+        rfcs: Where it is defined; none for what never was a standard.
+        when: In which state it is offered.
+        what: What it gives a client, in one line.
+        dialogues: Files of tests/dialogues, without their ending.
+
+    """
+
+    name: str
+    rfcs: tuple[int, ...]
+    when: When
+    what: str
+    dialogues: tuple[str, ...]
+
+
+_ALWAYS, _AFTER = When.ALWAYS, When.AFTER_LOGIN
+
+CAPABILITIES = (
+    Capability("IMAP4rev1", (3501,), _ALWAYS, "the protocol", ("states", "fetch", "flags", "search", "mailboxes")),
+    Capability("LITERAL+", (7888,), _ALWAYS, "literals that do not wait to be asked for", ("append",)),
+    Capability("SASL-IR", (4959,), _ALWAYS, "AUTHENTICATE with its first response", ("authenticate",)),
+    Capability("ID", (2971,), _ALWAYS, "who is who, for logs and bug reports", ("connection",)),
+    Capability(
+        "ENABLE", (5161,), _ALWAYS, "extensions that change answers are turned on by the client", ("connection",)
+    ),
+    Capability(
+        "IDLE", (2177,), _ALWAYS, "what happens is told at once", ("idle", "idle-last-moment", "idle-without-mailbox")
+    ),
+    Capability("STARTTLS", (3501, 9051), When.BEFORE_TLS, "TLS on the connection as it is", ("capabilities",)),
+    Capability("AUTH=PLAIN", (4616,), When.LOGIN_ALLOWED, "name and password in one message", ("authenticate",)),
+    Capability("AUTH=LOGIN", (), When.LOGIN_ALLOWED, "name, then password; for old devices", ("authenticate",)),
+    Capability("LOGINDISABLED", (3501, 9051), When.LOGIN_FORBIDDEN, "no password now: TLS first", ("capabilities",)),
+    Capability("NAMESPACE", (2342,), _AFTER, "where whose mailboxes are", ("mailboxes",)),
+    Capability("CHILDREN", (3348,), _AFTER, "LIST says what has mailboxes below it", ("mailboxes",)),
+    Capability(
+        "UIDPLUS",
+        (4315,),
+        _AFTER,
+        "UID EXPUNGE, and the UIDs of what was appended or copied",
+        ("append", "copy-move", "uid-expunge"),
+    ),
+    Capability("UNSELECT", (3691,), _AFTER, "to leave a mailbox without expunging", ("states",)),
+    Capability("MOVE", (6851,), _AFTER, "to another mailbox in one step", ("copy-move",)),
+)
+
+
+def offered(standing: Standing) -> tuple[str, ...]:
+    """Return what works as a connection stands, and nothing else, in the order of the list."""
+    return tuple([capability.name for capability in CAPABILITIES if _OFFERED[capability.when](standing)])
+
+
+_OFFERED: dict[When, Callable[[Standing], bool]] = {
+    When.ALWAYS: lambda standing: True,
+    When.BEFORE_TLS: lambda standing: standing.can_start_tls and not standing.logged_in,
+    When.LOGIN_ALLOWED: lambda standing: standing.may_log_in and not standing.logged_in,
+    When.LOGIN_FORBIDDEN: lambda standing: not standing.may_log_in and not standing.logged_in,
+    When.AFTER_LOGIN: lambda standing: standing.logged_in,
+}
+
+AFTER_LOGIN = offered(Standing(logged_in=True))
+"""Kept: it is told at every login."""
+
+
+_HEAD = """\
+# What the IMAP server speaks
+
+Made by `./dev reference` from `src/mailhorn/server/imap/capabilities.py`, of which the CAPABILITY answers are made as
+well. Each is proved by dialogues in `tests/dialogues`: what is said there is said by the real server over real
+sockets, word for word.
+
+| capability | RFC | offered | what it gives | proved by |
+| --- | --- | --- | --- | --- |"""
+
+
+def page() -> str:
+    """Return docs/reference/imap.md."""
+    lines = [_HEAD]
+    for capability in CAPABILITIES:
+        rfcs = ", ".join(f"[{rfc}](https://www.rfc-editor.org/rfc/rfc{rfc})" for rfc in capability.rfcs) or "none"
+        proofs = ", ".join(f"`{dialogue}`" for dialogue in capability.dialogues)
+        lines.append(f"| `{capability.name}` | {rfcs} | {capability.when.value} | {capability.what} | {proofs} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,50 @@
+"""What is offered when, and the page made of it."""
+
+from pathlib import Path
+
+import pytest
+
+from mailhorn.sasl import SERVER_MECHANISMS
+from mailhorn.server.imap.capabilities import CAPABILITIES, Capability, Standing, offered, page
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_before_tls() -> None:
+    """From elsewhere and in the clear TLS is offered, and no way to send a password."""
+    names = offered(Standing(False, can_start_tls=True, may_log_in=False))
+    assert "STARTTLS" in names and "LOGINDISABLED" in names
+    assert not [name for name in names if name.startswith("AUTH=")]
+    assert "NAMESPACE" not in names
+
+
+def test_under_tls() -> None:
+    """Under TLS every mechanism is offered, and TLS no more."""
+    names = offered(Standing(False))
+    assert {f"AUTH={name}" for name in SERVER_MECHANISMS} == {name for name in names if name.startswith("AUTH=")}
+    assert "STARTTLS" not in names and "LOGINDISABLED" not in names
+
+
+def test_after_login() -> None:
+    """What is for before login is offered no more."""
+    names = offered(Standing(True, can_start_tls=True, may_log_in=False))
+    assert not {"STARTTLS", "LOGINDISABLED", "AUTH=PLAIN"} & set(names)
+    assert {"IMAP4rev1", "NAMESPACE"} <= set(names)
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda capability: capability.name)
+def test_each_is_proved(capability: Capability) -> None:
+    """Every capability names dialogues, and they are there."""
+    assert capability.dialogues
+    for dialogue in capability.dialogues:
+        assert (ROOT / "tests/dialogues" / f"{dialogue}.txt").is_file(), dialogue
+
+
+def test_no_name_twice() -> None:
+    """A name stands once in the list."""
+    assert len({capability.name for capability in CAPABILITIES}) == len(CAPABILITIES)
+
+
+def test_page_is_up_to_date() -> None:
+    """docs/reference/imap.md is what `./dev reference` would write."""
+    assert (ROOT / "docs/reference/imap.md").read_text("utf-8") == page()

@@ -11,15 +11,6 @@ from ..capabilities import AFTER_LOGIN, Standing, offered
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
 
-<<<<<<< /tmp/h5_m/src/mailhorn/server/imap/commands/auth.py
-=======
-ALWAYS = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
-"""RFC 3501, 7888, 4959, 2971, 5161, 2177."""
-
-AFTER_LOGIN = ("NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "BINARY")
-"""RFC 2342, 3348, 4315, 3691, 6851, 3516."""
-
->>>>>>> /tmp/h5g/src/mailhorn/server/imap/commands/auth.py
 MAX_FAILURES = 3
 """Logins that fail on one connection; then BYE. Who goes on guessing over new ones is slowed down by `accounts`."""
 
@@ -95,7 +86,7 @@ async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply
         return None
     refusal = context.connections.log_in(account.login, pump.address)
     if refusal is not None:  # BYE and no NO, after which programs ask for another password
-        log.warning("login refused", peer=pump.peer, login=account.login, reason=refusal.text)
+        context.refusals.note("login refused", pump.peer, pump.address, refusal.text, account.login)
         conversation.core.bye(refusal.text.encode("ascii"), Code(refusal.code))
         return None
     conversation.counted = True

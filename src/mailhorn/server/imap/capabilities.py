@@ -87,6 +87,16 @@ CAPABILITIES = (
     ),
     Capability("UNSELECT", (3691,), _AFTER, "to leave a mailbox without expunging", ("states",)),
     Capability("MOVE", (6851,), _AFTER, "to another mailbox in one step", ("copy-move",)),
+    Capability(
+        "CONDSTORE",
+        (7162,),
+        _AFTER,
+        "mod-sequences: what changed since, and STORE only if nothing did",
+        ("condstore", "condstore-two"),
+    ),
+    Capability(
+        "QRESYNC", (7162,), _AFTER, "SELECT tells what happened while the client was away", ("qresync", "qresync-two")
+    ),
 )
 
 

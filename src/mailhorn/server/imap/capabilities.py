@@ -86,6 +86,7 @@ CAPABILITIES = (
         ("append", "copy-move", "uid-expunge"),
     ),
     Capability("UNSELECT", (3691,), _AFTER, "to leave a mailbox without expunging", ("states",)),
+    Capability("BINARY", (3516,), _AFTER, "parts without their transfer encoding, and NUL in APPEND", ("binary",)),
     Capability("MOVE", (6851,), _AFTER, "to another mailbox in one step", ("copy-move",)),
     Capability(
         "CONDSTORE",

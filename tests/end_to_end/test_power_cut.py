@@ -31,9 +31,11 @@ AT_WORK = 2.5
 
 def plan_of(server: SickDiskServer, chance: random.Random) -> Plan:
     """Return where it is to die: anywhere, in the Maildirs, in the database, or while it starts."""
-    kind = chance.choice(("any", "any", "mail", "mail", "database", "checkpoint", "start"))
-    most = {"any": 400, "mail": 120, "database": 300, "checkpoint": 100, "start": 25}[kind]
-    paths = {"mail": "/mail/", "database": r"index\.sqlite", "checkpoint": r"index\.sqlite$"}.get(kind, "")
+    kind = chance.choice(("any", "any", "mail", "mail", "database", "journal", "checkpoint", "start"))
+    most = {"any": 400, "mail": 120, "database": 300, "journal": 120, "checkpoint": 100, "start": 25}[kind]
+    paths = {"mail": "/mail/", "database": r"index\.", "journal": r"\.journal$", "checkpoint": r"index\.sqlite$"}.get(
+        kind, ""
+    )
     return Plan(
         root=str(server.data),
         record=str(server.record),

@@ -50,6 +50,7 @@ class Plan:
         fired: A file that is made when it happens.
         settle_after: Seconds that messages gather before they are settled.
         checkpoint_after: Pages in SQLite's log before it is emptied.
+        journal_half: Octets of each half of the journal.
 
     """
 
@@ -66,6 +67,7 @@ class Plan:
     fired: str = ""
     settle_after: float = 0.05
     checkpoint_after: int = 300
+    journal_half: int = 40_000
 
     def save(self, path: Path) -> None:
         """Write it down for the program."""
@@ -228,6 +230,7 @@ class Files:
             "write": self._write,
             "pwrite": self._pwrite,
             "writev": self._writev,
+            "pwritev": self._pwritev,
             "pread": self._pread,
             "mkdir": self._mkdir,
             "truncate": self._truncate,
@@ -341,6 +344,15 @@ class Files:
             written: int = real(fd, buffers)
             return written
         return os.write(fd, b"".join(bytes(buffer) for buffer in buffers))
+
+    def _pwritev(self, real: Any, fd: int, buffers: Any, at: int, flags: int = 0) -> int:
+        if self._known(fd) is None:
+            written: int = real(fd, buffers, at, flags)
+            return written
+        written = os.pwrite(fd, b"".join(bytes(buffer) for buffer in buffers), at)
+        if flags & (os.RWF_DSYNC | os.RWF_SYNC):
+            os.fdatasync(fd)
+        return written
 
     def _pwrite(self, real: Any, fd: int, data: Any, at: int) -> int:
         if self._known(fd) is None:
@@ -582,6 +594,7 @@ def _refusing(kind: type[apsw.Error], act: Callable[[], Any]) -> Any:
 def main() -> None:
     """Put the disk in between, then be mailhorn."""
     plan = Plan.load(sys.argv[1])
+    from mailhorn.store import journal
     from mailhorn.store.blobs.maildir import MaildirBlobs
     from mailhorn.store.index import database, writer
 
@@ -593,6 +606,7 @@ def main() -> None:
 
         MaildirBlobs.__init__ = init  # type: ignore[method-assign]
     writer.WAL_PAGES = plan.checkpoint_after  # type: ignore[attr-defined]
+    journal.HALF = plan.journal_half
     database.WAL_SIZE = plan.checkpoint_after * 4_120
     disk = Disk(plan)
     Files(disk).install()

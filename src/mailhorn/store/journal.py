@@ -90,6 +90,7 @@ class Journal:
         identity: Of this file; the database says of which one it has entered records.
         number: Of the next record.
         half: 0 or 1: the one that is being written.
+        half_octets: How much goes into each; as it was when the file was made.
         resting: Bodies up to this number had come to rest, says what `records` has read.
 
     """
@@ -109,14 +110,14 @@ class Journal:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._size = os.fstat(self._fd).st_size
-            self.identity = _identity(os.pread(self._fd, START, 0))
+            self.identity, self.half_octets = _head(os.pread(self._fd, START, 0))
         except BaseException:
             os.close(self._fd)
             raise
 
     def begin(self, identity: int, directory: Path) -> None:
         """Let it be known as this one. Raises OSError."""
-        self._put(_MAGIC + f"{identity}\n".encode(), 0)
+        self._put(_MAGIC + f"{identity} {self.half_octets}\n".encode(), 0)
         os.fsync(self._fd)
         above = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -129,7 +130,7 @@ class Journal:
         """Return what is in it, by number; `number` and `resting` are set. Raises OSError."""
         found = []
         for half in (0, 1):
-            for number, told, body in _read(os.pread(self._fd, HALF, START + half * HALF)):
+            for number, told, body in _read(os.pread(self._fd, self.half_octets, self._start(half))):
                 self.number = max(self.number, number + 1)
                 if isinstance(told, Entry):
                     found.append(Record(number, told, body))
@@ -139,12 +140,12 @@ class Journal:
 
     def fits(self, octets: int) -> bool:
         """Return whether as many octets fit into what is left of this half."""
-        return self._at + octets <= HALF
+        return self._at + octets <= self.half_octets
 
     def turn(self) -> None:
         """Go on at the start of the other half. Raises OSError."""
         if self._failed:  # what may lie there has numbers that others will have
-            self._put(bytes(_HEAD.size), START + self.half * HALF + self._at)
+            self._put(bytes(_HEAD.size), self._start(self.half) + self._at)
             os.fdatasync(self._fd)
             self._failed = False
         self.half = 1 - self.half
@@ -157,15 +158,17 @@ class Journal:
         Raises OSError; the next call writes over what may have been written.
         """
         data = b"".join(records)
-        start = START + self.half * HALF + self._at
+        start = self._start(self.half) + self._at
         end = start + len(data)
         self._failed = True
         if end > self._size:
-            until = min(START + (self.half + 1) * HALF, end + STEP)
+            until = min(self._start(self.half + 1), end + STEP)
             self._put(bytes(until - end), end)
             self._size = until
-        self._put(data, start)
-        os.fdatasync(self._fd)
+        written = os.pwritev(self._fd, (data,), start, os.RWF_DSYNC)  # one call: each has to win the interpreter back
+        if written < len(data):
+            self._put(data[written:], start + written)
+            os.fdatasync(self._fd)
         self._failed = False
         self._at += len(data)
         self.number += len(records)
@@ -173,14 +176,17 @@ class Journal:
     def empty(self) -> None:
         """Have nothing in it: nobody needs anything any more. Raises OSError."""
         for half in (0, 1):
-            if START + half * HALF < self._size:
-                self._put(bytes(_HEAD.size), START + half * HALF)
+            if self._start(half) < self._size:
+                self._put(bytes(_HEAD.size), self._start(half))
         os.fdatasync(self._fd)
         self.half = self._at = 0
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)
+
+    def _start(self, half: int) -> int:
+        return START + half * self.half_octets
 
     def _put(self, data: bytes, at: int) -> None:
         written = os.pwrite(self._fd, data, at)
@@ -194,9 +200,10 @@ def read_journal(path: Path, identity: int) -> list[Record]:
         content = path.read_bytes()
     except FileNotFoundError:
         return []
-    if _identity(content) != identity:
+    known, half = _head(content[:START])
+    if known != identity:
         return []
-    halves = (content[START : START + HALF], content[START + HALF :])
+    halves = (content[START : START + half], content[START + half :])
     told = [record for half in halves for record in _read(half)]
     found = [Record(number, entry, body) for number, entry, body in told if isinstance(entry, Entry)]
     return sorted(found, key=_number)
@@ -214,9 +221,12 @@ def _number(record: Record) -> int:
     return record.number
 
 
-def _identity(head: bytes) -> int:
-    text = head[len(_MAGIC) : START].partition(b"\n")[0]
-    return int(text) if head.startswith(_MAGIC) and text.isdigit() else 0
+def _head(head: bytes) -> tuple[int, int]:
+    """Return which journal it is, 0 if it is none yet, and the octets of a half."""
+    words = head[len(_MAGIC) : START].partition(b"\n")[0].split()
+    if head.startswith(_MAGIC) and len(words) == 2 and all(word.isdigit() for word in words):
+        return int(words[0]), int(words[1])
+    return 0, HALF
 
 
 def _read(half: bytes) -> Iterator[tuple[int, Entry | int, bytes | None]]:

@@ -11,6 +11,7 @@ event loop, which costs more than the step.
 
 import json
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -21,11 +22,15 @@ from ...model.flags import DELETED, SEEN
 from ...model.ids import MAX_UID, UID, MailboxId, ModSeq, UIDValidity
 from ...model.message import Digest, Placed
 from ..abc import Append, Appended, MailboxMissing, StoreError, StoreUnavailable
-from ..journal import HALF, Entry, Journal, Place, Record, entry_of, pack
+from ..journal import Entry, Journal, Place, Record, entry_of, pack
 from .database import Database
 
 SIZES = (16, 4, 1)
 """Rows of one statement: any number is made up of few statements, and all of them stay prepared."""
+
+LOOK_EVERY = 0.1
+"""Seconds between two looks whether another process has changed the database. One that removes an account beside the
+server may find that mail for it was accepted for so long: it goes the way of all the account's mail."""
 
 MARK_EVERY = 256
 """Records between two notes of how far bodies have come to rest. Should the database be lost, expunged messages among
@@ -151,6 +156,7 @@ class Arrivals:
         self._kept: tuple[list[int], list[int]] = ([], [])
         """The blobs whose bodies are in each half."""
         self._version = 0
+        self._look_at = 0.0
         self._mark_at = 0
         """The record from which on it is time to note how far bodies have come to rest."""
 
@@ -177,11 +183,12 @@ class Arrivals:
             records = journal.records()
             identity, entered = db.ask("SELECT journal, entered FROM server")[0]
             if identity and identity == journal.identity:
-                _enter_late(db, [record for record in records if record.number > entered])
+                _enter_late(db, [record for record in records if record.number > entered], self._numbers)
                 _give_bodies(db, [record for record in records if record.number <= entered])
-            else:
+            else:  # an index that was made anew does not know of what had no file; a big one is in the spool, or was
                 identity = secrets.randbits(48) + 1
-                _enter_lost(db, [record for record in records if record.entry.blob > journal.resting], self._numbers)
+                left = [record for record in records if record.entry.blob > journal.resting and record.body is not None]
+                _enter_late(db, left, self._numbers)
             self._enter_numbers(db, identity, journal.number - 1)
         except BaseException:
             journal.close()
@@ -260,7 +267,7 @@ class Arrivals:
                 message.digest,
             )
             record = pack(entry, blob.inline, number + len(done.records))
-            if len(record) > HALF // 2:
+            if len(record) > self._journal.half_octets // 2:
                 for place in message.placements:
                     given[place.mailbox] -= 1
                 done.outcomes.append(StoreError("the structure of the message is too large to be kept"))
@@ -323,6 +330,10 @@ class Arrivals:
 
     def _look_around(self, db: Database) -> None:
         """Forget what another process may have changed."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_EVERY
         version = db.ask("PRAGMA data_version")[0][0]
         if version != self._version and not self.waiting:
             self._version = version
@@ -417,23 +428,36 @@ def _enter(db: Database, rows: Sequence[tuple[Entry, tuple[MailboxId, ...], byte
     _MESSAGES.run(db, messages)
 
 
-def _mailboxes(db: Database) -> dict[int, MailboxId]:
-    """Return the mailboxes by UIDVALIDITY, which no two of a server share."""
-    return dict(db.ask("SELECT uid_validity, id FROM mailbox"))
-
-
-def _enter_late(db: Database, records: Sequence[Record]) -> None:
-    """Enter what was taken and never entered, with its bodies."""
+def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers) -> None:
+    """Enter, with its body, what was taken and is not in the tables."""
     if not records:
         return
-    known = _mailboxes(db)
+    known = dict(db.ask("SELECT uid_validity, id FROM mailbox"))  # which no two mailboxes of a server share
     for _, entry, body in records:
-        places = tuple([place for place in entry.places if place.uid_validity in known])
-        if places:
-            row = (_with_places(entry, places), tuple([known[place.uid_validity] for place in places]), None)
-            _enter(db, [row])
-            if body is not None:
-                _BODIES.run(db, [(entry.blob, body)])
+        places = [(known[place.uid_validity], place) for place in entry.places if place.uid_validity in known]
+        new = [
+            (mailbox, place)
+            for mailbox, place in places
+            if not db.ask("SELECT 1 FROM message WHERE mailbox = ? AND uid = ?", (mailbox, place.uid))
+        ]
+        if not new:
+            continue
+        blob = numbers.next(db)
+        _BLOBS.run(db, [(blob, entry.key, len(new))])
+        if body is not None:
+            _BODIES.run(db, [(blob, body)])
+        if entry.digest is not None:
+            DIGESTS.run(db, [(blob, *entry.digest)])
+        for mailbox, (_, uid, mod_seq, flags) in new:
+            words = flags.split()
+            ((mod_seq,),) = db.ask(
+                "UPDATE mailbox SET uid_next = max(uid_next, ?1 + 1),"
+                " highest_mod_seq = CASE WHEN highest_mod_seq < ?2 THEN ?2 ELSE highest_mod_seq + 1 END,"
+                " messages = messages + 1, unseen = unseen + ?3, deleted = deleted + ?4, size = size + ?5"
+                " WHERE id = ?6 RETURNING highest_mod_seq",
+                (uid, mod_seq, SEEN not in words, DELETED in words, entry.size, mailbox),
+            )
+            _MESSAGES.run(db, [(mailbox, uid, mod_seq, flags, entry.internal_date, entry.size, blob)])
 
 
 def _give_bodies(db: Database, records: Sequence[Record]) -> None:
@@ -447,32 +471,6 @@ def _give_bodies(db: Database, records: Sequence[Record]) -> None:
                 " OR EXISTS (SELECT 1 FROM leaving WHERE blob = ?1 AND name IS NULL))",
                 (entry.blob, body, entry.key),
             )
-
-
-def _enter_lost(db: Database, records: Sequence[Record], numbers: Numbers) -> None:
-    """Enter, under new numbers, what an index that was made anew from the Maildirs could not know."""
-    known = _mailboxes(db) if records else {}
-    for _, entry, body in records:
-        for place in entry.places:
-            mailbox = known.get(place.uid_validity)
-            if mailbox is None or body is None:  # a big one is in the spool, or was
-                continue
-            if db.ask("SELECT 1 FROM message WHERE mailbox = ? AND uid = ?", (mailbox, place.uid)):
-                continue
-            blob = numbers.next(db)
-            (mod_seq,) = db.ask(
-                "UPDATE mailbox SET uid_next = max(uid_next, ?1 + 1), highest_mod_seq = highest_mod_seq + 1,"
-                " messages = messages + 1, unseen = unseen + ?2, deleted = deleted + ?3, size = size + ?4"
-                " WHERE id = ?5 RETURNING highest_mod_seq",
-                (place.uid, SEEN not in place.flags.split(), DELETED in place.flags.split(), entry.size, mailbox),
-            )[0]
-            _BLOBS.run(db, [(blob, entry.key, 1)])
-            _BODIES.run(db, [(blob, body)])
-            _MESSAGES.run(db, [(mailbox, place.uid, mod_seq, place.flags, entry.internal_date, entry.size, blob)])
-
-
-def _with_places(entry: Entry, places: tuple[Place, ...]) -> Entry:
-    return Entry(entry.blob, entry.key, entry.size, entry.internal_date, places, entry.digest)
 
 
 __all__ = ["DIGESTS", "Arrival", "Arrivals", "Arrived", "Numbers", "Rows", "write_digest"]

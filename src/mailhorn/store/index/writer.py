@@ -36,9 +36,9 @@ MAX_GROUP = 256
 MAX_OCTETS = 2 * 1024 * 1024
 """The same for the bodies of arrivals; a half of the journal holds four such groups."""
 
-LINGER = 0.005
+LINGER = 0.02
 """Seconds that arrivals may wait for others before they are entered. Who reads does not wait for it; a sender who sends
-one after the other gets ten into one transaction, and none of them has one in its way."""
+one after the other gets twenty into one transaction."""
 
 MAX_WAITING = 512
 """Arrivals that wait to be entered at the most, whoever else comes."""

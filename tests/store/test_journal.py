@@ -1,0 +1,295 @@
+"""The journal of arrivals: what was flushed is read again, whatever else is in the file."""
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from tests.kit.stores import account, deliver, digest_of, lose_index, message_files, opened
+
+from mailhorn.model.flags import DELETED, FLAGGED
+from mailhorn.model.ids import UID, MailboxId
+from mailhorn.store import journal as journals
+from mailhorn.store.abc import StoreUnavailable
+from mailhorn.store.blobs.maildir import MaildirBlobs
+from mailhorn.store.index.sqlite import SqliteIndex
+from mailhorn.store.journal import START, Entry, Journal, Place, pack, read_journal
+from mailhorn.store.rebuild import rebuild
+from mailhorn.store.store import Store
+
+
+def entry(number: int) -> Entry:
+    """Return an entry to tell apart."""
+    return Entry(number, f"key {number}", number, 1_700_000_000, (Place(1, number, number, "\\Seen"),), None)
+
+
+def write(journal: Journal, bodies: Sequence[bytes | None]) -> None:
+    """Write records in one go."""
+    first = journal.number
+    journal.write([pack(entry(number), body, number) for number, body in enumerate(bodies, first)])
+
+
+def told(path: Path) -> list[tuple[int, str, bytes | None]]:
+    """Return what who comes after a crash reads: number, key and body."""
+    journal = Journal(path)
+    try:
+        records = journal.records()
+        assert records == read_journal(path, journal.identity)
+        return [(record.number, record.entry.key, record.body) for record in records]
+    finally:
+        journal.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """Where a journal is that was begun; the parameter says how big a half of it is."""
+    monkeypatch.setattr(journals, "HALF", getattr(request, "param", journals.HALF))
+    journal = Journal(tmp_path / "journal")
+    journal.begin(7, tmp_path)
+    journal.close()
+    return tmp_path / "journal"
+
+
+def test_what_was_written_is_read(path: Path) -> None:
+    """Numbers, entries and bodies, an empty one and none; nothing of another journal."""
+    journal = Journal(path)
+    write(journal, [b"one", None])
+    write(journal, [b"", b"four" * 1000])
+    journal.write([pack(2, None, 5)])
+    journal.close()
+    bodies = [b"one", None, b"", b"four" * 1000]
+    assert told(path) == [(n, f"key {n}", body) for n, body in enumerate(bodies, 1)]
+    assert read_journal(path, 8) == [] == read_journal(path.with_name("nowhere"), 7)
+    again = Journal(path)
+    again.records()
+    assert (again.number, again.resting, again.identity) == (6, 2, 7)
+    again.close()
+
+
+def test_one_process_at_a_time(path: Path) -> None:
+    """The second is refused."""
+    journal = Journal(path)
+    with pytest.raises(BlockingIOError):
+        Journal(path)
+    journal.close()
+    Journal(path).close()
+
+
+def test_damage_ends_it(path: Path) -> None:
+    """Whatever octet is wrong: all records before the one it is in are read, and nothing that was never written."""
+    journal = Journal(path)
+    sizes: list[tuple[int, int]] = []
+    for body in (b"first", None, b"third" * 20, b"", b"fifth"):
+        before = len(sizes)
+        write(journal, [body])
+        sizes.append((before, journal._at))
+    journal.close()
+    whole, good = told(path), path.read_bytes()
+    for at in range(sizes[-1][1]):
+        damaged = bytearray(good)
+        damaged[START + at] ^= 0x55
+        path.write_bytes(damaged)
+        intact = sum(end <= at for _, end in sizes)
+        assert told(path) == whole[:intact], at
+    for end in range(0, sizes[-1][1], 7):
+        path.write_bytes(good[: START + end])
+        assert told(path) == whole[: sum(last <= end for _, last in sizes)]
+
+
+@pytest.mark.parametrize("path", [2000], indirect=True)
+def test_the_halves_take_turns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was in a half is there until it is written again, and never anything older than what follows it."""
+    monkeypatch.setattr(journals, "STEP", 300)
+    journal = Journal(path)
+    chance = Random(1)
+    halves: list[list[int]] = [[], []]
+    for _ in range(300):
+        body = bytes(chance.randrange(400))
+        size = len(pack(entry(journal.number), body, journal.number))
+        if not journal.fits(size):
+            journal.turn()
+            halves[journal.half] = []
+        halves[journal.half].append(journal.number)
+        write(journal, [body])
+        records = journal.records()
+        assert [record.number for record in records][-len(halves[journal.half]) :] == halves[journal.half]
+        assert {record.number for record in records} >= {*halves[0], *halves[1]}
+    journal.close()
+
+
+@pytest.mark.parametrize("path", [3000], indirect=True)
+def test_what_failed_is_written_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if there is no room left for the next, which goes to the other half: no number is there twice."""
+    journal = Journal(path)
+    write(journal, [b"one"])
+
+    def refuse(fd: int, buffers: Any, at: int, flags: int) -> int:
+        os.pwrite(fd, b"".join(buffers), at)
+        raise OSError(errno.EIO, "Input/output error")
+
+    for after in ([b"two", b"three"], [b"x" * 2900]):
+        with monkeypatch.context() as sick:
+            sick.setattr(os, "pwritev", refuse)
+            with pytest.raises(OSError, match="Input"):
+                write(journal, [b"refused"])
+        if not journal.fits(sum(map(len, after)) + 100):
+            journal.turn()
+        write(journal, after)
+    journal.close()
+    assert [(number, body) for number, _, body in told(path)] == [
+        (1, b"one"), (2, b"two"), (3, b"three"), (4, b"x" * 2900),
+    ]  # fmt: skip
+
+
+def test_empty_is_empty(path: Path) -> None:
+    """After a clean stop there is nothing to read."""
+    journal = Journal(path)
+    write(journal, [b"one"])
+    journal.empty()
+    journal.close()
+    assert told(path) == []
+
+
+# the store over it
+
+
+def crashed_copy(source: Path, target: Path) -> None:
+    """Copy what a server that was killed now would leave."""
+    target.mkdir()
+    for name in ("index.db", "index.db-wal", "index.journal", "accounts"):
+        if (source / name).exists():
+            (target / name).write_bytes((source / name).read_bytes())
+    for path in source.glob("mail/**/*"):
+        if path.is_file() and path.name != ".lock":
+            (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            (target / path.relative_to(source)).write_bytes(path.read_bytes())
+
+
+async def inbox_of(store: Store, inbox: MailboxId) -> list[tuple[int, bytes, frozenset[str]]]:
+    """Return UIDs, bodies and flags."""
+    _, uids = await store.index.uids(inbox)
+    rows = await store.index.rows(inbox, [UID(uid) for uid in uids])
+    return [(row.uid, await store.body(inbox, row.uid), frozenset(row.flags.split())) for row in rows]
+
+
+async def test_who_reads_sees_what_was_answered(tmp_path: Path) -> None:
+    """Although the tables get it later; and so does who changes it."""
+    async with opened(tmp_path, delay=3600) as store:
+        ada, inbox = await account(store)
+        other = await store.index.create_mailbox(ada, "Other")
+        for number in range(1, 40):
+            (placed,) = await deliver(store, inbox, body=b"%d" % number)
+            match number % 8:
+                case 0:
+                    assert (await store.index.uids(inbox))[1][-1] == placed.uid
+                case 1:
+                    assert await store.body(inbox, placed.uid) == b"%d" % number
+                case 2:
+                    box = await store.index.mailbox(ada, "INBOX")
+                    assert box is not None and box.uid_next == placed.uid + 1 and box.messages == number
+                case 3:
+                    await store.index.set_flags(inbox, [placed.uid], frozenset((FLAGGED,)), frozenset())
+                case 4:
+                    assert (await store.index.copy(inbox, [placed.uid], other.id)).source == (placed.uid,)
+                case 5:
+                    (digest,) = await store.index.digests(inbox, [placed.uid])
+                    assert digest.digest == digest_of(b"%d" % number)
+                case 6:
+                    boxes = await store.index.mailboxes(ada)
+                    assert sorted(box.messages for box in boxes)[-1] == number
+        assert len(await inbox_of(store, inbox)) == 39
+    assert len(message_files(tmp_path)) == 39 + 5
+
+
+@pytest.mark.parametrize("tables_know", [False, True])
+async def test_a_crash_loses_nothing(tmp_path: Path, tables_know: bool) -> None:
+    """What was answered is there, with body and flags, whether or not the tables had it; what was moved is moved."""
+    async with opened(tmp_path, delay=3600) as store:
+        ada, inbox = await account(store)
+        other = await store.index.create_mailbox(ada, "Other")
+        for number in range(1, 8):
+            await deliver(store, inbox, other.id, body=b"%d" % number, flags=frozenset((FLAGGED,)))
+        await store.index.copy(inbox, [UID(1)], other.id, move=True)
+        await store.index.expunge(inbox, [UID(2)], deleted_only=False)
+        await deliver(store, inbox, body=b"last", flags=frozenset((DELETED,)))
+        if tables_know:
+            await store.index.uids(inbox)
+        crashed_copy(tmp_path, tmp_path / "crashed")
+        before = await inbox_of(store, inbox), await inbox_of(store, other.id)
+        counts = [await store.index.mailbox_by_id(box) for box in (inbox, other.id)]
+    for _ in range(2):
+        async with opened(tmp_path / "crashed") as store:
+            assert (await inbox_of(store, inbox), await inbox_of(store, other.id)) == before
+            assert [await store.index.mailbox_by_id(box) for box in (inbox, other.id)] == counts
+    assert len(message_files(tmp_path / "crashed")) == 14
+
+
+async def test_bodies_that_the_journal_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go into the tables, and are read there, also after a crash."""
+    monkeypatch.setattr(journals, "HALF", 6000)
+    wanted = {number: b"%d " % number * 50 for number in range(1, 101)}
+    async with opened(tmp_path, delay=3600) as store:
+        _, inbox = await account(store)
+        for number, body in wanted.items():
+            await deliver(store, inbox, body=body)
+            assert await store.body(inbox, UID(max(1, number - 30))) == wanted[max(1, number - 30)]
+        assert (tmp_path / "index.journal").stat().st_size <= START + 2 * 6000
+        crashed_copy(tmp_path, tmp_path / "crashed")
+        assert {uid: body for uid, body, _ in await inbox_of(store, inbox)} == wanted
+    async with opened(tmp_path / "crashed") as store:
+        assert {uid: body for uid, body, _ in await inbox_of(store, inbox)} == wanted
+    assert len(message_files(tmp_path / "crashed")) == len(message_files(tmp_path)) == 100
+
+
+async def test_a_lost_index(tmp_path: Path) -> None:
+    """What was in the journal only comes back with its UID; what had come to rest and was expunged does not."""
+    async with opened(tmp_path, grace=0.0) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"one")
+        await deliver(store, inbox, body=b"two")
+    async with opened(tmp_path, delay=3600) as store:
+        await store.index.expunge(inbox, [UID(1)], deleted_only=False)
+        await deliver(store, inbox, body=b"three", flags=frozenset((FLAGGED,)))
+        crashed_copy(tmp_path, tmp_path / "crashed")
+    lose_index(tmp_path / "crashed")
+    index = SqliteIndex(tmp_path / "crashed" / "index.db", digest_of)
+
+    async def restore() -> None:
+        await rebuild(index, tmp_path / "crashed", digest_of)
+
+    blobs = MaildirBlobs(tmp_path / "crashed", index, delay=0.0)
+    store = Store(index, blobs, lambda change: None, digest_of, restore)
+    await store.start()
+    ada = await index.account("ada@example.org")
+    assert ada is not None
+    there = await inbox_of(store, ada.inbox)
+    assert [(uid, body) for uid, body, _ in there] == [(1, b"one"), (2, b"two"), (3, b"three")]  # its file was there
+    (placed,) = await deliver(store, ada.inbox, body=b"four")
+    assert placed.uid > 3
+    await store.close()
+
+
+async def test_a_removed_mailbox_takes_its_mail_along(tmp_path: Path) -> None:
+    """Another process removes an account while mail for it is under way; everybody else's is entered."""
+    async with opened(tmp_path, delay=3600) as store:
+        _, adas = await account(store)
+        bob, bobs = await account(store, "bob")
+        await deliver(store, adas, bobs, body=b"both")
+        beside = SqliteIndex(tmp_path / "index.db", digest_of)
+        await store.index.uids(adas)
+        await deliver(store, adas, bobs, body=b"both again")
+        await beside.remove_account(bob)
+        await beside.close()
+        assert [body for _, body, _ in await inbox_of(store, adas)] == [b"both", b"both again"]
+
+
+async def test_two_servers_on_one_index(tmp_path: Path) -> None:
+    """The second is told so."""
+    async with opened(tmp_path):
+        beside = SqliteIndex(tmp_path / "index.db", digest_of)
+        with pytest.raises(StoreUnavailable, match="another mailhorn"):
+            beside.catch_up()
+        await beside.close()

@@ -171,6 +171,8 @@ class Conversation:
             difference = await self._behind(selected)
             if difference is not None:
                 await self._tell(selected.advance(difference, expunge))
+        if self.selected is not None and self.selected.contexts is not None:
+            await self._tell(await self.selected.contexts.look(self.selected.view))
         if self.selected is not None and self.selected.gone:
             self.core.bye(b"The selected mailbox has been deleted")
 

@@ -78,7 +78,7 @@ async def find(store: Store, mailbox: MailboxId, key: SearchKey, scope: Scope) -
     if isinstance(key, All | InSequence | InUIDs):
         found.uids = await _still_there(store, mailbox, uids)
         return found
-    search = _Search(store, mailbox, key, scope)
+    search = Filter(store, mailbox, key, scope)
     size = ROWS if search.deepest is Depth.ROW else ENVELOPES
     for start in range(0, len(uids), size):
         for row in await search.slice([UID(uid) for uid in uids[start : start + size]]):
@@ -88,38 +88,42 @@ async def find(store: Store, mailbox: MailboxId, key: SearchKey, scope: Scope) -
     return found
 
 
-async def matching(store: Store, mailbox: MailboxId, key: SearchKey, scope: Scope, uids: Sequence[UID]) -> list[UID]:
-    """Return those of a few messages that match. Raises StoreUnavailable, MailboxMissing."""
-    return [row.uid for row in await _Search(store, mailbox, key, scope).slice(uids)]
+class Filter:
+    """
+    What is searched for, made ready.
 
+    Attributes:
+        store: Where messages are looked up.
+        mailbox: Whose.
+        deepest: How much of a message may have to be known.
 
-class _Search:
-    """One search under way."""
+    """
 
     def __init__(self, store: Store, mailbox: MailboxId, key: SearchKey, scope: Scope) -> None:
+        """Resolve the key: numbers in it mean from now on what they mean now."""
         self.store = store
         self.mailbox = mailbox
-        self.test: Test = resolve(key, scope)
-        self.depths = {depth(leaf) for leaf in _leaves(key)}
-        self.deepest = max(self.depths)
-        self.pace = Pace()
+        self._test: Test = resolve(key, scope)
+        self._depths = {depth(leaf) for leaf in _leaves(key)}
+        self.deepest = max(self._depths)
+        self._pace = Pace()
 
     async def slice(self, uids: Sequence[UID]) -> list[MessageRow]:
         """Return the rows of those that match, ascending: first by what is at hand, then by what must be looked up."""
         index, found = self.store.index, list[MessageRow]()
         rows: list[MessageRow] | None = None
         open_ = uids
-        if Depth.ROW in self.depths or Depth.ENVELOPE not in self.depths:
+        if Depth.ROW in self._depths or Depth.ENVELOPE not in self._depths:
             rows = await index.rows(self.mailbox, uids)
             undecided = await self._decide((Letter(row) for row in rows), found)
             if not undecided:
                 return found
             open_ = [letter.row.uid for letter in undecided]
-        if Depth.ENVELOPE in self.depths or Depth.HEADER in self.depths:
+        if Depth.ENVELOPE in self._depths or Depth.HEADER in self._depths:
             digests = await index.digests(self.mailbox, open_)
             sizes = {row.uid: digest.header_size for row, digest in digests}
             undecided = await self._decide((Letter(row, digest.envelope) for row, digest in digests), found)
-            if Depth.HEADER in self.depths and Depth.BODY not in self.depths:
+            if Depth.HEADER in self._depths and Depth.BODY not in self._depths:
                 for letter in undecided:
                     await self._open(letter, sizes[letter.row.uid], found)
                 undecided = []
@@ -132,12 +136,12 @@ class _Search:
         """Take those that match; return those of which more must be known."""
         undecided = []
         for letter in letters:
-            verdict = self.test(letter)
+            verdict = self._test(letter)
             if verdict:
                 found.append(letter.row)
             elif verdict is None:
                 undecided.append(letter)
-            await self.pace.turn()
+            await self._pace.turn()
         return undecided
 
     async def _open(self, letter: Letter, header_size: int | None, found: list[MessageRow]) -> None:
@@ -152,10 +156,10 @@ class _Search:
         else:
             letter.raw_header = data
         if len(data) <= QUICK:
-            verdict = self.test(letter)
-            await self.pace.turn()
+            verdict = self._test(letter)
+            await self._pace.turn()
         else:
-            verdict = await asyncio.to_thread(self.test, letter)
+            verdict = await asyncio.to_thread(self._test, letter)
         if verdict:
             found.append(row)
 
@@ -185,4 +189,4 @@ def _leaves(key: SearchKey) -> Iterator[SearchKey]:
         yield key
 
 
-__all__ = ["Found", "Pace", "find", "matching"]
+__all__ = ["ENVELOPES", "ROWS", "Filter", "Found", "Pace", "find"]

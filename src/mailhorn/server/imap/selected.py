@@ -12,6 +12,7 @@ from ...imap.view import Count, Gone, MailboxView, Update
 from ...model.ids import UID, MailboxId, ModSeq, SeqNum
 from ...model.numbers import UIDSet
 from ...push.hub import Channel, Difference
+from .contexts import Contexts
 
 
 class Manner(Enum):
@@ -34,10 +35,11 @@ class Selected:
         announced: The HIGHESTMODSEQ the client was told last.
         uid_next: No message of the view, as it was when the mailbox was opened, had this UID or a greater one.
         saved: What `$` stands for (RFC 5182).
+        contexts: Searches whose results are kept up to date, None while there are none (RFC 5267).
 
     """
 
-    __slots__ = ("announced", "channel", "manner", "read_only", "saved", "uid_next", "view")
+    __slots__ = ("announced", "channel", "contexts", "manner", "read_only", "saved", "uid_next", "view")
 
     def __init__(self, channel: Channel, read_only: bool, manner: Manner = Manner.PLAIN) -> None:
         """Stand nowhere yet: the view comes after the session has registered with the hub."""
@@ -48,6 +50,7 @@ class Selected:
         self.announced = ModSeq(0)
         self.uid_next = 1
         self.saved = UIDSet(())
+        self.contexts: Contexts | None = None
 
     @property
     def mailbox(self) -> MailboxId:
@@ -86,13 +89,17 @@ class Selected:
 
     def advance(self, difference: Difference, expunge: bool) -> bytes:
         """Take a difference, and return what the client is told of it."""
+        contexts, left = self.contexts, b""
+        if contexts is not None:
+            left = contexts.leave(self.view, difference.change) if expunge else b""
+            contexts.stir(difference.change)
         self.view, data = self._step(difference, expunge)
-        return data
+        return left + data
 
     def at_once(self, most: int) -> bytes | None:
         """Take all there is if the hub has it, and return what the client is told; None if it is more than `most`."""
         channel, view = self.channel, self.view
-        if view.changed_to != view.expunged_to or channel.gone:
+        if view.changed_to != view.expunged_to or channel.gone or self.contexts is not None:
             return None
         if channel.reached <= view.changed_to:
             return b""

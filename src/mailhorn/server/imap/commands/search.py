@@ -25,8 +25,10 @@ from ....imap.responses import (
     BadCharset,
     Condition,
     ESearchResponse,
+    NoUpdate,
     SearchResponse,
     SortResponse,
+    StatusResponse,
     ThreadResponse,
 )
 from ....imap.view import MailboxView
@@ -36,10 +38,11 @@ from ....model.numbers import SAVED, NumberSet, SeqSet, UIDSet
 from ....model.search import Return, Returns, Source, SourceKind, ThreadAlgorithm, wants_mod_seq
 from ....store.abc import MailboxMissing
 from .. import sorting, threads
+from ..contexts import MAX_SORTED, Context, Contexts
 from ..conversation import Conversation
 from ..matching import Scope
-from ..reply import BadArguments, Reply, ok
-from ..searching import Found, find
+from ..reply import BadArguments, CommandRefused, Reply, ok
+from ..searching import Filter, Found, find
 from ..selected import Selected
 
 NOTHING_SAVED = UIDSet(())
@@ -49,6 +52,7 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     """Answer with what matches now, ascending."""
     selected = conversation.open_mailbox
     returns = command.returns
+    _fresh_tag(conversation, returns)
     scope = _scope(conversation, selected, returns)
     refusal = unknown_charset(command.charset)
     if refusal is not None:
@@ -64,6 +68,9 @@ async def search(conversation: Conversation, command: Search) -> Reply:
         if mod_seq is not None:
             mod_seq = await _told_mod_seq(conversation, selected.mailbox, found, returns)
         answer(conversation, selected, found.uids, returns, command.by_uid, mod_seq)
+        if Return.UPDATE in returns.options:
+            filter_ = Filter(store, selected.mailbox, command.key, scope)
+            _keep(conversation, selected, Context(conversation.core.tag, command.by_uid, filter_, found.uids))
     return ok(b"UID SEARCH completed" if command.by_uid else b"SEARCH completed")
 
 
@@ -71,6 +78,7 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     """Answer with what matches, in the order that is asked for (RFC 5256 §3)."""
     selected = conversation.open_mailbox
     returns = command.returns
+    _fresh_tag(conversation, returns)
     scope = _scope(conversation, selected, returns)
     refusal = unknown_charset(command.charset)
     if refusal is not None:
@@ -86,6 +94,10 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
         conversation.core.untagged(SortResponse(tuple(_numbers(selected.view, uids, command.by_uid)), mod_seq))
     else:
         answer(conversation, selected, uids, returns, command.by_uid, mod_seq)
+        if Return.UPDATE in returns.options:
+            filter_ = Filter(store, selected.mailbox, command.key, scope)
+            context = Context(conversation.core.tag, command.by_uid, filter_, found.uids, (command.order, ordered))
+            _keep(conversation, selected, context, too_many=len(ordered) > MAX_SORTED)
     return ok(b"UID SORT completed" if command.by_uid else b"SORT completed")
 
 
@@ -122,6 +134,7 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
     refusal = unknown_charset(command.charset)
     if refusal is not None:
         return refusal
+    _fresh_tag(conversation, returns)
     context, core = conversation.context, conversation.core
     saved = NOTHING_SAVED if selected is None else selected.saved
     with_mod_seq = wants_mod_seq(command.key)
@@ -133,7 +146,8 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
             else:
                 mod_seq, all_uids = await context.store.index.uids(mailbox.id)
                 view, here_saved = MailboxView(all_uids, mod_seq), NOTHING_SAVED
-            found = await find(context.store, mailbox.id, command.key, Scope(view, context.wall_clock(), here_saved))
+            scope = Scope(view, context.wall_clock(), here_saved)
+            found = await find(context.store, mailbox.id, command.key, scope)
         except MailboxMissing:
             continue
         if selected is not None and Return.SAVE in returns.options:
@@ -141,6 +155,9 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
         if found.uids and not (returns.options == {Return.SAVE} and returns.partial is None):
             told = esearch(core.tag, found.uids, returns, UIDSet, found.mod_seq if with_mod_seq else None)
             core.untagged(replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity))
+        if selected is not None and at_hand and Return.UPDATE in returns.options:
+            filter_, named = Filter(context.store, mailbox.id, command.key, scope), (mailbox.name, mailbox.uid_validity)
+            _keep(conversation, selected, Context(core.tag, True, filter_, found.uids, mailbox=named))
         await conversation.room()
     return ok(b"ESEARCH completed")
 
@@ -304,4 +321,29 @@ async def _told_mod_seq(
 
 async def cancel_update(conversation: Conversation, command: CancelUpdate) -> Reply:
     """Tell no more of what becomes of earlier results (RFC 5267 §4.3.5)."""
-    raise BadArguments("There is no such search")
+    contexts = conversation.open_mailbox.contexts
+    known = [contexts is not None and contexts.cancel(tag) for tag in command.tags]
+    if contexts is not None and not contexts:
+        conversation.open_mailbox.contexts = None
+    if not all(known):
+        raise CommandRefused("There is no such search", "CLIENTBUG")
+    return ok(b"No further updates")
+
+
+def _fresh_tag(conversation: Conversation, returns: Returns | None) -> None:
+    """Refuse to keep up to date two searches of one tag: nobody could tell which is meant (RFC 5267 §4.3)."""
+    if returns is not None and Return.UPDATE in returns.options and conversation.selected is not None:
+        contexts = conversation.selected.contexts
+        if contexts is not None and conversation.core.tag in contexts:
+            raise BadArguments("Tag reuse: another search has it that is kept up to date")
+
+
+def _keep(conversation: Conversation, selected: Selected, context: Context, too_many: bool = False) -> None:
+    """Keep a search up to date, or say that it will not be (RFC 5267 §4.3.1)."""
+    contexts = selected.contexts or Contexts()
+    if contexts.full or too_many:
+        code, text = NoUpdate(context.tag), b"Too many results" if too_many else b"Too many contexts"
+        conversation.core.untagged(StatusResponse(Condition.NO, code, text))
+    else:
+        contexts.keep(context)
+        selected.contexts = contexts

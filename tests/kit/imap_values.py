@@ -7,7 +7,7 @@ from mailhorn.imap import responses as r
 from mailhorn.model.flags import RECENT, SYSTEM_FLAGS, canonical, flag_set
 from mailhorn.model.ids import MAX_UID, UID, ModSeq, SeqNum, UIDValidity
 from mailhorn.model.mailbox import canonical_name
-from mailhorn.model.numbers import SeqSet, UIDSet
+from mailhorn.model.numbers import NumberSet, SeqSet, UIDSet
 from mailhorn.model.search import (
     AddressKey,
     AgeKey,
@@ -20,6 +20,7 @@ from mailhorn.model.search import (
     HeaderKey,
     InSequence,
     InUIDs,
+    ModSeqKey,
     Not,
     Or,
     Return,
@@ -58,6 +59,8 @@ moments = st.integers(-62135596800, 253402300799)
 uids = nz_numbers.map(UID)
 seqs = nz_numbers.map(SeqNum)
 uid_validities = nz_numbers.map(UIDValidity)
+mod_seqs = numbers64.map(ModSeq)
+_entries = st.sampled_from(["/flags/\\seen", "/flags/$MDNSent", "/FLAGS/work"])
 
 # Sets, names, flags
 
@@ -142,6 +145,7 @@ def search_keys(words_of: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
         | st.builds(TextKey, words_of, st.booleans())
         | st.builds(InSequence, seq_sets)
         | st.builds(InUIDs, uid_sets)
+        | st.builds(ModSeqKey, mod_seqs, st.none() | st.tuples(_entries, st.sampled_from(["priv", "shared", "all"])))
     )
     return st.recursive(
         leaves,
@@ -185,9 +189,29 @@ multi_searches = st.builds(
     _charsets,
 )
 cancel_updates = st.builds(c.CancelUpdate, st.lists(clean_octets, min_size=1, max_size=3).map(tuple))
+_status_items = st.lists(st.sampled_from(list(c.StatusItem)), min_size=1, max_size=4).map(tuple)
+_list_selects = st.frozensets(st.sampled_from(list(c.ListSelect))).map(
+    lambda options: options | {c.ListSelect.SUBSCRIBED} if c.ListSelect.RECURSIVEMATCH in options else options
+)
+list_extendeds = st.builds(
+    c.List,
+    mailboxes,
+    st.lists(mailboxes, min_size=1, max_size=3).map(tuple),
+    select=st.none() | _list_selects,
+    returns=st.frozensets(st.sampled_from(list(c.ListReturn))),
+    status=st.just(()) | _status_items,
+)
 appends = st.builds(c.Append, mailboxes, flag_lists.map(flag_set), st.none() | moments, numbers64, st.booleans())
 id_fields = st.none() | st.lists(st.tuples(texts, st.none() | texts), max_size=3).map(tuple)
-stores = st.builds(c.Store, num_sets, st.sampled_from(list(c.StoreMode)), flag_lists, st.booleans())
+stores = st.builds(
+    c.Store, num_sets, st.sampled_from(list(c.StoreMode)), flag_lists, st.booleans(), st.none() | mod_seqs
+)
+_ascending = st.sets(nz_numbers, min_size=3, max_size=3).map(sorted)
+_matches = st.builds(lambda seqs, uids: (SeqSet.of(seqs), UIDSet.of(uids)), _ascending, _ascending)
+resyncs = st.builds(c.Resync, uid_validities, mod_seqs, st.none() | known_uid_sets, st.none() | _matches)
+fetches = st.builds(c.Fetch, num_sets, fetch_item_lists, st.none() | mod_seqs) | st.builds(
+    c.Fetch, uid_sets, fetch_item_lists, mod_seqs, st.just(True)
+)
 
 commands = st.one_of(
     st.sampled_from(list(c.Keyword)).map(c.Simple),
@@ -195,12 +219,13 @@ commands = st.one_of(
     st.builds(c.Authenticate, words.map(str.upper), st.none() | octets),
     st.builds(c.Enable, capability_lists.filter(bool)),
     st.builds(c.Id, id_fields),
-    st.builds(c.Select, mailboxes, st.booleans()),
+    st.builds(c.Select, mailboxes, st.booleans(), st.booleans(), st.none() | resyncs),
     st.builds(c.Create, mailboxes),
     st.builds(c.Delete, mailboxes),
     st.builds(c.Rename, mailboxes, mailboxes),
     st.builds(c.Subscribe, mailboxes, st.booleans()),
     st.builds(c.List, mailboxes, mailboxes, st.booleans()),
+    list_extendeds,
     st.builds(c.Status, mailboxes, st.lists(st.sampled_from(list(c.StatusItem)), min_size=1, max_size=4).map(tuple)),
     st.builds(c.Expunge, st.none() | uid_sets),
     searches,
@@ -208,7 +233,7 @@ commands = st.one_of(
     threadings,
     multi_searches,
     cancel_updates,
-    st.builds(c.Fetch, num_sets, fetch_item_lists),
+    fetches,
     stores,
     st.builds(c.Copy, num_sets, mailboxes),
     st.builds(c.Move, num_sets, mailboxes),
@@ -228,6 +253,7 @@ codes = st.one_of(
     st.builds(r.CopyUid, uid_validities, known_uid_sets, known_uid_sets),
     st.builds(r.NoUpdate, octets),
     st.builds(r.BadCharset, st.lists(words, max_size=3).map(tuple)),
+    st.builds(r.Modified, _known_pairs.map(NumberSet)),
 )
 threads = st.recursive(
     st.builds(r.Thread, nz_numbers),
@@ -269,6 +295,7 @@ _whole = st.sampled_from(
 )
 fetched_items = st.one_of(
     st.builds(r.UidItem, uids),
+    st.builds(r.ModSeqItem, mod_seqs),
     st.builds(r.FlagsItem, flag_lists),
     st.builds(r.InternalDateItem, moments),
     st.builds(r.SizeItem, numbers64),
@@ -281,7 +308,7 @@ fetched_items = st.one_of(
     st.builds(r.BinarySizeItem, _parts, numbers64),
     st.builds(
         r.UnknownItem,
-        st.sampled_from(["MODSEQ", "X-GM-LABELS", "X-BINARY[1.2]<0>"]),
+        st.sampled_from(["X-MODSEQ", "X-GM-LABELS", "X-BINARY[1.2]<0>"]),
         st.sampled_from([b"(5)", b"NIL", b'({3}\r\n)\r\n "\\"" (()))', b"~{2}\r\n\0)", b"{0}\r\n", b"word"]),
     ),
 )
@@ -300,7 +327,15 @@ responses = st.one_of(
     st.builds(r.Capabilities, capability_lists),
     st.builds(r.Enabled, capability_lists),
     st.builds(r.FlagsResponse, flag_lists),
-    st.builds(r.ListResponse, _attributes, delimiters, mailboxes, st.booleans()),
+    st.builds(
+        r.ListResponse,
+        _attributes,
+        delimiters,
+        mailboxes,
+        st.booleans(),
+        st.lists(st.sampled_from(["SUBSCRIBED", "SPECIAL-USE"]), max_size=2).map(tuple),
+        st.none() | mailboxes,
+    ),
     st.builds(r.StatusItems, mailboxes, status_items),
     st.builds(r.SortResponse, st.lists(nz_numbers, max_size=5).map(tuple), st.none() | numbers64.map(ModSeq)),
     st.builds(r.ThreadResponse, st.lists(threads, max_size=3).map(tuple)),
@@ -310,8 +345,9 @@ responses = st.one_of(
     st.builds(r.Exists, numbers),
     st.builds(r.Recent, numbers),
     st.builds(r.Expunged, seqs),
+    st.builds(r.Vanished, known_uid_sets, st.booleans()),
     st.builds(r.Fetched, seqs, st.lists(fetched_items, max_size=3).map(tuple)),
     namespaces,
     st.builds(r.IdResponse, id_fields),
-    st.builds(r.Unknown, st.sampled_from([b"XLIST () x", b"5 VANISHED", b"ESEARCH UID ALL 1:3", b"", b"{"])),
+    st.builds(r.Unknown, st.sampled_from([b"XLIST () x", b"5 VANISHED", b"XSEARCH UID ALL 1:3", b"", b"{"])),
 )

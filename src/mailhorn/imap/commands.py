@@ -125,13 +125,19 @@ class Subscribe:
     on: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class List:
-    """LIST, or LSUB when `subscribed` (RFC 9051 §6.3.9, RFC 3501 §6.3.9). The pattern may hold * and %."""
+class ListSelect(Enum):
+    """list-select-opt (RFC 9051 §6.3.9.1, §9): which mailboxes are listed."""
 
-    reference: str
-    pattern: str
-    subscribed: bool = False
+    SUBSCRIBED = b"SUBSCRIBED"
+    REMOTE = b"REMOTE"
+    RECURSIVEMATCH = b"RECURSIVEMATCH"
+
+
+class ListReturn(Enum):
+    """return-option (RFC 9051 §6.3.9.2, §9): what is told of them; STATUS has its items and is not among these."""
+
+    SUBSCRIBED = b"SUBSCRIBED"
+    CHILDREN = b"CHILDREN"
 
 
 class StatusItem(Enum):
@@ -145,6 +151,39 @@ class StatusItem(Enum):
     DELETED = b"DELETED"
     SIZE = b"SIZE"
     HIGHESTMODSEQ = b"HIGHESTMODSEQ"
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """
+    LIST, or LSUB (RFC 9051 §6.3.9, RFC 3501 §6.3.9).
+
+    Attributes:
+        reference: Stands before each pattern.
+        pattern: May hold * and %; a tuple of them if they stood in parentheses.
+        subscribed: LSUB; none of the following then.
+        select: Selection options, None if there were no parentheses for them.
+        returns: Return options, None if there was no RETURN.
+        status: What STATUS is to tell of each mailbox (RFC 5819); not without `returns`.
+
+    """
+
+    reference: str
+    pattern: str | tuple[str, ...]
+    subscribed: bool = False
+    select: frozenset[ListSelect] | None = None
+    returns: frozenset[ListReturn] | None = None
+    status: tuple[StatusItem, ...] = ()
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All patterns."""
+        return (self.pattern,) if isinstance(self.pattern, str) else self.pattern
+
+    @property
+    def extended(self) -> bool:
+        """Whether the client speaks LIST-EXTENDED, by any of its three signs (RFC 5258 §3)."""
+        return self.select is not None or self.returns is not None or not isinstance(self.pattern, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +351,7 @@ class Fetch:
         items: What of them.
         changed_since: Only of those that changed after this mod-sequence (RFC 7162 §3.1.4.1).
         vanished: Tell those expunged after it, too (RFC 7162 §3.2.6).
+        partial: Only of so many of them, from one end; only with UIDs (RFC 9394 §3.3).
 
     """
 
@@ -319,6 +359,7 @@ class Fetch:
     items: tuple[FetchItem, ...]
     changed_since: ModSeq | None = None
     vanished: bool = False
+    partial: tuple[int, int] | None = None
 
 
 class StoreMode(Enum):
@@ -402,6 +443,8 @@ __all__ = [
     "Id",
     "Keyword",
     "List",
+    "ListReturn",
+    "ListSelect",
     "Login",
     "Move",
     "MultiSearch",

@@ -144,12 +144,25 @@ class FlagsResponse:
 
 @dataclass(frozen=True, slots=True)
 class ListResponse:
-    """LIST, or LSUB when `subscribed`."""
+    """
+    LIST, or LSUB (RFC 9051 §7.3.1).
+
+    Attributes:
+        attributes: As written.
+        delimiter: Of hierarchy, None if the mailbox has none.
+        mailbox: Its name.
+        subscribed: LSUB.
+        child_info: CHILDINFO: what some mailbox below it meets, such as SUBSCRIBED.
+        old_name: OLDNAME: what it was called before.
+
+    """
 
     attributes: tuple[str, ...]
     delimiter: str | None
     mailbox: str
     subscribed: bool = False
+    child_info: tuple[str, ...] = ()
+    old_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

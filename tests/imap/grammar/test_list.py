@@ -13,7 +13,7 @@ from mailhorn.imap.responses import ListResponse
         (b'(\\Noselect) "/" ~/Mail/foo', ListResponse(("\\Noselect",), "/", "~/Mail/foo")),
         (b'() NIL "a b"', ListResponse((), None, "a b")),
         (b'(\\Marked \\X) "\\\\" inbox', ListResponse(("\\Marked", "\\X"), "\\", "INBOX")),
-        (b'() "/" foo ("CHILDINFO" ("SUBSCRIBED"))', ListResponse((), "/", "foo")),
+        (b'() "/" foo ("CHILDINFO" ("SUBSCRIBED"))', ListResponse((), "/", "foo", child_info=("SUBSCRIBED",))),
     ],
 )
 def test_a_mailbox(data: bytes, value: ListResponse) -> None:

@@ -52,6 +52,7 @@ from .ext.context import parse_cancel_update, write_cancel_update
 from .ext.enable import parse_enable, write_enable
 from .ext.esearch import parse_search_return_opts, write_search_return_opts
 from .ext.id import parse_id_params_list, write_id_params_list
+from .ext.list_extended import parse_list, write_list
 from .ext.move import parse_move, write_move
 from .ext.multisearch import parse_multi_search, write_multi_search
 from .ext.qresync import parse_select_params, write_select_params
@@ -209,10 +210,12 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
             return _parse_copy(cur, SeqSet)
         case b"MOVE":
             return parse_move(cur, SeqSet)
-        case b"LIST" | b"LSUB":
+        case b"LIST":
+            return parse_list(cur)
+        case b"LSUB":
             reference = _argument(cur)
             cur.space()
-            return List(reference, parse_list_mailbox(cur), subscribed=word == b"LSUB")
+            return List(reference, parse_list_mailbox(cur), subscribed=True)
         case b"LOGIN":
             return _parse_login(cur)
         case b"AUTHENTICATE":
@@ -280,7 +283,7 @@ def _write(out: Writer, command: Command) -> None:
             _write_word(out, b"FETCH", numbers)
             out.write(b" ")
             write_fetch_atts(out, items)
-            write_fetch_modifiers(out, command.changed_since, command.vanished)
+            write_fetch_modifiers(out, command.changed_since, command.vanished, command.partial)
         case Select(mailbox, read_only):
             out.write(b" EXAMINE" if read_only else b" SELECT")
             _write_argument(out, mailbox)
@@ -323,11 +326,14 @@ def _write(out: Writer, command: Command) -> None:
         case Move(numbers):
             out.write(b" UID MOVE" if isinstance(numbers, UIDSet) else b" MOVE")
             write_move(out, command)
-        case List(reference, pattern, subscribed):
-            out.write(b" LSUB" if subscribed else b" LIST")
+        case List(reference, str() as pattern, True):
+            out.write(b" LSUB")
             _write_argument(out, reference)
             out.write(b" ")
             write_list_mailbox(out, pattern)
+        case List():
+            out.write(b" LIST")
+            write_list(out, command)
         case Login(user, password):
             out.write(b" LOGIN ")
             write_astring(out, user)

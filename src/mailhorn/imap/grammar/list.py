@@ -4,7 +4,8 @@ import re
 
 from ..responses import ListResponse
 from .atoms import ATOM, parse_quoted, skip_nil
-from .cursor import Cursor, Unwritable, Writer
+from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
+from .ext.list_extended import parse_mbox_list_extended, write_mbox_list_extended
 from .flag import parse_flag_list, write_flag_list
 from .mailbox import parse_mailbox, write_mailbox
 from .value import skip_value
@@ -16,26 +17,36 @@ def parse_mailbox_list(cur: Cursor, subscribed: bool) -> ListResponse:
     """
     mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox [SP mbox-list-extended]
 
-    RFC 9051 §7.3.1, §9. Attributes as written; extended data is skipped.
+    RFC 9051 §7.3.1, §9. Attributes as written; extended data that is broken is skipped where the dialect is loose.
     """
     attributes = parse_flag_list(cur, _ATTRIBUTE)
     cur.space()
     delimiter = parse_delimiter(cur)
     cur.space()
     mailbox = parse_mailbox(cur)
-    if cur.skip(b" (") or cur.skip(b"  ("):
-        cur.pos -= 1
+    if not (cur.skip(b" (") or cur.skip(b"  (")):
+        return ListResponse(attributes, delimiter, mailbox, subscribed)
+    cur.pos -= 1
+    start = cur.pos
+    try:
+        child_info, old_name = parse_mbox_list_extended(cur)
+    except SyntaxProblem:
+        if not cur.dialect.loose_values:
+            raise
+        cur.pos = start
         skip_value(cur)
-    return ListResponse(attributes, delimiter, mailbox, subscribed)
+        return ListResponse(attributes, delimiter, mailbox, subscribed)
+    return ListResponse(attributes, delimiter, mailbox, subscribed, child_info, old_name)
 
 
 def write_mailbox_list(out: Writer, value: ListResponse) -> None:
-    """Write attributes, delimiter and name."""
+    """Write attributes, delimiter, name and extended data."""
     write_flag_list(out, value.attributes)
     out.write(b" ")
     write_delimiter(out, value.delimiter)
     out.write(b" ")
     write_mailbox(out, value.mailbox)
+    write_mbox_list_extended(out, value.child_info, value.old_name)
 
 
 def parse_delimiter(cur: Cursor) -> str | None:

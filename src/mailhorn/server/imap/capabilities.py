@@ -78,6 +78,9 @@ CAPABILITIES = (
     Capability("LOGINDISABLED", (3501, 9051), When.LOGIN_FORBIDDEN, "no password now: TLS first", ("capabilities",)),
     Capability("NAMESPACE", (2342,), _AFTER, "where whose mailboxes are", ("mailboxes",)),
     Capability("CHILDREN", (3348,), _AFTER, "LIST says what has mailboxes below it", ("mailboxes",)),
+    Capability("LIST-EXTENDED", (5258,), _AFTER, "LIST of what is subscribed, or below it", ("list-extended",)),
+    Capability("LIST-STATUS", (5819,), _AFTER, "LIST and STATUS in one", ("list-status",)),
+    Capability("STATUS=SIZE", (8438,), _AFTER, "how many octets a mailbox holds", ("list-status",)),
     Capability(
         "UIDPLUS",
         (4315,),

@@ -1,8 +1,9 @@
-"""CREATE, DELETE, RENAME, SUBSCRIBE, LIST, LSUB, STATUS, NAMESPACE (RFC 9051 §6.3.4 to §6.3.11, RFC 3501 §6.3.9)."""
+"""Mailboxes and their names: CREATE, LIST, STATUS and the like (RFC 9051 §6.3.4 to §6.3.11; RFC 5258, 5819, 8438)."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Set
 
-from ....imap.commands import Create, Delete, List, Rename, Status, StatusItem, Subscribe
+from ....imap.commands import Create, Delete, List, ListReturn, ListSelect, Rename, Status, StatusItem, Subscribe
 from ....imap.grammar.ext.children import child_mbox_flag
 from ....imap.responses import ListResponse, Namespaces, StatusItems
 from ....model.flags import DELETED
@@ -12,6 +13,11 @@ from ....store.abc import MailboxExists, MailboxMissing
 from ..conversation import Conversation
 from ..pattern import matches
 from ..reply import CommandRefused, Reply, ok
+
+MAX_PATTERNS = 100
+"""In one LIST; a client asks for a handful."""
+LOOKS_AT_ONCE = 256
+"""Names compared with patterns before others have their turn: a millisecond's work."""
 
 
 async def create(conversation: Conversation, command: Create) -> Reply:
@@ -63,40 +69,125 @@ async def subscribe(conversation: Conversation, command: Subscribe) -> Reply:
 
 
 async def list_(conversation: Conversation, command: List) -> Reply:
-    """LIST, and LSUB with its odd rule for `%` (RFC 3501 §6.3.9)."""
+    """LIST as in RFC 9051 §6.3.9 and RFC 5258; an extended one has no special request (RFC 5258 §3)."""
+    if command.subscribed:
+        return await _lsub(conversation, command)
     core, index, owner = conversation.core, conversation.context.store.index, conversation.owner
-    if not command.pattern and not command.subscribed:
-        core.untagged(ListResponse(("\\Noselect",), DELIMITER, ""))
+    if command.pattern == "":
+        if not command.extended:
+            core.untagged(ListResponse(("\\Noselect",), DELIMITER, ""))
         return ok(b"LIST completed")
-    pattern = command.reference + command.pattern
-    existing = {mailbox.name for mailbox in await index.mailboxes(owner.id)}
-    names = set(await index.subscriptions(owner.id)) if command.subscribed else existing
-    parents = {parent for name in names for parent in _above(name)}
-    for name in sorted(names | parents, key=lambda name: (name != INBOX, name)):
-        if not matches(pattern, name):
+    pattern = _Patterns(command)
+    select, returns = command.select or frozenset(), command.returns or frozenset()
+    existing = {mailbox.name: mailbox for mailbox in await index.mailboxes(owner.id)}
+    parents = {parent for name in existing for parent in _above(name)}
+    subscribed: set[str] = set()
+    if ListSelect.SUBSCRIBED in select or ListReturn.SUBSCRIBED in returns:
+        subscribed.update(await index.subscriptions(owner.id))
+    selected = subscribed if ListSelect.SUBSCRIBED in select else existing.keys() | parents
+    recursive = {}
+    if ListSelect.RECURSIVEMATCH in select:
+        recursive = await _parents_of_hidden(selected, pattern)
+    for name in sorted(selected | recursive.keys(), key=_inbox_first):
+        if name not in selected and not recursive[name]:
             continue
-        if command.subscribed and name not in names and not pattern.endswith("%"):
+        if not await pattern.matches(name):
             continue
-        attributes = [] if name in existing and name in names else ["\\Noselect"]
-        if not command.subscribed:
+        mailbox = existing.get(name)
+        attributes = [] if mailbox else ["\\NonExistent" if command.extended else "\\Noselect"]
+        if name in subscribed:
+            attributes.append("\\Subscribed")
+        if mailbox or name in parents:
             attributes.append(child_mbox_flag(name in parents))
-        core.untagged(ListResponse(tuple(attributes), DELIMITER, name, command.subscribed))
+        status = None
+        if command.status and mailbox and name in selected:
+            try:
+                status = StatusItems(name, await _status_items(conversation, mailbox, command.status))
+            except MailboxMissing:
+                attributes.insert(0, "\\NonExistent")
+        child_info = ("SUBSCRIBED",) if name in recursive else ()
+        core.untagged(ListResponse(tuple(attributes), DELIMITER, name, child_info=child_info))
+        if status is not None:
+            core.untagged(status)
         await conversation.room()
-    return ok(b"LSUB completed" if command.subscribed else b"LIST completed")
+    return ok(b"LIST completed")
+
+
+async def _lsub(conversation: Conversation, command: List) -> Reply:
+    """LSUB, with its odd rule for `%` (RFC 3501 §6.3.9)."""
+    index, owner = conversation.context.store.index, conversation.owner
+    existing = {mailbox.name for mailbox in await index.mailboxes(owner.id)}
+    names = set(await index.subscriptions(owner.id))
+    pattern = _Patterns(command)
+    for name in sorted(names.union(*map(_above, names)), key=_inbox_first):
+        if name not in names and not pattern.ends_with_percent:
+            continue
+        if await pattern.matches(name):
+            attributes = () if name in existing and name in names else ("\\Noselect",)
+            conversation.core.untagged(ListResponse(attributes, DELIMITER, name, subscribed=True))
+            await conversation.room()
+    return ok(b"LSUB completed")
+
+
+class _Patterns:
+    """The patterns of a LIST, with their reference; lets others run after some work."""
+
+    def __init__(self, command: List) -> None:
+        """Raise CommandRefused if there are too many."""
+        if len(command.patterns) > MAX_PATTERNS:
+            raise CommandRefused(f"No more than {MAX_PATTERNS} patterns at a time", "LIMIT")
+        # An empty one among several matches nothing (RFC 5258 §3).
+        self._patterns = tuple({command.reference + pattern: None for pattern in command.patterns if pattern})
+        self._looks = 0
+
+    @property
+    def ends_with_percent(self) -> bool:
+        return any(pattern.endswith("%") for pattern in self._patterns)
+
+    async def matches(self, name: str) -> bool:
+        for pattern in self._patterns:
+            self._looks += 1
+            if self._looks % LOOKS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if matches(pattern, name):
+                return True
+        return False
+
+
+async def _parents_of_hidden(selected: Set[str], pattern: _Patterns) -> dict[str, bool]:
+    """Return what has selected mailboxes below it, and whether one of them is not listed itself (RFC 5258 §3.5)."""
+    hidden: dict[str, bool] = {}
+    for name in selected:
+        unlisted = not await pattern.matches(name)
+        for parent in _above(name):
+            hidden[parent] = hidden.get(parent, False) or unlisted
+    return hidden
+
+
+def _inbox_first(name: str) -> tuple[bool, str]:
+    return name != INBOX, name
 
 
 async def status(conversation: Conversation, command: Status) -> Reply:
     """Counters are kept by the store, so this is one small read."""
     mailbox = await _existing(conversation, command.mailbox)
-    if StatusItem.HIGHESTMODSEQ in command.items:
+    items = await _status_items(conversation, mailbox, command.items)
+    conversation.core.untagged(StatusItems(command.mailbox, items))
+    return ok(b"STATUS completed")
+
+
+async def _status_items(
+    conversation: Conversation, mailbox: Mailbox, wanted: tuple[StatusItem, ...]
+) -> tuple[tuple[StatusItem, int], ...]:
+    """Return what STATUS tells of a mailbox, each item once. Raises MailboxMissing if it has gone meanwhile."""
+    if StatusItem.HIGHESTMODSEQ in wanted:
         conversation.aware()
     items = []
-    for item in command.items:
+    for item in dict.fromkeys(wanted):
         items.append(
             (item, await _deleted(conversation, mailbox) if item is StatusItem.DELETED else _ITEMS[item](mailbox))
         )
-    conversation.core.untagged(StatusItems(command.mailbox, tuple(items)))
-    return ok(b"STATUS completed")
+    return tuple(items)
 
 
 _ITEMS: dict[StatusItem, Callable[[Mailbox], int]] = {
@@ -132,5 +223,6 @@ async def _existing(conversation: Conversation, name: str) -> Mailbox:
 
 
 def _above(name: str) -> list[str]:
+    """Return the names of all that is above a mailbox."""
     levels = name.split(DELIMITER)
     return [DELIMITER.join(levels[:depth]) for depth in range(1, len(levels))]

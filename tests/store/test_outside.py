@@ -114,9 +114,10 @@ async def test_new_folders_become_mailboxes(tmp_path: Path) -> None:
         work = await named(noticed, ada, "Work/Today")
         assert await named(noticed, ada, "Work")
         assert await noticed.seen(work) == {1: ("", MAIL)}
-        await noticed.until(lambda: (noticed.home / ADA / ".Work.Today" / "mailhorn-mailbox").exists())
         noticed.drop(f"{ADA}/.Work.Today", "2.x.host", MAIL)
         await noticed.told(work, "appended", 2)
+        await noticed.until(lambda: sum(",U=" in name for name in noticed.files(f"{ADA}/.Work.Today")) == 2)
+        assert (noticed.home / ADA / ".Work.Today" / "mailhorn-mailbox").exists(), "signed before they came to rest"
         os.rename(noticed.home / ADA / ".Work.Today", noticed.home / ADA / ".Job")
         noticed.drop(f"{ADA}/.Job", "3.x.host", MAIL)
         await noticed.told(work, "appended", 3)

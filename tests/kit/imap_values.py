@@ -209,8 +209,10 @@ stores = st.builds(
 _ascending = st.sets(nz_numbers, min_size=3, max_size=3).map(sorted)
 _matches = st.builds(lambda seqs, uids: (SeqSet.of(seqs), UIDSet.of(uids)), _ascending, _ascending)
 resyncs = st.builds(c.Resync, uid_validities, mod_seqs, st.none() | known_uid_sets, st.none() | _matches)
-fetches = st.builds(c.Fetch, num_sets, fetch_item_lists, st.none() | mod_seqs) | st.builds(
-    c.Fetch, uid_sets, fetch_item_lists, mod_seqs, st.just(True)
+fetches = (
+    st.builds(c.Fetch, num_sets, fetch_item_lists, st.none() | mod_seqs)
+    | st.builds(c.Fetch, uid_sets, fetch_item_lists, mod_seqs, st.just(True))
+    | st.builds(c.Fetch, uid_sets, fetch_item_lists, st.none() | mod_seqs, st.just(False), partial_ranges)
 )
 
 commands = st.one_of(

@@ -101,6 +101,18 @@ CAPABILITIES = (
     Capability(
         "QRESYNC", (7162,), _AFTER, "SELECT tells what happened while the client was away", ("qresync", "qresync-two")
     ),
+    Capability("ESEARCH", (4731,), _AFTER, "SEARCH tells only what was asked for: MIN, MAX, COUNT, ALL", ("esearch",)),
+    Capability("SEARCHRES", (5182,), _AFTER, "`$` is what the last search found", ("searchres",)),
+    Capability("WITHIN", (5032,), _AFTER, "SEARCH by age: YOUNGER, OLDER", ("within",)),
+    Capability("SORT", (5256,), _AFTER, "results in the order asked for", ("sort",)),
+    Capability("SORT=DISPLAY", (5957,), _AFTER, "SORT by names as people see them", ("sort",)),
+    Capability("THREAD=ORDEREDSUBJECT", (5256,), _AFTER, "conversations by subject", ("thread",)),
+    Capability("THREAD=REFERENCES", (5256,), _AFTER, "conversations by what answers what", ("thread",)),
+    Capability("ESORT", (5267,), _AFTER, "SORT tells only what was asked for", ("sort",)),
+    Capability("CONTEXT=SEARCH", (5267,), _AFTER, "results of SEARCH are kept up to date", ("context", "partial")),
+    Capability("CONTEXT=SORT", (5267,), _AFTER, "results of SORT are kept up to date", ("context", "sort")),
+    Capability("PARTIAL", (9394,), _AFTER, "some of the results, from either end", ("partial",)),
+    Capability("MULTISEARCH", (7377,), _AFTER, "ESEARCH looks into several mailboxes", ("multisearch",)),
 )
 
 

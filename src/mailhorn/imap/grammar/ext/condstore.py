@@ -16,6 +16,7 @@ from ...responses import Modified
 from ..atoms import ATOM, parse_number64, parse_quoted, write_number, write_string
 from ..cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from ..sequence import parse_sequence_set, write_sequence_set
+from .partial import parse_partial_range, write_partial_range
 
 _WORD = re.compile(rb"[A-Za-z]+")
 _TYPE = re.compile(rb"(?:priv|shared|all)(?= )", re.IGNORECASE)
@@ -58,16 +59,18 @@ def write_store_modifiers(out: Writer, unchanged_since: ModSeq) -> None:
     out.write(b")")
 
 
-def parse_fetch_modifiers(cur: Cursor, *, by_uid: bool) -> tuple[ModSeq | None, bool]:
+def parse_fetch_modifiers(cur: Cursor, *, by_uid: bool) -> tuple[ModSeq | None, bool, tuple[int, int] | None]:
     """
     fetch-modifiers = "(" fetch-modifier *(SP fetch-modifier) ")"
-    fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"
+    fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" / modifier-partial
 
-    RFC 4466 §2.4, RFC 7162 §3.1.4.1, §3.2.6. VANISHED only in UID FETCH and beside CHANGEDSINCE. Returns both.
+    RFC 4466 §2.4, RFC 7162 §3.1.4.1, §3.2.6, RFC 9394 §3.3. VANISHED only in UID FETCH and beside CHANGEDSINCE,
+    PARTIAL only in UID FETCH. Returns all three.
     """
     cur.opens()
     changed_since: ModSeq | None = None
     vanished = False
+    partial: tuple[int, int] | None = None
     first = cur.pos
     while True:
         start = cur.pos
@@ -77,25 +80,37 @@ def parse_fetch_modifiers(cur: Cursor, *, by_uid: bool) -> tuple[ModSeq | None, 
             changed_since = parse_mod_sequence(cur)
         elif word == b"VANISHED" and by_uid and not vanished:
             vanished = True
+        elif word == b"PARTIAL" and by_uid and partial is None:
+            cur.space()
+            partial = parse_partial_range(cur)
         else:
-            raise SyntaxProblem(start, "one CHANGEDSINCE, in UID FETCH with VANISHED")
+            raise SyntaxProblem(start, "one CHANGEDSINCE, in UID FETCH with VANISHED or PARTIAL")
         if cur.closes():
             break
         cur.space()
-    if changed_since is None:
+    if changed_since is None and vanished:
         raise SyntaxProblem(first, "CHANGEDSINCE beside VANISHED")
-    return changed_since, vanished
+    return changed_since, vanished, partial
 
 
-def write_fetch_modifiers(out: Writer, changed_since: ModSeq | None, vanished: bool) -> None:
+def write_fetch_modifiers(
+    out: Writer, changed_since: ModSeq | None, vanished: bool, partial: tuple[int, int] | None = None
+) -> None:
     """Write what stands behind the items, SP and parentheses included; nothing if there is nothing."""
-    if changed_since is None:
+    if vanished and changed_since is None:
+        raise Unwritable("VANISHED without CHANGEDSINCE")
+    start = b" ("
+    if changed_since is not None:
+        out.write(start + b"CHANGEDSINCE ")
+        write_number(out, changed_since)
         if vanished:
-            raise Unwritable("VANISHED without CHANGEDSINCE")
-        return
-    out.write(b" (CHANGEDSINCE ")
-    write_number(out, changed_since)
-    out.write(b" VANISHED)" if vanished else b")")
+            out.write(b" VANISHED")
+        start = b" "
+    if partial is not None:
+        out.write(start + b"PARTIAL ")
+        write_partial_range(out, partial)
+    if changed_since is not None or partial is not None:
+        out.write(b")")
 
 
 def parse_search_modsequence(cur: Cursor) -> ModSeqKey:

@@ -36,6 +36,7 @@ from ....model.numbers import UIDSet
 from ....store.abc import MessageMissing, OpenBlob, StoreError
 from ..changed import missed_since
 from ..conversation import Conversation, bad_sequence
+from ..partial import part_of
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..selected import Manner, Selected
 
@@ -60,6 +61,8 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
         uids = selected.view.uids(command.numbers)
     except IndexError as problem:
         raise bad_sequence(problem) from None
+    if command.partial is not None:
+        uids = array("I", part_of(uids, command.partial))
     by_uid = isinstance(command.numbers, UIDSet)
     items = command.items
     if command.changed_since is not None:

@@ -41,6 +41,7 @@ from .. import sorting, threads
 from ..contexts import MAX_SORTED, Context, Contexts
 from ..conversation import Conversation
 from ..matching import Scope
+from ..partial import part_of
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..searching import Filter, Found, find
 from ..selected import Selected
@@ -279,14 +280,6 @@ def to_save(numbers: Sequence[int], returns: Returns) -> Sequence[int]:
     if returns.partial is not None:
         return [*ends, *part_of(numbers, returns.partial)]
     return ends if options & {Return.MIN, Return.MAX} else numbers
-
-
-def part_of(numbers: Sequence[int], partial: tuple[int, int]) -> Sequence[int]:
-    """Return the results of a range that is counted from 1, or from -1 backwards (RFC 9394 §3.1)."""
-    first, last = sorted(map(abs, partial))
-    if partial[0] > 0:
-        return numbers[first - 1 : last]
-    return numbers[max(0, len(numbers) - last) : max(0, len(numbers) - first + 1)]
 
 
 def in_order(kind: type[SeqSet] | type[UIDSet], numbers: Iterable[int]) -> SeqSet | UIDSet:

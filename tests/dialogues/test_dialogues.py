@@ -61,8 +61,21 @@ def as_pattern(expected: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, expected.split("…"))), re.DOTALL)
 
 
+NAMED = re.compile("‹([a-z]+)›")
+
+
+def named(expected: str, received: str, names: dict[str, str]) -> None:
+    """Remember what stands where the line has names."""
+    parts = NAMED.split(expected)
+    pattern = "".join("(.*?)" if i % 2 else as_pattern(part).pattern for i, part in enumerate(parts))
+    found = re.fullmatch(pattern, received, re.DOTALL)
+    if found is not None:
+        names.update(zip(parts[1::2], found.groups(), strict=True))
+
+
 async def play(script: str, server: ServerInTest) -> None:
     clients: dict[str, Client] = {}
+    names: dict[str, str] = {}
 
     async def client(number: str) -> Client:
         if number not in clients:
@@ -84,10 +97,12 @@ async def play(script: str, server: ServerInTest) -> None:
             login, subject = found["args"].split(" ", 1)
             await server.deliver(login, subject)
         elif found["who"] == "C":
-            (await client(found["client"])).send(found["text"])
+            (await client(found["client"])).send(NAMED.sub(lambda name: names[name[1]], found["text"]))
         else:
             received = await (await client(found["client"])).line()
-            assert as_pattern(found["text"]).fullmatch(received), f"line {number}: {line!r}, but was {received!r}"
+            named(found["text"], received, names)
+            text = NAMED.sub(lambda name: names.get(name[1], name[0]), found["text"])
+            assert as_pattern(text).fullmatch(received), f"line {number}: {line!r}, but was {received!r}"
     for who, connection in clients.items():
         rest = await connection.close()
         assert not rest or rest.startswith("* BYE"), f"client {who} received more: {rest!r}"

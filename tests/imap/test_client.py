@@ -13,7 +13,19 @@ from mailhorn.imap.client import (
     ProtocolViolation,
     UntaggedReceived,
 )
-from mailhorn.imap.commands import Authenticate, Keyword, Login, Select, Simple, Store, StoreMode
+from mailhorn.imap.commands import (
+    Attribute,
+    Authenticate,
+    Enable,
+    Fetch,
+    Keyword,
+    Login,
+    Resync,
+    Select,
+    Simple,
+    Store,
+    StoreMode,
+)
 from mailhorn.imap.framing import FramingLimits
 from mailhorn.imap.grammar.cursor import Unwritable
 from mailhorn.imap.responses import (
@@ -26,7 +38,7 @@ from mailhorn.imap.responses import (
     StatusResponse,
 )
 from mailhorn.imap.state import State
-from mailhorn.model.ids import SeqNum
+from mailhorn.model.ids import ModSeq, SeqNum, UIDValidity
 from mailhorn.model.numbers import UIDSet
 
 IDLE = Simple(Keyword.IDLE)
@@ -296,3 +308,34 @@ def test_what_cannot_be_written_is_not_sent() -> None:
     assert connection.data_to_send() == b""
     connection.send(NOOP)
     assert connection.data_to_send().endswith(b" NOOP\r\n")
+
+
+def test_vanished_counts_like_expunge_unless_it_was_earlier() -> None:
+    """RFC 7162 §3.2.10: only what goes now changes the number of messages."""
+    connection = selected()
+    heard(connection, b"* VANISHED (EARLIER) 7:9000\r\n")
+    assert connection.messages == 3
+    heard(connection, b"* VANISHED 3,5\r\n")
+    assert connection.messages == 1
+    heard(connection, b"* VANISHED 1:4294967295\r\n")
+    assert connection.messages == 0
+
+
+def test_qresync_has_to_be_enabled_and_confirmed() -> None:
+    """RFC 7162 §3.2.3: a server that does not say ENABLED QRESYNC answers BAD, so nothing is sent (fault F51)."""
+    connection = greeted(b"* PREAUTH [CAPABILITY IMAP4rev1 QRESYNC] ready\r\n")
+    resync = Select("INBOX", resync=Resync(UIDValidity(1), ModSeq(1)))
+    with pytest.raises(ValueError, match="QRESYNC"):
+        connection.send(resync)
+    tag = connection.send(Enable(("QRESYNC",)))
+    heard(connection, b"* ENABLED X-OTHER\r\n" + tag + b" OK done\r\n")
+    with pytest.raises(ValueError, match="QRESYNC"):
+        connection.send(resync)
+    heard(connection, b"* ENABLED qresync\r\n")
+    assert connection.enabled == {"X-OTHER", "QRESYNC"}
+    connection.data_to_send()
+    connection.send(resync)
+    assert connection.data_to_send() == b"m2 SELECT INBOX (QRESYNC (1 1))\r\n"
+    heard(connection, b"m2 OK done\r\n")
+    connection.send(Fetch(UIDSet(((1, 2),)), (Attribute.FLAGS,), ModSeq(3), True))
+    assert connection.data_to_send() == b"m3 UID FETCH 1:2 (FLAGS) (CHANGEDSINCE 3 VANISHED)\r\n"

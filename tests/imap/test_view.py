@@ -152,3 +152,40 @@ def test_a_client_learns_uids_as_it_is_told() -> None:
     assert len(view) == 1
     with pytest.raises(IndexError):
         view.expunge(SeqNum(2))
+
+
+def test_what_vanishes_by_uid() -> None:
+    """Known messages go, and of the new ones, which are all alike, as many as are greater than all that is known."""
+    view = view_of(2, 4, 6)
+    view.exists(5)
+    assert view.vanish(UIDSet(((4, 4), (8, 8)))) == [4]
+    assert [view.uid_at(SeqNum(n)) for n in (1, 2, 3)] == [2, 6, 0] and len(view) == 3
+    assert view.vanish(UIDSet(((9, 9), (2, 2)))) == [2]
+    assert [view.uid_at(SeqNum(n)) for n in range(1, len(view) + 1)] == [6]
+
+
+def test_a_known_message_vanishes_before_many_new_ones() -> None:
+    """The new ones stay as they are."""
+    view = view_of(6)
+    view.exists(4)
+    assert view.vanish(UIDSet(((6, 6),))) == [6]
+    assert [view.uid_at(SeqNum(n)) for n in (1, 2, 3)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("uids", [((3, 3),), ((6, 9),), ((1, 4294967295),)])
+def test_what_vanishes_though_it_was_not_there(uids: tuple[tuple[int, int], ...]) -> None:
+    """A server that says so has lost its way, or the client has; nothing is taken (RFC 7162 §3.2.10.2)."""
+    view = view_of(2, 4, 6)
+    view.exists(5)
+    with pytest.raises(LookupError):
+        view.vanish(UIDSet(uids))
+    assert len(view) == 5
+
+
+def test_what_vanishes_among_messages_that_are_half_known() -> None:
+    """One of the new ones was named, so they are not alike: nobody can say which it was."""
+    view = view_of(2)
+    view.exists(4)
+    view.learn(SeqNum(3), UID(7))
+    with pytest.raises(LookupError):
+        view.vanish(UIDSet(((5, 5),)))

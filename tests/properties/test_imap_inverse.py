@@ -29,7 +29,7 @@ from mailhorn.imap.grammar import (
 from mailhorn.imap.grammar import list as listing
 from mailhorn.imap.grammar.command import CommandProblem, parse_append_head, parse_command, write_command
 from mailhorn.imap.grammar.cursor import LENIENT, STRICT, Cursor, Dialect, SyntaxProblem, Unwritable, Writer
-from mailhorn.imap.grammar.ext import enable, id, namespace, sasl_ir, uidplus
+from mailhorn.imap.grammar.ext import condstore, enable, id, namespace, qresync, sasl_ir, uidplus
 from mailhorn.imap.grammar.response import parse_response, write_response
 from mailhorn.imap.responses import Response
 from mailhorn.model.numbers import SeqSet, UIDSet
@@ -107,6 +107,17 @@ RULES: dict[str, Rule] = {
         st.builds(c.Authenticate, values.words.map(str.upper), st.none() | values.octets),
         sasl_ir.parse_authenticate,
         sasl_ir.write_authenticate,
+    ),
+    "fetch-mod-resp": (
+        values.mod_seqs,
+        lambda cur: (cur.expect(b"MODSEQ "), condstore.parse_fetch_mod_resp(cur))[1],
+        condstore.write_fetch_mod_resp,
+    ),
+    "store-modifiers": (values.mod_seqs, condstore.parse_store_modifiers, condstore.write_store_modifiers),
+    "select-params": (
+        st.tuples(st.booleans(), values.resyncs),
+        lambda cur: (cur.space(), qresync.parse_select_params(cur))[1],
+        lambda out, value: qresync.write_select_params(out, *value),
     ),
     "uid-expunge": (
         values.uid_sets.map(c.Expunge),

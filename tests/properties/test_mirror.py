@@ -4,9 +4,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mailhorn.imap.view import Count, Gone, MailboxView
+from mailhorn.imap.view import Count, Gone, MailboxView, Update
 from mailhorn.model.change import Change, FlagUpdate
 from mailhorn.model.ids import UID, MailboxId, ModSeq, SeqNum
+from mailhorn.model.numbers import UIDSet
 
 BOX = MailboxId(1)
 SESSIONS = 3
@@ -46,6 +47,7 @@ class Mirror(RuleBasedStateMachine):
         base = MailboxView(mod_seq=ModSeq(1))
         self.server = [base.fork() for _ in range(SESSIONS)]
         self.client = [MailboxView() for _ in range(SESSIONS)]
+        self.by_uid = MailboxView()
 
     def _tell(self, change: Change) -> None:
         """What the hub does: who stands there and may be told applies it, the others do not."""
@@ -55,8 +57,12 @@ class Mirror(RuleBasedStateMachine):
 
     def _apply(self, n: int, change: Change, expunge: bool) -> None:
         view, client = self.server[n], self.client[n]
-        for update in view.apply(change, expunge=expunge):
+        updates = view.apply(change, expunge=expunge)
+        if n == 0:
+            self._vanish(updates)
+        for update in updates:
             if isinstance(update, Gone):
+                assert update.uid == client.uid_at(update.seq)
                 assert expunge, "EXPUNGE where it may not be sent"
                 client.expunge(update.seq)
             elif isinstance(update, Count):
@@ -66,6 +72,18 @@ class Mirror(RuleBasedStateMachine):
                 assert client.uid_at(update.seq) in (0, update.uid)
         for i in range(len(client)):
             client.learn(SeqNum(i + 1), view.uid_at(SeqNum(i + 1)))
+
+    def _vanish(self, updates: list[Update]) -> None:
+        """The first session also has a client that knows VANISHED, and asks for UIDs only now and then."""
+        gone = [update.uid for update in updates if isinstance(update, Gone)]
+        if gone:
+            self.by_uid.vanish(UIDSet.of(gone))
+        for update in updates:
+            if isinstance(update, Count):
+                self.by_uid.exists(update.messages)
+        if len(updates) % 2:
+            for i in range(len(self.by_uid)):
+                self.by_uid.learn(SeqNum(i + 1), self.server[0].uid_at(SeqNum(i + 1)))
 
     @rule(count=st.integers(1, 3))
     def append(self, count: int) -> None:
@@ -104,6 +122,9 @@ class Mirror(RuleBasedStateMachine):
             uids = [view.uid_at(SeqNum(i + 1)) for i in range(len(view))]
             assert uids == [client.uid_at(SeqNum(i + 1)) for i in range(len(client))]
             assert uids == sorted(set(uids))
+        known = [self.by_uid.uid_at(SeqNum(i + 1)) for i in range(len(self.by_uid))]
+        there = [self.server[0].uid_at(SeqNum(i + 1)) for i in range(len(self.server[0]))]
+        assert [uid or there[i] for i, uid in enumerate(known)] == there
 
     def teardown(self) -> None:
         for n in range(SESSIONS):

@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass
 
-from .commands import Authenticate, Command, Keyword, Login, Select, Simple
+from .commands import Authenticate, Command, Fetch, Keyword, Login, Select, Simple
 from .framing import CLIENT_LIMITS, NEED_DATA, Frame, FrameError, Framer, FramingLimits
 from .framing import Eof as FramingEof
 from .grammar.command import write_command
@@ -25,12 +25,14 @@ from .responses import (
     CapabilityCode,
     Condition,
     Continuation,
+    Enabled,
     Exists,
     Expunged,
     ResponseCode,
     StatusResponse,
     Tagged,
     Untagged,
+    Vanished,
 )
 from .state import State, after, is_legal
 
@@ -107,6 +109,7 @@ class ClientConnection:
         capabilities: In capitals; None if they are not known, as after a login that did not tell them.
         messages: How many the selected mailbox holds by the server's own count, None if none is selected.
             A hint; it may be wrong (faults F21, F22).
+        enabled: What the server said is enabled, in capitals; QRESYNC is off before it is named there (RFC 7162 §3.2.3).
 
     """
 
@@ -122,6 +125,7 @@ class ClientConnection:
         "_told",
         "capabilities",
         "dialect",
+        "enabled",
         "messages",
         "state",
     )
@@ -130,6 +134,7 @@ class ClientConnection:
         self.state = State.NOT_AUTHENTICATED
         self.capabilities: frozenset[str] | None = None
         self.messages: int | None = None
+        self.enabled: frozenset[str] = frozenset()
         self.dialect = dialect
         self._limits = limits
         self._framer = Framer(limits, synchronizing=False)
@@ -159,6 +164,8 @@ class ClientConnection:
         """
         if not is_legal(command, self.state):
             raise ValueError(f"{type(command).__name__} is not legal when {self.state.value}")
+        if _resyncs(command) and "QRESYNC" not in self.enabled:
+            raise ValueError("the server has not enabled QRESYNC")
         if len(self._in_flight) >= MAX_IN_FLIGHT:
             raise ValueError("too many commands in flight")
         self._tag += 1
@@ -272,6 +279,10 @@ class ClientConnection:
                 self.messages = count
             case Expunged():
                 self.messages = max(0, (self.messages or 0) - 1)
+            case Vanished(uids, False):
+                self.messages = max(0, (self.messages or 0) - sum(high - low + 1 for low, high in uids.resolved(0)))
+            case Enabled(enabled):
+                self.enabled |= {name.upper() for name in enabled}
             case _:
                 pass
         self._events.append(UntaggedReceived(response))
@@ -321,6 +332,13 @@ class ClientConnection:
             self._framer = Framer(self._limits, synchronizing=False)
             self.capabilities = None
         self._events.append(Completed(response.tag, command, response.condition, response.code, response.text))
+
+
+def _resyncs(command: Command) -> bool:
+    """Say whether the command is BAD unless QRESYNC is enabled (RFC 7162 §3.2.5, §3.2.6)."""
+    if isinstance(command, Select):
+        return command.resync is not None
+    return isinstance(command, Fetch) and command.vanished
 
 
 __all__ = [

@@ -200,10 +200,9 @@ class MailboxView:
             new += max(0, high - max(low - 1, last))
         if told != len(gone) + new or new > len(mine) - head or any(mine[head:]):
             raise LookupError("a message that is not known has vanished")
-        self._own()
-        del self._uids[len(mine) - new :]
-        self._length -= new
-        self._remove([UID(uid) for uid in gone])
+        left = set(gone)
+        self._uids = array("I", [uid for uid in mine[: len(mine) - new] if uid not in left])
+        self._length = len(self._uids)
         return [UID(uid) for uid in gone]
 
     def learn(self, seq: SeqNum, uid: UID) -> None:

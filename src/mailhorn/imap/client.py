@@ -109,7 +109,7 @@ class ClientConnection:
         capabilities: In capitals; None if they are not known, as after a login that did not tell them.
         messages: How many the selected mailbox holds by the server's own count, None if none is selected.
             A hint; it may be wrong (faults F21, F22).
-        enabled: What the server said is enabled, in capitals; QRESYNC is off before it is named there (RFC 7162 §3.2.3).
+        enabled: What the server said is enabled, in capitals; QRESYNC is off before it is named here (RFC 7162 §3.2).
 
     """
 

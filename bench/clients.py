@@ -7,7 +7,8 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 
-from .servers import HOST, PASSWORD
+from .process import HOST
+from .servers import PASSWORD
 
 now = time.perf_counter
 PATIENCE = 120.0

@@ -19,7 +19,8 @@ from enum import Enum
 from .clients import Deliverer, Refused, Talker, now, unverified_tls
 from .ledger import Ledger
 from .mail import LINE, Payload
-from .servers import HOST, PASSWORD, Server, address, login
+from .process import HOST
+from .servers import PASSWORD, Server, address, login
 
 LOGINS_AT_ONCE = 50
 """Of the clients of one soak; the others wait for their turn, as a thousand people do not press a key together."""

@@ -6,7 +6,6 @@ import getpass
 import grp
 import os
 import pwd
-import random
 import shutil
 import signal
 import socket
@@ -22,8 +21,8 @@ import mailhorn
 from mailhorn.net.tls import self_signed
 
 from . import machine
+from .process import HOST, environment, free_port
 
-HOST = "127.0.0.1"
 PASSWORD = "secret"
 START_WITHIN = 60.0
 """Seconds a server may take to answer."""
@@ -308,22 +307,3 @@ service lmtp {{
   }}
 }}
 """
-
-
-def free_port() -> int:
-    """Return a port below those the system gives to outgoing connections: it is still free after a restart."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind((HOST, port))
-            return port
-
-
-def environment(home: Path) -> dict[str, str]:
-    """Return what a server sees of ours: this checkout, and a home of its own."""
-    path = [str(Path(mailhorn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MAILHORN_"))},
-        "HOME": str(home),
-        "PYTHONPATH": os.pathsep.join(filter(None, path)),
-    }

@@ -241,7 +241,7 @@ class Files:
         }.items():
             self._wrap(name, wrapper)
         real_open = builtins.open
-        builtins.open = io.open = functools.partial(self._file, real_open)  # type: ignore[assignment]
+        builtins.open = io.open = functools.partial(self._file, real_open)
         self._install_syncfs()
 
     def _wrap(self, name: str, wrapper: Callable[..., Any]) -> None:

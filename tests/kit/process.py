@@ -9,12 +9,10 @@ import contextlib
 import imaplib
 import json
 import os
-import random
 import re
 import select
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import time
@@ -22,36 +20,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import mailhorn
+from bench.process import HOST, environment, free_port
 
-HOST = "127.0.0.1"
 PASSWORD = "correct horse"
 DOMAIN = "example.org"
 PATIENCE = 10.0
 """Seconds anything may take that is not measured."""
 SERVICES = ("imap", "imaps", "smtp", "smtps", "lmtp")
 READY = b"mailhorn is ready."
-
-_random = random.SystemRandom()  # the tests' own generator is seeded alike in every worker
-
-
-def free_port() -> int:
-    """Return a port below those the system gives to outgoing connections: it is still free after a restart."""
-    while True:
-        port = _random.randrange(15_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind((HOST, port))
-            return port
-
-
-def environment(home: Path) -> dict[str, str]:
-    """Return what a child process sees of ours: this checkout, and a home of its own."""
-    path = [str(Path(mailhorn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MAILHORN_"))},
-        "HOME": str(home),
-        "PYTHONPATH": os.pathsep.join(filter(None, path)),
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,3 +189,16 @@ def test_what_vanishes_among_messages_that_are_half_known() -> None:
     view.learn(SeqNum(3), UID(7))
     with pytest.raises(LookupError):
         view.vanish(UIDSet(((5, 5),)))
+
+
+def test_side_by_side() -> None:
+    """Positions come at once if nothing stands between; what others appended to the shared array does not count."""
+    view = view_of(2, 3, 5, 9)
+    assert list(view.side_by_side(array("I", [3, 5])) or ()) == [2, 3]
+    assert view.side_by_side(array("I", [3, 9])) is None
+    assert view.side_by_side(array("I", [4])) is None
+    assert view.side_by_side(array("I", [9, 10])) is None
+    other = view.fork()
+    other.apply(change(5, 6, appended=(10,)), expunge=True)
+    assert view.side_by_side(array("I", [9, 10])) is None
+    assert list(other.side_by_side(array("I", [9, 10])) or ()) == [4, 5]

@@ -11,9 +11,9 @@ and a length); only an expunge makes a new one.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from ..model.change import Change
 from ..model.ids import UID, ModSeq, SeqNum
@@ -94,6 +94,15 @@ class MailboxView:
         """Return the position of a UID, None if it is not in the view."""
         i = bisect_left(self._uids, uid, 0, self._length)
         return SeqNum(i + 1) if i < self._length and self._uids[i] == uid else None
+
+    def side_by_side(self, uids: "array[int]") -> Iterable[SeqNum] | None:
+        """Return the positions of UIDs (one at least, ascending), None if others stand between them or one is gone."""
+        first = self.seq_of(UID(uids[0]))
+        if first is None or self._length - first + 1 < len(uids):
+            return None
+        if self._uids[first - 1 : first - 1 + len(uids)] != uids:
+            return None
+        return cast(Iterable[SeqNum], range(first, first + len(uids)))
 
     def uids(self, numbers: SeqSet | UIDSet) -> "array[int]":
         """

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from .cursor import Cursor, Unwritable, Writer
@@ -74,9 +75,12 @@ def date_time_bytes(value: int) -> bytes:
     if not _EARLIEST <= value <= _LATEST:
         raise Unwritable("a year beyond four digits")
     days, seconds = divmod(value, _DAY)
-    day = date.fromordinal(days + _EPOCH)
     minutes, second = divmod(seconds, 60)
-    return b'"%2d-%s-%04d %02d:%02d:%02d +0000"' % (
-        *(day.day, _MONTHS[day.month - 1], day.year),
-        *(minutes // 60, minutes % 60, second),
-    )
+    return b'"%b %02d:%02d:%02d +0000"' % (_day_bytes(days), minutes // 60, minutes % 60, second)
+
+
+@lru_cache(maxsize=1024)
+def _day_bytes(days: int) -> bytes:
+    """Return a day, counted from 1970; messages of one day stand together."""
+    day = date.fromordinal(days + _EPOCH)
+    return b"%2d-%s-%04d" % (day.day, _MONTHS[day.month - 1], day.year)

@@ -7,7 +7,7 @@ Rule 2: what was digested at delivery is sent as it is kept; a body is read only
 import asyncio
 from array import array
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import structlog
 
@@ -21,8 +21,6 @@ from ....imap.commands import (
     Section,
     SectionText,
 )
-from ....imap.grammar.body import without_extensions
-from ....imap.grammar.date import date_time_bytes
 from ....imap.grammar.ext.qresync import vanished_lines
 from ....imap.grammar.section import section_bytes
 from ....mime.header import header_fields
@@ -34,6 +32,7 @@ from ....model.ids import UID, ModSeq, SeqNum
 from ....model.message import Digest, MessageRow
 from ....model.numbers import UIDSet
 from ....store.abc import MessageMissing, OpenBlob, StoreError
+from ..answers import Answers, said
 from ..changed import missed_since
 from ..conversation import Conversation, bad_sequence
 from ..partial import part_of
@@ -43,9 +42,16 @@ from ..selected import Manner, Selected
 log = structlog.get_logger("mailhorn.imap")
 
 SLICE = 256
-"""Messages per read of the index: some 5 ms of work for the largest answers, so that pushes are not held up."""
+"""Messages per read of the index: some 2 ms of work for the largest answers, so that pushes are not held up."""
 
-_DIGESTED = (Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY)
+SLICE_OF_ROWS = 1000
+"""The same if nothing is asked but flags, dates and sizes: 1 ms."""
+
+SLICE_AT_HAND = 32
+"""Messages between turns for all others where octets are read, which may be at hand: 3 ms."""
+
+SLICE_OF_BODIES = 16
+"""The same with BODY, which is made of BODYSTRUCTURE each time, as hardly anybody asks for it: 2 ms."""
 
 _WHOLE = {
     Attribute.RFC822: Section(),
@@ -72,6 +78,11 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
         conversation.aware()
     if by_uid and Attribute.UID not in items:
         items = (Attribute.UID, *items)
+    plain = [item for item in items if isinstance(item, Attribute) and item not in _WHOLE]
+    if len(plain) == len(items):
+        if await _answered(conversation, selected, plain, uids) or by_uid:
+            return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
+        raise CommandRefused("Some of the messages have been expunged", "EXPUNGEISSUED")
     work = _Fetching(conversation, selected, items, by_uid)
     for start in range(0, len(uids), SLICE):
         await work.slice([UID(uid) for uid in uids[start : start + SLICE]])
@@ -80,6 +91,32 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
     if work.missing:
         raise CommandRefused("Some of the messages have been expunged", "EXPUNGEISSUED")
     return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
+
+
+async def _answered(conversation: Conversation, selected: Selected, items: list[Attribute], uids: "array[int]") -> bool:
+    """Answer from rows and digests alone; returns whether all were there whose content was asked for."""
+    context, mailbox, view = conversation.context, selected.mailbox, selected.view
+    answers = Answers(items)
+    step = SLICE_OF_BODIES if Attribute.BODY in items else SLICE if answers.digested else SLICE_OF_ROWS
+    whole = True
+    for start in range(0, len(uids), step):
+        some = uids[start : start + step]
+        wanted = cast(Sequence[UID], some)
+        found: Sequence[tuple[MessageRow, Digest]] = ()
+        if answers.digested:
+            context.timeline.note_fetched(mailbox, wanted)
+            found = await context.store.index.digests(mailbox, wanted)
+            rows = [row for row, _ in found]
+        else:
+            rows = await context.store.index.rows(mailbox, wanted)
+        seqs: Iterable[SeqNum] | None = view.side_by_side(some) if len(rows) == len(some) else None
+        if seqs is None:
+            whole = whole and (len(rows) == len(some) or not answers.digested)  # of flags alone nothing is missed
+            seqs = [seq for row in rows if (seq := view.seq_of(row.uid))]
+        conversation.core.raw(answers.of_digests(seqs, found) if answers.digested else answers.of_rows(seqs, rows))
+        if conversation.core.pending > OUTPUT:
+            await conversation.room()
+    return whole
 
 
 async def _changed(
@@ -108,33 +145,27 @@ class _Fetching:
         self.selected = selected
         self.items = items
         self.by_uid = by_uid
-        self.needs_digest = any(item in _DIGESTED or _reads(item) for item in items)
         self.sets_seen = not selected.read_only and any(map(_sets_seen, items))
         self.missing = False
         self.unknown_encoding = False
 
     async def slice(self, uids: list[UID]) -> None:
         """Answer for some messages."""
-        index = self.conversation.context.store.index
+        context, mailbox = self.conversation.context, self.selected.mailbox
         flagged = await self._mark_seen(uids) if self.sets_seen else frozenset()
-        digests: dict[UID, Digest] = {}
-        rows: Iterable[MessageRow]
-        if self.needs_digest:
-            self.conversation.context.timeline.note_fetched(self.selected.mailbox, uids)
-            found = await index.digests(self.selected.mailbox, uids)
-            rows = [row for row, _ in found]
-            digests = {row.uid: digest for row, digest in found}
-            if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
-                self.missing = True
-        else:
-            rows = await index.rows(self.selected.mailbox, uids)
+        context.timeline.note_fetched(mailbox, uids)
+        found = await context.store.index.digests(mailbox, uids)
+        if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
+            self.missing = True
         core, view = self.conversation.core, self.selected.view
-        for row in rows:
+        for number, (row, digest) in enumerate(found):
             seq = view.seq_of(row.uid)
             if seq is None:
                 continue
+            if number % SLICE_AT_HAND == 0:
+                await asyncio.sleep(0)
             try:
-                await self._message(seq, row, digests.get(row.uid), row.uid in flagged)
+                await self._message(seq, row, digest, row.uid in flagged)
             except MessageMissing as problem:
                 there = await self._is_there(row.uid)
                 if there:
@@ -155,47 +186,44 @@ class _Fetching:
         self.conversation.absorb(change, silent=True)
         return frozenset(update.uid for update in change.updated)
 
-    async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool) -> None:
+    async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest, flagged: bool) -> None:
         """Answer for one message. Raises StoreError, but only if nothing of the answer has been sent."""
-        if digest is None or row.size <= PIECE or not any(map(_reads, self.items)):
+        if row.size <= PIECE:
             await self._answer(seq, row, digest, flagged, None)
         else:
             with await self.conversation.context.store.open(self.selected.mailbox, row.uid) as body:
                 await self._answer(seq, row, digest, flagged, body)
 
-    async def _answer(
-        self, seq: SeqNum, row: MessageRow, digest: Digest | None, flagged: bool, body: OpenBlob | None
-    ) -> None:
+    async def _answer(self, seq: SeqNum, row: MessageRow, digest: Digest, flagged: bool, body: OpenBlob | None) -> None:
         """Answer for one message; a big one comes with its body open, so that it stays what it is to the end."""
         core = self.conversation.core
         start = b"* %d FETCH (" % seq
         parts: list[bytes] = []
-        root: Part | None = None
+        root = unpack(digest.parts)
+        octets = _Octets(self.conversation, self.selected, row, body)
         for item in self.items:
-            if not _reads(item):
-                parts.append(_attribute(item, row, digest))
-            elif digest is not None:
-                root = root or unpack(digest.parts)
-                octets = _Octets(self.conversation, self.selected, row, body)
-                try:
-                    if isinstance(item, BinarySection | BinarySize):
-                        head, rest = await _binary(item, root, octets)
-                    else:
-                        head, rest = await _section(item, root, octets)
-                except _UnknownEncoding:
-                    self.unknown_encoding = True
-                    continue
-                except StoreError as error:
-                    if start:
-                        raise
-                    self._cut_off(error)
-                parts.append(head)
-                if rest is not None:
-                    core.raw(start + b" ".join(parts))
-                    await self._stream(rest)
-                    start, parts = b"", [b""]
+            if isinstance(item, Attribute) and item not in _WHOLE:
+                parts.append(said(item, row, digest))
+                continue
+            try:
+                if isinstance(item, BinarySection | BinarySize):
+                    head, rest = await _binary(item, root, octets)
+                else:
+                    head, rest = await _section(item, root, octets)
+            except _UnknownEncoding:
+                self.unknown_encoding = True
+                continue
+            except StoreError as error:
+                if start:
+                    raise
+                self._cut_off(error)
+            parts.append(head)
+            if rest is not None:
+                core.raw(start + b" ".join(parts))
+                await self._stream(rest)
+                start, parts = b"", [b""]
         if flagged:
-            parts.extend(_attribute(item, row, None) for item in self._unasked() if item not in self.items)
+            parts.extend(said(item, row, digest) for item in self._unasked() if item not in self.items)
         if parts:
             core.raw(b"%b%b)\r\n" % (start, b" ".join(parts)))
 
@@ -353,33 +381,8 @@ _WHAT: dict[SectionText, What] = {
 }
 
 
-def _reads(item: FetchItem) -> bool:
-    """Say whether octets of the body are asked for."""
-    return not isinstance(item, Attribute) or item in _WHOLE
-
-
 def _sets_seen(item: FetchItem) -> bool:
     """BODY[...] and BINARY[...] without PEEK, RFC822 and RFC822.TEXT do; RFC822.HEADER does not (RFC 3501 §6.4.5)."""
     if isinstance(item, BodySection | BinarySection):
         return not item.peek
     return item in (Attribute.RFC822, Attribute.RFC822_TEXT)
-
-
-def _attribute(item: FetchItem, row: MessageRow, digest: Digest | None) -> bytes:
-    if item is Attribute.FLAGS:
-        return b"FLAGS (%b)" % row.flags.encode("ascii")
-    if item is Attribute.UID:
-        return b"UID %d" % row.uid
-    if item is Attribute.RFC822_SIZE:
-        return b"RFC822.SIZE %d" % row.size
-    if item is Attribute.MODSEQ:
-        return b"MODSEQ (%d)" % row.mod_seq
-    if item is Attribute.INTERNALDATE:
-        return b"INTERNALDATE " + date_time_bytes(row.internal_date)
-    if digest is None:
-        raise ValueError(item)
-    if item is Attribute.ENVELOPE:
-        return b"ENVELOPE " + digest.envelope
-    if item is Attribute.BODYSTRUCTURE:
-        return b"BODYSTRUCTURE " + digest.body_structure
-    return b"BODY " + without_extensions(digest.body_structure)

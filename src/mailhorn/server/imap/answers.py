@@ -1,0 +1,86 @@
+"""FETCH answers that are made of what the index keeps: one pattern for all messages, filled in by the thousand.
+
+Rule: nothing is asked of a message here but its row and its digest; who needs its octets goes through `commands.fetch`.
+"""
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+
+from ...imap.commands import Attribute
+from ...imap.grammar.body import without_extensions
+from ...imap.grammar.date import date_time_bytes
+from ...model.ids import SeqNum
+from ...model.message import Digest, MessageRow
+
+_FIELDS: dict[Attribute, tuple[bytes, int]] = {
+    Attribute.UID: (b"UID %d", 1),
+    Attribute.MODSEQ: (b"MODSEQ (%d)", 2),
+    Attribute.FLAGS: (b"FLAGS (%b)", 3),
+    Attribute.INTERNALDATE: (b"INTERNALDATE %b", 4),
+    Attribute.RFC822_SIZE: (b"RFC822.SIZE %d", 5),
+    Attribute.ENVELOPE: (b"ENVELOPE %b", 6),
+    Attribute.BODYSTRUCTURE: (b"BODYSTRUCTURE %b", 7),
+    Attribute.BODY: (b"BODY %b", 8),
+}
+"""How each is said, and where its value stands; the sequence number stands at 0."""
+
+_DIGESTED = frozenset({Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY})
+"""What the row does not know and the digest does."""
+
+
+class Answers:
+    """How the messages of one FETCH are answered."""
+
+    def __init__(self, items: Sequence[Attribute]) -> None:
+        """Take what was asked for, in the order in which it is to be said; each is one of `_FIELDS`."""
+        self._pattern = b"* %%d FETCH (%b)\r\n" % b" ".join([_FIELDS[item][0] for item in items])
+        self._pick = itemgetter(0, *[_FIELDS[item][1] for item in items])
+        self._dated = Attribute.INTERNALDATE in items
+        self._short = Attribute.BODY in items
+        self.digested = not _DIGESTED.isdisjoint(items)
+
+    def of_rows(self, seqs: Iterable[SeqNum], rows: Iterable[MessageRow]) -> bytes:
+        """Return the answers for messages and their numbers."""
+        pattern, pick = self._pattern, self._pick
+        if self._dated:
+            lines = [
+                pattern % pick((seq, uid, mod_seq, flags.encode("ascii"), date_time_bytes(date), size))
+                for seq, (uid, mod_seq, flags, date, size) in zip(seqs, rows, strict=True)
+            ]
+        else:
+            lines = [
+                pattern % pick((seq, uid, mod_seq, flags.encode("ascii"), date, size))
+                for seq, (uid, mod_seq, flags, date, size) in zip(seqs, rows, strict=True)
+            ]
+        return b"".join(lines)
+
+    def of_digests(self, seqs: Iterable[SeqNum], found: Iterable[tuple[MessageRow, Digest]]) -> bytes:
+        """Return the answers for messages and their numbers."""
+        pattern, pick, dated, short = self._pattern, self._pick, self._dated, self._short
+        return b"".join(
+            [
+                pattern % pick(_values(seq, row, digest, dated, short))
+                for seq, (row, digest) in zip(seqs, found, strict=True)
+            ]
+        )
+
+
+def said(item: Attribute, row: MessageRow, digest: Digest) -> bytes:
+    """Return one item of one message, to stand among others."""
+    pattern, place = _FIELDS[item]
+    return pattern % _values(0, row, digest, True, item is Attribute.BODY)[place]
+
+
+def _values(
+    seq: int, row: MessageRow, digest: Digest, dated: bool, short: bool
+) -> tuple[int, int, int, bytes, bytes, int, bytes, bytes, bytes]:
+    """Return what `_FIELDS` numbers; the date and BODY only if they are asked for, as they have to be made."""
+    uid, mod_seq, flags, date, size = row
+    structure = digest.body_structure
+    return (
+        *(seq, uid, mod_seq, flags.encode("ascii"), date_time_bytes(date) if dated else b"", size),
+        *(digest.envelope, structure, without_extensions(structure) if short else b""),
+    )
+
+
+__all__ = ["Answers", "said"]

@@ -17,8 +17,9 @@ from email.utils import parsedate
 from enum import IntEnum
 from functools import cached_property
 
+from ...imap.grammar.atoms import parse_nstring
 from ...imap.grammar.cursor import Cursor
-from ...imap.grammar.envelope import parse_envelope
+from ...imap.grammar.envelope import parse_addresses
 from ...imap.view import MailboxView
 from ...mime.address import MISSING_DOMAIN, MISSING_MAILBOX
 from ...mime.decode import decoded_header, part_text
@@ -46,7 +47,7 @@ from ...model.search import (
     SearchKey,
     SizeKey,
 )
-from ...model.structure import Address, Envelope
+from ...model.structure import Address
 from .collation import fold
 
 
@@ -57,10 +58,6 @@ class Depth(IntEnum):
     ENVELOPE = 1
     HEADER = 2
     BODY = 3
-
-
-_IN_ENVELOPE = {"subject": 1, "in-reply-to": 8, "message-id": 9}
-"""Fields that ENVELOPE has as they are, and where. Of several of one name it has the first, and so has SEARCH."""
 
 
 class Letter:
@@ -100,14 +97,14 @@ class Letter:
         return raw.lower() if raw is not None and b"=?" not in raw and raw.isascii() else None
 
     @cached_property
-    def envelope(self) -> Envelope:
-        """The envelope as data."""
-        return parse_envelope(Cursor(self.raw_envelope or b""))
+    def envelope(self) -> "EnvelopeReader":
+        """The envelope, taken apart as far as it is asked for."""
+        return EnvelopeReader(self.raw_envelope or b"")
 
     @cached_property
     def sent(self) -> date | None:
         """The date of the Date field as it is written there, time and zone disregarded (RFC 9051 §6.4.4)."""
-        return written_day(self.envelope.date)
+        return written_day(self.envelope.text(DATE))
 
     @cached_property
     def header(self) -> list[tuple[str, bytes]]:
@@ -133,6 +130,45 @@ class Letter:
             for name, value in fields(body[part.header_start : part.body_start]):
                 lines.append(f"{name.decode('latin-1')}: {decoded_header(value)}")
         return fold("\n".join(lines))
+
+
+DATE, SUBJECT, FROM, TO, CC, BCC, IN_REPLY_TO, MESSAGE_ID = 0, 1, 2, 5, 6, 7, 8, 9
+"""Where a field stands in an envelope (RFC 9051 §7.5.2)."""
+
+_IN_ENVELOPE = {"subject": SUBJECT, "in-reply-to": IN_REPLY_TO, "message-id": MESSAGE_ID}
+"""Fields that ENVELOPE has as they are. Of several of one name it has the first, and so has SEARCH."""
+
+_PEOPLE = {"From": FROM, "To": TO, "Cc": CC, "Bcc": BCC}
+_TEXTS = frozenset((DATE, SUBJECT, IN_REPLY_TO, MESSAGE_ID))
+
+
+class EnvelopeReader:
+    """ENVELOPE as it is sent, from which only what is asked for is taken: the first fields are asked for most."""
+
+    __slots__ = ("_cursor", "_fields")
+
+    def __init__(self, raw: bytes) -> None:
+        """Take an envelope that is whole."""
+        self._cursor = Cursor(raw, pos=1)
+        self._fields: list[bytes | None | tuple[Address, ...]] = []
+
+    def text(self, at: int) -> bytes | None:
+        """Return the date, the subject, In-Reply-To or Message-ID."""
+        found = self._field(at)
+        return None if isinstance(found, tuple) else found
+
+    def people(self, at: int) -> tuple[Address, ...]:
+        """Return the addresses of a field."""
+        found = self._field(at)
+        return found if isinstance(found, tuple) else ()
+
+    def _field(self, at: int) -> bytes | None | tuple[Address, ...]:
+        fields_, cur = self._fields, self._cursor
+        while len(fields_) <= at:
+            if fields_:
+                cur.space()
+            fields_.append(parse_nstring(cur) if len(fields_) in _TEXTS else parse_addresses(cur))
+        return fields_[at]
 
 
 Test = Callable[[Letter], bool | None]
@@ -353,8 +389,7 @@ def _envelope_text(at: int, text: str) -> Test:
             return None
         if impossible(letter):
             return False
-        envelope = letter.envelope
-        value = envelope.subject if at == 1 else envelope.in_reply_to if at == 8 else envelope.message_id
+        value = letter.envelope.text(at)
         return value is not None and wanted in fold(decoded_header(value))
 
     return test
@@ -364,23 +399,14 @@ def _address(key: AddressKey) -> Test:
     """An address in the field contains the text; empty text: there is an address."""
     wanted = fold(key.text)
     impossible = _impossible(wanted)
-    field = key.field
+    at = _PEOPLE[key.field]
 
     def test(letter: Letter) -> bool | None:
         if letter.raw_envelope is None:
             return None
         if impossible(letter):
             return False
-        envelope = letter.envelope
-        people = (
-            envelope.from_
-            if field == "From"
-            else envelope.to
-            if field == "To"
-            else envelope.cc
-            if field == "Cc"
-            else envelope.bcc
-        )
+        people = letter.envelope.people(at)
         return bool(people) and wanted in fold(addresses_text(people))
 
     return test
@@ -452,4 +478,22 @@ def _readable(root: Part) -> Iterator[Part]:
             yield part
 
 
-__all__ = ["Depth", "Letter", "Scope", "Test", "addresses_text", "depth", "narrowed", "resolve", "written_day"]
+__all__ = [
+    "CC",
+    "DATE",
+    "FROM",
+    "IN_REPLY_TO",
+    "MESSAGE_ID",
+    "SUBJECT",
+    "TO",
+    "Depth",
+    "EnvelopeReader",
+    "Letter",
+    "Scope",
+    "Test",
+    "addresses_text",
+    "depth",
+    "narrowed",
+    "resolve",
+    "written_day",
+]

@@ -10,16 +10,15 @@ from email.utils import parsedate_tz
 from heapq import merge
 from typing import Any, TypeVar
 
-from ...imap.grammar.cursor import Cursor
-from ...imap.grammar.envelope import parse_envelope
 from ...mime.address import MISSING_DOMAIN, MISSING_MAILBOX
 from ...mime.decode import decoded_header
 from ...model.ids import UID, MailboxId
 from ...model.message import MessageRow
 from ...model.search import SortField, SortKey
-from ...model.structure import Address, Envelope
+from ...model.structure import Address
 from ...store.store import Store
 from .collation import fold
+from .matching import CC, DATE, FROM, SUBJECT, TO, EnvelopeReader
 from .searching import ENVELOPES, ROWS, Pace
 from .subject import base_subject
 
@@ -53,7 +52,7 @@ async def entries(store: Store, mailbox: MailboxId, uids: "Sequence[int]", order
                 await pace.turn()
         else:
             for row, digest in await store.index.digests(mailbox, some):
-                envelope = parse_envelope(Cursor(digest.envelope))
+                envelope = EnvelopeReader(digest.envelope)
                 found.append((row.uid, tuple([value(field, row, envelope) for field in fields])))
                 await pace.turn()
     return found
@@ -86,23 +85,23 @@ async def stable(items: list[Item], key: Callable[[Item], Any], reverse: bool = 
     return result
 
 
-def value(field: SortField, row: MessageRow, envelope: Envelope) -> Value:
+def value(field: SortField, row: MessageRow, envelope: EnvelopeReader) -> Value:
     """Return what a message is compared by."""
     match field:
         case SortField.DATE:
-            return sent(envelope.date, row.internal_date)
+            return sent(envelope.text(DATE), row.internal_date)
         case SortField.SUBJECT:
-            return base_subject(envelope.subject)[0]
+            return base_subject(envelope.text(SUBJECT))[0]
         case SortField.FROM:
-            return _mailbox(envelope.from_)
+            return _mailbox(envelope.people(FROM))
         case SortField.TO:
-            return _mailbox(envelope.to)
+            return _mailbox(envelope.people(TO))
         case SortField.CC:
-            return _mailbox(envelope.cc)
+            return _mailbox(envelope.people(CC))
         case SortField.DISPLAYFROM:
-            return _displayed(envelope.from_)
+            return _displayed(envelope.people(FROM))
         case SortField.DISPLAYTO:
-            return _displayed(envelope.to)
+            return _displayed(envelope.people(TO))
         case _:
             return _of_row(field, row)
 

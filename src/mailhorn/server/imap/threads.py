@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ...imap.grammar.cursor import Cursor
-from ...imap.grammar.envelope import parse_envelope
 from ...imap.responses import Thread
 from ...mime.header import fields
 from ...model.ids import UID, MailboxId
 from ...store.abc import MessageMissing
 from ...store.store import Store
+from .matching import DATE, IN_REPLY_TO, MESSAGE_ID, SUBJECT, EnvelopeReader
 from .searching import ENVELOPES, Pace
 from .sorting import sent, stable
 from .subject import base_subject
@@ -67,15 +66,16 @@ async def messages(store: Store, mailbox: MailboxId, uids: Sequence[int], with_r
     for start in range(0, len(uids), ENVELOPES):
         some = [UID(uid) for uid in uids[start : start + ENVELOPES]]
         for row, digest in await store.index.digests(mailbox, some):
-            envelope = parse_envelope(Cursor(digest.envelope))
-            message = Message(row.uid, *base_subject(envelope.subject), sent(envelope.date, row.internal_date))
+            envelope = EnvelopeReader(digest.envelope)
+            subject = base_subject(envelope.text(SUBJECT))
+            message = Message(row.uid, *subject, sent(envelope.text(DATE), row.internal_date))
             if with_references:
                 try:
                     header = await store.read(mailbox, row.uid, 0, digest.header_size)
                 except MessageMissing:
                     continue
-                message.id = next(iter(ids(envelope.message_id or b"")), b"")
-                message.references = references(header) or ids(envelope.in_reply_to or b"")[:1]
+                message.id = next(iter(ids(envelope.text(MESSAGE_ID) or b"")), b"")
+                message.references = references(header) or ids(envelope.text(IN_REPLY_TO) or b"")[:1]
             found.append(message)
             await pace.turn()
     return found

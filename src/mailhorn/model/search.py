@@ -140,13 +140,18 @@ class ModSeqKey:
 
 def wants_mod_seq(key: "SearchKey") -> bool:
     """Say whether MODSEQ is among what is asked: then the answer tells a mod-sequence (RFC 7162 §3.1.6)."""
+    return holds(key, ModSeqKey)
+
+
+def holds(key: "SearchKey", kind: type["SearchKey"]) -> bool:
+    """Say whether a key of this kind is among what is asked."""
     if isinstance(key, And):
-        return any(map(wants_mod_seq, key.keys))
+        return any(holds(part, kind) for part in key.keys)
     if isinstance(key, Or):
-        return wants_mod_seq(key.left) or wants_mod_seq(key.right)
+        return holds(key.left, kind) or holds(key.right, kind)
     if isinstance(key, Not):
-        return wants_mod_seq(key.key)
-    return isinstance(key, ModSeqKey)
+        return holds(key.key, kind)
+    return isinstance(key, kind)
 
 
 SearchKey = (

@@ -28,6 +28,7 @@ from ...imap.server import (
     ServerConnection,
 )
 from ...model.numbers import SeqSet
+from ...model.search import InSequence, holds
 from ...net.eager import begin
 from ...net.pump import HIGH_WATER, Pump
 from ...store.abc import MailboxMissing, MessageMissing, StoreError, StoreUnavailable
@@ -358,10 +359,12 @@ def _no(text: str, code: str | None) -> Reply:
 
 
 def _by_sequence_number(command: Command | None) -> bool:
-    """Say whether EXPUNGE may not be sent in answer to this command (RFC 9051 §7.5.1)."""
+    """Say whether EXPUNGE may not be sent in answer to this command (RFC 9051 §7.5.1, RFC 7162 §3.2.10.2)."""
     if isinstance(command, Fetch | Store):
         return isinstance(command.numbers, SeqSet)
-    return isinstance(command, Search | Sort | FindThreads) and not command.by_uid
+    if isinstance(command, Search | Sort | FindThreads):
+        return not command.by_uid or holds(command.key, InSequence)
+    return False
 
 
 __all__ = ["ImapSession"]

@@ -58,6 +58,8 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     refusal = unknown_charset(command.charset)
     if refusal is not None:
         return refusal
+    if wants_mod_seq(command.key):
+        conversation.aware()
     store = conversation.context.store
     found = await find(store, selected.mailbox, command.key, scope)
     mod_seq = found.mod_seq or None
@@ -84,6 +86,8 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     refusal = unknown_charset(command.charset)
     if refusal is not None:
         return refusal
+    if wants_mod_seq(command.key):
+        conversation.aware()
     store = conversation.context.store
     found = await find(store, selected.mailbox, command.key, scope)
     ordered = await sorting.in_order(
@@ -109,6 +113,8 @@ async def thread(conversation: Conversation, command: FindThreads) -> Reply:
     refusal = unknown_charset(command.charset)
     if refusal is not None:
         return refusal
+    if wants_mod_seq(command.key):
+        conversation.aware()
     store, by_references = conversation.context.store, command.algorithm is ThreadAlgorithm.REFERENCES
     found = await find(store, selected.mailbox, command.key, scope)
     messages = await threads.messages(store, selected.mailbox, found.uids, by_references)
@@ -135,6 +141,8 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
     refusal = unknown_charset(command.charset)
     if refusal is not None:
         return refusal
+    if wants_mod_seq(command.key):
+        conversation.aware()
     _fresh_tag(conversation, returns)
     context, core = conversation.context, conversation.core
     saved = NOTHING_SAVED if selected is None else selected.saved

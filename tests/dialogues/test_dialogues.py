@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from tests.kit.mailserver import ServerInTest, running_server
 
+from mailhorn.net.deflate import Deflate
+
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.txt"))
 PATIENCE = 10.0
 """Seconds to wait for a line that must come."""
 
-LINE = re.compile(r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)|(?P<macro>login|select|deliver) (?P<args>.*)")
+LINE = re.compile(r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)|(?P<macro>login|select|deflate|deliver) (?P<args>.*)")
 
 
 class Client:
@@ -20,6 +22,8 @@ class Client:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._came = b""
+        self._deflate: Deflate | None = None
         self._macros = 0
 
     @classmethod
@@ -29,11 +33,17 @@ class Client:
         return client
 
     def send(self, text: str) -> None:
-        self._writer.write(text.encode() + b"\r\n")
+        data = text.encode() + b"\r\n"
+        self._writer.write(data if self._deflate is None else self._deflate.compress(data))
 
     async def line(self) -> str:
         async with asyncio.timeout(PATIENCE):
-            data = await self._reader.readuntil(b"\n")
+            while b"\n" not in self._came:
+                came = await self._reader.read(65536)
+                assert came, f"the connection has ended after {self._came!r}"
+                self._came += self._plain(came)
+        data, end, self._came = self._came.partition(b"\n")
+        data += end
         assert data.endswith(b"\r\n")
         return data[:-2].decode()
 
@@ -51,9 +61,23 @@ class Client:
         if self._writer.can_write_eof():
             self._writer.write_eof()
         async with asyncio.timeout(PATIENCE):
-            rest = await self._reader.read()
+            rest = self._came + self._plain(await self._reader.read())
         self._writer.close()
         return rest.decode()
+
+    def deflate(self) -> None:
+        """Compress from now on."""
+        assert not self._came
+        self._deflate = Deflate()
+
+    def _plain(self, came: bytes) -> bytes:
+        if self._deflate is None:
+            return came
+        self._deflate.received(came)
+        plain = b""
+        while self._deflate.waiting:
+            plain += self._deflate.take()
+        return plain
 
 
 def as_pattern(expected: str) -> re.Pattern[str]:
@@ -93,6 +117,8 @@ async def play(script: str, server: ServerInTest) -> None:
         elif found["macro"] == "select":
             who, mailbox = found["args"].split()
             await (await client(who)).command(f"SELECT {mailbox}")
+        elif found["macro"] == "deflate":
+            (await client(found["args"])).deflate()
         elif found["macro"] == "deliver":
             login, subject = found["args"].split(" ", 1)
             await server.deliver(login, subject)

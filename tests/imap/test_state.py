@@ -18,6 +18,8 @@ COMMANDS: list[tuple[c.Command, str]] = [
     (c.Login(b"u", b"p"), "N"),
     (c.Authenticate("PLAIN"), "N"),
     (c.Enable(("X",)), "AS"),
+    (c.Compress(), "AS"),
+    (c.Simple(c.Keyword.UNAUTHENTICATE), "AS"),
     (c.Select("INBOX"), "AS"),
     (c.Create("a"), "AS"),
     (c.Delete("a"), "AS"),

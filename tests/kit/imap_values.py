@@ -219,6 +219,7 @@ commands = st.one_of(
     st.sampled_from(list(c.Keyword)).map(c.Simple),
     st.builds(c.Login, clean_octets, clean_octets),
     st.builds(c.Authenticate, words.map(str.upper), st.none() | octets),
+    st.just(c.Compress()),
     st.builds(c.Enable, capability_lists.filter(bool)),
     st.builds(c.Id, id_fields),
     st.builds(c.Select, mailboxes, st.booleans(), st.booleans(), st.none() | resyncs),

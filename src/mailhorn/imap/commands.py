@@ -25,6 +25,7 @@ class Keyword(Enum):
     CHECK = b"CHECK"
     CLOSE = b"CLOSE"
     UNSELECT = b"UNSELECT"
+    UNAUTHENTICATE = b"UNAUTHENTICATE"
     NAMESPACE = b"NAMESPACE"
     IDLE = b"IDLE"
 
@@ -57,6 +58,11 @@ class Enable:
     """ENABLE (RFC 9051 §6.3.1)."""
 
     capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compress:
+    """COMPRESS DEFLATE (RFC 4978)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,7 @@ class StatusItem(Enum):
     DELETED = b"DELETED"
     SIZE = b"SIZE"
     HIGHESTMODSEQ = b"HIGHESTMODSEQ"
+    APPENDLIMIT = b"APPENDLIMIT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,6 +409,7 @@ Command = (
     | Login
     | Authenticate
     | Enable
+    | Compress
     | Id
     | Select
     | Create
@@ -432,6 +440,7 @@ __all__ = [
     "BodySection",
     "CancelUpdate",
     "Command",
+    "Compress",
     "Copy",
     "Create",
     "Delete",

@@ -31,6 +31,7 @@ from .framing import (
 from .grammar.command import CommandProblem, UnknownCommand, parse_append_head, parse_command
 from .grammar.cursor import Dialect
 from .grammar.ext.idle import is_done
+from .grammar.ext.unauthenticate import UNAUTHENTICATE
 from .grammar.response import write_response
 from .responses import Condition, ResponseCode, StatusResponse, Tagged, Untagged
 from .state import State
@@ -336,6 +337,8 @@ class ServerConnection:
         self._running, self._mode = None, _Mode.COMMANDS
         if ok and isinstance(command, Login | Authenticate):
             self._framer.limits = SERVER_LIMITS
+        elif ok and command == UNAUTHENTICATE:
+            self._framer.limits = SERVER_LIMITS_BEFORE_LOGIN
         if self.state is State.LOGOUT:
             self.closing = True
 

@@ -10,6 +10,7 @@ from .commands import (
     Authenticate,
     CancelUpdate,
     Command,
+    Compress,
     Copy,
     Create,
     Delete,
@@ -60,6 +61,8 @@ _LEGAL: dict[type[Command] | Keyword, frozenset[State]] = {
     Authenticate: _BEFORE_LOGIN,
     # §6.3
     Enable: _AFTER_LOGIN,
+    Compress: _AFTER_LOGIN,
+    Keyword.UNAUTHENTICATE: _AFTER_LOGIN,
     Select: _AFTER_LOGIN,
     Create: _AFTER_LOGIN,
     Delete: _AFTER_LOGIN,
@@ -88,6 +91,7 @@ _LEGAL: dict[type[Command] | Keyword, frozenset[State]] = {
 
 _AFTER_OK: dict[type[Command] | Keyword, State] = {
     Keyword.LOGOUT: State.LOGOUT,
+    Keyword.UNAUTHENTICATE: State.NOT_AUTHENTICATED,
     Login: State.AUTHENTICATED,
     Authenticate: State.AUTHENTICATED,
     Select: State.SELECTED,

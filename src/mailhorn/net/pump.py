@@ -9,10 +9,12 @@ with its stack, as our own bug; what the network does is never a bug. Rule 5: ev
 import asyncio
 import ssl
 import sys
+import zlib
 from typing import Protocol, cast
 
 import structlog
 
+from .deflate import Deflate
 from .protocol_log import ProtocolLog
 
 HIGH_WATER = 64 * 1024
@@ -74,8 +76,10 @@ class Pump(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_deflate",
         "_error",
         "_held",
+        "_inflating",
         "_linger",
         "_log",
         "_loop",
@@ -108,6 +112,8 @@ class Pump(asyncio.Protocol):
         self._linger: asyncio.TimerHandle | None = None
         self._error: Exception | None = None
         self._held: list[bytes] | None = None
+        self._deflate: Deflate | None = None
+        self._inflating = False
         self._paused = False
         self._reading = True
         self._lost = False
@@ -176,6 +182,21 @@ class Pump(asyncio.Protocol):
         """Read again, if the peer reads too."""
         self._paused = False
         self._read_or_not()
+        self._go_on_inflating()
+
+    @property
+    def compressing(self) -> bool:
+        """Whether `compress` was called."""
+        return self._deflate is not None
+
+    def compress(self) -> None:
+        """Compress all that is sent from now on, and expect the same of the peer (RFC 4978)."""
+        self._deflate = Deflate()
+
+    def rest(self) -> None:
+        """Give back what is needed only while something is sent."""
+        if self._deflate is not None:
+            self._deflate.rest()
 
     async def start_tls(
         self, context: ssl.SSLContext, server_side: bool = True, server_hostname: str | None = None
@@ -250,6 +271,13 @@ class Pump(asyncio.Protocol):
         if self._held is not None:
             self._held.append(data)
             return
+        if self._deflate is not None:
+            self._deflate.received(data)
+            self._inflate()
+            return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if self._log is not None:
             self._log.received(data)
         try:
@@ -290,6 +318,7 @@ class Pump(asyncio.Protocol):
             return
         self.flush()
         self._read_or_not()
+        self._go_on_inflating()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the session, once."""
@@ -320,10 +349,33 @@ class Pump(asyncio.Protocol):
             return
         if self._log is not None:
             self._log.sent(data)
-        transport.write(data)
+        transport.write(data if self._deflate is None else self._deflate.compress(data))
+
+    def _inflate(self) -> None:
+        """Take one piece of what came compressed; the next one after all others had their turn."""
+        self._inflating = False
+        deflate = self._deflate
+        if self.closed or deflate is None or not deflate.waiting or self._paused or not self.writable:
+            return
+        try:
+            data = deflate.take()
+        except zlib.error as error:
+            log.info("peer cut off, what it sends cannot be inflated", peer=self.peer, error=str(error))
+            self.abort()
+            return
+        if data:
+            self._take(data)
+        self._go_on_inflating()
+        self._read_or_not()
+
+    def _go_on_inflating(self) -> None:
+        if self._deflate is not None and self._deflate.waiting and not self._inflating:
+            self._inflating = True
+            self._loop.call_soon(self._inflate)
 
     def _read_or_not(self) -> None:
-        reading = self.closed or (self.writable and not self._paused)
+        behind = self._deflate is not None and self._deflate.waiting
+        reading = self.closed or (self.writable and not self._paused and not behind)
         transport = self._transport
         if reading is self._reading or transport is None or transport.is_closing():
             return

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_before_tls() -> None:
     """From elsewhere and in the clear TLS is offered, and no way to send a password."""
-    names = offered(Standing(False, can_start_tls=True, may_log_in=False))
+    names = offered(Standing(False, 7, can_start_tls=True, may_log_in=False))
     assert "STARTTLS" in names and "LOGINDISABLED" in names
     assert not [name for name in names if name.startswith("AUTH=")]
     assert "NAMESPACE" not in names
@@ -20,16 +20,16 @@ def test_before_tls() -> None:
 
 def test_under_tls() -> None:
     """Under TLS every mechanism is offered, and TLS no more."""
-    names = offered(Standing(False))
+    names = offered(Standing(False, 7))
     assert {f"AUTH={name}" for name in SERVER_MECHANISMS} == {name for name in names if name.startswith("AUTH=")}
     assert "STARTTLS" not in names and "LOGINDISABLED" not in names
 
 
 def test_after_login() -> None:
     """What is for before login is offered no more."""
-    names = offered(Standing(True, can_start_tls=True, may_log_in=False))
+    names = offered(Standing(True, 7, can_start_tls=True, may_log_in=False))
     assert not {"STARTTLS", "LOGINDISABLED", "AUTH=PLAIN"} & set(names)
-    assert {"IMAP4rev1", "NAMESPACE"} <= set(names)
+    assert {"IMAP4rev1", "NAMESPACE", "APPENDLIMIT=7"} <= set(names)
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda capability: capability.name)

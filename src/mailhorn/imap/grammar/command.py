@@ -16,6 +16,7 @@ from ..commands import (
     Authenticate,
     CancelUpdate,
     Command,
+    Compress,
     Copy,
     Create,
     Delete,
@@ -42,6 +43,7 @@ from ..commands import (
 from .atoms import MAX_NUMBER64, parse_astring, parse_tag, write_astring, write_tag
 from .cursor import STRICT, Cursor, Dialect, SyntaxProblem, Writer
 from .date import parse_date_time, write_date_time
+from .ext.compress import parse_compress
 from .ext.condstore import (
     parse_fetch_modifiers,
     parse_store_modifiers,
@@ -230,6 +232,8 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
             return Subscribe(_argument(cur), on=word == b"SUBSCRIBE")
         case b"ENABLE":
             return Enable(parse_enable(cur))
+        case b"COMPRESS":
+            return parse_compress(cur)
         case b"ID":
             cur.space()
             return Id(parse_id_params_list(cur))
@@ -358,6 +362,8 @@ def _write(out: Writer, command: Command) -> None:
         case Enable(capabilities):
             out.write(b" ENABLE")
             write_enable(out, capabilities)
+        case Compress():
+            out.write(b" COMPRESS DEFLATE")
         case Id(fields):
             out.write(b" ID ")
             write_id_params_list(out, fields)

@@ -3,7 +3,7 @@
 import re
 
 from ..commands import StatusItem
-from .atoms import parse_number64, write_number
+from .atoms import parse_number64, skip_nil, write_number
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from .value import skip_value
 
@@ -67,7 +67,7 @@ def _parse_status_att_val(cur: Cursor, items: list[tuple[StatusItem, int]]) -> N
     cur.space()
     if item is None:
         skip_value(cur)
-    else:
+    elif item is not StatusItem.APPENDLIMIT or not skip_nil(cur):  # NIL: no limit (RFC 7889 §5)
         items.append((item, parse_number64(cur)))
 
 

@@ -30,10 +30,12 @@ class Standing:
         logged_in: Somebody has logged in.
         can_start_tls: The connection is in the clear, and there is a certificate.
         may_log_in: A password may be sent.
+        append_limit: Largest message APPEND takes, octets.
 
     """
 
     logged_in: bool
+    append_limit: int
     can_start_tls: bool = False
     may_log_in: bool = True
 
@@ -44,7 +46,7 @@ class Capability:
     One capability.
 
     Attributes:
-        name: As it is offered.
+        name: As it is offered; `{}` in it is a number that is a setting.
         rfcs: Where it is defined; none for what never was a standard.
         when: In which state it is offered.
         what: What it gives a client, in one line.
@@ -88,6 +90,11 @@ CAPABILITIES = (
         "UID EXPUNGE, and the UIDs of what was appended or copied",
         ("append", "copy-move", "uid-expunge"),
     ),
+    Capability("APPENDLIMIT={}", (7889,), _AFTER, "how many octets a message may have", ("appendlimit",)),
+    Capability(
+        "UNAUTHENTICATE", (8437,), _AFTER, "to log in as somebody else on the same connection", ("unauthenticate",)
+    ),
+    Capability("COMPRESS=DEFLATE", (4978,), _AFTER, "both directions compressed", ("compress",)),
     Capability("UNSELECT", (3691,), _AFTER, "to leave a mailbox without expunging", ("states",)),
     Capability("BINARY", (3516,), _AFTER, "parts without their transfer encoding, and NUL in APPEND", ("binary",)),
     Capability("MOVE", (6851,), _AFTER, "to another mailbox in one step", ("copy-move",)),
@@ -118,7 +125,13 @@ CAPABILITIES = (
 
 def offered(standing: Standing) -> tuple[str, ...]:
     """Return what works as a connection stands, and nothing else, in the order of the list."""
-    return tuple([capability.name for capability in CAPABILITIES if _OFFERED[capability.when](standing)])
+    return tuple(
+        [
+            capability.name.format(standing.append_limit)
+            for capability in CAPABILITIES
+            if _OFFERED[capability.when](standing)
+        ]
+    )
 
 
 _OFFERED: dict[When, Callable[[Standing], bool]] = {
@@ -128,10 +141,6 @@ _OFFERED: dict[When, Callable[[Standing], bool]] = {
     When.LOGIN_FORBIDDEN: lambda standing: not standing.may_log_in and not standing.logged_in,
     When.AFTER_LOGIN: lambda standing: standing.logged_in,
 }
-
-AFTER_LOGIN = offered(Standing(logged_in=True))
-"""Kept: it is told at every login."""
-
 
 _HEAD = """\
 # What the IMAP server speaks
@@ -150,7 +159,9 @@ def page() -> str:
     for capability in CAPABILITIES:
         rfcs = ", ".join(f"[{rfc}](https://www.rfc-editor.org/rfc/rfc{rfc})" for rfc in capability.rfcs) or "none"
         proofs = ", ".join(f"`{dialogue}`" for dialogue in capability.dialogues)
-        lines.append(f"| `{capability.name}` | {rfcs} | {capability.when.value} | {capability.what} | {proofs} |")
+        lines.append(
+            f"| `{capability.name.format('n')}` | {rfcs} | {capability.when.value} | {capability.what} | {proofs} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,8 @@ from collections.abc import Coroutine
 import structlog
 
 from ...imap.commands import Command, Fetch, FindThreads, Keyword, Search, Simple, Sort, Store
+from ...imap.grammar.ext.compress import COMPRESS
+from ...imap.grammar.ext.unauthenticate import UNAUTHENTICATE
 from ...imap.responses import Code, Condition, NumberCode, ResponseCode, StatusResponse
 from ...imap.server import (
     AppendBroken,
@@ -102,6 +104,8 @@ class ImapSession(Conversation):
             self.pump.close()
         elif self.idling:
             self.rest()
+            self.pump.flush()
+            self.pump.rest()
 
     def rest(self) -> None:
         """Idle from now on, and tell what happened up to now."""
@@ -159,6 +163,7 @@ class ImapSession(Conversation):
         if told:
             self.core.raw(told)
             self.pump.flush()
+            self.pump.rest()
         return True
 
     # net.deadlines.Watched
@@ -296,6 +301,12 @@ class ImapSession(Conversation):
                 self.core.complete(reply.condition, self._standing(reply), reply.text)
                 if command == STARTTLS and not await self._start_tls(reply.condition is Condition.OK):
                     return
+                if command == COMPRESS and reply.condition is Condition.OK:
+                    self.pump.flush()
+                    self.pump.compress()
+                elif command == UNAUTHENTICATE:
+                    self.deadline = self.context.clock() + self.context.options.login_timeout
+                    self.context.deadlines.watch(self)
         self._end()
 
     def _standing(self, reply: Reply) -> ResponseCode | None:

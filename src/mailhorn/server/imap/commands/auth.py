@@ -7,9 +7,10 @@ from ....imap.responses import CapabilityCode, Code, Condition
 from ....imap.state import State
 from ....sasl import SERVER_MECHANISMS, Challenge, Credentials
 from ...accounts import TooBusy
-from ..capabilities import AFTER_LOGIN, Standing, offered
+from ..capabilities import Standing, offered
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
+from ..selected import Manner
 
 MAX_FAILURES = 3
 """Logins that fail on one connection; then BYE. Who goes on guessing over new ones is slowed down by `accounts`."""
@@ -20,10 +21,10 @@ log = structlog.get_logger("mailhorn.imap")
 
 def capabilities(conversation: Conversation) -> tuple[str, ...]:
     """Return what works in the present state, and nothing else."""
-    if conversation.core.state is not State.NOT_AUTHENTICATED:
-        return AFTER_LOGIN
-    can_start_tls = conversation.context.tls is not None and not conversation.pump.tls
-    return offered(Standing(False, can_start_tls, _may_log_in(conversation)))
+    context = conversation.context
+    logged_in = conversation.core.state is not State.NOT_AUTHENTICATED
+    can_start_tls = context.tls is not None and not conversation.pump.tls
+    return offered(Standing(logged_in, context.options.max_message_size, can_start_tls, _may_log_in(conversation)))
 
 
 def capability_code(conversation: Conversation) -> CapabilityCode:
@@ -92,7 +93,19 @@ async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply
     conversation.counted = True
     conversation.account = account
     log.info("logged in", peer=pump.peer, login=account.login)
-    return ok(b"Logged in", CapabilityCode(AFTER_LOGIN))
+    return ok(b"Logged in", CapabilityCode(offered(Standing(True, context.options.max_message_size))))
+
+
+async def unauthenticate(conversation: Conversation) -> Reply:
+    """Forget who it was and what was enabled; TLS and compression stay (RFC 8437 §3)."""
+    login = conversation.owner.login
+    conversation.deselect()
+    conversation.context.connections.log_out(login, conversation.pump.address)
+    conversation.counted = False
+    conversation.account = None
+    conversation.manner = Manner.PLAIN
+    log.info("unauthenticated", peer=conversation.pump.peer, login=login)
+    return ok(b"Nobody is logged in now")
 
 
 def _may_log_in(conversation: Conversation) -> bool:

@@ -1,7 +1,7 @@
 """CAPABILITY, NOOP, LOGOUT, ID, ENABLE (RFC 9051 §6.1, §6.3.1; RFC 2971)."""
 
 from .... import __version__
-from ....imap.commands import Enable, Id
+from ....imap.commands import Compress, Enable, Id
 from ....imap.responses import Capabilities, Condition, Enabled, IdResponse, StatusResponse
 from ..conversation import Conversation
 from ..reply import Reply, ok
@@ -34,6 +34,13 @@ async def identify(conversation: Conversation, command: Id) -> Reply:
     """Say who we are, nothing about the machine (RFC 2971 §4)."""
     conversation.core.untagged(IdResponse((("name", "mailhorn"), ("version", __version__))))
     return ok(b"ID completed")
+
+
+async def compress(conversation: Conversation, command: Compress) -> Reply:
+    """Agree; the session compresses once this is sent (RFC 4978 §3)."""
+    if conversation.pump.compressing:
+        return Reply(Condition.BAD, None, b"COMPRESS is on already")
+    return ok(b"DEFLATE active")
 
 
 async def enable(conversation: Conversation, command: Enable) -> Reply:

@@ -182,11 +182,14 @@ async def _status_items(
     """Return what STATUS tells of a mailbox, each item once. Raises MailboxMissing if it has gone meanwhile."""
     if StatusItem.HIGHESTMODSEQ in wanted:
         conversation.aware()
-    items = []
+    items: list[tuple[StatusItem, int]] = []
     for item in dict.fromkeys(wanted):
-        items.append(
-            (item, await _deleted(conversation, mailbox) if item is StatusItem.DELETED else _ITEMS[item](mailbox))
-        )
+        if item is StatusItem.DELETED:
+            items.append((item, await _deleted(conversation, mailbox)))
+        elif item is StatusItem.APPENDLIMIT:
+            items.append((item, conversation.context.options.max_message_size))
+        else:
+            items.append((item, _ITEMS[item](mailbox)))
     return tuple(items)
 
 

@@ -4,7 +4,6 @@ A chain is one store that lives through several deaths; `MAILHORN_KILLS=200` mak
 `MAILHORN_SEED` another book of chances. What a failure prints is enough to run that chain again.
 """
 
-import asyncio
 import contextlib
 import imaplib
 import os
@@ -36,16 +35,12 @@ def plan_of(server: SickDiskServer, chance: random.Random) -> Plan:
     paths = {"mail": "/mail/", "database": r"index\.", "journal": r"\.journal$", "checkpoint": r"index\.sqlite$"}.get(
         kind, ""
     )
-    return Plan(
-        root=str(server.data),
-        record=str(server.record),
-        act="kill",
+    return server.planned(
+        "kill",
         at=1 + int(most ** chance.random()) if kind != "mail" else chance.randint(1, most),
         where=chance.choice((BEFORE, MIDDLE, AFTER)),
         paths=paths,
-        armed="" if kind == "start" else str(server.armed),
-        fired=str(server.fired),
-        over=str(server.over),
+        armed=kind != "start",
     )
 
 
@@ -68,22 +63,19 @@ def test_seen_after_a_kill(tmp_path: Path) -> None:
     chance = random.Random("seen")
     with running(server):
         platter = store_with_archive(server, ledger)
-        server.plan = Plan(
-            root=str(server.data),
-            record=str(server.record),
-            act="kill",
+        server.plan = server.planned(
+            "kill",
             at=8,
             kinds=("sync",),
             paths="-wal$",
-            armed=str(server.armed),
-            fired=str(server.fired),
+            armed=True,
         )
         assert server.comes_up()
         server.armed.touch()
         with Clients(server, ledger, chance, "before").at_work():
             server.dies(PATIENCE)
         platter.follow(server.record)
-        server.plan = Plan(root=str(server.data), record=str(server.record), settle_after=60.0)
+        server.plan = server.planned(settle_after=60.0)
         assert server.comes_up()
         look_around(server, ledger, mirror)
         server.kill()
@@ -100,15 +92,12 @@ def test_names_of_keywords(tmp_path: Path) -> None:
     with running(server):
         store_with_archive(server, Ledger())
         append_with(server, "before")
-        server.plan = Plan(
-            root=str(server.data),
-            record=str(server.record),
-            act="kill",
+        server.plan = server.planned(
+            "kill",
             at=1,
             where=AFTER,
             kinds=("rename",),
             paths="keywords",
-            fired=str(server.fired),
         )
         platter = Platter(server.data)
         append_with(server, "later")
@@ -124,15 +113,12 @@ def test_a_spooled_body_stays_until_its_file_is_known(tmp_path: Path) -> None:
     big = message("big", "All work and no play.\n" * 10_000)
     with running(server):
         platter = store_with_archive(server, Ledger())
-        server.plan = Plan(
-            root=str(server.data),
-            record=str(server.record),
-            act="kill",
+        server.plan = server.planned(
+            "kill",
             at=1,
             where=AFTER,
             kinds=("unlink",),
             paths="/.spool/",
-            fired=str(server.fired),
         )
         assert server.comes_up()
         with contextlib.suppress(OSError, imaplib.IMAP4.abort), server.imap() as session:
@@ -141,7 +127,7 @@ def test_a_spooled_body_stays_until_its_file_is_known(tmp_path: Path) -> None:
         assert server.fired.exists()
         platter.follow(server.record)
         platter.cut(random.Random("spool"), 0.0, 1.0)
-        server.plan = Plan(root=str(server.data), record=str(server.record), settle_after=60.0)
+        server.plan = server.planned(settle_after=60.0)
         assert server.comes_up()
         with server.imap() as session:
             opened(session, "INBOX")
@@ -201,7 +187,7 @@ def test_killed(chain: int, tmp_path: Path) -> None:
             for file in server.data.glob("index.sqlite*"):
                 file.unlink()
             server.start()
-            ledger.check(*picture(server))
+            look_around(server, ledger, mirror)
         except BaseException as problem:
             problem.add_note("\n".join(history))
             raise
@@ -220,5 +206,6 @@ def nothing_to_repair(server: SickDiskServer) -> None:
 
 def look_around(server: SickDiskServer, ledger: Ledger, mirror: Mirror) -> None:
     """Compare all there is with what was acknowledged."""
-    ledger.check(*picture(server))
-    asyncio.run(mirror.comes_back(server.data))
+    seen, uid_next = picture(server)
+    ledger.check(seen, uid_next)
+    mirror.comes_back(server, seen)

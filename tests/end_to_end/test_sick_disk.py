@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.kit.disk import Plan
 from tests.kit.process import DOMAIN, PATIENCE, environment, message, running
 from tests.kit.sick_disk import SickDiskServer, opened, picture, text_of
 
@@ -34,7 +33,7 @@ class Sick:
 
     def __init__(self, folder: Path) -> None:
         self.server = SickDiskServer(folder)
-        self.server.plan = Plan(root=str(self.server.data), act="obey", armed=str(self.server.armed), settle_after=0.0)
+        self.server.plan = self.server.planned("obey", armed=True, settle_after=0.0)
 
     @contextlib.contextmanager
     def refusing(self, error: str, kinds: str, paths: str) -> Iterator[None]:

@@ -14,12 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
-
-from mailhorn.config.wire import open_store
-from mailhorn.model.ids import UID, MailboxId, ModSeq
-from mailhorn.store.abc import Index
-from mailhorn.store.index import database
+from typing import Any
 
 from .deliveries import Lmtp
 from .disk import Plan
@@ -67,6 +62,24 @@ class SickDiskServer(Server):
     def over(self) -> Path:
         """Made when the plan is over."""
         return self.folder / "over"
+
+    def planned(self, act: str = "", armed: bool = False, **more: Any) -> Plan:
+        """
+        Return a plan with the files that are ours.
+
+        Args:
+            act: What is to happen.
+            armed: Begin to count when that file is made, not at the start.
+            more: See `Plan`.
+
+        """
+        files = {"root": self.data, "record": self.record, "fired": self.fired, "over": self.over}
+        return Plan(
+            act=act,
+            armed=str(self.armed) if armed else "",
+            **{name: str(path) for name, path in files.items()},
+            **more,
+        )
 
     def launch(self) -> None:
         if self.plan is None:
@@ -347,51 +360,57 @@ def numbers(text: str) -> list[int]:
 class Standing:
     """Where a client stood once: what it knew of a mailbox, and up to which mod-sequence."""
 
-    mod_seq: ModSeq
-    last_uid: UID
-    flags: dict[int, str]
+    mod_seq: int
+    known: dict[int, frozenset[str]]
 
 
 class Mirror:
-    """A client that comes back after each crash and asks what has changed since (RFC 7162 §3.2)."""
+    """A client that comes back after each crash and asks what has changed since (RFC 7162 §3.2.5)."""
 
     def __init__(self) -> None:
-        self._stood: dict[MailboxId, list[Standing]] = {}
+        self._stood: dict[int, list[Standing]] = {}
 
-    async def comes_back(self, data: Path, login: str = "ann") -> None:
-        """From everywhere it ever stood, what it is told must make it know what is there; read beside the server."""
-        with patch.object(database, "WAL_SIZE", 0):  # what is written here is on no record
-            index = open_store(data, lambda change: None).index
-        try:
-            account = await index.account(login)
-            assert account is not None
-            for mailbox in await index.mailboxes(account.id):
-                stood = self._stood.setdefault(mailbox.id, [])
-                for standing in stood:
-                    await self._catches_up(index, mailbox.id, standing)
-                highest, uids = await index.uids(mailbox.id)
-                rows = await index.rows(mailbox.id, [UID(uid) for uid in uids])
-                assert highest == mailbox.highest_mod_seq
-                assert all(row.mod_seq <= highest for row in rows)
-                stood.append(Standing(highest, UID(mailbox.uid_next - 1), {row.uid: row.flags for row in rows}))
-        finally:
-            await index.close()
+    def comes_back(self, server: Server, seen: Picture, login: str = "ann") -> None:
+        """From everywhere it ever stood, what it is told over the wire must make it know what is there."""
+        with server.imap(login) as session:
+            assert session.enable("QRESYNC")[0] == "OK"
+            for name in names(session):
+                place, _ = opened(session, name)
+                there = {uid: flags for uid, (_, flags) in seen[place].items()}
+                stood = self._stood.setdefault(place, [])
+                for number, standing in enumerate(stood):
+                    known, highest = self._told(session, name, place, standing, some=number % 2 == 1)
+                    expected = {uid: there[uid] for uid in there if number % 2 == 0 or uid in standing.known}
+                    assert known == expected, f"from {standing.mod_seq} to {highest}"
+                    stands = highest
+                if not stood:
+                    stands = int(session.response("HIGHESTMODSEQ")[1][-1])
+                stood.append(Standing(stands, there))
 
-    async def _catches_up(self, index: Index, mailbox: MailboxId, standing: Standing) -> None:
-        change = await index.changes_since(mailbox, standing.mod_seq, standing.mod_seq, standing.last_uid)
-        assert not change.gone and change.after >= standing.mod_seq
-        known = dict(standing.flags)
-        for uid in change.expunged:
-            known.pop(uid, None)  # one that came and went meanwhile was never known
-        for update in change.updated:
-            assert update.uid in known and update.mod_seq > standing.mod_seq
-            known[update.uid] = update.flags
-        _, uids = await index.uids(mailbox)
-        rows = {row.uid: row for row in await index.rows(mailbox, [UID(uid) for uid in uids])}
-        for uid in change.appended:
-            assert uid > standing.last_uid
-            known[uid] = rows[uid].flags
-        assert known == {uid: row.flags for uid, row in rows.items()}
+    def _told(
+        self, session: imaplib.IMAP4, mailbox: str, place: int, standing: Standing, some: bool
+    ) -> tuple[dict[int, frozenset[str]], int]:
+        """Return what it knows after coming back, if `some` of what it knew alone, and where it stands then."""
+        uids = ",".join(map(str, sorted(standing.known)))
+        asked = f"{place} {standing.mod_seq}"
+        if some and uids:
+            asked += f" {uids} (1:{len(standing.known)} {uids})"
+        session.untagged_responses.clear()
+        kind, data = session._simple_command("SELECT", f'"{mailbox}" (QRESYNC ({asked}))')
+        assert kind == "OK", data
+        known = {} if some and not uids else dict(standing.known)
+        for vanished in session.response("VANISHED")[1]:
+            if vanished is not None:
+                earlier, _, gone = vanished.decode().partition(" ")
+                assert earlier == "(EARLIER)"
+                for uid in numbers(gone):
+                    known.pop(uid, None)
+        for line in session.response("FETCH")[1]:
+            if line is not None and not (some and not uids):
+                told = re.fullmatch(rb"\d+ \(UID (\d+) FLAGS \((.*)\) MODSEQ \((\d+)\)\)", line)
+                assert told and int(told[3]) > standing.mod_seq, line
+                known[int(told[1])] = frozenset(told[2].decode().split())
+        return known, int(session.response("HIGHESTMODSEQ")[1][-1])
 
 
 def _handfuls(uids: list[int], chance: random.Random) -> Iterator[list[int]]:

@@ -128,7 +128,7 @@ body_sections = st.builds(
 binary_sections = st.builds(
     c.BinarySection, _parts, st.booleans(), st.none() | st.tuples(numbers64, st.integers(1, 2**63 - 1))
 ) | st.builds(c.BinarySize, _parts)
-fetch_items = st.sampled_from(list(c.Attribute)) | body_sections | binary_sections
+fetch_items = st.sampled_from(list(c.Attribute)) | body_sections | binary_sections | st.builds(c.Preview, st.booleans())
 fetch_item_lists = st.lists(fetch_items, min_size=1, max_size=4).map(tuple)
 
 
@@ -309,6 +309,7 @@ fetched_items = st.one_of(
     st.builds(lambda whole, data: r.BodyItem(whole[0], None, data, whole[1]), _whole, optional_octets),
     st.builds(r.BinaryItem, _parts, st.none() | numbers64, optional_octets | st.just(b"a\0\r\n")),
     st.builds(r.BinarySizeItem, _parts, numbers64),
+    st.builds(r.PreviewItem, optional_octets),
     st.builds(
         r.UnknownItem,
         st.sampled_from(["X-MODSEQ", "X-GM-LABELS", "X-BINARY[1.2]<0>"]),

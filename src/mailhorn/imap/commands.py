@@ -345,7 +345,14 @@ class BinarySize:
     part: tuple[int, ...] = ()
 
 
-FetchItem = Attribute | BodySection | BinarySection | BinarySize
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """PREVIEW (RFC 8970 §3.1); `lazy`: only if it costs nothing."""
+
+    lazy: bool = False
+
+
+FetchItem = Attribute | BodySection | BinarySection | BinarySize | Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,6 +465,7 @@ __all__ = [
     "Move",
     "MultiSearch",
     "NumSet",
+    "Preview",
     "Rename",
     "Resync",
     "Search",

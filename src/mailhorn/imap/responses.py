@@ -368,6 +368,13 @@ class BinarySizeItem:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewItem:
+    """PREVIEW (RFC 8970 §3.2): UTF-8; None if there is none yet."""
+
+    text: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownItem:
     """A fetch item we do not know (X-GM-LABELS …): its name and value as they stood."""
 
@@ -386,6 +393,7 @@ FetchedItem = (
     | BodyItem
     | BinaryItem
     | BinarySizeItem
+    | PreviewItem
     | UnknownItem
 )
 

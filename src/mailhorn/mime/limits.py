@@ -27,5 +27,8 @@ MAX_PARAMS = 200
 MAX_ADDRESSES = 10_000
 """Addresses of one field, or of several of the same name together."""
 
+MAX_PREVIEW = 16 << 10
+"""Octets of one part, encoded, that are looked at for a preview: newsletters begin with this much of style at most."""
+
 MAX_TEXT = 16 << 20
 """Octets of one part that are decoded to be searched."""

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from ...model.ids import UID
-from ..commands import Attribute, BinarySection, BinarySize, BodySection, FetchItem, Section, SectionText
+from ..commands import Attribute, BinarySection, BinarySize, BodySection, FetchItem, Preview, Section, SectionText
 from ..responses import (
     BinaryItem,
     BinarySizeItem,
@@ -15,6 +15,7 @@ from ..responses import (
     FlagsItem,
     InternalDateItem,
     ModSeqItem,
+    PreviewItem,
     SizeItem,
     UidItem,
     UnknownItem,
@@ -26,6 +27,7 @@ from .date import parse_date_time, write_date_time
 from .envelope import parse_envelope, write_envelope
 from .ext.binary import parse_fetch_binary, parse_msg_att_binary, write_fetch_binary, write_msg_att_binary
 from .ext.condstore import parse_fetch_mod_resp, write_fetch_mod_resp
+from .ext.preview import parse_fetch_preview, parse_msg_att_preview, write_fetch_preview, write_msg_att_preview
 from .flag import parse_flag_list, write_flag_list
 from .section import parse_partial, parse_section, write_partial, write_section
 from .value import skip_value
@@ -97,6 +99,8 @@ def parse_fetch_att(cur: Cursor) -> FetchItem:
         return BodySection(section, peek, parse_partial(cur) if cur.at(b"<") else None)
     if word in _BINARY and cur.at(b"["):
         return parse_fetch_binary(cur, word)
+    if word == b"PREVIEW":
+        return parse_fetch_preview(cur)
     attribute = _ATTRIBUTES.get(word)
     if attribute is None:
         raise SyntaxProblem(start, "a fetch item")
@@ -110,6 +114,9 @@ def write_fetch_att(out: Writer, item: FetchItem) -> None:
         return
     if isinstance(item, BinarySection | BinarySize):
         write_fetch_binary(out, item)
+        return
+    if isinstance(item, Preview):
+        write_fetch_preview(out, item)
         return
     out.write(b"BODY.PEEK" if item.peek else b"BODY")
     write_section(out, item.section)
@@ -172,6 +179,8 @@ def parse_msg_att_item(cur: Cursor) -> FetchedItem:
             return InternalDateItem(parse_date_time(cur))
         case b"RFC822.SIZE":
             return SizeItem(parse_number64(cur))
+        case b"PREVIEW":
+            return parse_msg_att_preview(cur)
         case b"ENVELOPE":
             return EnvelopeItem(parse_envelope(cur))
         case b"BODYSTRUCTURE":
@@ -243,6 +252,8 @@ def write_msg_att_item(out: Writer, item: FetchedItem) -> None:
                 out.literal(data)
         case BinaryItem() | BinarySizeItem():
             write_msg_att_binary(out, item)
+        case PreviewItem():
+            write_msg_att_preview(out, item)
         case UnknownItem():
             _write_unknown_item(out, item)
 

@@ -96,6 +96,7 @@ CAPABILITIES = (
     ),
     Capability("COMPRESS=DEFLATE", (4978,), _AFTER, "both directions compressed", ("compress",)),
     Capability("UNSELECT", (3691,), _AFTER, "to leave a mailbox without expunging", ("states",)),
+    Capability("PREVIEW", (8970,), _AFTER, "the first words of a message", ("preview",)),
     Capability("BINARY", (3516,), _AFTER, "parts without their transfer encoding, and NUL in APPEND", ("binary",)),
     Capability("MOVE", (6851,), _AFTER, "to another mailbox in one step", ("copy-move",)),
     Capability(

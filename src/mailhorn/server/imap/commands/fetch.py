@@ -18,13 +18,18 @@ from ....imap.commands import (
     BodySection,
     Fetch,
     FetchItem,
+    Preview,
     Section,
     SectionText,
 )
+from ....imap.grammar.ext.preview import preview_bytes
 from ....imap.grammar.ext.qresync import vanished_lines
 from ....imap.grammar.section import section_bytes
+from ....imap.responses import PreviewItem
 from ....mime.header import header_fields
+from ....mime.limits import MAX_PREVIEW
 from ....mime.packed import What, find_part, part_range, unpack
+from ....mime.preview import preview, preview_part
 from ....mime.scan import Part
 from ....mime.transfer import IDENTITY, decoder
 from ....model.flags import NO_FLAGS, SEEN
@@ -206,7 +211,9 @@ class _Fetching:
                 parts.append(said(item, row, digest))
                 continue
             try:
-                if isinstance(item, BinarySection | BinarySize):
+                if isinstance(item, Preview):
+                    head, rest = await _preview(root, octets), None
+                elif isinstance(item, BinarySection | BinarySize):
                     head, rest = await _binary(item, root, octets)
                 else:
                     head, rest = await _section(item, root, octets)
@@ -354,6 +361,15 @@ async def _binary(
         return b"%b %d" % (name, size), None
     head = b"%b %b{%d}\r\n%b" % (name, b"~" if nul else b"", size, b"".join(kept))
     return head, _clipped(octets.pieces(start, end, encoding), partial) if octets.streamed else None
+
+
+async def _preview(root: Part, octets: _Octets) -> bytes:
+    """Return PREVIEW (RFC 8970), made each time, of the first octets of a text: LAZY needs no other answer."""
+    part = preview_part(root)
+    if part is None:
+        return preview_bytes(PreviewItem(b""))
+    body = await octets.read(part.body_start, min(part.body_end, part.body_start + MAX_PREVIEW))
+    return preview_bytes(PreviewItem(preview(part, body).encode("utf-8", "replace")))
 
 
 async def _clipped(pieces: AsyncIterator[bytes], partial: tuple[int, int] | None) -> AsyncIterator[bytes]:

@@ -136,12 +136,13 @@ def readable(value: str) -> str:
     return str(make_header(decode_header(value.replace("\r\n", ""))))
 
 
-def written(parsed: Message, field: str) -> str | None:
+def written(parsed: Message, field: str, brackets: bool) -> str | None:
     """The addresses of a field as people write them; None if there are none."""
     found = getaddresses([str(value) for value in parsed.get_all(field, [])])
     if not found:
         return None
-    return ", ".join(f"{readable(name)} <{address}>" if name else address for name, address in found)
+    bare = "<{}>" if brackets else "{}"
+    return ", ".join(f"{readable(name)} <{address}>" if name else bare.format(address) for name, address in found)
 
 
 def in_set(number: int, numbers: NumberSet, largest: int) -> bool:
@@ -198,7 +199,7 @@ class Oracle:
                     found = date(*stamp[:3])
                 return {DateTest.ON: found == day, DateTest.BEFORE: found < day, DateTest.SINCE: found >= day}[test]
             case AddressKey(field, text):
-                shown = written(parsed, field)
+                shown = written(parsed, field, bool(set(text) & set("<>")))
                 return shown is not None and contains(shown, text)
             case HeaderKey(name, text):
                 return any(contains(readable(str(value)), text) for value in parsed.get_all(name, []))

@@ -396,8 +396,9 @@ def _envelope_text(at: int, text: str) -> Test:
 
 
 def _address(key: AddressKey) -> Test:
-    """An address in the field contains the text; empty text: there is an address."""
+    """An address in the field contains the text; empty text: there is an address. `<a@b>` finds `a@b`, too."""
     wanted = fold(key.text)
+    brackets = "<" in wanted or ">" in wanted
     impossible = _impossible(wanted)
     at = _PEOPLE[key.field]
 
@@ -407,7 +408,7 @@ def _address(key: AddressKey) -> Test:
         if impossible(letter):
             return False
         people = letter.envelope.people(at)
-        return bool(people) and wanted in fold(addresses_text(people))
+        return bool(people) and wanted in fold(addresses_text(people, brackets))
 
     return test
 
@@ -434,8 +435,15 @@ def _text(text: str, body_only: bool) -> Test:
     return test
 
 
-def addresses_text(people: tuple[Address, ...]) -> str:
-    """Return addresses as a person would write them, `Ann Lee <ann@example.org>, ...`, encoded words decoded."""
+def addresses_text(people: tuple[Address, ...], brackets: bool = False) -> str:
+    """
+    Return addresses as a person would write them, `Ann Lee <ann@example.org>, ...`, encoded words decoded.
+
+    Args:
+        people: From an envelope.
+        brackets: Write them around addresses that have no name, too.
+
+    """
     texts = []
     comma = ""
     for person in people:
@@ -450,7 +458,10 @@ def addresses_text(people: tuple[Address, ...]) -> str:
         address = decoded_header(mailbox or b"")
         if host:
             address += "@" + decoded_header(host)
-        texts.append(f"{decoded_header(person.name)} <{address}>" if person.name else address)
+        if person.name:
+            texts.append(f"{decoded_header(person.name)} <{address}>")
+        else:
+            texts.append(f"<{address}>" if brackets else address)
     return "".join(texts)
 
 

@@ -1,6 +1,8 @@
 """SASL (RFC 4422): mechanisms as challenge → response, both roles, no I/O and no clock.
 
 One file per mechanism. Whether a password is right, and where one may be sent in the clear, is decided elsewhere.
+What is not in SERVER_MECHANISMS the server does not offer: SCRAM needs keys that accounts do not have, EXTERNAL client
+certificates, OAUTHBEARER and XOAUTH2 somebody who verifies tokens.
 """
 
 from collections.abc import Callable

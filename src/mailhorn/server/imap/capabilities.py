@@ -104,10 +104,10 @@ CAPABILITIES = (
         (7162,),
         _AFTER,
         "mod-sequences: what changed since, and STORE only if nothing did",
-        ("condstore", "condstore-two"),
+        ("condstore", "condstore-two", "condstore-enabling"),
     ),
     Capability(
-        "QRESYNC", (7162,), _AFTER, "SELECT tells what happened while the client was away", ("qresync", "qresync-two")
+        "QRESYNC", (7162,), _AFTER, "SELECT tells what happened while the client was away", ("qresync", "qresync-two", "qresync-select")
     ),
     Capability("ESEARCH", (4731,), _AFTER, "SEARCH tells only what was asked for: MIN, MAX, COUNT, ALL", ("esearch",)),
     Capability("SEARCHRES", (5182,), _AFTER, "`$` is what the last search found", ("searchres",)),

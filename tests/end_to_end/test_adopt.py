@@ -5,39 +5,13 @@ import os
 import re
 from pathlib import Path
 
+from tests.kit import mbsync
 from tests.kit.clients import need, run
 from tests.kit.dovecot import running_dovecot
 from tests.kit.process import PASSWORD, Server, message, running, running_server
 
 FOLDERS = ("Work", "Work/2026", "Entw&APw-rfe")
 """As they are called on the wire."""
-
-MBSYNC = """\
-IMAPAccount server
-Host 127.0.0.1
-Port {port}
-User ann
-Pass "{password}"
-SSLType None
-AuthMechs LOGIN
-
-IMAPStore far
-Account server
-
-MaildirStore near
-{path}\
-Inbox {maildir}/INBOX
-SubFolders {style}
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Near
-Sync Pull
-SyncState *
-CopyArrivalDate yes
-"""
 
 Picture = dict[str, tuple[int, int, dict[int, tuple[frozenset[str], str, int, bytes]]]]
 
@@ -147,15 +121,7 @@ def test_mbsync(tmp_path: Path) -> None:
             maildir = tmp_path / login
             maildir.mkdir()
             settings = tmp_path / f"{login}.mbsyncrc"
-            settings.write_text(
-                MBSYNC.format(
-                    port=source.ports["imap"],
-                    password=PASSWORD,
-                    maildir=maildir,
-                    style=style,
-                    path=f"Path {maildir}/\n" if style == "Verbatim" else "",
-                )
-            )
+            settings.write_text(mbsync.settings(source.ports["imap"], PASSWORD, maildir, both_ways=False, style=style))
             run(["mbsync", "-c", settings, "all"], tmp_path, patience=60)
             (file,) = (maildir / "INBOX" / "new").glob("*,U=4:2,*")
             file.rename(maildir / "INBOX" / "cur" / f"{file.name}F")

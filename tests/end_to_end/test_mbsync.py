@@ -4,38 +4,11 @@ import email
 import re
 from pathlib import Path
 
+from tests.kit import mbsync
 from tests.kit.clients import need, run
 from tests.kit.process import PASSWORD, Server, contents, message, running_server
 
 MESSAGES = 500
-
-SETTINGS = """\
-IMAPAccount server
-Host 127.0.0.1
-Port {port}
-User ann
-Pass "{password}"
-SSLType None
-AuthMechs LOGIN
-
-IMAPStore far
-Account server
-
-MaildirStore near
-Path {maildir}/
-Inbox {maildir}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Both
-Remove Both
-Expunge Both
-SyncState *
-CopyArrivalDate yes
-"""
 
 CHANGES = re.compile(r"STORE|APPEND|EXPUNGE|COPY|MOVE|CREATE|DELETE")
 
@@ -96,7 +69,7 @@ def test_two_way(tmp_path: Path) -> None:
     maildir.folder.mkdir()
     settings = tmp_path / "mbsyncrc"
     with running_server(tmp_path) as server:
-        settings.write_text(SETTINGS.format(port=server.ports["imap"], password=PASSWORD, maildir=maildir.folder))
+        settings.write_text(mbsync.settings(server.ports["imap"], PASSWORD, maildir.folder, both_ways=True))
         fill(server)
         run(["mbsync", "-c", settings, "all"], tmp_path, patience=60)
         assert set(maildir.messages()) == {f"message {number}" for number in range(MESSAGES)}

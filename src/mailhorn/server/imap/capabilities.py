@@ -107,7 +107,11 @@ CAPABILITIES = (
         ("condstore", "condstore-two", "condstore-enabling"),
     ),
     Capability(
-        "QRESYNC", (7162,), _AFTER, "SELECT tells what happened while the client was away", ("qresync", "qresync-two", "qresync-select")
+        "QRESYNC",
+        (7162,),
+        _AFTER,
+        "SELECT tells what happened while the client was away",
+        ("qresync", "qresync-two", "qresync-select"),
     ),
     Capability("ESEARCH", (4731,), _AFTER, "SEARCH tells only what was asked for: MIN, MAX, COUNT, ALL", ("esearch",)),
     Capability("SEARCHRES", (5182,), _AFTER, "`$` is what the last search found", ("searchres",)),

@@ -110,9 +110,11 @@ async def ordered_subject(found: list[Message]) -> tuple[Thread, ...]:
     for message in await stable(found, lambda message: message.sent):
         threads.setdefault(message.subject, []).append(message)
         await pace.turn()
-    return tuple(
-        [Thread(first.number, tuple([Thread(one.number) for one in others])) for first, *others in threads.values()]
-    )
+    made = []
+    for first, *others in threads.values():
+        made.append(Thread(first.number, tuple([Thread(one.number) for one in others])))
+        await pace.turn()
+    return tuple(made)
 
 
 @dataclass(slots=True, eq=False)
@@ -198,7 +200,7 @@ async def _linked(found: list[Message]) -> list[_Node]:
 async def _pruned(roots: list[_Node]) -> list[_Node]:
     """Step 3: leave out who is not here; children take the place, below the root only if there is just one."""
     pace = Pace()
-    for node in _from_below(roots):
+    for node in await _from_below(roots):
         await pace.turn()
         if any(child.message is None for child in node.children):
             node.children = [
@@ -277,7 +279,7 @@ async def _finished(roots: list[_Node]) -> tuple[Thread, ...]:
     """Step 6: sort all siblings, the youngest first; return them as they are told."""
     pace = Pace()
     made: dict[_Node, Thread] = {}
-    for node in _from_below(roots):
+    for node in await _from_below(roots):
         node.children.sort(key=_date)
         number = None if node.message is None else node.message.number
         made[node] = Thread(number, tuple([made.pop(child) for child in node.children]))
@@ -285,14 +287,16 @@ async def _finished(roots: list[_Node]) -> tuple[Thread, ...]:
     return tuple([made[node] for node in await stable(roots, _date)])
 
 
-def _from_below(roots: Iterable[_Node]) -> list[_Node]:
+async def _from_below(roots: Iterable[_Node]) -> list[_Node]:
     """Return all nodes, children before their parents."""
+    pace = Pace()
     order: list[_Node] = []
     waiting = list(roots)
     while waiting:
         node = waiting.pop()
         order.append(node)
         waiting.extend(node.children)
+        await pace.turn()
     order.reverse()
     return order
 

@@ -78,5 +78,5 @@ async def run(conversation: Conversation, command: Command) -> Reply | None:
     """Do the command; None means that its answer comes later (IDLE, AUTHENTICATE)."""
     if isinstance(command, Simple):
         return await _WORDS[command.keyword](conversation)
-    command = search.spelled_out(conversation, command)
+    command = await search.spelled_out(conversation, command)
     return await _COMMANDS[type(command)](conversation, command)

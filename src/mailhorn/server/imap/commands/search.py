@@ -4,7 +4,8 @@ Rule 1: what is looked for is resolved to UIDs, and told as sequence numbers by 
 Rule 2: the answer stands for the mailbox as the client knows it: nothing is told of changes before the command ends.
 """
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ....imap.commands import (
@@ -20,6 +21,8 @@ from ....imap.commands import (
     Sort,
     Store,
 )
+from ....imap.grammar.cursor import STRICT, Writer
+from ....imap.grammar.ext.thread import write_thread_data
 from ....imap.grammar.search import CHARSETS
 from ....imap.responses import (
     BadCharset,
@@ -29,6 +32,7 @@ from ....imap.responses import (
     SearchResponse,
     SortResponse,
     StatusResponse,
+    Thread,
     ThreadResponse,
 )
 from ....imap.view import MailboxView
@@ -43,10 +47,16 @@ from ..conversation import Conversation
 from ..matching import Scope
 from ..partial import part_of
 from ..reply import BadArguments, CommandRefused, Reply, ok
-from ..searching import Filter, Found, find
+from ..searching import Filter, Found, Pace, find
 from ..selected import Selected
 
 NOTHING_SAVED = UIDSet(())
+
+NUMBERS = 4_000
+"""Numbers looked up or written in one go: a millisecond or two."""
+
+THREADS = 500
+"""Threads written in one go; most are of one message or two."""
 
 
 async def search(conversation: Conversation, command: Search) -> Reply:
@@ -66,11 +76,12 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     if not wants_mod_seq(command.key):
         mod_seq = None
     if returns is None:
-        conversation.core.untagged(SearchResponse(tuple(_numbers(selected.view, found.uids, command.by_uid)), mod_seq))
+        numbers = await _numbers(selected.view, found.uids, command.by_uid)
+        await _tell(conversation, b"SEARCH", numbers, mod_seq)
     else:
         if mod_seq is not None:
             mod_seq = await _told_mod_seq(conversation, selected.mailbox, found, returns)
-        answer(conversation, selected, found.uids, returns, command.by_uid, mod_seq)
+        await answer(conversation, selected, found.uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
             filter_ = Filter(store, selected.mailbox, command.key, scope)
             _keep(conversation, selected, Context(conversation.core.tag, command.by_uid, filter_, found.uids))
@@ -96,9 +107,9 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     uids = sorting.uids_of(ordered)
     mod_seq = (found.mod_seq or None) if wants_mod_seq(command.key) else None
     if returns is None:
-        conversation.core.untagged(SortResponse(tuple(_numbers(selected.view, uids, command.by_uid)), mod_seq))
+        await _tell(conversation, b"SORT", await _numbers(selected.view, uids, command.by_uid), mod_seq)
     else:
-        answer(conversation, selected, uids, returns, command.by_uid, mod_seq)
+        await answer(conversation, selected, uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
             filter_ = Filter(store, selected.mailbox, command.key, scope)
             context = Context(conversation.core.tag, command.by_uid, filter_, found.uids, (command.order, ordered))
@@ -122,7 +133,7 @@ async def thread(conversation: Conversation, command: FindThreads) -> Reply:
         for message in messages:
             message.number = selected.view.seq_of(message.uid) or message.number
     made = await (threads.by_references(messages) if by_references else threads.ordered_subject(messages))
-    conversation.core.untagged(ThreadResponse(made))
+    await _tell_threads(conversation, made)
     return ok(b"UID THREAD completed" if command.by_uid else b"THREAD completed")
 
 
@@ -218,7 +229,7 @@ def _scope(conversation: Conversation, selected: Selected, returns: Returns | No
     return scope
 
 
-def spelled_out(conversation: Conversation, command: Command) -> Command:
+async def spelled_out(conversation: Conversation, command: Command) -> Command:
     """Return the command with the numbers that `$` stands for (RFC 5182 §2.1); it may name none at all."""
     if isinstance(command, Fetch | Store | Copy | Move):
         if command.numbers.ranges != SAVED:
@@ -226,7 +237,7 @@ def spelled_out(conversation: Conversation, command: Command) -> Command:
         selected = conversation.open_mailbox
         if isinstance(command.numbers, UIDSet):
             return replace(command, numbers=selected.saved)
-        return replace(command, numbers=SeqSet.of(_numbers(selected.view, selected.saved, by_uid=False)))
+        return replace(command, numbers=SeqSet.of(await _numbers(selected.view, selected.saved, by_uid=False)))
     if isinstance(command, Expunge) and command.uids is not None and command.uids.ranges == SAVED:
         return replace(command, uids=conversation.open_mailbox.saved)
     return command
@@ -239,7 +250,7 @@ def unknown_charset(charset: str | None) -> Reply | None:
     return Reply(Condition.NO, BadCharset(tuple(sorted(CHARSETS))), b"There is no such charset here")
 
 
-def answer(
+async def answer(
     conversation: Conversation,
     selected: Selected,
     uids: Sequence[int],
@@ -253,7 +264,7 @@ def answer(
         if returns.partial is None and returns.options == {Return.SAVE}:
             return  # nothing else was asked for (RFC 5182 §2.1)
     kind = UIDSet if by_uid else SeqSet
-    numbers = list(_numbers(selected.view, uids, by_uid))
+    numbers = await _numbers(selected.view, uids, by_uid)
     conversation.core.untagged(esearch(conversation.core.tag, numbers, returns, kind, mod_seq))
 
 
@@ -301,11 +312,59 @@ def in_order(kind: type[SeqSet] | type[UIDSet], numbers: Iterable[int]) -> SeqSe
     return kind(tuple(ranges))
 
 
-def _numbers(view: MailboxView, uids: Iterable[int], by_uid: bool) -> Iterable[int]:
+async def _numbers(view: MailboxView, uids: Iterable[int], by_uid: bool) -> Sequence[int]:
     """Return UIDs as they are, or where they stand in the view, without those that do not."""
+    every = array("I", uids)
     if by_uid:
-        return uids
-    return [seq for uid in uids if (seq := view.seq_of(UID(uid))) is not None]
+        return every
+    pace = Pace()
+    found = array("I")
+    for start in range(0, len(every), NUMBERS):
+        some = every[start : start + NUMBERS]
+        found.extend([seq for uid in some if (seq := view.seq_of(UID(uid))) is not None])
+        await pace.turn()
+    return found
+
+
+async def _tell(conversation: Conversation, word: bytes, numbers: Sequence[int], mod_seq: ModSeq | None) -> None:
+    """Send a SEARCH or SORT response; if it is long, as the client reads."""
+    if len(numbers) <= NUMBERS:
+        kind = SearchResponse if word == b"SEARCH" else SortResponse
+        conversation.core.untagged(kind(tuple(numbers), mod_seq))
+        return
+    pieces = (
+        b"".join([b" %d" % number for number in numbers[start : start + NUMBERS]])
+        for start in range(0, len(numbers), NUMBERS)
+    )
+    await _in_pieces(conversation, b"* " + word, pieces, b"" if mod_seq is None else b" (MODSEQ %d)" % mod_seq)
+
+
+async def _tell_threads(conversation: Conversation, threads: tuple[Thread, ...]) -> None:
+    """Send a THREAD response; if it is long, as the client reads."""
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(threads), THREADS):
+            out = Writer(STRICT)
+            write_thread_data(out, threads[start : start + THREADS])
+            yield out.data() if start == 0 else out.data().removeprefix(b" ")
+
+    if len(threads) <= THREADS:
+        conversation.core.untagged(ThreadResponse(threads))
+    else:
+        await _in_pieces(conversation, b"* THREAD", pieces(), b"")
+
+
+async def _in_pieces(conversation: Conversation, start: bytes, pieces: Iterable[bytes], end: bytes) -> None:
+    """Send one response piece by piece; nothing else may be said before its end."""
+    pace = Pace()
+    conversation.in_literal = True
+    conversation.core.raw(start)
+    for piece in pieces:
+        conversation.core.raw(piece)
+        await conversation.room()
+        await pace.turn()
+    conversation.core.raw(end + b"\r\n")
+    conversation.in_literal = False
 
 
 async def _told_mod_seq(

@@ -248,6 +248,8 @@ commands = st.one_of(
 _code_texts = st.text("ab(): \"'{}", min_size=1, max_size=8).map(str.encode).filter(lambda t: not t.startswith(b" "))
 _code_words = st.text("ABCXYZ-", min_size=1, max_size=8)
 codes = st.one_of(
+    st.builds(r.InProgress, st.none() | words.map(str.encode), numbers),
+    st.builds(r.InProgress, st.none(), numbers, nz_numbers),
     st.builds(r.Code, _code_words, st.none() | _code_texts),
     st.builds(r.NumberCode, _code_words, numbers64),
     st.builds(r.FlagsCode, perm_flag_lists),

@@ -92,7 +92,35 @@ class Modified:
     numbers: NumberSet
 
 
-ResponseCode = Code | NumberCode | FlagsCode | CapabilityCode | AppendUid | CopyUid | BadCharset | Modified | NoUpdate
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """
+    INPROGRESS (RFC 9585): a command is still at work.
+
+    Attributes:
+        tag: Which command, None if it is not said.
+        progress: How much is done, None if not known.
+        goal: How much there is to do, from 1; None if not known.
+
+    """
+
+    tag: bytes | None = None
+    progress: int | None = None
+    goal: int | None = None
+
+
+ResponseCode = (
+    Code
+    | NumberCode
+    | FlagsCode
+    | CapabilityCode
+    | AppendUid
+    | CopyUid
+    | BadCharset
+    | Modified
+    | NoUpdate
+    | InProgress
+)
 
 
 @dataclass(frozen=True, slots=True)

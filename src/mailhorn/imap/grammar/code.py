@@ -9,6 +9,7 @@ from ..responses import (
     Code,
     CopyUid,
     FlagsCode,
+    InProgress,
     Modified,
     NoUpdate,
     NumberCode,
@@ -27,6 +28,7 @@ from .atoms import (
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from .ext.condstore import parse_resp_code_modified, write_resp_code_modified
 from .ext.enable import parse_enable_data, write_enable_data
+from .ext.inprogress import parse_resp_code_inprogress, write_resp_code_inprogress
 from .ext.uidplus import (
     parse_resp_code_apnd,
     parse_resp_code_copy,
@@ -39,7 +41,7 @@ _NAME = re.compile(rb"[^ \]\x00-\x1f\x7f]+")
 _REST = re.compile(rb"(?: +([^\]\r\n\x00]*))?\]")
 _REST_WRITABLE = re.compile(rb"[^\]\r\n\x00]+")
 _TYPED = frozenset(
-    (b"PERMANENTFLAGS", b"CAPABILITY", b"APPENDUID", b"COPYUID", b"BADCHARSET", b"MODIFIED", b"NOUPDATE")
+    (b"PERMANENTFLAGS", b"CAPABILITY", b"APPENDUID", b"COPYUID", b"BADCHARSET", b"MODIFIED", b"NOUPDATE", b"INPROGRESS")
 )
 
 
@@ -83,6 +85,8 @@ def _parse_typed(cur: Cursor, name: bytes) -> ResponseCode:
         case b"NOUPDATE":
             cur.space()
             return NoUpdate(parse_string(cur))
+        case b"INPROGRESS":
+            return parse_resp_code_inprogress(cur)
         case b"MODIFIED":
             return parse_resp_code_modified(cur)
         case _:
@@ -133,6 +137,8 @@ def write_resp_text_code(out: Writer, code: ResponseCode) -> None:
         case NoUpdate(tag):
             out.write(b"NOUPDATE ")
             write_string(out, tag)
+        case InProgress():
+            write_resp_code_inprogress(out, code)
         case Modified():
             write_resp_code_modified(out, code)
         case BadCharset(charsets):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailhorn.sasl import SERVER_MECHANISMS
-from mailhorn.server.imap.capabilities import CAPABILITIES, Capability, Standing, offered, page
+from mailhorn.server.imap.capabilities import CAPABILITIES, NOT_OFFERED, Capability, Standing, offered, page
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,6 +43,11 @@ def test_each_is_proved(capability: Capability) -> None:
 def test_no_name_twice() -> None:
     """A name stands once in the list."""
     assert len({capability.name for capability in CAPABILITIES}) == len(CAPABILITIES)
+
+
+def test_nothing_is_offered_and_not_offered() -> None:
+    """What is said to be missing is missing."""
+    assert not {capability.name for capability in CAPABILITIES} & {name for name, _, _ in NOT_OFFERED}
 
 
 def test_page_is_up_to_date() -> None:

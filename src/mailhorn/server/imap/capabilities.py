@@ -128,6 +128,21 @@ CAPABILITIES = (
 )
 
 
+NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
+    ("IMAP4rev2", (9051,), "APPEND and names in UTF-8, and SPECIAL-USE, are part of it"),
+    ("UTF8=ACCEPT", (6855,), "APPEND of messages with UTF-8 in their headers"),
+    ("INPROGRESS", (9585,), "no command tells how far it is yet; the grammar is there for both roles"),
+    ("LITERAL-", (7888,), "LITERAL+ says more, and only one of them may be offered"),
+    ("LIST-MYRIGHTS", (8440,), "there are no rights: each mailbox is one person's"),
+    ("AUTH=SCRAM-SHA-256", (7677,), "accounts keep argon2id hashes, of which its keys cannot be made"),
+    ("AUTH=SCRAM-SHA-256-PLUS", (7677,), "the same"),
+    ("AUTH=EXTERNAL", (4422,), "nobody is asked for a client certificate"),
+    ("AUTH=OAUTHBEARER", (7628,), "nobody here verifies tokens"),
+    ("AUTH=XOAUTH2", (), "nobody here verifies tokens"),
+)
+"""Name, RFCs, and what is missing: for those who ask why."""
+
+
 def offered(standing: Standing) -> tuple[str, ...]:
     """Return what works as a connection stands, and nothing else, in the order of the list."""
     return tuple(
@@ -158,16 +173,30 @@ sockets, word for word.
 | --- | --- | --- | --- | --- |"""
 
 
+_TAIL = """
+## What is not offered, and why
+
+| capability | RFC | what is missing |
+| --- | --- | --- |"""
+
+
 def page() -> str:
     """Return docs/reference/imap.md."""
     lines = [_HEAD]
     for capability in CAPABILITIES:
-        rfcs = ", ".join(f"[{rfc}](https://www.rfc-editor.org/rfc/rfc{rfc})" for rfc in capability.rfcs) or "none"
+        rfcs = _links(capability.rfcs)
         proofs = ", ".join(f"`{dialogue}`" for dialogue in capability.dialogues)
         lines.append(
             f"| `{capability.name.format('n')}` | {rfcs} | {capability.when.value} | {capability.what} | {proofs} |"
         )
+    lines.append(_TAIL)
+    for name, rfcs, why in NOT_OFFERED:
+        lines.append(f"| `{name}` | {_links(rfcs)} | {why} |")
     return "\n".join(lines) + "\n"
+
+
+def _links(rfcs: tuple[int, ...]) -> str:
+    return ", ".join(f"[{rfc}](https://www.rfc-editor.org/rfc/rfc{rfc})" for rfc in rfcs) or "none"
 
 
 if __name__ == "__main__":

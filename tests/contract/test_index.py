@@ -1,6 +1,7 @@
 """What every index promises, over every implementation."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,14 +14,18 @@ from mailhorn.model.ids import UID, AccountId, MailboxId, ModSeq
 from mailhorn.model.mailbox import INBOX
 from mailhorn.model.message import Placed, Placement
 from mailhorn.store.abc import (
+    MAX_NOTES,
+    MAX_NOTES_SIZE,
     Append,
     BlobRef,
     Index,
     MailboxExists,
     MailboxMissing,
     MessageMissing,
+    Note,
     StoreError,
     StoreUnavailable,
+    TooManyNotes,
 )
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.names import InvalidName
@@ -445,3 +450,47 @@ async def test_a_group_is_appended_as_each_would_be_alone(index: Index, inbox: M
         range(box.highest_mod_seq - 31, box.highest_mod_seq + 1)
     )
     assert (await index.blob(inbox, UID(32))).inline == b"x" * 29
+
+
+async def test_what_is_noted_of_a_mailbox_goes_with_it(index: Index, ada: AccountId, inbox: MailboxId) -> None:
+    """Notes are kept by entry, survive RENAME, and are gone with the mailbox; those of the account are apart."""
+    sent = (await index.create_mailbox(ada, "Out", {"/private/specialuse": b"\\Sent"})).id
+    await index.note(ada, [Note(sent, "/private/comment", b"\xff\0"), Note(None, "/private/x", b"y")])
+    await index.rename_mailbox(ada, "Out", "Sent")
+    assert await index.notes(ada, sent) == {"/private/comment": b"\xff\0", "/private/specialuse": b"\\Sent"}
+    assert await index.notes(ada, None) == {"/private/x": b"y"}
+    assert await index.notes(ada, inbox) == {}
+    assert await index.noted(ada, "/private/specialuse") == {sent: b"\\Sent"}
+    await index.note(ada, [Note(sent, "/private/comment", None), Note(inbox, "/private/specialuse", b"")])
+    assert await index.noted(ada, "/private/specialuse") == {inbox: b"", sent: b"\\Sent"}
+    await index.delete_mailbox(sent)
+    assert await index.notes(ada, sent) == {}
+    with pytest.raises(MailboxMissing):
+        await index.note(ada, [Note(inbox, "/private/comment", b"no"), Note(sent, "/private/comment", b"no")])
+    assert await index.notes(ada, inbox) == {"/private/specialuse": b""}
+
+
+async def test_no_more_is_noted_than_can_be_kept(index: Index, ada: AccountId, inbox: MailboxId) -> None:
+    """Too many entries, or too much in them, change nothing."""
+    with pytest.raises(TooManyNotes):
+        await index.note(ada, [Note(inbox, f"/private/{n}", b"") for n in range(MAX_NOTES + 1)])
+    with pytest.raises(TooManyNotes):
+        await index.note(ada, [Note(None, "/private/a", bytes(MAX_NOTES_SIZE + 1))])
+    with pytest.raises(TooManyNotes):
+        await index.create_mailbox(ada, "none", {"/private/a": bytes(MAX_NOTES_SIZE + 1)})
+    assert (await index.notes(ada, inbox), await index.notes(ada, None)) == ({}, {})
+    assert await index.mailbox(ada, "none") is None
+
+
+async def test_where_messages_come_from(index: Index, ada: AccountId, inbox: MailboxId, tmp_path: Path) -> None:
+    """Copies share their EMAILID and nothing else does; each has the time at which it came into its mailbox."""
+    work = (await index.create_mailbox(ada, "work")).id
+    before = int(time.time())
+    (here, _) = await index.append(message(inbox, work))
+    await index.append(message(inbox))
+    await index.copy(inbox, [here.uid], work)
+    after = int(time.time())
+    first, second = await index.origins(inbox, [UID(1), UID(2)])
+    copies = await index.origins(work, [UID(1), UID(2)])
+    assert [copy.email_id for copy in copies] == [first.email_id] * 2 and second.email_id != first.email_id
+    assert all(before <= one.saved <= after for one in (first, second, *copies))

@@ -9,8 +9,10 @@ from tests.kit.stores import DATE, account, deliver, digest_of, lose_index, mess
 from mailhorn.model.ids import UID
 from mailhorn.model.mailbox import INBOX
 from mailhorn.model.message import Digest
+from mailhorn.store.abc import Note
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.names import login_dir
+from mailhorn.store.notes import NOTES_FILE
 from mailhorn.store.rebuild import needs_rebuild, rebuild
 from mailhorn.store.store import Store
 
@@ -68,6 +70,37 @@ async def test_all_comes_back_as_it_was(tmp_path: Path) -> None:
         assert again.uid_validity > box.uid_validity
     lose_index(tmp_path)
     assert (await _rebuild(tmp_path))[0] == 9
+
+
+async def test_what_clients_noted_comes_back(tmp_path: Path) -> None:
+    """Of mailboxes and of the account, octet for octet, and EMAILIDs; what was un-noted does not."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        sent = (await store.index.create_mailbox(ada, "Out", {"/private/specialuse": b"\\Sent"})).id
+        await deliver(store, inbox, sent)
+        await store.index.note(
+            ada, [Note(inbox, "/private/comment", b"\xff\xfe\0 \xc3\xa9"), Note(None, "/private/a", b"x")]
+        )
+        await store.index.note(ada, [Note(sent, "/private/gone", b"x")])
+        await store.index.note(ada, [Note(sent, "/private/gone", None)])
+        (before,) = await store.index.origins(inbox, [UID(1)])
+    lose_index(tmp_path)
+    (tmp_path / "mail" / "ada@example.org" / ".Broken" / "cur").mkdir(parents=True)
+    (tmp_path / "mail" / "ada@example.org" / ".Broken" / NOTES_FILE).write_bytes(
+        b'{"mailbox": {"a": "\\ud800", "b": 1}}'
+    )
+    await _rebuild(tmp_path)
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        assert await store.index.notes(ada, inbox) == {"/private/comment": b"\xff\xfe\0 \xc3\xa9"}
+        assert await store.index.notes(ada, None) == {"/private/a": b"x"}
+        boxes = {box.name: box.id for box in await store.index.mailboxes(ada)}
+        assert await store.index.notes(ada, boxes["Out"]) == {"/private/specialuse": b"\\Sent"}
+        assert await store.index.notes(ada, boxes["Broken"]) == {}
+        (origin,) = await store.index.origins(boxes["Out"], [UID(1)])
+        assert origin.email_id == before.email_id and origin.saved == DATE
+        await store.index.note(ada, [Note(boxes["Out"], "/private/specialuse", None)])
+    assert not (tmp_path / "mail" / "ada@example.org" / ".Out" / NOTES_FILE).exists()
 
 
 async def test_mail_of_other_tools_is_taken_in(tmp_path: Path) -> None:

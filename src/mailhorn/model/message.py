@@ -56,6 +56,16 @@ class MessageRow(NamedTuple):
     """RFC822.SIZE, octets."""
 
 
+class MessageOrigin(NamedTuple):
+    """Where a message comes from (RFC 8474, RFC 8514)."""
+
+    uid: UID
+    email_id: str
+    """The same for all copies of one message, and only for them."""
+    saved: int
+    """When it came into this mailbox, seconds since 1970, UTC."""
+
+
 class MessageDigest(NamedTuple):
     """One message with all that FETCH needs short of its bytes."""
 

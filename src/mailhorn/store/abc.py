@@ -7,15 +7,16 @@ two in order and is the only one that does. All verbs are async: an implementati
 import asyncio
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from ..model.change import Change
 from ..model.flags import Flags
 from ..model.ids import UID, AccountId, MailboxId, ModSeq
 from ..model.mailbox import Account, Mailbox
-from ..model.message import Digest, MessageDigest, MessageRow, Placed, Placement
+from ..model.message import Digest, MessageDigest, MessageOrigin, MessageRow, Placed, Placement
 
 
 class StoreError(Exception):
@@ -36,6 +37,10 @@ class MessageMissing(StoreError):
 
 class TooManyFlags(StoreError):
     """A message would have more than MAX_FLAGS; nothing was changed. Answer LIMIT."""
+
+
+class TooManyNotes(StoreError):
+    """A mailbox or account would have more noted of it than MAX_NOTES or MAX_NOTES_SIZE; nothing was changed."""
 
 
 class StoreUnavailable(StoreError):
@@ -104,6 +109,22 @@ class Copied:
     changes: tuple[Change, ...]
 
 
+class Note(NamedTuple):
+    """What is to be noted: of a mailbox, or of the account (None); `value` None: no longer."""
+
+    mailbox: MailboxId | None
+    entry: str
+    """In lower case."""
+    value: bytes | None
+
+
+MAX_NOTES = 500
+"""Entries of one mailbox, or of the account. Clients keep a handful; all of them are written anew when one changes."""
+
+MAX_NOTES_SIZE = 256 * 1024
+"""Octets of their values in all: the file that keeps them is written within a millisecond."""
+
+
 class Appended(tuple[Placed, ...]):
     """
     Where a message went, in the order of its placements.
@@ -114,6 +135,9 @@ class Appended(tuple[Placed, ...]):
     """
 
     durable_at: float
+
+
+NO_NOTES: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Index(ABC):
@@ -177,8 +201,8 @@ class Index(ABC):
         """Return the mailbox as it stands now."""
 
     @abstractmethod
-    async def create_mailbox(self, account: AccountId, name: str) -> Mailbox:
-        """Create it, and the levels above it that do not exist. Raises MailboxExists."""
+    async def create_mailbox(self, account: AccountId, name: str, notes: Mapping[str, bytes] = NO_NOTES) -> Mailbox:
+        """Create it, with what is noted of it, and the levels above it that do not exist. Raises MailboxExists."""
 
     @abstractmethod
     async def delete_mailbox(self, mailbox: MailboxId) -> None:
@@ -199,6 +223,20 @@ class Index(ABC):
     @abstractmethod
     async def subscribe(self, account: AccountId, name: str, on: bool) -> None:
         """Add the name to the subscriptions or take it away."""
+
+    # what clients note of mailboxes (RFC 5464)
+
+    @abstractmethod
+    async def notes(self, account: AccountId, mailbox: MailboxId | None) -> dict[str, bytes]:
+        """Return what is noted of a mailbox, or of the account, by entry."""
+
+    @abstractmethod
+    async def noted(self, account: AccountId, entry: str) -> dict[MailboxId, bytes]:
+        """Return what is noted under that entry of each of the account's mailboxes."""
+
+    @abstractmethod
+    async def note(self, account: AccountId, notes: Sequence[Note]) -> None:
+        """Note all of it or nothing. Raises MailboxMissing, TooManyNotes."""
 
     # messages
 
@@ -289,6 +327,10 @@ class Index(ABC):
     @abstractmethod
     async def rows(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageRow]:
         """Return the messages that exist, ascending by UID."""
+
+    @abstractmethod
+    async def origins(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageOrigin]:
+        """Return where the messages that exist come from, ascending by UID."""
 
     @abstractmethod
     async def digests(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageDigest]:
@@ -436,6 +478,8 @@ class FolderWork(NamedTuple):
     uid_validity: int
     uid_next: int
     stamp: int
+    notes: bytes = b""
+    """What is to be written there of what clients have noted; b"" if there is nothing."""
 
 
 class SubscriptionsWork(NamedTuple):
@@ -621,13 +665,25 @@ class Resting(ABC):
 
     @abstractmethod
     async def restore_account(
-        self, line: AccountLine, subscriptions: Sequence[str], uid_next: int, mod_seq: int
+        self,
+        line: AccountLine,
+        subscriptions: Sequence[str],
+        uid_next: int,
+        mod_seq: int,
+        notes: Mapping[str, bytes] = NO_NOTES,
     ) -> AccountId:
         """Add an account with its INBOX."""
 
     @abstractmethod
     async def restore_mailbox(
-        self, account: AccountId, name: str, uid_validity: int, uid_next: int, mod_seq: int, directory: str
+        self,
+        account: AccountId,
+        name: str,
+        uid_validity: int,
+        uid_next: int,
+        mod_seq: int,
+        directory: str,
+        notes: Mapping[str, bytes] = NO_NOTES,
     ) -> MailboxId:
         """Add a mailbox, or give the INBOX that is there already its numbers; messages follow after `mod_seq`."""
 
@@ -801,9 +857,13 @@ __all__ = [
     "Index",
     "KnownFile",
     "Leaving",
+    "MAX_NOTES",
+    "MAX_NOTES_SIZE",
     "MailboxExists",
     "MailboxMissing",
     "MessageMissing",
+    "NO_NOTES",
+    "Note",
     "OpenBlob",
     "Outside",
     "Relettered",
@@ -817,6 +877,7 @@ __all__ = [
     "StoreUnavailable",
     "SubscriptionsWork",
     "TooManyFlags",
+    "TooManyNotes",
     "Unfiled",
     "Vanished",
     "Work",

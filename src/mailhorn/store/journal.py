@@ -53,6 +53,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
         internal_date: Seconds since 1970.
         places: Its copies.
         digest: What FETCH needs; None if that is made of the body, which follows.
+        saved: When it was taken, seconds since 1970; 0: not known.
 
     """
 
@@ -62,6 +63,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     internal_date: int
     places: tuple[Place, ...]
     digest: tuple[int, bytes, bytes, bytes] | None
+    saved: int = 0
 
 
 class Record(NamedTuple):
@@ -76,10 +78,12 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry | int).decode
 
 
-def entry_of(blob: int, key: str, size: int, internal_date: int, places: tuple[Place, ...], of: Digest | None) -> Entry:
+def entry_of(
+    blob: int, key: str, size: int, internal_date: int, places: tuple[Place, ...], of: Digest | None, saved: int
+) -> Entry:
     """Return the entry of a message."""
     digest = None if of is None else (of.header_size, of.envelope, of.body_structure, of.parts)
-    return Entry(blob, key, size, internal_date, places, digest)
+    return Entry(blob, key, size, internal_date, places, digest, saved)
 
 
 class Journal:

@@ -21,6 +21,7 @@ from ..model.message import Digest
 from .abc import AccountLine, Resting, RestoredMessage
 from .intake import digest, plain_letters, with_line_ends
 from .names import InvalidName, file_name, flags_of_letters, login_of, mailbox_of
+from .notes import read_notes
 from .records import Found, list_found, read_recorded, read_subscriptions
 from .settle import MAILBOX_FILE, Keywords, Places, read_settings, sign
 
@@ -146,7 +147,8 @@ async def _rebuild_account(
     validities.next_account()
     told = read_recorded(home).uid_validity
     line = line._replace(uid_validity=validities.take(told or line.uid_validity))
-    account = await resting.restore_account(line, read_subscriptions(home), 1 + gap, mod_seq)
+    _, of_account = read_notes(home)
+    account = await resting.restore_account(line, read_subscriptions(home), 1 + gap, mod_seq, of_account)
     total = 0
     for folder, name in _mailboxes(home):
         path = str(home / folder) if folder else str(home)
@@ -163,6 +165,7 @@ async def _rebuild_account(
             min(uid_next, MAX_UID),
             mod_seq,
             f"{directory}/{folder}" if folder else directory,
+            read_notes(path)[0],
         )
         batches = restored(path, files, Keywords.load(path), uid_next, places.spool, digest_of)
         while batch := await asyncio.to_thread(next, batches, None):

@@ -25,6 +25,7 @@ import structlog
 from ..model.ids import MAX_UID, UID, AccountId, MailboxId
 from .abc import Done, Filed, FolderNow, FolderWork, Leaving, Renamed, Resting, StoreError, Unfiled, Work
 from .names import KEYWORD_LETTERS, file_name, folder_of, login_dir, system_letters
+from .notes import NOTES_FILE
 
 ROUND = 512
 """Messages of each kind in one round: one flush serves them all, and 512 small bodies are a few MiB."""
@@ -199,6 +200,18 @@ def sign(path: str | Path, uid_validity: int, uid_next: int, since: int = 0) -> 
     """
     content = f"mailhorn-mailbox 1\nuid_validity={uid_validity}\nuid_next={uid_next}\n"
     write_file(f"{path}/{MAILBOX_FILE}", (content + (f"since={since}\n" if since else "")).encode())
+
+
+def _write_notes(path: str, notes: bytes) -> None:
+    """Write down what clients have noted of a mailbox, unless it stands there. Durable after the next flush."""
+    try:
+        known = Path(path, NOTES_FILE).read_bytes()
+    except OSError:
+        known = b""
+    if notes and notes != known:
+        write_file(f"{path}/{NOTES_FILE}", notes, flushed=True)
+    elif known and not notes:
+        os.unlink(f"{path}/{NOTES_FILE}")
 
 
 def list_messages(folder: str) -> dict[str, str]:
@@ -571,6 +584,7 @@ class Settler:
             write_file(f"{path}/maildirfolder", b"")  # Maildir++: this is a folder, not an account
         since = min(before.get("since", 0), folder.uid_next) if not lost else folder.uid_next
         sign(path, folder.uid_validity, folder.uid_next, since)
+        _write_notes(path, folder.notes)
         self._flusher.touched(self._root, os.path.dirname(path), path, f"{path}/{MAILBOX_FILE}")
 
     def _make_parts(self, path: str) -> None:

@@ -41,10 +41,11 @@ MAX_HEADS = 4_096
 
 
 class Arrival(NamedTuple):
-    """A message to append, with the flags of each placement as they are stored."""
+    """A message to append, with the flags of each placement as they are stored, and the time, seconds since 1970."""
 
     message: Append
     flags: tuple[str, ...]
+    now: int
 
 
 class Arrived(NamedTuple):
@@ -80,7 +81,7 @@ _MAILBOXES = Rows(
 )
 _BLOBS = Rows("INSERT INTO blob (id, key, refs) VALUES ", 3)
 _BODIES = Rows("INSERT OR IGNORE INTO inline_body (blob, body) VALUES ", 2)
-_MESSAGES = Rows("INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob) VALUES ", 7)
+_MESSAGES = Rows("INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, save_date, size, blob) VALUES ", 8)
 DIGESTS = Rows(
     "WITH new (blob, header_size, envelope, body_structure, parts) AS (VALUES ",
     5,
@@ -234,7 +235,7 @@ class Arrivals:
         """Give the arrivals their numbers, which hold only if `take` comes next."""
         assert self._journal is not None
         self._look_around(db)
-        self._load_heads(db, {place.mailbox for message, _ in arrivals for place in message.placements})
+        self._load_heads(db, {place.mailbox for message, _, _ in arrivals for place in message.placements})
         number = self._journal.number
         done = _Prepared([], [], [], 0)
         given: dict[MailboxId, int] = {}
@@ -242,7 +243,7 @@ class Arrivals:
         if number >= self._mark_at:
             self._mark_at = number + MARK_EVERY
             done.records.append(pack(min(self.bodies, default=self._numbers.last + 1) - 1, None, number))
-        for message, flags in arrivals:
+        for message, flags, now in arrivals:
             problem = self._objection(message, given)
             if problem is not None:
                 done.outcomes.append(problem)
@@ -265,6 +266,7 @@ class Arrivals:
                 message.internal_date,
                 tuple(places),
                 message.digest,
+                now,
             )
             record = pack(entry, blob.inline, number + len(done.records))
             if len(record) > self._journal.half_octets // 2:
@@ -413,7 +415,7 @@ def _enter(db: Database, rows: Sequence[tuple[Entry, tuple[MailboxId, ...], byte
                 head[2] += SEEN not in words
                 head[3] += DELETED in words
             head[4] += entry.size
-            messages.append((mailbox, uid, mod_seq, flags, entry.internal_date, entry.size, entry.blob))
+            messages.append((mailbox, uid, mod_seq, flags, entry.internal_date, entry.saved, entry.size, entry.blob))
     before = db.total_changes()
     _MAILBOXES.run(db, list(heads.values()))
     if db.total_changes() - before < len(heads):
@@ -457,7 +459,8 @@ def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers) -> No
                 " WHERE id = ?6 RETURNING highest_mod_seq",
                 (uid, mod_seq, SEEN not in words, DELETED in words, entry.size, mailbox),
             )
-            _MESSAGES.run(db, [(mailbox, uid, mod_seq, flags, entry.internal_date, entry.size, blob)])
+            saved = entry.saved or None
+            _MESSAGES.run(db, [(mailbox, uid, mod_seq, flags, entry.internal_date, saved, entry.size, blob)])
 
 
 def _give_bodies(db: Database, records: Sequence[Record]) -> None:

@@ -27,6 +27,7 @@ from ..abc import (
 )
 from .arrivals import write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
+from .metadata import mark_mailbox
 from .sqlite import SqliteIndex, flag_text, ranges, with_flags
 from .writer import Tx
 
@@ -131,7 +132,7 @@ class SqliteOutside(Outside):
         def work(tx: Tx) -> list[UID]:
             if not tx.db.ask("SELECT 1 FROM mailbox WHERE id = ?", (mailbox,)):
                 raise MailboxMissing(f"there is no mailbox {mailbox}; it was deleted")
-            uids = _add(tx, mailbox, dropped)
+            uids = _add(tx, mailbox, dropped, int(self._index._clock()))
             _reletter(tx, mailbox, relettered)
             _expunge(tx, mailbox, vanished)
             return uids
@@ -153,7 +154,7 @@ class SqliteOutside(Outside):
                 " SELECT id, account, ?, uid_validity, 0 FROM mailbox WHERE id = ?",
                 (directory, mailbox),
             )
-            _mark_mailbox(tx, mailbox)
+            mark_mailbox(tx, mailbox)
             return MailboxId(mailbox)
 
         return await self._writer.run(work)
@@ -168,7 +169,7 @@ class SqliteOutside(Outside):
                 return None
             tx.db.execute("UPDATE mailbox SET name = ? WHERE id = ?", (name, mailbox))
             tx.db.execute("UPDATE folder SET dir = ? WHERE mailbox = ?", (directory, mailbox))
-            _mark_mailbox(tx, mailbox)
+            mark_mailbox(tx, mailbox)
             return mailbox
 
         return await self._writer.run(work)
@@ -194,7 +195,7 @@ class SqliteOutside(Outside):
                     "INSERT INTO folder (mailbox, account, dir, uid_validity, uid_next) VALUES (?, ?, ?, ?, 0)",
                     (mailbox, account, box.dir, box.uid_validity),
                 )
-                _mark_mailbox(tx, mailbox)
+                mark_mailbox(tx, mailbox)
                 tx.db.execute("UPDATE server SET last_uid_validity = max(last_uid_validity, ?)", (box.uid_validity,))
                 for batch in box.messages:
                     _restore(tx, mailbox, batch)
@@ -217,11 +218,11 @@ def _mailbox(tx: Tx, account: int, name: str, now: float) -> int:
         (account, name, uid_validity),
     )
     mailbox = tx.db.last_insert_rowid()
-    _mark_mailbox(tx, mailbox)
+    mark_mailbox(tx, mailbox)
     return mailbox
 
 
-def _add(tx: Tx, mailbox: MailboxId, dropped: Sequence[Dropped]) -> list[UID]:
+def _add(tx: Tx, mailbox: MailboxId, dropped: Sequence[Dropped], now: int) -> list[UID]:
     """Add files as messages; they are called by their new UIDs as soon as this is committed."""
     if not dropped:
         return []
@@ -241,8 +242,8 @@ def _add(tx: Tx, mailbox: MailboxId, dropped: Sequence[Dropped]) -> list[UID]:
     uids = [UID(first + n) for n in range(len(dropped))]
     for uid, file, text in zip(uids, dropped, flags, strict=True):
         blob = _insert_blob(tx, file.key, file.digest)
-        _insert_message(tx, (mailbox, uid, after, text, file.internal_date, file.size, blob, file.letters, 1))
-    _mark_mailbox(tx, mailbox)  # so that the folder's file tells UIDNEXT
+        _insert_message(tx, (mailbox, uid, after, text, file.internal_date, now, file.size, blob, file.letters, 1))
+    mark_mailbox(tx, mailbox)  # so that the folder's file tells UIDNEXT
     tx.changes.append(Change(mailbox, ModSeq(after - 1), after, appended=tuple(uids)))
     return uids
 
@@ -327,7 +328,7 @@ def _restore(tx: Tx, mailbox: int, batch: Sequence[RestoredMessage]) -> None:
             (m.uid, SEEN not in flags, DELETED in flags, m.size, mailbox),
         )[0][0]
         blob = _insert_blob(tx, m.key, m.digest)
-        _insert_message(tx, (mailbox, m.uid, mod_seq, m.flags, m.internal_date, m.size, blob, m.letters, 0))
+        _insert_message(tx, (mailbox, m.uid, mod_seq, m.flags, m.internal_date, None, m.size, blob, m.letters, 0))
 
 
 def _insert_blob(tx: Tx, key: str, digest: Digest) -> int:
@@ -338,18 +339,10 @@ def _insert_blob(tx: Tx, key: str, digest: Digest) -> int:
 
 def _insert_message(tx: Tx, row: tuple[Any, ...]) -> None:
     tx.db.execute(
-        "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob, letters, dirty)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, save_date, size, blob, letters, dirty)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         row,
     )
-
-
-def _mark_mailbox(tx: Tx, mailbox: int) -> None:
-    tx.db.execute(
-        "INSERT INTO dirty_mailbox (mailbox) VALUES (?) ON CONFLICT (mailbox) DO UPDATE SET stamp = stamp + 1",
-        (mailbox,),
-    )
-    tx.unsettled = True
 
 
 __all__ = ["SqliteOutside"]

@@ -7,7 +7,7 @@ the next flush only means that a file is settled again. What makes a file durabl
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ...model.ids import UID, AccountId, MailboxId
 from ...model.mailbox import INBOX
 from ...model.message import Digest
 from ..abc import (
+    NO_NOTES,
     AccountLine,
     AccountsWork,
     Done,
@@ -35,6 +36,7 @@ from ..abc import (
 from ..names import folder_of, login_dir
 from .arrivals import DIGESTS, Rows, write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
+from .metadata import OF_ACCOUNT, notes_file, restore_notes
 from .writer import Tx, Writer
 
 MAX_OCTETS = 8 * 1024 * 1024
@@ -178,7 +180,8 @@ class SqliteResting(Resting):
             return
         name, uid_validity, uid_next, account, login = box[0]
         wanted = login_dir(login) + (f"/{folder_of(name)}" if name != INBOX else "")
-        work[mailbox] = FolderWork(mailbox, name, wanted, at, uid_validity, uid_next, stamp)
+        notes = notes_file(db, account, mailbox, name == INBOX)
+        work[mailbox] = FolderWork(mailbox, name, wanted, at, uid_validity, uid_next, stamp, notes)
         if name != INBOX:  # an account's directory is known by its INBOX
             inbox = db.ask(
                 "SELECT id FROM mailbox WHERE account = ? AND name = ? AND id NOT IN (SELECT mailbox FROM folder)",
@@ -288,7 +291,12 @@ class SqliteResting(Resting):
         await self._writer.run(lambda tx: tx.db.ask(sql, (last_uid_validity,)))
 
     async def restore_account(
-        self, line: AccountLine, subscriptions: Sequence[str], uid_next: int, mod_seq: int
+        self,
+        line: AccountLine,
+        subscriptions: Sequence[str],
+        uid_next: int,
+        mod_seq: int,
+        notes: Mapping[str, bytes] = NO_NOTES,
     ) -> AccountId:
         def work(tx: Tx) -> AccountId:
             tx.db.execute("INSERT INTO account (login, password_hash) VALUES (?, ?)", line[:2])
@@ -298,12 +306,20 @@ class SqliteResting(Resting):
                 (account, INBOX, line.uid_validity, uid_next, mod_seq),
             )
             tx.db.executemany("INSERT INTO subscription VALUES (?, ?)", [(account, name) for name in subscriptions])
+            restore_notes(tx, account, OF_ACCOUNT, notes)
             return AccountId(account)
 
         return AccountId(await self._restore(work))
 
     async def restore_mailbox(
-        self, account: AccountId, name: str, uid_validity: int, uid_next: int, mod_seq: int, directory: str
+        self,
+        account: AccountId,
+        name: str,
+        uid_validity: int,
+        uid_next: int,
+        mod_seq: int,
+        directory: str,
+        notes: Mapping[str, bytes] = NO_NOTES,
     ) -> MailboxId:
         def work(tx: Tx) -> MailboxId:
             tx.db.execute(
@@ -319,6 +335,7 @@ class SqliteResting(Resting):
             )
             tx.db.execute("INSERT INTO dirty_mailbox (mailbox) VALUES (?)", (mailbox,))
             tx.db.execute("UPDATE server SET last_uid_validity = max(last_uid_validity, ?)", (uid_validity,))
+            restore_notes(tx, account, mailbox, notes)
             return MailboxId(mailbox)
 
         return MailboxId(await self._restore(work))

@@ -10,8 +10,9 @@ import asyncio
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +20,9 @@ from ...model.change import Change, FlagUpdate
 from ...model.flags import DELETED, MAX_FLAGS, SEEN, Flags, flag_set, is_permanent
 from ...model.ids import MAX_MOD_SEQ, MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
 from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, canonical_name
-from ...model.message import Digest, MessageDigest, MessageRow, Placed
+from ...model.message import Digest, MessageDigest, MessageOrigin, MessageRow, Placed
 from ..abc import (
+    NO_NOTES,
     Append,
     Appended,
     BlobRef,
@@ -30,6 +32,7 @@ from ..abc import (
     MailboxExists,
     MailboxMissing,
     MessageMissing,
+    Note,
     StoreError,
     StoreUnavailable,
     TooManyFlags,
@@ -37,6 +40,7 @@ from ..abc import (
 from ..names import InvalidName, file_name, folder_of, login_dir
 from .arrivals import Arrival, Arrived
 from .database import DISK_ERRORS, Database, open_reader, unavailable
+from .metadata import SqliteMetadata, forget_notes, mark_mailbox, write_notes
 from .resting import SqliteResting
 from .writer import Job, Tx, Writer
 
@@ -89,6 +93,11 @@ def with_flags(text: str, add: Flags, remove: Flags, replace: bool) -> str | Non
     return None if new.keys() == have.keys() else flag_text(new.values())
 
 
+def email_id(key: str, size: int) -> str:
+    """Return the name of a body that IMAP tells (RFC 8474 §4): copies share it, and a rebuild finds it again."""
+    return f"M{blake2b(f'{key} {size}'.encode('utf-8', 'surrogateescape'), digest_size=12).hexdigest()}"
+
+
 def _missing(mailbox: MailboxId) -> MailboxMissing:
     return MailboxMissing(f"there is no mailbox {mailbox}; it was deleted")
 
@@ -102,7 +111,7 @@ _ROW = "uid, mod_seq, flags, internal_date, message.size"
 _DIGEST = "message.blob, header_size, envelope, body_structure, parts"
 
 
-class SqliteIndex(SqliteResting, Index):
+class SqliteIndex(SqliteResting, SqliteMetadata, Index):
     """An index in one file; see `Index` and `Resting` for the promises."""
 
     def __init__(
@@ -277,6 +286,15 @@ class SqliteIndex(SqliteResting, Index):
         sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
         return await self._by_uid(sql, mailbox, uids, lambda _, row: MessageRow(*row))
 
+    async def origins(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageOrigin]:
+        sql = (
+            "SELECT uid, key, message.size, coalesce(save_date, internal_date) FROM message"
+            " JOIN blob ON blob.id = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        )
+        return await self._by_uid(
+            sql, mailbox, uids, lambda _, row: MessageOrigin(row[0], email_id(row[1], row[2]), row[3])
+        )
+
     async def digests(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageDigest]:
         sql = (
             f"SELECT {_ROW}, {_DIGEST} FROM message LEFT JOIN digest ON digest.blob = message.blob"
@@ -420,6 +438,7 @@ class SqliteIndex(SqliteResting, Index):
                         (account, login_dir(login[0][0]), uid_validity),
                     )
             tx.db.execute("DELETE FROM subscription WHERE account = ?", (account,))
+            tx.db.execute("DELETE FROM metadata WHERE account = ?", (account,))
             tx.db.execute("DELETE FROM account WHERE id = ?", (account,))
             _mark_account(tx, 0)
 
@@ -443,7 +462,7 @@ class SqliteIndex(SqliteResting, Index):
         )
         mailbox = MailboxId(tx.db.last_insert_rowid())
         if name != INBOX:  # its directory is made with the first message, its numbers are in the file of accounts
-            _mark_mailbox(tx, mailbox)
+            mark_mailbox(tx, mailbox)
         return mailbox
 
     def _make_levels(self, tx: Tx, account: int, name: str) -> None:
@@ -468,11 +487,12 @@ class SqliteIndex(SqliteResting, Index):
             tx.gone += [id for (id,) in tx.db.ask(f"DELETE FROM blob WHERE id IN {unused} RETURNING id", (mailbox,))]
         for table in ("message", "leaving", "tombstone"):
             tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))
+        forget_notes(tx, mailbox)
         tx.db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
-        _mark_mailbox(tx, mailbox)
+        mark_mailbox(tx, mailbox)
         tx.changes.append(Change(mailbox, head, ModSeq(head + 1), gone=True))
 
-    async def create_mailbox(self, account: AccountId, name: str) -> Mailbox:
+    async def create_mailbox(self, account: AccountId, name: str, notes: Mapping[str, bytes] = NO_NOTES) -> Mailbox:
         name = canonical_name(name)
         folder_of(name)
 
@@ -483,6 +503,7 @@ class SqliteIndex(SqliteResting, Index):
                 raise MailboxExists(f"there is a mailbox {name!r} already")
             self._make_levels(tx, account, name)
             mailbox = self._make_mailbox(tx, account, name)
+            write_notes(tx, account, [Note(mailbox, entry, value) for entry, value in notes.items()])
             return Mailbox(*tx.db.ask(f"SELECT {_MAILBOX} FROM mailbox WHERE id = ?", (mailbox,))[0])
 
         return await self._writer.run(work)
@@ -530,7 +551,7 @@ class SqliteIndex(SqliteResting, Index):
             self._make_levels(tx, account, new_name)
             for mailbox, new in moves:
                 tx.db.execute("UPDATE mailbox SET name = ? WHERE id = ?", (new, mailbox))
-                _mark_mailbox(tx, MailboxId(mailbox))
+                mark_mailbox(tx, MailboxId(mailbox))
 
         await self._writer.run(work)
 
@@ -566,7 +587,7 @@ class SqliteIndex(SqliteResting, Index):
             if message.digest is None and message.blob.inline is not None:
                 asyncio.get_running_loop().call_soon(self._digest_soon, number, message.blob.inline)
 
-        self._writer.arrive(Arrival(message, flags), done)
+        self._writer.arrive(Arrival(message, flags, int(self._clock())), done)
 
     async def set_flags(
         self,
@@ -684,17 +705,17 @@ class SqliteIndex(SqliteResting, Index):
                 target,
             ),
         )[0]
-        new, files = [], []
+        new, files, now = [], [], int(self._clock())
         for number, (old, flags, size, letters, key, blob, origin, internal_date) in enumerate(found, uid):
             name = None
             if letters is not None:
                 name = file_name(key, size, old, letters)
                 origin = f"{source}/{name}"
             files.append((source, old, name, size))
-            new.append((target, number, after, flags, internal_date, size, blob, origin))
+            new.append((target, number, after, flags, internal_date, now, size, blob, origin))
         tx.db.executemany(
-            "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, size, blob, origin)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, save_date, size, blob, origin)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             new,
         )
         added = tuple(UID(n) for n in range(uid, uid + len(found)))
@@ -764,14 +785,6 @@ def _unseen(flags: str) -> bool:
 
 def _deleted(flags: str) -> bool:
     return DELETED in flags.split()
-
-
-def _mark_mailbox(tx: Tx, mailbox: MailboxId) -> None:
-    tx.db.execute(
-        "INSERT INTO dirty_mailbox (mailbox) VALUES (?) ON CONFLICT (mailbox) DO UPDATE SET stamp = stamp + 1",
-        (mailbox,),
-    )
-    tx.unsettled = True
 
 
 def _mark_account(tx: Tx, account: int) -> None:

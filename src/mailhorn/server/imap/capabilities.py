@@ -184,10 +184,10 @@ def page() -> str:
     """Return docs/reference/imap.md."""
     lines = [_HEAD]
     for capability in CAPABILITIES:
-        rfcs = _links(capability.rfcs)
         proofs = ", ".join(f"`{dialogue}`" for dialogue in capability.dialogues)
         lines.append(
-            f"| `{capability.name.format('n')}` | {rfcs} | {capability.when.value} | {capability.what} | {proofs} |"
+            f"| `{capability.name.format('n')}` | {_links(capability.rfcs)} | {capability.when.value}"
+            f" | {capability.what} | {proofs} |"
         )
     lines.append(_TAIL)
     for name, rfcs, why in NOT_OFFERED:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 
 class When(Enum):
@@ -143,6 +144,7 @@ NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
 """Name, RFCs, and what is missing: for those who ask why."""
 
 
+@lru_cache(maxsize=16)
 def offered(standing: Standing) -> tuple[str, ...]:
     """Return what works as a connection stands, and nothing else, in the order of the list."""
     return tuple(

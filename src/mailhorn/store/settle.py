@@ -445,7 +445,7 @@ class Settler:
         self._flusher.flush()
         for key in self._resting.settled(done):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._places.spool / key)
+                os.unlink(f"{self._root}/.spool/{key}")  # not by pathlib, which interns every name
         if done.folders:
             self.placed(list(done.folders))
         if done.filed:

@@ -78,6 +78,7 @@ class MaildirBlobs(Blobs):
         self._serial = count(1)
         self._host = _host()
         self._process = f"P{os.getpid()}Q"
+        self._root = str(self._places.root)  # pathlib interns every name it is given
         self._spool = str(self._places.spool)
         self._threads = ThreadPoolExecutor(THREADS, "mailhorn-files")
         self._settler = Settler(resting, self._places, delay, clock)
@@ -210,7 +211,7 @@ class MaildirBlobs(Blobs):
 
     def _open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> int:
         path = ref.path if isinstance(ref, FileRef) else ""
-        full = str(self._places.root / path if path else self._places.spool / ref.key)
+        full = f"{self._root}/{path}" if path else f"{self._spool}/{ref.key}"
         try:
             try:
                 return os.open(full, os.O_RDONLY | os.O_CLOEXEC)

@@ -223,7 +223,11 @@ commands = st.one_of(
     st.builds(c.Enable, capability_lists.filter(bool)),
     st.builds(c.Id, id_fields),
     st.builds(c.Select, mailboxes, st.booleans(), st.booleans(), st.none() | resyncs),
-    st.builds(c.Create, mailboxes),
+    st.builds(
+        c.Create,
+        mailboxes,
+        st.none() | st.lists(st.sampled_from(["\\Sent", "\\Flagged", "\\X-y"]), max_size=2).map(tuple),
+    ),
     st.builds(c.Delete, mailboxes),
     st.builds(c.Rename, mailboxes, mailboxes),
     st.builds(c.Subscribe, mailboxes, st.booleans()),

@@ -103,9 +103,10 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """CREATE (RFC 9051 §6.3.4)."""
+    """CREATE (RFC 9051 §6.3.4); `uses` is what it is to be for, None if nothing was said (RFC 6154 §3)."""
 
     mailbox: str
+    uses: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class ListSelect(Enum):
     """list-select-opt (RFC 9051 §6.3.9.1, §9): which mailboxes are listed."""
 
     SUBSCRIBED = b"SUBSCRIBED"
+    SPECIAL_USE = b"SPECIAL-USE"
     REMOTE = b"REMOTE"
     RECURSIVEMATCH = b"RECURSIVEMATCH"
 
@@ -143,6 +145,7 @@ class ListReturn(Enum):
     """return-option (RFC 9051 §6.3.9.2, §9): what is told of them; STATUS has its items and is not among these."""
 
     SUBSCRIBED = b"SUBSCRIBED"
+    SPECIAL_USE = b"SPECIAL-USE"
     CHILDREN = b"CHILDREN"
 
 

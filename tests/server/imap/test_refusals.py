@@ -50,6 +50,8 @@ LOGGED_IN = (
     ("CREATE a//b", "NO [CANNOT] "),
     ("CREATE ../up", "NO [CANNOT] "),
     ('CREATE ""', "NO [CANNOT] "),
+    ("CREATE all (USE (\\All))", "NO [USEATTR] "),
+    ("CREATE x (FOR (\\Sent))", "BAD Expected USE at position 13"),
     ("DELETE", "BAD Expected a space at position 9"),
     ("DELETE inbox", "NO [CANNOT] "),
     ("DELETE nowhere", "NO [NONEXISTENT] "),

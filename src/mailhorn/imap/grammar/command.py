@@ -60,6 +60,7 @@ from .ext.multisearch import parse_multi_search, write_multi_search
 from .ext.qresync import parse_select_params, write_select_params
 from .ext.sasl_ir import parse_authenticate, write_authenticate
 from .ext.sort import parse_sort, write_sort
+from .ext.special_use import parse_create_params, write_create_params
 from .ext.thread import parse_thread, write_thread
 from .ext.uidplus import parse_uid_expunge, write_uid_expunge
 from .fetch import parse_fetch_atts, write_fetch_atts
@@ -223,7 +224,11 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
         case b"AUTHENTICATE":
             return parse_authenticate(cur)
         case b"CREATE":
-            return Create(_argument(cur))
+            mailbox = _argument(cur)
+            if not cur.at(b" ("):
+                return Create(mailbox)
+            cur.space()
+            return Create(mailbox, parse_create_params(cur))
         case b"DELETE":
             return Delete(_argument(cur))
         case b"RENAME":
@@ -346,9 +351,11 @@ def _write(out: Writer, command: Command) -> None:
         case Authenticate():
             out.write(b" AUTHENTICATE")
             write_authenticate(out, command)
-        case Create(mailbox):
+        case Create(mailbox, uses):
             out.write(b" CREATE")
             _write_argument(out, mailbox)
+            if uses is not None:
+                write_create_params(out, uses)
         case Delete(mailbox):
             out.write(b" DELETE")
             _write_argument(out, mailbox)

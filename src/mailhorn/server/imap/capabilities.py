@@ -83,6 +83,8 @@ CAPABILITIES = (
     Capability("CHILDREN", (3348,), _AFTER, "LIST says what has mailboxes below it", ("mailboxes",)),
     Capability("LIST-EXTENDED", (5258,), _AFTER, "LIST of what is subscribed, or below it", ("list-extended",)),
     Capability("LIST-STATUS", (5819,), _AFTER, "LIST and STATUS in one", ("list-status",)),
+    Capability("SPECIAL-USE", (6154,), _AFTER, "which mailbox is for drafts, for what was sent …", ("special-use",)),
+    Capability("CREATE-SPECIAL-USE", (6154,), _AFTER, "CREATE says what the mailbox is for", ("special-use",)),
     Capability("STATUS=SIZE", (8438,), _AFTER, "how many octets a mailbox holds", ("list-status",)),
     Capability(
         "UIDPLUS",

@@ -18,7 +18,7 @@ _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9\-]*+(?![^ )])")
 _RETURN = re.compile(rb" RETURN \(", re.IGNORECASE)
 _SELECT: Final = {option.value: option for option in ListSelect}
 _RETURNS: Final = {option.value: option for option in ListReturn}
-_BASE: Final = frozenset(ListSelect) - {ListSelect.REMOTE, ListSelect.RECURSIVEMATCH}
+_BASE: Final = frozenset((ListSelect.SUBSCRIBED,))
 
 
 def parse_list(cur: Cursor) -> List:

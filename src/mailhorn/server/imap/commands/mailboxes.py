@@ -1,15 +1,16 @@
 """Mailboxes and their names: CREATE, LIST, STATUS and the like (RFC 9051 §6.3.4 to §6.3.11; RFC 5258, 5819, 8438)."""
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 
 from ....imap.commands import Create, Delete, List, ListReturn, ListSelect, Rename, Status, StatusItem, Subscribe
 from ....imap.grammar.ext.children import child_mbox_flag
 from ....imap.responses import ListResponse, Namespaces, StatusItems
 from ....model.flags import DELETED
-from ....model.ids import UID
+from ....model.ids import UID, MailboxId
 from ....model.mailbox import DELIMITER, INBOX, Mailbox, canonical_name
-from ....store.abc import MailboxExists, MailboxMissing
+from ....store.abc import MailboxExists, MailboxMissing, Note
+from .. import special_use
 from ..conversation import Conversation
 from ..pattern import matches
 from ..reply import CommandRefused, Reply, ok
@@ -21,14 +22,27 @@ LOOKS_AT_ONCE = 256
 
 
 async def create(conversation: Conversation, command: Create) -> Reply:
-    """A delimiter at the end only says that there will be more below (RFC 9051 §6.3.4)."""
+    """
+    A delimiter at the end only says that there will be more below (RFC 9051 §6.3.4).
+
+    If it is to be for something that another mailbox was for, that one is not any more (RFC 6154 §3).
+    """
     name = canonical_name(command.mailbox.removesuffix(DELIMITER))
     if name == INBOX:
         raise CommandRefused("INBOX exists always", "ALREADYEXISTS")
+    index, owner = conversation.context.store.index, conversation.owner
+    notes: dict[str, bytes] = {}
+    others: list[Note] = []
+    if command.uses is not None:
+        notes[special_use.ENTRY], others = special_use.noted_uses(
+            None, command.uses, await index.noted(owner.id, special_use.ENTRY)
+        )
     try:
-        await conversation.context.store.index.create_mailbox(conversation.owner.id, name)
+        await index.create_mailbox(owner.id, name, notes)
     except MailboxExists:
         raise CommandRefused("The mailbox exists already", "ALREADYEXISTS") from None
+    if others:
+        await index.note(owner.id, others)
     return ok(b"CREATE completed")
 
 
@@ -79,12 +93,19 @@ async def list_(conversation: Conversation, command: List) -> Reply:
         return ok(b"LIST completed")
     pattern = _Patterns(command)
     select, returns = command.select or frozenset(), command.returns or frozenset()
-    existing = {mailbox.name: mailbox for mailbox in await index.mailboxes(owner.id)}
+    mailboxes = await index.mailboxes(owner.id)
+    existing = {mailbox.name: mailbox for mailbox in mailboxes}
+    uses: Mapping[MailboxId, tuple[str, ...]] = {}
+    only_special = ListSelect.SPECIAL_USE in select
+    if not command.extended or only_special or ListReturn.SPECIAL_USE in returns:
+        uses = special_use.uses_of(mailboxes, await index.noted(owner.id, special_use.ENTRY))
     parents = {parent for name in existing for parent in _above(name)}
     subscribed: set[str] = set()
     if ListSelect.SUBSCRIBED in select or ListReturn.SUBSCRIBED in returns:
         subscribed.update(await index.subscriptions(owner.id))
     selected = subscribed if ListSelect.SUBSCRIBED in select else existing.keys() | parents
+    if only_special:
+        selected = {name for name in selected if name in existing and existing[name].id in uses}
     recursive = {}
     if ListSelect.RECURSIVEMATCH in select:
         recursive = await _parents_of_hidden(selected, pattern)
@@ -97,6 +118,8 @@ async def list_(conversation: Conversation, command: List) -> Reply:
         attributes = [] if mailbox else ["\\NonExistent" if command.extended else "\\Noselect"]
         if name in subscribed:
             attributes.append("\\Subscribed")
+        if mailbox:
+            attributes += uses.get(mailbox.id, ())
         if mailbox or name in parents:
             attributes.append(child_mbox_flag(name in parents))
         status = None

@@ -274,6 +274,8 @@ def _uid_ranges(key: InSequence | InUIDs, scope: Scope) -> tuple[tuple[int, int]
     if isinstance(key, InUIDs):
         return numbers.resolved(view.last_uid)
     last = len(view)
+    if not last:
+        return ()  # `*` is nothing, too
     return tuple(
         (view.uid_at(SeqNum(max(low, 1))), view.uid_at(SeqNum(min(high, last))))
         for low, high in numbers.resolved(last)

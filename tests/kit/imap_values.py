@@ -16,6 +16,7 @@ from mailhorn.model.search import (
     DateField,
     DateKey,
     DateTest,
+    EmailIdKey,
     HasFlag,
     HeaderKey,
     InSequence,
@@ -25,6 +26,8 @@ from mailhorn.model.search import (
     Or,
     Return,
     Returns,
+    SaveDateKey,
+    SaveDateSupported,
     SizeKey,
     SortField,
     SortKey,
@@ -32,6 +35,7 @@ from mailhorn.model.search import (
     SourceKind,
     TextKey,
     ThreadAlgorithm,
+    ThreadIdKey,
 )
 from mailhorn.model.structure import Address, Disposition, Envelope, Extension, MultiPart, SinglePart
 
@@ -132,6 +136,9 @@ fetch_items = st.sampled_from(list(c.Attribute)) | body_sections | binary_sectio
 fetch_item_lists = st.lists(fetch_items, min_size=1, max_size=4).map(tuple)
 
 
+object_ids = st.text("aZ09_-", min_size=1, max_size=8)
+
+
 def search_keys(words_of: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
     """Search keys whose texts come from `words_of`."""
     leaves = (
@@ -142,6 +149,10 @@ def search_keys(words_of: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
         | st.builds(HeaderKey, st.sampled_from(["From", "to", "Subject", "X-Y"]) | ascii_texts, words_of)
         | st.builds(AddressKey, st.sampled_from(["From", "To", "Cc", "Bcc"]), words_of)
         | st.builds(AgeKey, st.booleans(), nz_numbers)
+        | st.builds(EmailIdKey, object_ids)
+        | st.builds(ThreadIdKey, object_ids)
+        | st.builds(SaveDateKey, st.sampled_from(list(DateTest)), st.dates())
+        | st.just(SaveDateSupported())
         | st.builds(TextKey, words_of, st.booleans())
         | st.builds(InSequence, seq_sets)
         | st.builds(InUIDs, uid_sets)
@@ -316,6 +327,9 @@ fetched_items = st.one_of(
     st.builds(r.BinaryItem, _parts, st.none() | numbers64, optional_octets | st.just(b"a\0\r\n")),
     st.builds(r.BinarySizeItem, _parts, numbers64),
     st.builds(r.PreviewItem, optional_octets),
+    st.builds(r.EmailIdItem, object_ids),
+    st.builds(r.ThreadIdItem, st.none() | object_ids),
+    st.builds(r.SaveDateItem, st.none() | moments),
     st.builds(
         r.UnknownItem,
         st.sampled_from(["X-MODSEQ", "X-GM-LABELS", "X-BINARY[1.2]<0>"]),
@@ -326,7 +340,11 @@ delimiters = st.none() | st.sampled_from(["/", ".", '"', "\\", "^"])
 _namespace = st.none() | st.lists(st.tuples(mailboxes, delimiters), min_size=1, max_size=2).map(tuple)
 namespaces = st.builds(r.Namespaces, _namespace, _namespace, _namespace)
 _attributes = st.lists(st.sampled_from(["\\HasChildren", "\\Noselect", "\\Sent", "\\X-y"]), max_size=3).map(tuple)
-status_items = st.lists(st.tuples(st.sampled_from(list(c.StatusItem)), numbers64), max_size=4).map(tuple)
+status_items = st.lists(
+    st.tuples(st.sampled_from([item for item in c.StatusItem if item is not c.StatusItem.MAILBOXID]), numbers64)
+    | st.tuples(st.just(c.StatusItem.MAILBOXID), object_ids),
+    max_size=4,
+).map(tuple)
 
 responses = st.one_of(
     st.builds(r.StatusResponse, st.sampled_from(list(r.Condition)), st.none() | codes, human),

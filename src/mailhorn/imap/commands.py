@@ -161,6 +161,7 @@ class StatusItem(Enum):
     SIZE = b"SIZE"
     HIGHESTMODSEQ = b"HIGHESTMODSEQ"
     APPENDLIMIT = b"APPENDLIMIT"
+    MAILBOXID = b"MAILBOXID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,9 @@ class Attribute(Enum):
     RFC822_HEADER = b"RFC822.HEADER"
     RFC822_TEXT = b"RFC822.TEXT"
     MODSEQ = b"MODSEQ"
+    EMAILID = b"EMAILID"
+    THREADID = b"THREADID"
+    SAVEDATE = b"SAVEDATE"
 
 
 class SectionText(Enum):

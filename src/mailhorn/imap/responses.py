@@ -110,16 +110,7 @@ class InProgress:
 
 
 ResponseCode = (
-    Code
-    | NumberCode
-    | FlagsCode
-    | CapabilityCode
-    | AppendUid
-    | CopyUid
-    | BadCharset
-    | Modified
-    | NoUpdate
-    | InProgress
+    Code | NumberCode | FlagsCode | CapabilityCode | AppendUid | CopyUid | BadCharset | Modified | NoUpdate | InProgress
 )
 
 
@@ -195,10 +186,10 @@ class ListResponse:
 
 @dataclass(frozen=True, slots=True)
 class StatusItems:
-    """STATUS; items we do not know are left out."""
+    """STATUS; items we do not know are left out. All are numbers but MAILBOXID (RFC 8474 §4.3)."""
 
     mailbox: str
-    items: tuple[tuple[StatusItem, int], ...]
+    items: tuple[tuple[StatusItem, int | str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +394,27 @@ class PreviewItem:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailIdItem:
+    """EMAILID (RFC 8474 §5.1): the same for all copies of a message."""
+
+    email_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadIdItem:
+    """THREADID (RFC 8474 §5.2)."""
+
+    thread_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SaveDateItem:
+    """SAVEDATE (RFC 8514 §4.2); seconds since 1970, UTC; None if the mailbox does not keep it."""
+
+    saved: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownItem:
     """A fetch item we do not know (X-GM-LABELS …): its name and value as they stood."""
 
@@ -422,6 +434,9 @@ FetchedItem = (
     | BinaryItem
     | BinarySizeItem
     | PreviewItem
+    | EmailIdItem
+    | ThreadIdItem
+    | SaveDateItem
     | UnknownItem
 )
 

@@ -116,6 +116,33 @@ class AgeKey:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailIdKey:
+    """EMAILID (RFC 8474 §6)."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadIdKey:
+    """THREADID (RFC 8474 §6)."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveDateKey:
+    """SAVEDBEFORE, SAVEDON, SAVEDSINCE: the date at which it came into the mailbox (RFC 8514 §4.3)."""
+
+    test: DateTest
+    date: date
+
+
+@dataclass(frozen=True, slots=True)
+class SaveDateSupported:
+    """SAVEDATESUPPORTED: every message if the mailbox keeps that date, else none (RFC 8514 §4.3)."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextKey:
     """TEXT (header or body) or BODY (body only) contains the text."""
 
@@ -169,6 +196,10 @@ SearchKey = (
     | AgeKey
     | TextKey
     | ModSeqKey
+    | EmailIdKey
+    | ThreadIdKey
+    | SaveDateKey
+    | SaveDateSupported
 )
 
 

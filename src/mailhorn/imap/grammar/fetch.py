@@ -10,13 +10,16 @@ from ..responses import (
     BinarySizeItem,
     BodyItem,
     BodyStructureItem,
+    EmailIdItem,
     EnvelopeItem,
     FetchedItem,
     FlagsItem,
     InternalDateItem,
     ModSeqItem,
     PreviewItem,
+    SaveDateItem,
     SizeItem,
+    ThreadIdItem,
     UidItem,
     UnknownItem,
 )
@@ -27,7 +30,9 @@ from .date import parse_date_time, write_date_time
 from .envelope import parse_envelope, write_envelope
 from .ext.binary import parse_fetch_binary, parse_msg_att_binary, write_fetch_binary, write_msg_att_binary
 from .ext.condstore import parse_fetch_mod_resp, write_fetch_mod_resp
+from .ext.objectid import parse_objectid_value, write_objectid_value
 from .ext.preview import parse_fetch_preview, parse_msg_att_preview, write_fetch_preview, write_msg_att_preview
+from .ext.savedate import parse_savedate, write_savedate
 from .flag import parse_flag_list, write_flag_list
 from .section import parse_partial, parse_section, write_partial, write_section
 from .value import skip_value
@@ -179,6 +184,15 @@ def parse_msg_att_item(cur: Cursor) -> FetchedItem:
             return InternalDateItem(parse_date_time(cur))
         case b"RFC822.SIZE":
             return SizeItem(parse_number64(cur))
+        case b"EMAILID":
+            email_id = parse_objectid_value(cur)
+            if email_id is None:
+                raise cur.fails("an object's name")
+            return EmailIdItem(email_id)
+        case b"THREADID":
+            return ThreadIdItem(parse_objectid_value(cur))
+        case b"SAVEDATE":
+            return SaveDateItem(parse_savedate(cur))
         case b"PREVIEW":
             return parse_msg_att_preview(cur)
         case b"ENVELOPE":
@@ -252,6 +266,15 @@ def write_msg_att_item(out: Writer, item: FetchedItem) -> None:
                 out.literal(data)
         case BinaryItem() | BinarySizeItem():
             write_msg_att_binary(out, item)
+        case EmailIdItem(email_id):
+            out.write(b"EMAILID ")
+            write_objectid_value(out, email_id)
+        case ThreadIdItem(thread_id):
+            out.write(b"THREADID ")
+            write_objectid_value(out, thread_id)
+        case SaveDateItem(saved):
+            out.write(b"SAVEDATE ")
+            write_savedate(out, saved)
         case PreviewItem():
             write_msg_att_preview(out, item)
         case UnknownItem():

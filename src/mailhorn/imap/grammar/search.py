@@ -13,6 +13,7 @@ from ...model.search import (
     DateField,
     DateKey,
     DateTest,
+    EmailIdKey,
     HasFlag,
     HeaderKey,
     InSequence,
@@ -20,14 +21,19 @@ from ...model.search import (
     ModSeqKey,
     Not,
     Or,
+    SaveDateKey,
+    SaveDateSupported,
     SearchKey,
     SizeKey,
     TextKey,
+    ThreadIdKey,
 )
 from .atoms import parse_astring, parse_atom, parse_number64, write_astring, write_number, write_word
 from .cursor import MAX_DEPTH, Cursor, SyntaxProblem, Unwritable, Writer
 from .date import parse_date, write_date
 from .ext.condstore import parse_search_modsequence, write_search_modsequence
+from .ext.objectid import parse_objectid_key, write_objectid_key
+from .ext.savedate import parse_saved_key, write_saved_key
 from .ext.within import parse_age, write_age
 from .sequence import parse_sequence_set, write_sequence_set
 
@@ -223,6 +229,12 @@ def _parse_key_with_value(cur: Cursor, word: bytes, codec: str) -> SearchKey | N
         case b"LARGER" | b"SMALLER":
             cur.space()
             return SizeKey(word == b"LARGER", parse_number64(cur))
+        case b"EMAILID" | b"THREADID":
+            return parse_objectid_key(cur, word)
+        case b"SAVEDATESUPPORTED":
+            return SaveDateSupported()
+        case b"SAVEDBEFORE" | b"SAVEDON" | b"SAVEDSINCE":
+            return parse_saved_key(cur, word)
         case b"UID":
             cur.space()
             return InUIDs(parse_sequence_set(cur, UIDSet))
@@ -271,6 +283,12 @@ def write_search_key(out: Writer, key: SearchKey, codec: str, depth: int = 0) ->
         case DateKey(field, test, day):
             out.write(_DATE_WORDS[field, test] + b" ")
             write_date(out, day)
+        case EmailIdKey() | ThreadIdKey():
+            write_objectid_key(out, key)
+        case SaveDateKey():
+            write_saved_key(out, key)
+        case SaveDateSupported():
+            out.write(b"SAVEDATESUPPORTED")
         case SizeKey(larger, octets):
             out.write(b"LARGER " if larger else b"SMALLER ")
             write_number(out, octets)

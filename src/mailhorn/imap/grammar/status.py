@@ -5,6 +5,7 @@ import re
 from ..commands import StatusItem
 from .atoms import parse_number64, skip_nil, write_number
 from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
+from .ext.objectid import parse_objectid_value, write_objectid_value
 from .value import skip_value
 
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9.\-]*")
@@ -45,14 +46,14 @@ def write_status_atts(out: Writer, items: tuple[StatusItem, ...]) -> None:
     out.write(b"(" + b" ".join([item.value for item in items]) + b")")
 
 
-def parse_status_att_list(cur: Cursor) -> tuple[tuple[StatusItem, int], ...]:
+def parse_status_att_list(cur: Cursor) -> tuple[tuple[StatusItem, int | str], ...]:
     """
     "(" [status-att-list] ")"; status-att-list = status-att-val *(SP status-att-val)
 
     RFC 9051 §7.3.4, §9. Items we do not know are left out.
     """
     cur.opens()
-    items: list[tuple[StatusItem, int]] = []
+    items: list[tuple[StatusItem, int | str]] = []
     if cur.closes():
         return ()
     _parse_status_att_val(cur, items)
@@ -62,18 +63,26 @@ def parse_status_att_list(cur: Cursor) -> tuple[tuple[StatusItem, int], ...]:
     return tuple(items)
 
 
-def _parse_status_att_val(cur: Cursor, items: list[tuple[StatusItem, int]]) -> None:
+def _parse_status_att_val(cur: Cursor, items: list[tuple[StatusItem, int | str]]) -> None:
     item = _ITEMS.get(cur.need(_WORD, "a status item")[0].upper())
     cur.space()
     if item is None:
         skip_value(cur)
+    elif item is StatusItem.MAILBOXID:
+        mailbox_id = parse_objectid_value(cur)
+        if mailbox_id is None:
+            raise cur.fails("an object's name")
+        items.append((item, mailbox_id))
     elif item is not StatusItem.APPENDLIMIT or not skip_nil(cur):  # NIL: no limit (RFC 7889 §5)
         items.append((item, parse_number64(cur)))
 
 
-def write_status_att_list(out: Writer, items: tuple[tuple[StatusItem, int], ...]) -> None:
-    """Write items with their numbers."""
+def write_status_att_list(out: Writer, items: tuple[tuple[StatusItem, int | str], ...]) -> None:
+    """Write items with their values."""
     for number, (item, value) in enumerate(items):
         out.write((b" " if number else b"(") + item.value + b" ")
-        write_number(out, value)
+        if isinstance(value, str):
+            write_objectid_value(out, value)
+        else:
+            write_number(out, value)
     out.write(b")" if items else b"()")

@@ -3,14 +3,14 @@
 Rule: nothing is asked of a message here but its row and its digest; who needs its octets goes through `commands.fetch`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 
 from ...imap.commands import Attribute
 from ...imap.grammar.body import without_extensions
 from ...imap.grammar.date import date_time_bytes
-from ...model.ids import SeqNum
-from ...model.message import Digest, MessageRow
+from ...model.ids import UID, SeqNum
+from ...model.message import Digest, MessageOrigin, MessageRow
 
 _FIELDS: dict[Attribute, tuple[bytes, int]] = {
     Attribute.UID: (b"UID %d", 1),
@@ -21,11 +21,20 @@ _FIELDS: dict[Attribute, tuple[bytes, int]] = {
     Attribute.ENVELOPE: (b"ENVELOPE %b", 6),
     Attribute.BODYSTRUCTURE: (b"BODYSTRUCTURE %b", 7),
     Attribute.BODY: (b"BODY %b", 8),
+    Attribute.EMAILID: (b"EMAILID (%b)", 9),
+    Attribute.THREADID: (b"THREADID %b", 10),
+    Attribute.SAVEDATE: (b"SAVEDATE %b", 11),
 }
 """How each is said, and where its value stands; the sequence number stands at 0."""
 
 _DIGESTED = frozenset({Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY})
 """What the row does not know and the digest does."""
+
+
+ORIGINAL = frozenset({Attribute.EMAILID, Attribute.THREADID, Attribute.SAVEDATE})
+"""What tells where a message comes from (RFC 8474, RFC 8514)."""
+
+_NO_DIGEST = Digest(0, b"", b"", b"")
 
 
 class Answers:
@@ -37,6 +46,7 @@ class Answers:
         self._pick = itemgetter(0, *[_FIELDS[item][1] for item in items])
         self._dated = Attribute.INTERNALDATE in items
         self._short = Attribute.BODY in items
+        self.original = not ORIGINAL.isdisjoint(items)
         self.digested = not _DIGESTED.isdisjoint(items)
 
     def of_rows(self, seqs: Iterable[SeqNum], rows: Iterable[MessageRow]) -> bytes:
@@ -64,11 +74,33 @@ class Answers:
             ]
         )
 
+    def of_origins(
+        self,
+        seqs: Iterable[SeqNum],
+        found: Iterable[tuple[MessageRow, Digest | None]],
+        origins: Mapping[UID, MessageOrigin],
+    ) -> bytes:
+        """Return the answers for messages and their numbers, if it was asked where they come from."""
+        pattern, pick, short = self._pattern, self._pick, self._short
+        return b"".join(
+            [
+                pattern % pick((*_values(seq, row, digest or _NO_DIGEST, True, short), *_origin(origins[row.uid])))
+                for seq, (row, digest) in zip(seqs, found, strict=True)
+            ]
+        )
 
-def said(item: Attribute, row: MessageRow, digest: Digest) -> bytes:
-    """Return one item of one message, to stand among others."""
+
+def said(item: Attribute, row: MessageRow, digest: Digest, origin: MessageOrigin | None = None) -> bytes:
+    """Return one item of one message, to stand among others; `origin` for those that are of ORIGINAL."""
     pattern, place = _FIELDS[item]
+    if origin is not None and item in ORIGINAL:
+        return pattern % _origin(origin)[place - 9]
     return pattern % _values(0, row, digest, True, item is Attribute.BODY)[place]
+
+
+def _origin(origin: MessageOrigin) -> tuple[bytes, bytes, bytes]:
+    """Return what `_FIELDS` numbers from 9 on. Which messages belong together nobody is told: THREADID is NIL."""
+    return origin.email_id.encode("ascii"), b"NIL", date_time_bytes(origin.saved)
 
 
 def _values(
@@ -83,4 +115,4 @@ def _values(
     )
 
 
-__all__ = ["Answers", "said"]
+__all__ = ["ORIGINAL", "Answers", "said"]

@@ -85,6 +85,14 @@ CAPABILITIES = (
     Capability("LIST-STATUS", (5819,), _AFTER, "LIST and STATUS in one", ("list-status",)),
     Capability("SPECIAL-USE", (6154,), _AFTER, "which mailbox is for drafts, for what was sent …", ("special-use",)),
     Capability("CREATE-SPECIAL-USE", (6154,), _AFTER, "CREATE says what the mailbox is for", ("special-use",)),
+    Capability(
+        "OBJECTID",
+        (8474,),
+        _AFTER,
+        "names of mailboxes and messages that stay",
+        ("objectid",),
+    ),
+    Capability("SAVEDATE", (8514,), _AFTER, "when a message came into its mailbox", ("savedate",)),
     Capability("STATUS=SIZE", (8438,), _AFTER, "how many octets a mailbox holds", ("list-status",)),
     Capability(
         "UIDPLUS",

@@ -27,7 +27,7 @@ from ...mime.header import fields
 from ...mime.scan import Part, scan
 from ...model.flags import RECENT
 from ...model.ids import SeqNum
-from ...model.message import MessageRow
+from ...model.message import MessageOrigin, MessageRow
 from ...model.numbers import SAVED, NumberSet, UIDSet
 from ...model.search import (
     AddressKey,
@@ -37,6 +37,7 @@ from ...model.search import (
     DateField,
     DateKey,
     DateTest,
+    EmailIdKey,
     HasFlag,
     HeaderKey,
     InSequence,
@@ -44,8 +45,12 @@ from ...model.search import (
     ModSeqKey,
     Not,
     Or,
+    SaveDateKey,
+    SaveDateSupported,
     SearchKey,
     SizeKey,
+    ThreadIdKey,
+    holds,
 )
 from ...model.structure import Address
 from .collation import fold
@@ -66,6 +71,7 @@ class Letter:
 
     Attributes:
         row: What the index has.
+        origin: Where it comes from, None if nobody has asked.
         raw_envelope: ENVELOPE as it is sent, None if it has not been looked up.
         raw_header: The header, None if it has not been read.
         body: The whole message, None if it has not been read.
@@ -78,9 +84,11 @@ class Letter:
         raw_envelope: bytes | None = None,
         raw_header: bytes | None = None,
         body: bytes | None = None,
+        origin: MessageOrigin | None = None,
     ) -> None:
         """Take what is at hand."""
         self.row = row
+        self.origin = origin
         self.raw_envelope = raw_envelope
         self.raw_header = raw_header
         self.body = body
@@ -206,7 +214,17 @@ def depth(key: SearchKey) -> Depth:
         return Depth.ENVELOPE if key.field.lower() in _IN_ENVELOPE else Depth.HEADER
     if isinstance(key, All | InSequence | InUIDs | HasFlag | SizeKey | DateKey | AgeKey | ModSeqKey):
         return Depth.ROW
+    if isinstance(key, _OF_ORIGIN | ThreadIdKey | SaveDateSupported):
+        return Depth.ROW
     return Depth.BODY
+
+
+_OF_ORIGIN = EmailIdKey | SaveDateKey
+
+
+def asks_origin(key: SearchKey) -> bool:
+    """Say whether it must be known where messages come from."""
+    return holds(key, EmailIdKey) or holds(key, SaveDateKey)
 
 
 def narrowed(key: SearchKey, scope: Scope) -> UIDSet | None:
@@ -230,8 +248,10 @@ def resolve(key: SearchKey, scope: Scope) -> Test:
         scope: Where and when.
 
     """
-    if isinstance(key, All):
+    if isinstance(key, All | SaveDateSupported):
         return lambda letter: True
+    if isinstance(key, ThreadIdKey):  # no message has one here
+        return lambda letter: False
     if isinstance(key, And):
         return _all([resolve(part, scope) for part in sorted(key.keys, key=depth)])
     if isinstance(key, Or):
@@ -244,6 +264,11 @@ def resolve(key: SearchKey, scope: Scope) -> Test:
         return _has_flag(key)
     if isinstance(key, DateKey):
         return _date(key)
+    if isinstance(key, EmailIdKey):
+        email_id = key.value
+        return lambda letter: letter.origin is not None and letter.origin.email_id == email_id
+    if isinstance(key, SaveDateKey):
+        return _saved(key)
     if isinstance(key, AgeKey):
         since = int(scope.now) - key.seconds
         if key.younger:
@@ -345,13 +370,25 @@ def _has_flag(key: HasFlag) -> Test:
     return test
 
 
-def _date(key: DateKey) -> Test:
+def _compared(key: DateKey | SaveDateKey) -> Callable[[date], bool]:
     day = key.date
+    if key.test is DateTest.ON:
+        return day.__eq__
+    return day.__gt__ if key.test is DateTest.BEFORE else day.__le__
 
-    def compare(other: date) -> bool:
-        if key.test is DateTest.ON:
-            return other == day
-        return other < day if key.test is DateTest.BEFORE else other >= day
+
+def _saved(key: SaveDateKey) -> Test:
+    compare = _compared(key)
+
+    def test(letter: Letter) -> bool | None:
+        origin = letter.origin
+        return origin is not None and compare(datetime.fromtimestamp(origin.saved, UTC).date())
+
+    return test
+
+
+def _date(key: DateKey) -> Test:
+    compare = _compared(key)
 
     def internal(letter: Letter) -> bool | None:
         return compare(datetime.fromtimestamp(letter.row.internal_date, UTC).date())
@@ -505,6 +542,7 @@ __all__ = [
     "Scope",
     "Test",
     "addresses_text",
+    "asks_origin",
     "depth",
     "narrowed",
     "resolve",

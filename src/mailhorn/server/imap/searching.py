@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from ...model.ids import UID, MailboxId, ModSeq
-from ...model.message import MessageRow
+from ...model.message import MessageOrigin, MessageRow
 from ...model.numbers import STAR, UIDSet
 from ...model.search import All, And, InSequence, InUIDs, Not, Or, SearchKey
 from ...store.abc import MessageMissing
 from ...store.store import Store
-from .matching import Depth, Letter, Scope, Test, depth, narrowed, resolve
+from .matching import Depth, Letter, Scope, Test, asks_origin, depth, narrowed, resolve
 
 ROWS = 1_000
 """Messages per read of the index without their envelopes: half a millisecond to look through."""
@@ -104,6 +104,7 @@ class Filter:
         self.store = store
         self.mailbox = mailbox
         self._test: Test = resolve(key, scope)
+        self._asks_origin = asks_origin(key)
         self._depths = {depth(leaf) for leaf in _leaves(key)}
         self.deepest = max(self._depths)
         self._pace = Pace()
@@ -113,16 +114,21 @@ class Filter:
         index, found = self.store.index, list[MessageRow]()
         rows: list[MessageRow] | None = None
         open_ = uids
+        origins: dict[int, MessageOrigin] = {}
+        if self._asks_origin:
+            origins = {origin.uid: origin for origin in await index.origins(self.mailbox, uids)}
         if Depth.ROW in self._depths or Depth.ENVELOPE not in self._depths:
             rows = await index.rows(self.mailbox, uids)
-            undecided = await self._decide((Letter(row) for row in rows), found)
+            undecided = await self._decide((Letter(row, origin=origins.get(row.uid)) for row in rows), found)
             if not undecided:
                 return found
             open_ = [letter.row.uid for letter in undecided]
         if Depth.ENVELOPE in self._depths or Depth.HEADER in self._depths:
             digests = await index.digests(self.mailbox, open_)
             sizes = {row.uid: digest.header_size for row, digest in digests}
-            undecided = await self._decide((Letter(row, digest.envelope) for row, digest in digests), found)
+            undecided = await self._decide(
+                (Letter(row, digest.envelope, origin=origins.get(row.uid)) for row, digest in digests), found
+            )
             if Depth.HEADER in self._depths and Depth.BODY not in self._depths:
                 for letter in undecided:
                     await self._open(letter, sizes[letter.row.uid], found)

@@ -34,10 +34,10 @@ from ....mime.scan import Part
 from ....mime.transfer import IDENTITY, decoder
 from ....model.flags import NO_FLAGS, SEEN
 from ....model.ids import UID, ModSeq, SeqNum
-from ....model.message import Digest, MessageRow
+from ....model.message import Digest, MessageOrigin, MessageRow
 from ....model.numbers import UIDSet
 from ....store.abc import MessageMissing, OpenBlob, StoreError
-from ..answers import Answers, said
+from ..answers import ORIGINAL, Answers, said
 from ..changed import missed_since
 from ..conversation import Conversation, bad_sequence
 from ..partial import part_of
@@ -107,6 +107,12 @@ async def _answered(conversation: Conversation, selected: Selected, items: list[
     for start in range(0, len(uids), step):
         some = uids[start : start + step]
         wanted = cast(Sequence[UID], some)
+        origins: dict[UID, MessageOrigin] = {}
+        if answers.original:
+            origins = {origin.uid: origin for origin in await context.store.index.origins(mailbox, wanted)}
+            whole = whole and (len(origins) == len(some) or not answers.digested)
+            some = array("I", [uid for uid in some if uid in origins])
+            wanted = cast(Sequence[UID], some)
         found: Sequence[tuple[MessageRow, Digest]] = ()
         if answers.digested:
             context.timeline.note_fetched(mailbox, wanted)
@@ -118,7 +124,11 @@ async def _answered(conversation: Conversation, selected: Selected, items: list[
         if seqs is None:
             whole = whole and (len(rows) == len(some) or not answers.digested)  # of flags alone nothing is missed
             seqs = [seq for row in rows if (seq := view.seq_of(row.uid))]
-        conversation.core.raw(answers.of_digests(seqs, found) if answers.digested else answers.of_rows(seqs, rows))
+        if answers.original:
+            told = answers.of_origins(seqs, found if answers.digested else [(row, None) for row in rows], origins)
+        else:
+            told = answers.of_digests(seqs, found) if answers.digested else answers.of_rows(seqs, rows)
+        conversation.core.raw(told)
         if conversation.core.pending > OUTPUT:
             await conversation.room()
     return whole
@@ -151,6 +161,8 @@ class _Fetching:
         self.items = items
         self.by_uid = by_uid
         self.sets_seen = not selected.read_only and any(map(_sets_seen, items))
+        self.original = not ORIGINAL.isdisjoint(item for item in items if isinstance(item, Attribute))
+        self.origins: dict[UID, MessageOrigin] = {}
         self.missing = False
         self.unknown_encoding = False
 
@@ -159,7 +171,11 @@ class _Fetching:
         context, mailbox = self.conversation.context, self.selected.mailbox
         flagged = await self._mark_seen(uids) if self.sets_seen else frozenset()
         context.timeline.note_fetched(mailbox, uids)
+        if self.original:
+            self.origins = {origin.uid: origin for origin in await context.store.index.origins(mailbox, uids)}
         found = await context.store.index.digests(mailbox, uids)
+        if self.original:  # those of which both are known: what is read later may be gone
+            found = [one for one in found if one.row.uid in self.origins]
         if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
             self.missing = True
         core, view = self.conversation.core, self.selected.view
@@ -208,7 +224,7 @@ class _Fetching:
         octets = _Octets(self.conversation, self.selected, row, body)
         for item in self.items:
             if isinstance(item, Attribute) and item not in _WHOLE:
-                parts.append(said(item, row, digest))
+                parts.append(said(item, row, digest, self.origins.get(row.uid)))
                 continue
             try:
                 if isinstance(item, Preview):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Set
 
 from ....imap.commands import Create, Delete, List, ListReturn, ListSelect, Rename, Status, StatusItem, Subscribe
 from ....imap.grammar.ext.children import child_mbox_flag
+from ....imap.grammar.ext.objectid import mailbox_id_code
 from ....imap.responses import ListResponse, Namespaces, StatusItems
 from ....model.flags import DELETED
 from ....model.ids import UID, MailboxId
@@ -38,12 +39,12 @@ async def create(conversation: Conversation, command: Create) -> Reply:
             None, command.uses, await index.noted(owner.id, special_use.ENTRY)
         )
     try:
-        await index.create_mailbox(owner.id, name, notes)
+        made = await index.create_mailbox(owner.id, name, notes)
     except MailboxExists:
         raise CommandRefused("The mailbox exists already", "ALREADYEXISTS") from None
     if others:
         await index.note(owner.id, others)
-    return ok(b"CREATE completed")
+    return ok(b"CREATE completed", mailbox_id_code(mailbox_id(made)))
 
 
 async def delete(conversation: Conversation, command: Delete) -> Reply:
@@ -201,11 +202,11 @@ async def status(conversation: Conversation, command: Status) -> Reply:
 
 async def _status_items(
     conversation: Conversation, mailbox: Mailbox, wanted: tuple[StatusItem, ...]
-) -> tuple[tuple[StatusItem, int], ...]:
+) -> tuple[tuple[StatusItem, int | str], ...]:
     """Return what STATUS tells of a mailbox, each item once. Raises MailboxMissing if it has gone meanwhile."""
     if StatusItem.HIGHESTMODSEQ in wanted:
         conversation.aware()
-    items: list[tuple[StatusItem, int]] = []
+    items: list[tuple[StatusItem, int | str]] = []
     for item in dict.fromkeys(wanted):
         if item is StatusItem.DELETED:
             items.append((item, await _deleted(conversation, mailbox)))
@@ -216,7 +217,13 @@ async def _status_items(
     return tuple(items)
 
 
-_ITEMS: dict[StatusItem, Callable[[Mailbox], int]] = {
+def mailbox_id(mailbox: Mailbox) -> str:
+    """Return the name of a mailbox that no other ever has, and that stays whatever it is called (RFC 8474 §4)."""
+    return f"F{mailbox.uid_validity}"
+
+
+_ITEMS: dict[StatusItem, Callable[[Mailbox], int | str]] = {
+    StatusItem.MAILBOXID: mailbox_id,
     StatusItem.MESSAGES: lambda mailbox: mailbox.messages,
     StatusItem.RECENT: lambda mailbox: 0,
     StatusItem.UIDNEXT: lambda mailbox: mailbox.uid_next,

@@ -1,6 +1,7 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT, CHECK (RFC 9051 §6.3.2, §6.4.1, §6.4.2; RFC 3501 §6.4.1)."""
 
 from ....imap.commands import Resync, Select
+from ....imap.grammar.ext.objectid import mailbox_id_code
 from ....imap.grammar.ext.qresync import vanished_lines
 from ....imap.responses import Code, Condition, Exists, FlagsCode, FlagsResponse, NumberCode, Recent, StatusResponse
 from ....imap.view import MailboxView
@@ -12,6 +13,7 @@ from ..changed import matched, missed_since
 from ..conversation import Conversation
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..selected import Manner, Selected, flags_line
+from .mailboxes import mailbox_id
 
 
 async def select(conversation: Conversation, command: Select) -> Reply:
@@ -36,6 +38,7 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     core.untagged(Exists(len(selected.view)))
     core.untagged(Recent(0))
     core.untagged(StatusResponse(Condition.OK, NumberCode("UIDVALIDITY", mailbox.uid_validity), b"UIDs are valid"))
+    core.untagged(StatusResponse(Condition.OK, mailbox_id_code(mailbox_id(mailbox)), b"Its name for good"))
     selected.uid_next = max(mailbox.uid_next, selected.view.last_uid + 1)
     core.untagged(StatusResponse(Condition.OK, NumberCode("UIDNEXT", selected.uid_next), b"Predicted next UID"))
     core.untagged(StatusResponse(Condition.OK, NumberCode("HIGHESTMODSEQ", selected.announce()), b"Highest"))

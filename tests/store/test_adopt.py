@@ -1,12 +1,13 @@
 """Maildirs become accounts; what a real Dovecot and a real mbsync leave behind is in end_to_end."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 from tests.kit.stores import DATE, digest_of, lose_index, message_files, opened
 
-from mailhorn.model.ids import UID
+from mailhorn.model.ids import UID, ModSeq
 from mailhorn.store.abc import StoreError
 from mailhorn.store.adopt import Adoption, adopt
 from mailhorn.store.index.outside import SqliteOutside
@@ -72,6 +73,9 @@ async def test_what_is_recorded_is_kept(tmp_path: Path) -> None:
             assert await look(store, login) == EXPECTED
             account = await store.index.account(login)
             assert account is not None and await store.index.subscriptions(account.id) == ["Work"]
+            known = int((time.time() - 3600) * 1000)  # from the server before, which counts from milliseconds, too
+            change = await store.index.changes_since(account.inbox, ModSeq(known), ModSeq(known), UID(20))
+            assert change.after > known, "who comes with the mod-sequences of the server before misses nothing"
     assert {path: (path.stat().st_ino, path.stat().st_size) for path in source.rglob("*") if path.is_file()} == before
     lose_index(tmp_path / "data")
     index = SqliteIndex(tmp_path / "data" / "index.db", digest_of)

@@ -15,6 +15,8 @@ from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
 from mailhorn.store.abc import StoreUnavailable
 from mailhorn.store.blobs.maildir import MaildirBlobs
+from mailhorn.store.index.arrivals import _by_uid_validity
+from mailhorn.store.index.database import open_reader
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.journal import START, Entry, Journal, Place, pack, read_journal
 from mailhorn.store.rebuild import rebuild
@@ -23,7 +25,7 @@ from mailhorn.store.store import Store
 
 def entry(number: int) -> Entry:
     """Return an entry to tell apart."""
-    return Entry(number, f"key {number}", number, 1_700_000_000, (Place(1, number, number, "\\Seen"),), None)
+    return Entry(number, f"key {number}", number, 1_700_000_000, (Place(3, 1, number, number, "\\Seen"),), None)
 
 
 def write(journal: Journal, bodies: Sequence[bytes | None]) -> None:
@@ -284,6 +286,26 @@ async def test_a_removed_mailbox_takes_its_mail_along(tmp_path: Path) -> None:
         await beside.remove_account(bob)
         await beside.close()
         assert [body for _, body, _ in await inbox_of(store, adas)] == [b"both", b"both again"]
+
+
+async def test_two_mailboxes_with_one_uidvalidity(tmp_path: Path) -> None:
+    """A Maildir was adopted twice: after a crash each account gets its own mail; an index made anew could not tell."""
+    async with opened(tmp_path, delay=3600) as store:
+        _, adas = await account(store)
+        _, bobs = await account(store, "bob")
+        await store.index._writer.run(lambda tx: tx.db.execute("UPDATE mailbox SET uid_validity = 7").fetchall())
+        await deliver(store, adas, body=b"ada's")
+        await deliver(store, bobs, body=b"bob's")
+        crashed_copy(tmp_path, tmp_path / "crashed")
+    async with opened(tmp_path / "crashed") as store:
+        assert [body for box in (adas, bobs) for _, body, _ in await inbox_of(store, box)] == [b"ada's", b"bob's"]
+        db = open_reader(tmp_path / "crashed" / "index.db")
+        assert _by_uid_validity(db)(Place(99, 7, 1, 1, "")) is None
+        await store.index._writer.run(
+            lambda tx: tx.db.execute("UPDATE mailbox SET uid_validity = 8 WHERE id = ?", (bobs,)).fetchall()
+        )
+        assert [_by_uid_validity(db)(Place(99, validity, 1, 1, "")) for validity in (7, 8)] == [adas, bobs]
+        db.close()
 
 
 async def test_two_servers_on_one_index(tmp_path: Path) -> None:

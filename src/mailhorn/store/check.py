@@ -227,7 +227,7 @@ class Checker:
             if body is not None:
                 self._journaled[entry.blob] = entry.key, body
             if number > entered:
-                self._unentered.update((place.uid_validity, place.uid) for place in entry.places)
+                self._unentered.update((place.mailbox, place.uid) for place in entry.places)
         if self._unentered:
             report.pending.append(f"{len(self._unentered)} messages are in the journal: the server enters them")
 
@@ -426,7 +426,7 @@ class Checker:
             self._message(db, mailbox, where, path, files, used, keywords, row, report)
         if there:
             unknown = {base: file for base, file in files.items() if base not in used}
-            self._strangers(db, mailbox, uid_validity, unknown, report)
+            self._strangers(db, mailbox, unknown, report)
 
     def _message(
         self,
@@ -507,9 +507,7 @@ class Checker:
         folder = _one(db, "SELECT dir FROM folder WHERE mailbox = ?", (int(mailbox),))
         return folder is not None and name.partition(":")[0] in list_messages(f"{self._places.root}/{folder[0]}")
 
-    def _strangers(
-        self, db: apsw.Connection, mailbox: int, uid_validity: int, files: dict[str, str], report: Report
-    ) -> None:
+    def _strangers(self, db: apsw.Connection, mailbox: int, files: dict[str, str], report: Report) -> None:
         """Look at files that are of no message."""
         dropped = 0
         for base, path in files.items():
@@ -518,7 +516,7 @@ class Checker:
             uid = parse_file_name(base)[2]
             if uid is None:
                 dropped += 1
-            elif (uid_validity, uid) in self._unentered:
+            elif (mailbox, uid) in self._unentered:
                 pass  # told already
             elif _one(db, "SELECT 1 FROM leaving WHERE mailbox = ? AND uid = ?", (mailbox, uid)):
                 report.pending.append(f"{path}: expunged, it is removed soon")

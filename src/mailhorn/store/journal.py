@@ -34,8 +34,13 @@ _NO_BODY = 0xFFFFFFFF
 
 
 class Place(NamedTuple):
-    """Where one copy of a message is."""
+    """
+    Where one copy of a message is.
 
+    The mailbox's number is its own in this database only; by its UIDVALIDITY one that was made anew may know it.
+    """
+
+    mailbox: int
     uid_validity: int
     uid: int
     mod_seq: int

@@ -12,7 +12,7 @@ event loop, which costs more than the step.
 import json
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,7 +129,7 @@ class _Prepared(NamedTuple):
     """What is to be written for some arrivals, and what they come to then."""
 
     records: list[bytes]
-    rows: list[tuple[Entry, tuple[MailboxId, ...], bytes | None]]
+    rows: list[tuple[Entry, bytes | None]]
     outcomes: list[Arrived | StoreError]
     octets: int
 
@@ -146,7 +146,7 @@ class Arrivals:
     """
 
     def __init__(self, path: Path, numbers: Numbers, bodies: dict[int, bytes]) -> None:
-        self.waiting: list[tuple[Entry, tuple[MailboxId, ...], bytes | None]] = []
+        self.waiting: list[Entry] = []
         self.bodies = bodies
         self.number = 0
         self._path = path
@@ -184,12 +184,13 @@ class Arrivals:
             records = journal.records()
             identity, entered = db.ask("SELECT journal, entered FROM server")[0]
             if identity and identity == journal.identity:
-                _enter_late(db, [record for record in records if record.number > entered], self._numbers)
+                late = [record for record in records if record.number > entered]
+                _enter_late(db, late, self._numbers, _by_number(db))
                 _give_bodies(db, [record for record in records if record.number <= entered])
             else:  # an index that was made anew does not know of what had no file; a big one is in the spool, or was
                 identity = secrets.randbits(48) + 1
                 left = [record for record in records if record.entry.blob > journal.resting and record.body is not None]
-                _enter_late(db, left, self._numbers)
+                _enter_late(db, left, self._numbers, _by_uid_validity(db))
             self._enter_numbers(db, identity, journal.number - 1)
         except BaseException:
             journal.close()
@@ -256,7 +257,7 @@ class Arrivals:
                 before = given.get(mailbox, 0)
                 given[mailbox] = before + 1
                 uid, mod_seq = UID(head.uid_next + before), ModSeq(head.mod_seq + before + 1)
-                places.append(Place(head.uid_validity, uid, mod_seq, text))
+                places.append(Place(mailbox, head.uid_validity, uid, mod_seq, text))
                 placed.append(Placed(mailbox, head.uid_validity, uid))
                 changes.append(Change(mailbox, ModSeq(mod_seq - 1), mod_seq, appended=(uid,)))
             entry = entry_of(
@@ -276,7 +277,7 @@ class Arrivals:
                 continue
             octets += len(record)
             done.records.append(record)
-            done.rows.append((entry, tuple([place.mailbox for place in message.placements]), blob.inline))
+            done.rows.append((entry, blob.inline))
             done.outcomes.append(Arrived(Appended(placed), entry.blob, tuple(changes)))
         return done._replace(octets=octets)
 
@@ -293,15 +294,15 @@ class Arrivals:
             journal.write(prepared.records)
         self.number = journal.number - 1
         kept = self._kept[journal.half]
-        for entry, mailboxes, body in prepared.rows:
-            for mailbox in mailboxes:
-                head = self._heads[mailbox]
+        for entry, body in prepared.rows:
+            for place in entry.places:
+                head = self._heads[MailboxId(place.mailbox)]
                 head.uid_next += 1
                 head.mod_seq += 1
             if body is not None:
                 self.bodies[entry.blob] = body
                 kept.append(entry.blob)
-        self.waiting += prepared.rows
+            self.waiting.append(entry)
 
     def spill(self, db: Database) -> None:
         """Give the tables the bodies of the half that is to be written next, in a transaction that is durable."""
@@ -393,17 +394,17 @@ class Arrivals:
         self.waiting = []
 
 
-def _enter(db: Database, rows: Sequence[tuple[Entry, tuple[MailboxId, ...], bytes | None]]) -> None:
+def _enter(db: Database, entries: Sequence[Entry]) -> None:
     """Put messages into the tables; those in a mailbox that another process has removed meanwhile are gone with it."""
-    heads: dict[MailboxId, list[int]] = {}
+    heads: dict[int, list[int]] = {}
     blobs: list[tuple[int, str, int]] = []
     digests: list[tuple[Any, ...]] = []
     messages: list[tuple[Any, ...]] = []
-    for entry, mailboxes, _ in rows:
-        blobs.append((entry.blob, entry.key, len(mailboxes)))
+    for entry in entries:
+        blobs.append((entry.blob, entry.key, len(entry.places)))
         if entry.digest is not None:
             digests.append((entry.blob, *entry.digest))
-        for mailbox, (_, uid, mod_seq, flags) in zip(mailboxes, entry.places, strict=True):
+        for mailbox, _, uid, mod_seq, flags in entry.places:
             head = heads.get(mailbox)
             if head is None:
                 head = heads[mailbox] = [mailbox, 0, 0, 0, 0]
@@ -430,17 +431,29 @@ def _enter(db: Database, rows: Sequence[tuple[Entry, tuple[MailboxId, ...], byte
     _MESSAGES.run(db, messages)
 
 
-def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers) -> None:
+def _by_number(db: Database) -> Callable[[Place], int | None]:
+    """Return what finds a place's mailbox in the database that gave it its number."""
+    known = set(db.ask("SELECT id, uid_validity FROM mailbox"))
+    return lambda place: place.mailbox if (place.mailbox, place.uid_validity) in known else None
+
+
+def _by_uid_validity(db: Database) -> Callable[[Place], int | None]:
+    """Return what finds it in another: by its UIDVALIDITY, unless a Maildir was adopted twice and two have the same."""
+    known: dict[int, int | None] = {}
+    for mailbox, uid_validity in db.execute("SELECT id, uid_validity FROM mailbox"):
+        known[uid_validity] = None if uid_validity in known else mailbox
+    return lambda place: known.get(place.uid_validity)
+
+
+def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers, find: Callable[[Place], int | None]) -> None:
     """Enter, with its body, what was taken and is not in the tables."""
-    if not records:
-        return
-    known = dict(db.ask("SELECT uid_validity, id FROM mailbox"))  # which no two mailboxes of a server share
     for _, entry, body in records:
-        places = [(known[place.uid_validity], place) for place in entry.places if place.uid_validity in known]
+        places = [(find(place), place) for place in entry.places]
         new = [
             (mailbox, place)
             for mailbox, place in places
-            if not db.ask("SELECT 1 FROM message WHERE mailbox = ? AND uid = ?", (mailbox, place.uid))
+            if mailbox is not None
+            and not db.ask("SELECT 1 FROM message WHERE mailbox = ? AND uid = ?", (mailbox, place.uid))
         ]
         if not new:
             continue
@@ -450,7 +463,7 @@ def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers) -> No
             _BODIES.run(db, [(blob, body)])
         if entry.digest is not None:
             DIGESTS.run(db, [(blob, *entry.digest)])
-        for mailbox, (_, uid, mod_seq, flags) in new:
+        for mailbox, (_, _, uid, mod_seq, flags) in new:
             words = flags.split()
             ((mod_seq,),) = db.ask(
                 "UPDATE mailbox SET uid_next = max(uid_next, ?1 + 1),"

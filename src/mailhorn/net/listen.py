@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from .eager import begin
 from .pump import LINGER, TLS_HANDSHAKE, plain_address
+from .tls import start_tls
 
 BACKLOG = 1024
 """Connections waiting to be accepted: a fleet that reconnects after a restart comes all at once."""
@@ -179,20 +180,15 @@ class _Handshake(asyncio.Protocol):
 
     async def _shake_hands(self, plain: asyncio.Transport, address: str) -> None:
         try:
-            encrypted = await asyncio.get_running_loop().start_tls(
-                plain,
-                self,
-                self._tls,
-                server_side=True,
-                ssl_handshake_timeout=TLS_HANDSHAKE,
-                ssl_shutdown_timeout=LINGER,
+            encrypted = await start_tls(
+                plain, self, self._tls, server_side=True, handshake_timeout=TLS_HANDSHAKE, shutdown_timeout=LINGER
             )
         except OSError:  # no TLS, another version of it, a certificate that was not liked: the client's log knows
             return
         finally:
             if self._door is not None:
                 self._door.leave(address)
-        if encrypted is None or self._lost:
+        if self._lost:
             return
         protocol = cast(asyncio.Protocol, self._factory())
         encrypted.set_protocol(protocol)

@@ -16,6 +16,7 @@ import structlog
 
 from .deflate import Deflate
 from .protocol_log import ProtocolLog
+from .tls import start_tls
 
 HIGH_WATER = 64 * 1024
 """Octets waiting to be sent from which on a session must hold back: enough to keep a fast link busy while the
@@ -215,19 +216,19 @@ class Pump(asyncio.Protocol):
         self.flush()
         self._held = []
         try:
-            encrypted = await self._loop.start_tls(
+            encrypted = await start_tls(
                 self._transport,
                 self,
                 context,
                 server_side=server_side,
                 server_hostname=server_hostname,
-                ssl_handshake_timeout=TLS_HANDSHAKE,
-                ssl_shutdown_timeout=LINGER,
+                handshake_timeout=TLS_HANDSHAKE,
+                shutdown_timeout=LINGER,
             )
         except OSError as error:
             self.connection_lost(error)  # asyncio does not tell the protocol when it is the handshake that failed
             raise
-        if encrypted is None or self._lost:
+        if self._lost:
             raise ConnectionError("the connection was lost during the TLS handshake")
         self._transport = encrypted
         self._transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)

@@ -18,8 +18,8 @@ import msgspec
 
 from ..model.message import Digest
 
-HALF = 8 * 1024 * 1024
-"""Octets of each half. A burst of 2,000 small messages a second fills one in a second, which is what settling takes."""
+HALF = 16 * 1024 * 1024
+"""Octets of each half. A burst of 3,000 small messages a second fills one in a second, which is what settling takes."""
 
 STEP = 1024 * 1024
 """Octets by which the file grows, with zeros: to flush what overwrites takes half the time of what makes it longer."""
@@ -170,9 +170,10 @@ class Journal:
         start = self._start(self.half) + self._at
         end = start + len(data)
         self._failed = True
-        if end > self._size:
+        if end > self._size:  # and flushed: a block that was never on the disk is as dear as one behind the end
             until = min(self._start(self.half + 1), end + STEP)
-            self._put(bytes(until - end), end)
+            self._put(bytes(until - self._size), self._size)
+            os.fdatasync(self._fd)
             self._size = until
         written = os.pwritev(self._fd, (data,), start, os.RWF_DSYNC)  # one call: each has to win the interpreter back
         if written < len(data):

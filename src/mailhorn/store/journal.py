@@ -126,8 +126,9 @@ class Journal:
 
     def begin(self, identity: int, directory: Path) -> None:
         """Let it be known as this one. Raises OSError."""
-        self._put(_MAGIC + f"{identity} {self.half_octets}\n".encode(), 0)
+        self._put((_MAGIC + f"{identity} {self.half_octets}\n".encode()).ljust(START, b"\0"), 0)
         os.fsync(self._fd)
+        self._size = max(self._size, START)
         above = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(above)

@@ -465,6 +465,9 @@ async def test_what_is_noted_of_a_mailbox_goes_with_it(index: Index, ada: Accoun
     assert await index.noted(ada, "/private/specialuse") == {inbox: b"", sent: b"\\Sent"}
     await index.delete_mailbox(sent)
     assert await index.notes(ada, sent) == {}
+    await index.rename_mailbox(ada, INBOX, "old")
+    old = await index.mailbox(ada, "old")
+    assert old is not None and await index.notes(ada, old.id) == {"/private/specialuse": b""}
     with pytest.raises(MailboxMissing):
         await index.note(ada, [Note(inbox, "/private/comment", b"no"), Note(sent, "/private/comment", b"no")])
     assert await index.notes(ada, inbox) == {"/private/specialuse": b""}

@@ -204,6 +204,7 @@ _status_items = st.lists(st.sampled_from(list(c.StatusItem)), min_size=1, max_si
 _list_selects = st.frozensets(st.sampled_from(list(c.ListSelect))).map(
     lambda options: options | {c.ListSelect.SUBSCRIBED} if c.ListSelect.RECURSIVEMATCH in options else options
 )
+entries = st.sampled_from(["/private/comment", "/shared/vendor/x/y z", '/private/a"b'])
 list_extendeds = st.builds(
     c.List,
     mailboxes,
@@ -211,6 +212,7 @@ list_extendeds = st.builds(
     select=st.none() | _list_selects,
     returns=st.frozensets(st.sampled_from(list(c.ListReturn))),
     status=st.just(()) | _status_items,
+    metadata=st.lists(entries, max_size=2).map(tuple),
 )
 appends = st.builds(c.Append, mailboxes, flag_lists.map(flag_set), st.none() | moments, numbers64, st.booleans())
 id_fields = st.none() | st.lists(st.tuples(texts, st.none() | texts), max_size=3).map(tuple)
@@ -231,6 +233,20 @@ commands = st.one_of(
     st.builds(c.Login, clean_octets, clean_octets),
     st.builds(c.Authenticate, words.map(str.upper), st.none() | octets),
     st.just(c.Compress()),
+    st.builds(
+        c.GetMetadata,
+        mailboxes,
+        st.lists(entries, min_size=1, max_size=3).map(tuple),
+        st.none() | numbers64,
+        st.sampled_from([0, 1, None]),
+    ),
+    st.builds(
+        c.SetMetadata,
+        mailboxes,
+        st.lists(st.tuples(entries, st.none() | clean_octets), min_size=1, max_size=3).map(tuple),
+    ),
+    st.builds(c.GetQuota, clean_octets),
+    st.builds(c.GetQuotaRoot, mailboxes),
     st.builds(c.Enable, capability_lists.filter(bool)),
     st.builds(c.Id, id_fields),
     st.builds(c.Select, mailboxes, st.booleans(), st.booleans(), st.none() | resyncs),
@@ -370,6 +386,16 @@ responses = st.one_of(
     esearch_responses(seq_sets),
     esearch_responses(uid_sets),
     st.builds(r.SearchResponse, st.lists(nz_numbers, max_size=5).map(tuple), st.none() | numbers64.map(ModSeq)),
+    st.builds(
+        r.Quota,
+        octets,
+        st.lists(st.tuples(st.sampled_from(["STORAGE", "MESSAGE", "X-Y"]), numbers64, numbers64), max_size=3).map(
+            tuple
+        ),
+    ),
+    st.builds(r.QuotaRoots, mailboxes, st.lists(octets, max_size=2).map(tuple)),
+    st.builds(r.Metadata, mailboxes, st.lists(st.tuples(entries, optional_octets), min_size=1, max_size=2).map(tuple)),
+    st.builds(r.Metadata, mailboxes, st.just(()), st.lists(entries, min_size=1, max_size=2).map(tuple)),
     st.builds(r.Exists, numbers),
     st.builds(r.Recent, numbers),
     st.builds(r.Expunged, seqs),

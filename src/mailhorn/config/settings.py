@@ -82,6 +82,11 @@ class Limits(Section, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Of these from one address; an IPv6 network of 64 bits counts as one.")
     ] = 1_000
     connections_per_account: Annotated[int, Meta(ge=1, description="Of these logged in as one account.")] = 100
+    quota_storage: Annotated[
+        int, Meta(ge=0, description="Octets of messages that an account may keep. 0: as many as there is room for.")
+    ] = 0
+    quota_messages: Annotated[int, Meta(ge=0, description="Messages that an account may keep. 0: any number.")] = 0
+    quota_mailboxes: Annotated[int, Meta(ge=0, description="Mailboxes that it may make. 0: any number.")] = 0
     count_this_machine: Annotated[
         bool,
         Meta(

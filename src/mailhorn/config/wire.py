@@ -25,6 +25,7 @@ from ..server.imap.context import ImapOptions
 from ..server.imap.keepalive import KeepAliveOptions
 from ..server.limits import ConnectionLimits
 from ..server.mailserver import HANDSHAKES, MailServer, ServerOptions
+from ..server.quota import QuotaLimits
 from ..server.scripts import Scripts, check_script
 from ..server.smtp.session import SmtpOptions
 from ..store.abc import Index, StoreError
@@ -174,11 +175,13 @@ def build_server(settings: ServeSettings) -> Server:
     delivery = Delivery(store, Scripts(settings.sieve.directory or data / "sieve", settings.sieve.default))
     hub.pushed = delivery.timeline.note_pushed
     limits, sessions = settings.limits, settings.sessions
+    quota = QuotaLimits(limits.quota_storage, limits.quota_messages, limits.quota_mailboxes)
     options = ServerOptions(
         listen=chosen,
         tls=tls,
         imap=ImapOptions(
             max_message_size=limits.message_size,
+            quota=quota,
             login_timeout=sessions.login_timeout,
             inactivity_timeout=sessions.inactivity_timeout,
             keep_alive=keep_alive,
@@ -187,6 +190,7 @@ def build_server(settings: ServeSettings) -> Server:
         smtp=SmtpOptions(
             hostname=hostname,
             max_message_size=limits.message_size,
+            quota=quota,
             plaintext_off_loopback=settings.tls.plaintext_login,
             wire_log=settings.log.level == "debug",
         ),

@@ -162,6 +162,7 @@ class StatusItem(Enum):
     HIGHESTMODSEQ = b"HIGHESTMODSEQ"
     APPENDLIMIT = b"APPENDLIMIT"
     MAILBOXID = b"MAILBOXID"
+    DELETED_STORAGE = b"DELETED-STORAGE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ class List:
         select: Selection options, None if there were no parentheses for them.
         returns: Return options, None if there was no RETURN.
         status: What STATUS is to tell of each mailbox (RFC 5819); not without `returns`.
+        metadata: Which entries METADATA is to tell of each (RFC 9590); not without `returns`.
 
     """
 
@@ -185,6 +187,7 @@ class List:
     select: frozenset[ListSelect] | None = None
     returns: frozenset[ListReturn] | None = None
     status: tuple[StatusItem, ...] = ()
+    metadata: tuple[str, ...] = ()
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -203,6 +206,47 @@ class Status:
 
     mailbox: str
     items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuota:
+    """GETQUOTA (RFC 9208 §4.1.1)."""
+
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuotaRoot:
+    """GETQUOTAROOT (RFC 9208 §4.1.2)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetMetadata:
+    """
+    GETMETADATA (RFC 5464 §4.2).
+
+    Attributes:
+        mailbox: "" is the server.
+        entries: In lower case.
+        max_size: Only values of so many octets at most.
+        depth: How far below the entries to look, None: to the end.
+
+    """
+
+    mailbox: str
+    entries: tuple[str, ...]
+    max_size: int | None = None
+    depth: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetMetadata:
+    """SETMETADATA (RFC 5464 §4.3): entries in lower case; None takes one away."""
+
+    mailbox: str
+    values: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,6 +487,10 @@ Command = (
     | Store
     | Copy
     | Move
+    | GetMetadata
+    | SetMetadata
+    | GetQuota
+    | GetQuotaRoot
 )
 
 __all__ = [
@@ -463,6 +511,9 @@ __all__ = [
     "Fetch",
     "FetchItem",
     "FindThreads",
+    "GetMetadata",
+    "GetQuota",
+    "GetQuotaRoot",
     "Id",
     "Keyword",
     "List",
@@ -479,6 +530,7 @@ __all__ = [
     "Section",
     "SectionText",
     "Select",
+    "SetMetadata",
     "Simple",
     "Sort",
     "Status",

@@ -281,6 +281,31 @@ class ThreadResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """QUOTA (RFC 9208 §4.2.1): resources by name, with what is used of them and their limit."""
+
+    root: bytes
+    resources: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRoots:
+    """QUOTAROOT (RFC 9208 §4.2.2)."""
+
+    mailbox: str
+    roots: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """METADATA (RFC 5464 §4.4): entries with values, or those that have changed without them; "" is the server."""
+
+    mailbox: str
+    values: tuple[tuple[str, bytes | None], ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Exists:
     """EXISTS."""
 
@@ -483,6 +508,9 @@ Untagged = (
     | ESearchResponse
     | SortResponse
     | ThreadResponse
+    | Metadata
+    | Quota
+    | QuotaRoots
     | Exists
     | Recent
     | Expunged

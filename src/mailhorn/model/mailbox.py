@@ -1,6 +1,7 @@
 """Mailboxes and accounts as data."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .ids import UID, AccountId, MailboxId, ModSeq, UIDValidity
 
@@ -32,6 +33,14 @@ class Account:
     login: str
     password_hash: str
     inbox: MailboxId
+
+
+class Usage(NamedTuple):
+    """What an account keeps."""
+
+    octets: int
+    messages: int
+    mailboxes: int
 
 
 @dataclass(frozen=True, slots=True)

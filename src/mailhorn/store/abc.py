@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 from ..model.change import Change
 from ..model.flags import Flags
 from ..model.ids import UID, AccountId, MailboxId, ModSeq
-from ..model.mailbox import Account, Mailbox
+from ..model.mailbox import Account, Mailbox, Usage
 from ..model.message import Digest, MessageDigest, MessageOrigin, MessageRow, Placed, Placement
 
 
@@ -223,6 +223,10 @@ class Index(ABC):
     @abstractmethod
     async def subscribe(self, account: AccountId, name: str, on: bool) -> None:
         """Add the name to the subscriptions or take it away."""
+
+    @abstractmethod
+    async def usage(self, account: AccountId, exact: bool = True) -> Usage:
+        """Return what the account keeps; without `exact`, as it was a moment ago, at once."""
 
     # what clients note of mailboxes (RFC 5464)
 

@@ -24,6 +24,9 @@ from ..commands import (
     Expunge,
     Fetch,
     FindThreads,
+    GetMetadata,
+    GetQuota,
+    GetQuotaRoot,
     Id,
     Keyword,
     List,
@@ -34,6 +37,7 @@ from ..commands import (
     Rename,
     Search,
     Select,
+    SetMetadata,
     Simple,
     Sort,
     Status,
@@ -55,9 +59,11 @@ from .ext.enable import parse_enable, write_enable
 from .ext.esearch import parse_search_return_opts, write_search_return_opts
 from .ext.id import parse_id_params_list, write_id_params_list
 from .ext.list_extended import parse_list, write_list
+from .ext.metadata import parse_get_metadata, parse_set_metadata, write_get_metadata, write_set_metadata
 from .ext.move import parse_move, write_move
 from .ext.multisearch import parse_multi_search, write_multi_search
 from .ext.qresync import parse_select_params, write_select_params
+from .ext.quota import parse_quota_root_name, write_quota_root_name
 from .ext.sasl_ir import parse_authenticate, write_authenticate
 from .ext.sort import parse_sort, write_sort
 from .ext.special_use import parse_create_params, write_create_params
@@ -235,6 +241,14 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
             return Rename(_argument(cur), _argument(cur))
         case b"SUBSCRIBE" | b"UNSUBSCRIBE":
             return Subscribe(_argument(cur), on=word == b"SUBSCRIBE")
+        case b"GETMETADATA":
+            return parse_get_metadata(cur)
+        case b"SETMETADATA":
+            return parse_set_metadata(cur)
+        case b"GETQUOTA":
+            return GetQuota(parse_quota_root_name(cur))
+        case b"GETQUOTAROOT":
+            return GetQuotaRoot(_argument(cur))
         case b"ENABLE":
             return Enable(parse_enable(cur))
         case b"COMPRESS":
@@ -365,6 +379,18 @@ def _write(out: Writer, command: Command) -> None:
             _write_argument(out, new_name)
         case Subscribe(mailbox, on):
             out.write(b" SUBSCRIBE" if on else b" UNSUBSCRIBE")
+            _write_argument(out, mailbox)
+        case GetMetadata():
+            out.write(b" GETMETADATA")
+            write_get_metadata(out, command)
+        case SetMetadata():
+            out.write(b" SETMETADATA")
+            write_set_metadata(out, command)
+        case GetQuota(root):
+            out.write(b" GETQUOTA")
+            write_quota_root_name(out, root)
+        case GetQuotaRoot(mailbox):
+            out.write(b" GETQUOTAROOT")
             _write_argument(out, mailbox)
         case Enable(capabilities):
             out.write(b" ENABLE")

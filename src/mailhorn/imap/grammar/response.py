@@ -19,7 +19,10 @@ from ..responses import (
     FlagsResponse,
     IdResponse,
     ListResponse,
+    Metadata,
     Namespaces,
+    Quota,
+    QuotaRoots,
     Recent,
     Response,
     ResponseCode,
@@ -38,8 +41,15 @@ from .cursor import LENIENT, STRICT, Cursor, Dialect, SyntaxProblem, Unwritable,
 from .ext.enable import parse_enable_data, write_enable_data
 from .ext.esearch import parse_esearch_response, write_esearch_response
 from .ext.id import parse_id_params_list, write_id_params_list
+from .ext.metadata import parse_metadata_resp, write_metadata_resp
 from .ext.namespace import parse_namespace_response, write_namespace_response
 from .ext.qresync import parse_expunged_resp, write_expunged_resp
+from .ext.quota import (
+    parse_quota_response,
+    parse_quotaroot_response,
+    write_quota_response,
+    write_quotaroot_response,
+)
 from .ext.sort import parse_sort_data, write_sort_data
 from .ext.thread import parse_thread_data, write_thread_data
 from .fetch import parse_msg_att, write_msg_att
@@ -154,6 +164,12 @@ def _parse_untagged(cur: Cursor) -> Response:
             response = Capabilities(parse_enable_data(cur))
         case b"ENABLED":
             response = Enabled(parse_enable_data(cur))
+        case b"METADATA":
+            response = parse_metadata_resp(cur)
+        case b"QUOTA":
+            response = parse_quota_response(cur)
+        case b"QUOTAROOT":
+            response = parse_quotaroot_response(cur)
         case b"NAMESPACE":
             response = parse_namespace_response(cur)
         case b"ID":
@@ -260,6 +276,15 @@ def _write(out: Writer, response: Response) -> None:
         case Vanished():
             write(b"* ")
             write_expunged_resp(out, response)
+        case Metadata():
+            write(b"* METADATA")
+            write_metadata_resp(out, response)
+        case Quota():
+            write(b"* QUOTA")
+            write_quota_response(out, response)
+        case QuotaRoots():
+            write(b"* QUOTAROOT")
+            write_quotaroot_response(out, response)
         case Recent(count):
             write(b"* %d RECENT" % count)
         case Tagged(tag, condition, code, text):

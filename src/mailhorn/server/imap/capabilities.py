@@ -93,6 +93,12 @@ CAPABILITIES = (
         ("objectid",),
     ),
     Capability("SAVEDATE", (8514,), _AFTER, "when a message came into its mailbox", ("savedate",)),
+    Capability("METADATA", (5464,), _AFTER, "notes of mailboxes and of the account", ("metadata",)),
+    Capability("LIST-METADATA", (9590,), _AFTER, "LIST and GETMETADATA in one", ("metadata",)),
+    Capability("QUOTA", (9208,), _AFTER, "how much an account may keep, and keeps", ("quota",)),
+    Capability("QUOTA=RES-STORAGE", (9208,), _AFTER, "in octets", ("quota",)),
+    Capability("QUOTA=RES-MESSAGE", (9208,), _AFTER, "in messages", ("quota",)),
+    Capability("QUOTA=RES-MAILBOX", (9208,), _AFTER, "in mailboxes", ("quota",)),
     Capability("STATUS=SIZE", (8438,), _AFTER, "how many octets a mailbox holds", ("list-status",)),
     Capability(
         "UIDPLUS",

@@ -9,6 +9,7 @@ from ...push.hub import Hub
 from ...store.store import Store
 from ..accounts import Accounts
 from ..limits import Connections
+from ..quota import QuotaLimits
 from ..refusals import Refusals
 from ..sessions import Sessions
 from ..timeline import Timeline
@@ -24,6 +25,7 @@ class ImapOptions:
         max_message_size: Largest message APPEND takes, octets.
         login_timeout: Seconds a connection may stay without logging in.
         inactivity_timeout: Seconds without a command before log-out; RFC 9051 §5.4 asks for 1,800 or more.
+        quota: How much an account may keep.
         keep_alive: How often `* OK Still here` is sent to an idling client; keeps NAT tables warm.
         plaintext_off_loopback: Allow LOGIN without TLS from other machines. Only for tests in a closed network.
 
@@ -32,6 +34,7 @@ class ImapOptions:
     max_message_size: int = 50 * 2**20
     login_timeout: float = 60.0
     inactivity_timeout: float = 1860.0
+    quota: QuotaLimits = field(default_factory=QuotaLimits)
     keep_alive: KeepAliveOptions = field(default_factory=KeepAliveOptions)
     plaintext_off_loopback: bool = False
 

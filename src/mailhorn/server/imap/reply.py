@@ -6,7 +6,7 @@ BadArguments     BAD: makes no sense in this mailbox, such as a sequence number 
 
 from dataclasses import dataclass
 
-from ...imap.responses import Condition, ResponseCode
+from ...imap.responses import Code, Condition, ResponseCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ def ok(text: bytes, code: ResponseCode | None = None) -> Reply:
 class CommandRefused(Exception):
     """The command cannot be done. Answer NO."""
 
-    def __init__(self, text: str, code: str | None = None) -> None:
-        """Take the text for people and the name of a response code (RFC 9051 §7.1)."""
+    def __init__(self, text: str, code: str | Code | None = None) -> None:
+        """Take the text for people and a response code, or its name if it has no arguments (RFC 9051 §7.1)."""
         super().__init__(text)
         self.code = code
 

@@ -365,8 +365,8 @@ class ImapSession(Conversation):
         return True
 
 
-def _no(text: str, code: str | None) -> Reply:
-    return Reply(Condition.NO, None if code is None else Code(code), text.encode("ascii", "replace"))
+def _no(text: str, code: str | Code | None) -> Reply:
+    return Reply(Condition.NO, Code(code) if isinstance(code, str) else code, text.encode("ascii", "replace"))
 
 
 def _by_sequence_number(command: Command | None) -> bool:

@@ -45,6 +45,7 @@ from ...store.store import Store
 from ..accounts import Accounts, NoAccount, TooBusy
 from ..delivery import Delivery, Recipient, refusal
 from ..limits import Connections
+from ..quota import QuotaLimits
 from ..refusals import Refusals
 from ..sessions import Sessions
 from .trace import came_from, date_time, ids, trace, with_protocol
@@ -64,6 +65,7 @@ class SmtpOptions:
     Attributes:
         hostname: Our name, in greetings and Received fields.
         max_message_size: Largest message, octets.
+        quota: How much an account may keep.
         max_recipients: Of one message.
         command_timeout: Seconds without a command before 421 (RFC 5321 §4.5.3.2.7).
         data_timeout: Seconds without a piece of the message before 421 (§4.5.3.2.5: three minutes).
@@ -75,6 +77,7 @@ class SmtpOptions:
     hostname: str = "localhost"
     max_message_size: int = 50 * 2**20
     max_recipients: int = 1_000
+    quota: QuotaLimits = field(default_factory=QuotaLimits)
     command_timeout: float = 300.0
     data_timeout: float = 180.0
     plaintext_off_loopback: bool = False
@@ -331,6 +334,8 @@ class SmtpSession:
     async def _judge(self, path: Mailbox) -> tuple[Reply, Recipient | None]:
         try:
             account = await self._context.accounts.account_for(path.local, path.domain)
+            if isinstance(account, Account) and await self._is_full(account):
+                return Reply(452, "4.2.2", "The mailbox is full, try again later"), None
         except StoreUnavailable as error:
             self._context.store.complaints.note("accounts cannot be read, the sender will try again", error, False)
             return refusal(error), None
@@ -341,6 +346,14 @@ class SmtpSession:
         if self._account is not None:
             return Reply(550, "5.7.1", "Relaying is not available, only mail for local users is taken"), None
         return Reply(550, "5.7.1", "Relaying denied, only mail for local users is taken"), None
+
+    async def _is_full(self, account: Account) -> bool:
+        """Return whether the account may not keep one octet more (RFC 9208 §2)."""
+        quota = self._context.options.quota
+        if not quota:
+            return False
+        usage = await self._context.store.index.usage(account.id, exact=False)
+        return quota.exceeded(usage, octets=1, messages=1) is not None
 
     def _begin_message(self) -> None:
         """Stage the message; what delivery puts in front comes first."""

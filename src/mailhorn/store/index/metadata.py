@@ -79,6 +79,15 @@ def write_notes(tx: Tx, account: int, notes: Iterable[Note]) -> None:
         mark_mailbox(tx, one)
 
 
+def copy_notes(tx: Tx, account: int, source: int, target: int) -> None:
+    """Note of a mailbox what is noted of another: INBOX, whose mail it gets (RFC 5464 §4.1)."""
+    tx.db.execute(
+        "INSERT INTO metadata (account, mailbox, entry, value) SELECT account, ?3, entry, value FROM metadata"
+        " WHERE account = ?1 AND mailbox = ?2",
+        (account, source, target),
+    )
+
+
 def forget_notes(tx: Tx, mailbox: MailboxId) -> None:
     """Forget what was noted of a mailbox that is about to be deleted."""
     tx.db.execute(
@@ -117,6 +126,7 @@ def mark_mailbox(tx: Tx, mailbox: int) -> None:
 __all__ = [
     "OF_ACCOUNT",
     "SqliteMetadata",
+    "copy_notes",
     "forget_notes",
     "mark_mailbox",
     "notes_file",

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from ...model.change import Change, FlagUpdate
 from ...model.flags import DELETED, MAX_FLAGS, SEEN, Flags, flag_set, is_permanent
 from ...model.ids import MAX_MOD_SEQ, MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
-from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, canonical_name
+from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, Usage, canonical_name
 from ...model.message import Digest, MessageDigest, MessageOrigin, MessageRow, Placed
 from ..abc import (
     NO_NOTES,
@@ -40,7 +40,7 @@ from ..abc import (
 from ..names import InvalidName, file_name, folder_of, login_dir
 from .arrivals import Arrival, Arrived
 from .database import DISK_ERRORS, Database, open_reader, unavailable
-from .metadata import SqliteMetadata, forget_notes, mark_mailbox, write_notes
+from .metadata import SqliteMetadata, copy_notes, forget_notes, mark_mailbox, write_notes
 from .resting import SqliteResting
 from .writer import Job, Tx, Writer
 
@@ -236,6 +236,12 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
             lambda db: db.ask("SELECT name FROM subscription WHERE account = ? ORDER BY name", (account,))
         )
         return [str(name) for (name,) in found]
+
+    async def usage(self, account: AccountId, exact: bool = True) -> Usage:
+        if exact:
+            await self._caught_up()
+        sql = "SELECT coalesce(sum(size), 0), coalesce(sum(messages), 0), count(*) FROM mailbox WHERE account = ?"
+        return Usage(*self._here(lambda db: db.ask(sql, (account,)))[0])
 
     async def uids(self, mailbox: MailboxId) -> tuple[ModSeq, "array[int]"]:
         def read(db: Database) -> tuple[ModSeq, "array[int]"]:
@@ -532,6 +538,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
             if name == INBOX:
                 self._make_levels(tx, account, new_name)
                 target = self._make_mailbox(tx, account, new_name)
+                copy_notes(tx, account, source, target)
                 uids = tx.db.ask("SELECT uid FROM message WHERE mailbox = ?", (source,))
                 self._copy(tx, source, [uid for (uid,) in uids], target, move=True)
                 return

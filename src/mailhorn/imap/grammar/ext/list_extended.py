@@ -13,6 +13,7 @@ from ..cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from ..mailbox import parse_list_mailbox, parse_mailbox, write_list_mailbox, write_mailbox
 from ..status import parse_status_atts, write_status_atts
 from ..value import skip_value
+from .metadata import parse_entries, write_entries
 
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9\-]*+(?![^ )])")
 _RETURN = re.compile(rb" RETURN \(", re.IGNORECASE)
@@ -39,8 +40,8 @@ def parse_list(cur: Cursor) -> List:
     if found is None:
         return List(reference, pattern, select=select)
     cur.pos = found.end()
-    returns, status = _parse_list_return_opts(cur)
-    return List(reference, pattern, False, select, returns, status)
+    returns, status, metadata = _parse_list_return_opts(cur)
+    return List(reference, pattern, False, select, returns, status, metadata)
 
 
 def write_list(out: Writer, value: List) -> None:
@@ -67,6 +68,9 @@ def write_list(out: Writer, value: List) -> None:
     if value.status:
         out.write(b" STATUS " if value.returns else b"STATUS ")
         write_status_atts(out, value.status)
+    if value.metadata:
+        out.write(b" METADATA " if value.returns or value.status else b"METADATA ")
+        write_entries(out, value.metadata)
     out.write(b")")
 
 
@@ -110,14 +114,16 @@ def _parse_patterns(cur: Cursor) -> tuple[str, ...]:
     return tuple(patterns)
 
 
-def _parse_list_return_opts(cur: Cursor) -> tuple[frozenset[ListReturn], tuple[StatusItem, ...]]:
+def _parse_list_return_opts(cur: Cursor) -> tuple[frozenset[ListReturn], tuple[StatusItem, ...], tuple[str, ...]]:
     """
     "(" [return-option *(SP return-option)] ")"; status-option = "STATUS" SP "(" status-att *(SP status-att) ")"
 
-    RFC 9051 §9, RFC 5819 §4. Reads on behind the parenthesis. What is asked for twice is asked for once.
+    RFC 9051 §9, RFC 5819 §4; METADATA with its entries from RFC 9590 §5. Reads on behind the parenthesis. What is
+    asked for twice is asked for once.
     """
     options: set[ListReturn] = set()
     status: tuple[StatusItem, ...] = ()
+    metadata: tuple[str, ...] = ()
     first = True
     while not cur.closes():
         if not first:
@@ -128,11 +134,14 @@ def _parse_list_return_opts(cur: Cursor) -> tuple[frozenset[ListReturn], tuple[S
         if word == b"STATUS":
             cur.space()
             status = parse_status_atts(cur)
+        elif word == b"METADATA":
+            cur.space()
+            metadata = parse_entries(cur)
         elif word in _RETURNS:
             options.add(_RETURNS[word])
         else:
             raise SyntaxProblem(start, "a return option")
-    return frozenset(options), status
+    return frozenset(options), status, metadata
 
 
 def parse_mbox_list_extended(cur: Cursor) -> tuple[tuple[str, ...], str | None]:

@@ -15,6 +15,7 @@ from ....model.numbers import UIDSet
 from ....store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
+from .quota import demand_room
 
 
 async def begin(conversation: Conversation, command: Append) -> None:
@@ -27,6 +28,7 @@ async def begin(conversation: Conversation, command: Append) -> None:
     if len(command.flags) > MAX_FLAGS:
         raise CommandRefused(f"A message may have {MAX_FLAGS} flags at most", "LIMIT")
     await _target(conversation, command)
+    await demand_room(conversation, octets=command.size, messages=1)
     conversation.append = (command, context.store.stage())
     conversation.core.accept_append()
     conversation.pump.flush()

@@ -11,6 +11,7 @@ from ....store.abc import Copied, MailboxMissing, TooManyFlags
 from ..conversation import Conversation, bad_sequence
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Manner
+from .quota import demand_room
 
 
 async def store(conversation: Conversation, command: Store) -> Reply:
@@ -101,6 +102,9 @@ async def _copied(conversation: Conversation, command: Copy | Move) -> Copied | 
     target = await index.mailbox(conversation.owner.id, command.mailbox)
     if target is None:
         raise CommandRefused("There is no such mailbox", "TRYCREATE")
+    if conversation.context.options.quota and not isinstance(command, Move):
+        rows = await index.rows(source, uids)
+        await demand_room(conversation, octets=sum(row.size for row in rows), messages=len(rows))
     try:
         copied = await index.copy(
             source, uids, target.id, isinstance(command, Move), whole=isinstance(command.numbers, SeqSet)

@@ -15,6 +15,9 @@ from ....imap.commands import (
     Expunge,
     Fetch,
     FindThreads,
+    GetMetadata,
+    GetQuota,
+    GetQuotaRoot,
     Id,
     Keyword,
     List,
@@ -24,6 +27,7 @@ from ....imap.commands import (
     Rename,
     Search,
     Select,
+    SetMetadata,
     Simple,
     Sort,
     Status,
@@ -32,7 +36,7 @@ from ....imap.commands import (
 )
 from ..conversation import Conversation
 from ..reply import Reply
-from . import auth, change, connection, fetch, idle, mailboxes, search, select
+from . import auth, change, connection, fetch, idle, mailboxes, metadata, quota, search, select
 
 _WORDS: dict[Keyword, Callable[[Conversation], Awaitable[Reply | None]]] = {
     Keyword.CAPABILITY: connection.capability,
@@ -71,6 +75,10 @@ _COMMANDS: dict[type[Command], Callable[[Conversation, Any], Awaitable[Reply | N
     Store: change.store,
     Copy: change.copy,
     Move: change.move,
+    GetMetadata: metadata.get_metadata,
+    SetMetadata: metadata.set_metadata,
+    GetQuota: quota.get_quota,
+    GetQuotaRoot: quota.get_quota_root,
 }
 
 

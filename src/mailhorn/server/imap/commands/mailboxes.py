@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Set
 from ....imap.commands import Create, Delete, List, ListReturn, ListSelect, Rename, Status, StatusItem, Subscribe
 from ....imap.grammar.ext.children import child_mbox_flag
 from ....imap.grammar.ext.objectid import mailbox_id_code
-from ....imap.responses import ListResponse, Namespaces, StatusItems
+from ....imap.responses import ListResponse, Metadata, Namespaces, StatusItems
 from ....model.flags import DELETED
 from ....model.ids import UID, MailboxId
 from ....model.mailbox import DELIMITER, INBOX, Mailbox, canonical_name
@@ -15,6 +15,8 @@ from .. import special_use
 from ..conversation import Conversation
 from ..pattern import matches
 from ..reply import CommandRefused, Reply, ok
+from .metadata import noted
+from .quota import demand_room
 
 MAX_PATTERNS = 100
 """In one LIST; a client asks for a handful."""
@@ -31,6 +33,7 @@ async def create(conversation: Conversation, command: Create) -> Reply:
     name = canonical_name(command.mailbox.removesuffix(DELIMITER))
     if name == INBOX:
         raise CommandRefused("INBOX exists always", "ALREADYEXISTS")
+    await demand_room(conversation, mailboxes=1)
     index, owner = conversation.context.store.index, conversation.owner
     notes: dict[str, bytes] = {}
     others: list[Note] = []
@@ -133,6 +136,9 @@ async def list_(conversation: Conversation, command: List) -> Reply:
         core.untagged(ListResponse(tuple(attributes), DELIMITER, name, child_info=child_info))
         if status is not None:
             core.untagged(status)
+        if command.metadata and mailbox and name in selected:
+            notes = await noted(conversation, mailbox)
+            core.untagged(Metadata(name, tuple([(entry, notes.get(entry)) for entry in command.metadata])))
         await conversation.room()
     return ok(b"LIST completed")
 
@@ -209,7 +215,9 @@ async def _status_items(
     items: list[tuple[StatusItem, int | str]] = []
     for item in dict.fromkeys(wanted):
         if item is StatusItem.DELETED:
-            items.append((item, await _deleted(conversation, mailbox)))
+            items.append((item, len(await _deleted(conversation, mailbox))))
+        elif item is StatusItem.DELETED_STORAGE:
+            items.append((item, sum(await _deleted(conversation, mailbox))))
         elif item is StatusItem.APPENDLIMIT:
             items.append((item, conversation.context.options.max_message_size))
         else:
@@ -234,12 +242,12 @@ _ITEMS: dict[StatusItem, Callable[[Mailbox], int | str]] = {
 }
 
 
-async def _deleted(conversation: Conversation, mailbox: Mailbox) -> int:
-    """Count \\Deleted messages, the one counter the store does not keep."""
+async def _deleted(conversation: Conversation, mailbox: Mailbox) -> list[int]:
+    """Return the sizes of \\Deleted messages, of which the store keeps no count."""
     index = conversation.context.store.index
     _, uids = await index.uids(mailbox.id)
     rows = await index.rows(mailbox.id, [UID(uid) for uid in uids])
-    return sum(DELETED in row.flags.split() for row in rows)
+    return [row.size for row in rows if DELETED in row.flags.split()]
 
 
 async def namespace(conversation: Conversation) -> Reply:

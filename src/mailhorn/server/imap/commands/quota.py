@@ -1,0 +1,51 @@
+"""GETQUOTA and GETQUOTAROOT (RFC 9208), and what else has to do with how much an account may keep."""
+
+from ....imap.commands import GetQuota, GetQuotaRoot
+from ....imap.responses import Quota, QuotaRoots
+from ....model.mailbox import Usage
+from ..conversation import Conversation
+from ..reply import CommandRefused, Reply, ok
+
+ROOT = b""
+"""The one quota root of an account, for all of its mailboxes."""
+
+
+async def get_quota(conversation: Conversation, command: GetQuota) -> Reply:
+    """Tell what is used of what is limited."""
+    if command.root != ROOT:
+        raise CommandRefused("There is no such quota root", "NONEXISTENT")
+    await _tell(conversation)
+    return ok(b"GETQUOTA completed")
+
+
+async def get_quota_root(conversation: Conversation, command: GetQuotaRoot) -> Reply:
+    """All mailboxes of an account have the same."""
+    if await conversation.context.store.index.mailbox(conversation.owner.id, command.mailbox) is None:
+        raise CommandRefused("There is no such mailbox", "NONEXISTENT")
+    conversation.core.untagged(QuotaRoots(command.mailbox, (ROOT,)))
+    await _tell(conversation)
+    return ok(b"GETQUOTAROOT completed")
+
+
+async def _tell(conversation: Conversation) -> None:
+    """Send QUOTA; STORAGE counts units of 1,024 octets (RFC 9208 §5.1)."""
+    limits, usage = conversation.context.options.quota, await _usage(conversation)
+    resources = (
+        ("STORAGE", -(-usage.octets // 1024), limits.storage // 1024),
+        ("MESSAGE", usage.messages, limits.messages),
+        ("MAILBOX", usage.mailboxes, limits.mailboxes),
+    )
+    conversation.core.untagged(Quota(ROOT, tuple([resource for resource in resources if resource[2]])))
+
+
+async def demand_room(conversation: Conversation, octets: int = 0, messages: int = 0, mailboxes: int = 0) -> None:
+    """Raise CommandRefused if the account may not keep so much more."""
+    limits = conversation.context.options.quota
+    if limits:
+        problem = limits.exceeded(await _usage(conversation), octets, messages, mailboxes)
+        if problem is not None:
+            raise CommandRefused(problem, "OVERQUOTA")
+
+
+async def _usage(conversation: Conversation) -> Usage:
+    return await conversation.context.store.index.usage(conversation.owner.id)

@@ -1,6 +1,7 @@
 """What every index promises, over every implementation."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -497,3 +498,43 @@ async def test_where_messages_come_from(index: Index, ada: AccountId, inbox: Mai
     copies = await index.origins(work, [UID(1), UID(2)])
     assert [copy.email_id for copy in copies] == [first.email_id] * 2 and second.email_id != first.email_id
     assert all(before <= one.saved <= after for one in (first, second, *copies))
+
+
+async def test_several_messages_are_appended_all_or_none(
+    index: Index, ada: AccountId, inbox: MailboxId, told: list[Change], tmp_path: Path
+) -> None:
+    """They come in their order, also after a crash; if one cannot, none does."""
+    work = (await index.create_mailbox(ada, "work")).id
+    await index.append(message(inbox))
+    told.clear()
+    placed = await index.append_together([message(Placement(inbox, frozenset({SEEN}))), message(work), message(inbox)])
+    assert [(one.mailbox, one.uid) for one in placed] == [(inbox, 2), (work, 1), (inbox, 3)]
+    assert [(change.mailbox, change.appended) for change in told] == [(inbox, (2,)), (work, (1,)), (inbox, (3,))]
+    with pytest.raises(MailboxMissing):
+        await index.append_together([message(inbox), message(MailboxId(999))])
+    box = await index.mailbox_by_id(inbox)
+    assert box is not None and (box.messages, box.unseen, box.size, box.uid_next) == (3, 2, 12, 4)
+    shutil.copytree(tmp_path, tmp_path.parent / "crashed")
+    after = SqliteIndex(tmp_path.parent / "crashed" / "index.db", digest_of)
+    try:
+        await asyncio.to_thread(after.catch_up)
+        assert [row.flags for row in await after.rows(inbox, [UID(1), UID(2), UID(3)])] == ["", SEEN, ""]
+        assert [(await after.blob(inbox, UID(uid))).inline for uid in (1, 2, 3)] == [b"body"] * 3
+    finally:
+        await after.close()
+
+
+async def test_a_message_is_replaced_in_one_step(
+    index: Index, ada: AccountId, inbox: MailboxId, told: list[Change]
+) -> None:
+    """The new one comes and the old one goes, in another mailbox too; if the old one is gone, nothing happens."""
+    work = (await index.create_mailbox(ada, "work")).id
+    await index.append(message(inbox))
+    told.clear()
+    (new,) = await index.append_together([message(work, body=b"new")], (inbox, UID(1)))
+    assert (new.mailbox, new.uid) == (work, 1)
+    assert [(change.appended, change.expunged) for change in told] == [((1,), ()), ((), (1,))]
+    with pytest.raises(MessageMissing):
+        await index.append_together([message(work)], (inbox, UID(1)))
+    _, uids = await index.uids(work)
+    assert list(uids) == [1]

@@ -214,7 +214,15 @@ list_extendeds = st.builds(
     status=st.just(()) | _status_items,
     metadata=st.lists(entries, max_size=2).map(tuple),
 )
-appends = st.builds(c.Append, mailboxes, flag_lists.map(flag_set), st.none() | moments, numbers64, st.booleans())
+appends = st.builds(
+    c.Append,
+    mailboxes,
+    flag_lists.map(flag_set),
+    st.none() | moments,
+    numbers64,
+    st.booleans(),
+    st.none() | nz_numbers.map(lambda n: SeqSet(((n, n),))) | nz_numbers.map(lambda n: UIDSet(((n, n),))),
+)
 id_fields = st.none() | st.lists(st.tuples(texts, st.none() | texts), max_size=3).map(tuple)
 stores = st.builds(
     c.Store, num_sets, st.sampled_from(list(c.StoreMode)), flag_lists, st.booleans(), st.none() | mod_seqs

@@ -258,6 +258,7 @@ class Append:
         internal_date: Seconds since 1970, UTC; None if not given.
         size: Octets of the literal that follows; its bytes are a stream of their own.
         binary: It is a literal8: there may be NUL in it (RFC 3516 §4.4).
+        replaces: It is REPLACE or UID REPLACE of this one message (RFC 8508).
 
     """
 
@@ -266,6 +267,7 @@ class Append:
     internal_date: int | None
     size: int
     binary: bool = False
+    replaces: NumSet | None = None
 
 
 @dataclass(frozen=True, slots=True)

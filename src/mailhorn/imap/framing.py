@@ -376,6 +376,7 @@ class Framer:
     def _in_stream(self) -> Event | None:
         if not self._pending:
             self._state = _State.LINE
+            self._literals = 0  # what was before it is told: no copy costs more than the rest of the line
             return LiteralEnd()
         data = bytes(self._buffer[self._start : self._start + self._pending])
         if not data:

@@ -12,6 +12,7 @@ from binascii import Error as Base64Error
 from dataclasses import dataclass
 from enum import Enum
 
+from ..model.flags import NO_FLAGS
 from . import state as states
 from .commands import Append, Authenticate, Command, Login
 from .framing import (
@@ -28,8 +29,8 @@ from .framing import (
     LiteralWanted,
     StreamStart,
 )
-from .grammar.command import CommandProblem, UnknownCommand, parse_append_head, parse_command
-from .grammar.cursor import Dialect
+from .grammar.command import CommandProblem, UnknownCommand, parse_append_head, parse_append_next, parse_command
+from .grammar.cursor import Dialect, SyntaxProblem
 from .grammar.ext.idle import is_done
 from .grammar.ext.unauthenticate import UNAUTHENTICATE
 from .grammar.response import write_response
@@ -55,10 +56,19 @@ class CommandReceived:
 
 @dataclass(frozen=True, slots=True)
 class AppendStarted:
-    """An APPEND up to its literal. Say `accept_append` or `complete` with a refusal."""
+    """
+    An APPEND up to its literal. Say `accept_append` or `complete` with a refusal.
+
+    Attributes:
+        tag: Of the command.
+        command: Where to, and the message's flags, date and size.
+        more: It is another message of the APPEND whose messages came before (RFC 3502).
+
+    """
 
     tag: bytes
     command: Append
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +140,19 @@ class _Mode(Enum):
 _WAITING = (_Mode.RUNNING, _Mode.OFFERED)
 
 
+_NOWHERE = Append("", NO_FLAGS, None, 0)
+
+
 def _is_append(head: bytes, _: int) -> bool:
     """Say whether this literal is an APPEND's message; the mailbox name may be a literal as well."""
-    if b"APPEND" not in head[:1100].upper():
+    if head.startswith(b" "):  # no command begins so: another message of an APPEND, or nonsense
+        try:
+            parse_append_next(head, _NOWHERE, DIALECT)
+        except SyntaxProblem:
+            return False
+        return True
+    begin = head[:1100].upper()
+    if b"APPEND" not in begin and b"REPLACE" not in begin:
         return False
     try:
         parse_append_head(head, DIALECT)
@@ -246,7 +266,24 @@ class ServerConnection:
             self._begin(tag, command, events)
 
     def _stream(self, event: StreamStart, events: list[Event]) -> None:
+        if event.head.startswith(b" "):
+            running, in_append = self._running, self._mode is _Mode.APPEND_TAIL
+            if not in_append or not isinstance(running, Append) or running.replaces is not None:
+                self._framer.refuse()
+                self._reject(self._tag if in_append else b"*", "A message that belongs to no APPEND", events)
+                if in_append:
+                    self._running, self._mode = None, _Mode.COMMANDS
+                    events.append(AppendBroken())
+                return
+            command = parse_append_next(event.head, running, DIALECT)
+            self._plus, self._running, self._mode = event.synchronizing, command, _Mode.OFFERED
+            events.append(AppendStarted(self._tag, command, more=True))
+            return
         tag, command = parse_append_head(event.head, DIALECT)
+        if command.replaces is not None and self.state is not State.SELECTED:
+            self._framer.refuse()
+            self._reject(tag, f"Not allowed in the {self.state.value} state", events)
+            return
         self._plus = event.synchronizing
         self._tag, self._running, self._mode = tag, command, _Mode.OFFERED
         events.append(AppendStarted(tag, command))
@@ -280,6 +317,9 @@ class ServerConnection:
             self._line(b"", events)
         else:
             self._reject(error.tag, error.reason, events)
+            if self._mode is _Mode.APPEND_TAIL:
+                self._running, self._mode = None, _Mode.COMMANDS
+                events.append(AppendBroken())
 
     def _reject(self, tag: bytes, reason: str, events: list[Event]) -> None:
         self._bad += 1

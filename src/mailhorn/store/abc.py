@@ -272,6 +272,20 @@ class Index(ABC):
         """
 
     @abstractmethod
+    async def append_together(
+        self, messages: Sequence[Append], replacing: tuple[MailboxId, UID] | None = None
+    ) -> list[Placed]:
+        """
+        Insert several messages in one transaction, which a crash leaves whole or not at all.
+
+        Args:
+            messages: What to append.
+            replacing: A message that is expunged by the same transaction.
+
+        Returns where they went, in their order. Raises MailboxMissing, MessageMissing (then nothing was done).
+        """
+
+    @abstractmethod
     async def set_flags(
         self,
         mailbox: MailboxId,

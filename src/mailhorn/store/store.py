@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ..model.change import Change
 from ..model.ids import UID, MailboxId
-from ..model.message import Digest, Placement
+from ..model.message import Digest, Placed, Placement
 from .abc import Append, Appended, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
 from .complaints import Complaints
 
@@ -86,6 +86,41 @@ class Store:
             )
         except StoreError:  # but not when cancelled: the commit may be under way
             staged.discard()
+            raise
+        self.complaints.well()
+        return placed
+
+    async def append_together(
+        self, messages: Sequence[tuple[StagedBlob, Placement, int]], replacing: tuple[MailboxId, UID] | None = None
+    ) -> list[Placed]:
+        """
+        Make several staged messages parts of mailboxes, all or none, also after a power cut.
+
+        Args:
+            messages: Each as for `append`, with its place and its internal date; all are consumed.
+            replacing: A message that is expunged with it, or nothing is done at all.
+
+        Returns where they went, in their order. Raises as `append`, and MessageMissing.
+
+        """
+        try:
+            if not self._blobs.roomy:
+                await self._blobs.room()
+            appends = []
+            for staged, placement, internal_date in messages:
+                digest = None
+                if not staged.rides:
+                    digest = await asyncio.to_thread(lambda one: self._digest(one.view()), staged)
+                appends.append(Append(await staged.finish(), (placement,), internal_date, digest))
+        except BaseException:
+            for staged, _, _ in messages:
+                staged.discard()
+            raise
+        try:
+            placed = await self.index.append_together(appends, replacing)
+        except StoreError:  # but not when cancelled: the commit may be under way
+            for staged, _, _ in messages:
+                staged.discard()
             raise
         self.complaints.well()
         return placed

@@ -7,6 +7,7 @@ Errors: CommandProblem (a SyntaxProblem that knows the tag) → BAD; UnknownComm
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from ...model.flags import NO_FLAGS, flag_set
@@ -142,6 +143,33 @@ def parse_append_head(head: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Ap
     return _parsed(head, dialect, _parse_append)
 
 
+def parse_append_next(head: bytes, first: Append, dialect: Dialect = STRICT) -> Append:
+    """
+    SP append-message, behind the literal of the one before it (RFC 3502 §6.3.11).
+
+    Args:
+        head: What follows that literal, up to and including `{n}`.
+        first: The one before it.
+        dialect: What the client was allowed.
+
+    Raises:
+        SyntaxProblem: It is no such head.
+
+    """
+    cur = Cursor(head, dialect)
+    cur.space()
+    command = _parse_append_message(cur, first.mailbox)
+    cur.end()
+    return command
+
+
+def write_append_next(command: Append, dialect: Dialect = STRICT) -> bytes:
+    """Return what follows the literal of the message before this one; then as after `write_command` of an Append."""
+    out = Writer(dialect, command=True)
+    _write_append_message(out, command)
+    return out.data()
+
+
 def write_command(tag: bytes, command: Command, dialect: Dialect = STRICT) -> list[bytes]:
     """
     Return a command in segments; after each but the last, wait for the server's `+`.
@@ -256,7 +284,7 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
         case b"ID":
             cur.space()
             return Id(parse_id_params_list(cur))
-        case b"APPEND":
+        case b"APPEND" | b"REPLACE":
             start = cur.pos
             _parse_append(cur, word)  # tells what is wrong with it; if nothing is, nobody wanted to stream it
             cur.pos = start
@@ -293,6 +321,8 @@ def _parse_uid(cur: Cursor) -> Command:
             return parse_move(cur, UIDSet)
         case b"EXPUNGE":
             return parse_uid_expunge(cur)
+        case b"REPLACE":
+            raise cur.fails("a REPLACE whose literal is streamed")
         case word:
             raise _Unknown(found.start(), b"UID " + word)
 
@@ -490,10 +520,40 @@ def _parse_search(cur: Cursor, *, by_uid: bool) -> Search:
 
 
 def _parse_append(cur: Cursor, word: bytes) -> Append:
-    if word != b"APPEND":
-        raise cur.fails("APPEND")
+    replaces = None
+    if word == b"UID":
+        cur.space()
+        replaces = _parse_replaced(cur, cur.need(_WORD, "REPLACE")[0].upper(), UIDSet)
+    elif word != b"APPEND":
+        replaces = _parse_replaced(cur, word, SeqSet)
     mailbox = _argument(cur)
     cur.space()
+    command = _parse_append_message(cur, mailbox)
+    return command if replaces is None else replace(command, replaces=replaces)
+
+
+def _parse_replaced(cur: Cursor, word: bytes, kind: type[NumSet]) -> NumSet:
+    """
+    replace = "REPLACE" SP seq-number SP mailbox append-message
+
+    RFC 8508 §3.5: one message.
+    """
+    if word != b"REPLACE":
+        raise cur.fails("APPEND or REPLACE")
+    cur.space()
+    start = cur.pos
+    numbers = parse_sequence_set(cur, kind)
+    if len(numbers.ranges) != 1 or numbers.ranges[0][0] != numbers.ranges[0][1]:
+        raise SyntaxProblem(start, "the number of one message")
+    return numbers
+
+
+def _parse_append_message(cur: Cursor, mailbox: str) -> Append:
+    """
+    append-message = [flag-list SP] [date-time SP] (literal / literal8)
+
+    RFC 3502 §6.3.11, RFC 4466 §2.3; the SP before it is read.
+    """
     flags, internal_date = NO_FLAGS, None
     if cur.at(b"("):
         flags = flag_set(parse_flag_list(cur))
@@ -511,8 +571,15 @@ def _parse_append(cur: Cursor, word: bytes) -> Append:
 
 
 def _write_append(out: Writer, command: Append) -> None:
-    out.write(b" APPEND")
+    if command.replaces is None:
+        out.write(b" APPEND")
+    else:
+        _write_word(out, b"REPLACE", command.replaces)
     _write_argument(out, command.mailbox)
+    _write_append_message(out, command)
+
+
+def _write_append_message(out: Writer, command: Append) -> None:
     if command.flags:
         out.write(b" ")
         write_flag_list(out, sorted(command.flags))

@@ -107,6 +107,8 @@ CAPABILITIES = (
         "UID EXPUNGE, and the UIDs of what was appended or copied",
         ("append", "copy-move", "uid-expunge"),
     ),
+    Capability("MULTIAPPEND", (3502,), _AFTER, "several messages at a time, all or none", ("multiappend",)),
+    Capability("REPLACE", (8508,), _AFTER, "a new message in the place of one, in one step", ("replace",)),
     Capability("APPENDLIMIT={}", (7889,), _AFTER, "how many octets a message may have", ("appendlimit",)),
     Capability(
         "UNAUTHENTICATE", (8437,), _AFTER, "to log in as somebody else on the same connection", ("unauthenticate",)

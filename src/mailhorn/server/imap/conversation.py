@@ -35,6 +35,7 @@ class Conversation:
         beats: Keep-alives sent since the client began to idle.
         breath: What ends the moment after IDLE's continuation request in which nothing is told.
         append: The APPEND whose message is coming in, and what it is staged in, or why it could not be.
+        appended: The same of the messages of this APPEND that came before it.
         mechanism: The AUTHENTICATE exchange under way.
         failures: Logins that failed on this connection.
         in_literal: Half a literal has been sent: nothing else may be.
@@ -46,6 +47,7 @@ class Conversation:
         "_drained",
         "account",
         "append",
+        "appended",
         "beats",
         "breath",
         "context",
@@ -70,6 +72,7 @@ class Conversation:
         self.selected: Selected | None = None
         self.manner = Manner.PLAIN
         self.append: tuple[Append, StagedBlob | StoreUnavailable] | None = None
+        self.appended: list[tuple[Append, StagedBlob | StoreUnavailable]] = []
         self.mechanism: ServerMechanism | None = None
         self.counted = False
         self.failures = 0

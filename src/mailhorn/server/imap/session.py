@@ -234,7 +234,7 @@ class ImapSession(Conversation):
                 self.pump.pause()  # what follows is not ours to read
             self._run(dispatch.run(self, event.command), event.command)
         elif isinstance(event, AppendStarted):
-            self._run(append.begin(self, event.command), event.command)
+            self._run(append.begin(self, event.command, event.more), event.command)
         elif isinstance(event, AppendData):
             append.take(self, event.data)
         elif isinstance(event, AppendEnded):

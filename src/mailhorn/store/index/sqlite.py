@@ -38,7 +38,7 @@ from ..abc import (
     TooManyFlags,
 )
 from ..names import InvalidName, file_name, folder_of, login_dir
-from .arrivals import Arrival, Arrived
+from .arrivals import Arrival, Arrived, write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .metadata import SqliteMetadata, copy_notes, forget_notes, mark_mailbox, write_notes
 from .resting import SqliteResting
@@ -596,6 +596,22 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
 
         self._writer.arrive(Arrival(message, flags, int(self._clock())), done)
 
+    async def append_together(
+        self, messages: Sequence[Append], replacing: tuple[MailboxId, UID] | None = None
+    ) -> list[Placed]:
+        now = int(self._clock())
+
+        def work(tx: Tx) -> list[Placed]:
+            placed = [place for message in messages for place in _append(tx, message, now)]
+            if replacing is not None:
+                mailbox, uid = replacing
+                change = self._expunge(tx, mailbox, [(uid, uid)], deleted_only=False)
+                if not change.expunged:
+                    raise MessageMissing(f"message {uid} of mailbox {mailbox} is gone")
+            return placed
+
+        return await self._writer.run(work)
+
     async def set_flags(
         self,
         mailbox: MailboxId,
@@ -648,36 +664,35 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
 
     async def expunge(self, mailbox: MailboxId, uids: Sequence[UID] | None, deleted_only: bool = True) -> Change:
         wanted = [(1, MAX_UID)] if uids is None else list(ranges(uids))
+        return await self._writer.run(lambda tx: self._expunge(tx, mailbox, wanted, deleted_only))
 
-        def work(tx: Tx) -> Change:
-            before = _head(tx, mailbox)
-            deleted = tx.db.ask("SELECT deleted FROM mailbox WHERE id = ?", (mailbox,))[0][0]
-            gone: list[Any] = []
-            if deleted or not deleted_only:
-                for first, last in wanted:
-                    gone += tx.db.ask(
-                        "SELECT uid, flags, message.size, letters, key, blob FROM message"
-                        " JOIN blob ON blob.id = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ?",
-                        (mailbox, first, last),
-                    )
-            if deleted_only:
-                gone = [row for row in gone if _deleted(row[1])]
-            if not gone:
-                return Change(mailbox, before, before)
-            due = self._clock() + self._grace
-            tx.db.executemany(
-                "INSERT INTO leaving (mailbox, uid, name, blob, size, due) VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    (mailbox, uid, None if letters is None else file_name(key, size, uid, letters), blob, size, due)
-                    for uid, _, size, letters, key, blob in gone
-                ),
-            )
-            change = _remove(tx, mailbox, before, [row[:3] for row in gone])
-            tx.changes.append(change)
-            tx.unsettled = True
-            return change
-
-        return await self._writer.run(work)
+    def _expunge(self, tx: Tx, mailbox: MailboxId, wanted: Sequence[tuple[int, int]], deleted_only: bool) -> Change:
+        before = _head(tx, mailbox)
+        deleted = tx.db.ask("SELECT deleted FROM mailbox WHERE id = ?", (mailbox,))[0][0]
+        gone: list[Any] = []
+        if deleted or not deleted_only:
+            for first, last in wanted:
+                gone += tx.db.ask(
+                    "SELECT uid, flags, message.size, letters, key, blob FROM message"
+                    " JOIN blob ON blob.id = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+                    (mailbox, first, last),
+                )
+        if deleted_only:
+            gone = [row for row in gone if _deleted(row[1])]
+        if not gone:
+            return Change(mailbox, before, before)
+        due = self._clock() + self._grace
+        tx.db.executemany(
+            "INSERT INTO leaving (mailbox, uid, name, blob, size, due) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (mailbox, uid, None if letters is None else file_name(key, size, uid, letters), blob, size, due)
+                for uid, _, size, letters, key, blob in gone
+            ),
+        )
+        change = _remove(tx, mailbox, before, [row[:3] for row in gone])
+        tx.changes.append(change)
+        tx.unsettled = True
+        return change
 
     async def copy(
         self, source: MailboxId, uids: Sequence[UID], target: MailboxId, move: bool = False, whole: bool = False
@@ -740,6 +755,37 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
             tuple(Placed(target, UIDValidity(uid_validity), number) for number in added),
             tuple(changes),
         )
+
+
+def _append(tx: Tx, message: Append, now: int) -> list[Placed]:
+    """Insert a message past the journal: with its body, in a transaction that has more to do."""
+    blob = tx.new_blob(message.blob.key, len(message.placements))
+    if message.blob.inline is not None:
+        tx.db.execute("INSERT INTO inline_body (blob, body) VALUES (?, ?)", (blob, message.blob.inline))
+    if message.digest is not None:
+        write_digest(tx.db, blob, message.digest)
+    placed = []
+    for mailbox, flags in [(place.mailbox, flag_text(place.flags)) for place in message.placements]:
+        _head(tx, mailbox)
+        found = tx.db.ask(
+            "UPDATE mailbox SET uid_next = uid_next + 1, highest_mod_seq = highest_mod_seq + 1,"
+            " messages = messages + 1, unseen = unseen + ?1, deleted = deleted + ?2, size = size + ?3"
+            " WHERE id = ?4 AND uid_next < ?5 RETURNING uid_validity, uid_next - 1, highest_mod_seq",
+            (_unseen(flags), _deleted(flags), message.blob.size, mailbox, MAX_UID),
+        )
+        if not found:
+            raise StoreError("the mailbox has no UIDs left: move its messages to a new one")
+        uid_validity, uid, mod_seq = found[0]
+        tx.db.execute(
+            "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, save_date, size, blob)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (mailbox, uid, mod_seq, flags, message.internal_date, now, message.blob.size, blob),
+        )
+        tx.changes.append(Change(mailbox, ModSeq(mod_seq - 1), ModSeq(mod_seq), appended=(UID(uid),)))
+        placed.append(Placed(mailbox, UIDValidity(uid_validity), UID(uid)))
+    tx.unfiled += len(placed)
+    tx.unsettled = True
+    return placed
 
 
 def _text(text: str) -> str:

@@ -6,21 +6,40 @@ What has NUL in it (BINARY, RFC 3516 §4.4) is kept with those parts in base64, 
 import asyncio
 
 from ....imap.commands import Append
-from ....imap.responses import AppendUid
+from ....imap.responses import AppendUid, Condition, StatusResponse
 from ....mime.encode import without_nul
 from ....model.flags import MAX_FLAGS
-from ....model.ids import MailboxId
-from ....model.message import Placement
+from ....model.ids import UID, MailboxId
+from ....model.message import MessageRow, Placement
 from ....model.numbers import UIDSet
 from ....store.abc import MailboxMissing, StagedBlob, StoreUnavailable
-from ..conversation import Conversation
+from ..conversation import Conversation, bad_sequence
 from ..reply import CommandRefused, Reply, ok
 from .quota import demand_room
 
+MAX_MESSAGES = 100
+"""Of one APPEND: each waits for the last, in memory if it is small."""
 
-async def begin(conversation: Conversation, command: Append) -> None:
-    """Look whether the message may come before any of it does; refuse it else."""
-    context = conversation.context
+
+async def begin(conversation: Conversation, command: Append, more: bool) -> None:
+    """Look whether the message may come before any of it does; refuse it else, and those of this APPEND before it."""
+    try:
+        if more and conversation.append is not None:
+            conversation.appended.append(conversation.append)
+            conversation.append = None
+        await _look(conversation, command)
+    except BaseException:
+        drop(conversation)
+        raise
+    conversation.append = (command, conversation.context.store.stage())
+    conversation.core.accept_append()
+    conversation.pump.flush()
+
+
+async def _look(conversation: Conversation, command: Append) -> None:
+    context, before = conversation.context, conversation.appended
+    if len(before) >= MAX_MESSAGES:
+        raise CommandRefused(f"No more than {MAX_MESSAGES} messages at a time", "LIMIT")
     if command.size > context.options.max_message_size:
         raise CommandRefused(f"Messages may have {context.options.max_message_size} octets at most", "TOOBIG")
     if command.size == 0:
@@ -28,10 +47,26 @@ async def begin(conversation: Conversation, command: Append) -> None:
     if len(command.flags) > MAX_FLAGS:
         raise CommandRefused(f"A message may have {MAX_FLAGS} flags at most", "LIMIT")
     await _target(conversation, command)
-    await demand_room(conversation, octets=command.size, messages=1)
-    conversation.append = (command, context.store.stage())
-    conversation.core.accept_append()
-    conversation.pump.flush()
+    size = command.size + sum(earlier.size for earlier, _ in before)
+    replaced = await _replaced(conversation, command)
+    if replaced is not None:
+        size = max(0, size - replaced.size)
+    await demand_room(conversation, octets=size, messages=len(before) + (replaced is None))
+
+
+async def _replaced(conversation: Conversation, command: Append) -> MessageRow | None:
+    """Return the message that is to be replaced, None if it is no REPLACE. Raises CommandRefused, BadArguments."""
+    if command.replaces is None:
+        return None
+    selected = conversation.writable_mailbox()
+    try:
+        uids = selected.view.uids(command.replaces)
+    except IndexError as problem:
+        raise bad_sequence(problem) from None
+    rows = await conversation.context.store.index.rows(selected.mailbox, [UID(uid) for uid in uids])
+    if len(rows) != 1:
+        raise CommandRefused("There is no such message", "EXPUNGEISSUED" if uids else "NONEXISTENT")
+    return rows[0]
 
 
 def take(conversation: Conversation, data: bytes) -> None:
@@ -48,17 +83,19 @@ def take(conversation: Conversation, data: bytes) -> None:
 
 def drop(conversation: Conversation) -> None:
     """Forget a message that did not come to its end."""
-    if conversation.append is not None:
-        _, staged = conversation.append
+    left = [*conversation.appended, *([] if conversation.append is None else [conversation.append])]
+    conversation.append, conversation.appended = None, []
+    for _, staged in left:
         if not isinstance(staged, StoreUnavailable):
             staged.discard()
-        conversation.append = None
 
 
 async def finish(conversation: Conversation) -> Reply:
     """Make the message part of the mailbox; the answer means that it survives a power cut."""
     if conversation.append is None:
         raise RuntimeError("the end of an APPEND that was not accepted")
+    if conversation.appended or conversation.append[0].replaces is not None:
+        return await _finish_all(conversation)
     (command, staged), conversation.append = conversation.append, None
     if isinstance(staged, StoreUnavailable):
         raise staged
@@ -76,6 +113,39 @@ async def finish(conversation: Conversation) -> Reply:
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     return ok(b"APPEND completed", AppendUid(placed.uid_validity, UIDSet.of((placed.uid,))))
+
+
+async def _finish_all(conversation: Conversation) -> Reply:
+    """Make all messages parts of the mailbox, or none (RFC 3502 §6.3.11)."""
+    context, ready = conversation.context, list[tuple[StagedBlob, Placement, int]]()
+    coming = [*conversation.appended, *([] if conversation.append is None else [conversation.append])]
+    try:
+        mailbox = await _target(conversation, coming[0][0])
+        row = await _replaced(conversation, coming[0][0])
+        replacing = None if row is None else (conversation.open_mailbox.mailbox, row.uid)
+        now = int(context.wall_clock())
+        for number, (command, staged) in enumerate(coming):
+            if isinstance(staged, StoreUnavailable):
+                raise staged
+            if command.binary:
+                staged = await _without_nul(conversation, staged)
+                coming[number] = (command, staged)
+            date = now if command.internal_date is None else command.internal_date
+            ready.append((staged, Placement(mailbox, command.flags), date))
+    except BaseException:
+        conversation.append, conversation.appended = None, coming
+        drop(conversation)
+        raise
+    conversation.append, conversation.appended = None, []
+    try:
+        placed = await context.store.append_together(ready, replacing)
+    except MailboxMissing:
+        raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
+    code = AppendUid(placed[0].uid_validity, UIDSet.of([place.uid for place in placed]))
+    if replacing is None:
+        return ok(b"APPEND completed", code)
+    conversation.core.untagged(StatusResponse(Condition.OK, code, b"Replaced"))  # RFC 8508 §3.2: before EXPUNGE
+    return ok(b"REPLACE completed")
 
 
 async def _without_nul(conversation: Conversation, staged: StagedBlob) -> StagedBlob:

@@ -146,6 +146,24 @@ def test_what_failed_is_written_over(path: Path, monkeypatch: pytest.MonkeyPatch
     ]  # fmt: skip
 
 
+def test_where_one_call_cannot_do_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written and flushed in two."""
+
+    def refuse(fd: int, buffers: Any, at: int, flags: int) -> int:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    for name, value in (("os.pwritev", refuse), ("mailhorn.store.journal._DURABLY", 0)):
+        flushed: list[int] = []
+        with monkeypatch.context() as old:
+            old.setattr(name, value)
+            old.setattr(journals, "_flush", flushed.append)
+            journal = Journal(path)
+            journal.records()
+            journal.write([pack(entry(1), b"one", 1)])
+            journal.close()
+        assert told(path) == [(1, "key 1", b"one")] and flushed
+
+
 def test_empty_is_empty(path: Path) -> None:
     """After a clean stop there is nothing to read."""
     journal = Journal(path)

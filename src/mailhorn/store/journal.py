@@ -6,6 +6,7 @@ next. Rule 3: a half is written again only when nobody needs anything that is in
 one process at a time.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -31,6 +32,7 @@ _MAGIC = b"mailhorn journal 1\n"
 _HEAD = struct.Struct("<IIIQ")  # CRC-32 of all that follows, octets of the entry, octets of the body, number
 _FROM = 4
 _NO_BODY = 0xFFFFFFFF
+_DURABLY: int = getattr(os, "RWF_DSYNC", 0)
 
 
 class Place(NamedTuple):
@@ -156,7 +158,7 @@ class Journal:
         """Go on at the start of the other half. Raises OSError."""
         if self._failed:  # what may lie there has numbers that others will have
             self._put(bytes(_HEAD.size), self._start(self.half) + self._at)
-            os.fdatasync(self._fd)
+            _flush(self._fd)
             self._failed = False
         self.half = 1 - self.half
         self._at = 0
@@ -174,12 +176,9 @@ class Journal:
         if end > self._size:  # and flushed: a block that was never on the disk is as dear as one behind the end
             until = min(self._start(self.half + 1), end + STEP)
             self._put(bytes(until - self._size), self._size)
-            os.fdatasync(self._fd)
+            _flush(self._fd)
             self._size = until
-        written = os.pwritev(self._fd, (data,), start, os.RWF_DSYNC)  # one call: each has to win the interpreter back
-        if written < len(data):
-            self._put(data[written:], start + written)
-            os.fdatasync(self._fd)
+        self._put_durably(data, start)
         self._failed = False
         self._at += len(data)
         self.number += len(records)
@@ -189,7 +188,7 @@ class Journal:
         for half in (0, 1):
             if self._start(half) < self._size:
                 self._put(bytes(_HEAD.size), self._start(half))
-        os.fdatasync(self._fd)
+        _flush(self._fd)
         self.half = self._at = 0
 
     def close(self) -> None:
@@ -198,6 +197,19 @@ class Journal:
 
     def _start(self, half: int) -> int:
         return START + half * self.half_octets
+
+    def _put_durably(self, data: bytes, at: int) -> None:
+        """Write in one call where the system can, because each call has to win the interpreter back."""
+        written = 0
+        if _DURABLY:
+            try:
+                written = os.pwritev(self._fd, (data,), at, _DURABLY)
+            except OSError as problem:
+                if problem.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                    raise
+        if written < len(data):
+            self._put(data[written:], at + written)
+            _flush(self._fd)
 
     def _put(self, data: bytes, at: int) -> None:
         written = os.pwrite(self._fd, data, at)
@@ -226,6 +238,14 @@ def pack(told: Entry | int, body: bytes | None, number: int) -> bytes:
     rest = _HEAD.pack(0, len(entry), _NO_BODY if body is None else len(body), number)[_FROM:] + entry
     crc = zlib.crc32(rest) if body is None else zlib.crc32(body, zlib.crc32(rest))
     return b"".join((crc.to_bytes(_FROM, "little"), rest, body or b""))
+
+
+def _flush(fd: int) -> None:
+    """Have a file's octets on the disk, and what it takes to read them."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+    else:
+        os.fsync(fd)
 
 
 def _number(record: Record) -> int:

@@ -148,10 +148,11 @@ CAPABILITIES = (
 
 
 NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
-    ("IMAP4rev2", (9051,), "APPEND and names in UTF-8, and SPECIAL-USE, are part of it"),
+    ("IMAP4rev2", (9051,), "APPEND and names in UTF-8 are part of it"),
     ("UTF8=ACCEPT", (6855,), "APPEND of messages with UTF-8 in their headers"),
     ("INPROGRESS", (9585,), "no command tells how far it is yet; the grammar is there for both roles"),
     ("LITERAL-", (7888,), "LITERAL+ says more, and only one of them may be offered"),
+    ("QUOTASET", (9208,), "limits are settings of the server"),
     ("LIST-MYRIGHTS", (8440,), "there are no rights: each mailbox is one person's"),
     ("AUTH=SCRAM-SHA-256", (7677,), "accounts keep argon2id hashes, of which its keys cannot be made"),
     ("AUTH=SCRAM-SHA-256-PLUS", (7677,), "the same"),

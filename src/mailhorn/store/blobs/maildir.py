@@ -160,7 +160,7 @@ class MaildirBlobs(Blobs):
 
     def stage(self) -> "SpooledBlob":
         now = self._clock()
-        key = f"{int(now)}.M{int(now % 1 * 1e6)}{self._process}{next(self._serial)}.{self._host}"
+        key = f"{int(now)}.M{int(now % 1 * 1e6):06}{self._process}{next(self._serial)}.{self._host}"
         return SpooledBlob(key, self._spool, self._threads)
 
     @property

@@ -16,7 +16,8 @@ def test_a_set_is_kept_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"0", b"1,", b",1", b"1:", b"1:2:3", b"1,,2", b"01", b"$1", b"$,1", b"4294967296", b"99999999999", b"1-2"]
+    "data",
+    [b"", b"0", b"1,", b",1", b"1:", b"1:2:3", b"1,,2", b"01", b"$1", b"$,1", b"4294967296", b"99999999999", b"1-2"],
 )
 def test_what_is_no_set(data: bytes) -> None:
     """A half of it is not taken either."""

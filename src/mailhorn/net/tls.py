@@ -199,9 +199,7 @@ class _Layer(asyncio.sslproto.SSLProtocol):
         view = getattr(self._of_thread, "view", None)
         if view is None:
             view = self._of_thread.view = memoryview(bytearray(RECEIVED))
-        self._ssl_buffer = view
-        self._ssl_buffer_view = view
-        vars(self)["max_size"] = RECORD
+        vars(self).update(_ssl_buffer=view, _ssl_buffer_view=view, max_size=RECORD)
 
 
 async def start_tls(

@@ -82,3 +82,29 @@ async def test_a_message_that_is_expunged_before_it_rests_leaves_nothing(tmp_pat
         assert len(index._digests) == 3
         await index.expunge(inbox, [UID(2)], deleted_only=False)
     assert index._digests == {}
+
+
+async def test_messages_that_come_to_rest_while_they_are_read(tmp_path: Path) -> None:
+    """What is not in memory any more is in the tables, whenever the reading began."""
+    rested = threading.Event()
+    looking = threading.get_ident()
+
+    def digest(body: bytes | memoryview) -> Digest:
+        if threading.get_ident() == looking:
+            assert rested.wait(10)
+        return digest_of(body)
+
+    index = SqliteIndex(tmp_path / "index.db", digest)
+    blobs = MaildirBlobs(tmp_path, index, delay=0.0)
+    store = Store(index, blobs, lambda change: None, digest)
+    await store.start()
+    _, inbox = await account(store)
+    index._digest_soon = lambda blob, body: None  # type: ignore[method-assign]
+    with blobs._settler.quiet:  # nothing comes to rest
+        for _ in range(3):
+            await deliver(store, inbox, body=BODY)
+        await index.uids(inbox)
+    blobs._settler.rested = lambda: index._bodies or rested.set()  # type: ignore[func-returns-value]
+    found = await index.digests(inbox, [UID(1), UID(3)])
+    assert [full.digest for full in found] == [digest_of(BODY)] * 2
+    await store.close()

@@ -343,9 +343,13 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
         def read(db: Database) -> list[T]:
             wanted = list(ranges(uids))
             if len(wanted) == 1:
-                return [make(db, row) for row in db.ask(sql, (mailbox, *wanted[0]))]
-            with db:
-                return [make(db, row) for first, last in wanted for row in db.ask(sql, (mailbox, first, last))]
+                rows = db.ask(sql, (mailbox, *wanted[0]))
+            else:
+                with db:
+                    rows = [row for first, last in wanted for row in db.ask(sql, (mailbox, first, last))]
+            return [
+                make(db, row) for row in rows
+            ]  # after it: what has come to rest meanwhile is nowhere but in the tables
 
         return self._here(read) if len(uids) <= FEW else await self._there(read)
 

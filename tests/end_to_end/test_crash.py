@@ -41,7 +41,8 @@ class Book:
 
     def saw(self, mailbox: str, found: dict[int, str]) -> None:
         """FETCH said this: UID to Subject."""
-        validity = self._validity[mailbox]
+        validity = self._validity.get(mailbox, 0)
+        assert validity or not found, "what nobody has opened or moved to has messages"
         for uid, subject in sorted(found.items()):
             if (mailbox, validity, uid) not in self._given:
                 assert uid > self._highest.get((mailbox, validity), 0), f"{uid} came after a higher one"

@@ -15,7 +15,7 @@ from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
 from mailhorn.store.abc import StoreUnavailable
 from mailhorn.store.blobs.maildir import MaildirBlobs
-from mailhorn.store.index.arrivals import _by_uid_validity
+from mailhorn.store.index.arrivals import Arrivals, _by_uid_validity
 from mailhorn.store.index.database import open_reader
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.journal import START, Entry, Journal, Place, pack, read_journal
@@ -304,6 +304,32 @@ async def test_a_removed_mailbox_takes_its_mail_along(tmp_path: Path) -> None:
         await beside.remove_account(bob)
         await beside.close()
         assert [body for _, body, _ in await inbox_of(store, adas)] == [b"both", b"both again"]
+
+
+@pytest.mark.parametrize("sick", [False, True])
+async def test_a_stop_empties_it_if_the_tables_are_on_the_disk(
+    tmp_path: Path, sick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who comes next reads it again."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+        if sick:
+            monkeypatch.setattr(Arrivals, "seal", lambda self, db: db.execute("nonsense"))
+        identity = store.index._writer._arrivals._journal.identity  # type: ignore[attr-defined]
+    assert [record.number for record in read_journal(tmp_path / "index.journal", identity)] == ([2] if sick else [])
+
+
+async def test_a_mistake_of_ours_does_not_end_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told to who waits, and the next is served."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        with monkeypatch.context() as broken:
+            broken.setattr(Arrivals, "prepare", lambda self, db, arrivals: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                await deliver(store, inbox)
+        await deliver(store, inbox)
+        assert len(await inbox_of(store, inbox)) == 1
 
 
 async def test_two_mailboxes_with_one_uidvalidity(tmp_path: Path) -> None:

@@ -217,11 +217,19 @@ class Arrivals:
         self._journal = journal
         self.number = journal.number - 1
 
-    def close(self) -> None:
-        """Let go of the journal; if nobody needs anything in it, it is emptied. Raises OSError."""
+    def close(self, sealed: bool) -> None:
+        """
+        Let go of the journal; if nobody needs anything in it, it is emptied.
+
+        Args:
+            sealed: Whether all that was entered is on the disk.
+
+        Raises OSError.
+
+        """
         if self._journal is not None:
             try:
-                if not self.waiting and not self.bodies:
+                if sealed and not self.waiting and not self.bodies:
                     self._journal.empty()
             finally:
                 self._journal.close()

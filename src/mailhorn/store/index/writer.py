@@ -217,14 +217,15 @@ class Writer:
                 else:
                     self._commit(list(jobs))
             waiting = self._arrivals.waiting
-            if stopping and self._arrivals.open:
-                self._commit([Job(lambda tx: self._arrivals.seal(tx.db), Future())])
-            elif waiting and (stopping or len(waiting) >= MAX_WAITING or time.monotonic() >= self._enter_at):
+            if waiting and not stopping and (len(waiting) >= MAX_WAITING or time.monotonic() >= self._enter_at):
                 self._commit([])
             if self._wal_pages >= WAL_PAGES and (self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST):
                 self._checkpoint()
+        sealed: Future[None] = Future()
+        if self._arrivals.open:
+            self._commit([Job(lambda tx: self._arrivals.seal(tx.db), sealed)])
         with contextlib.suppress(OSError):  # the next start reads what is in it
-            self._arrivals.close()
+            self._arrivals.close(sealed.done() and sealed.exception() is None)
         if self._db is not None:
             self._db.close()
 
@@ -262,7 +263,7 @@ class Writer:
                 self._commit([Job(self._recovery, opening)])
                 opening.result()
             self._write(group)
-        except (apsw.Error, OSError, StoreUnavailable) as problem:
+        except Exception as problem:  # whatever it is: the thread must not end by it
             failed = self._failure(problem)
             for job in group:
                 if not job.changes:  # of a group in two halves the first may be durable
@@ -314,7 +315,7 @@ class Writer:
             if group:
                 self._arrivals.forget()
             self._refusing = None
-        except (apsw.Error, OSError, StoreUnavailable) as problem:
+        except Exception as problem:  # whatever it is: the thread must not end by it
             unfiled, unsettled = 0, False
             with contextlib.suppress(OSError):
                 self._arrivals.opened(False)

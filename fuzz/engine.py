@@ -138,8 +138,9 @@ class Fuzzer:
 
     """
 
-    def __init__(self, target: Target, seed: int = 0) -> None:
+    def __init__(self, target: Target, seed: int = 0, clock: Callable[[], float] = time.process_time) -> None:
         self.target = target
+        self._clock = clock
         self.runs = 0
         self.corpus: list[bytes] = []
         self.seen: set[int] = set()
@@ -162,8 +163,8 @@ class Fuzzer:
             timed: Look also how time grows; then no two runs are the same.
 
         """
-        end = time.process_time() + seconds
-        while self.runs < runs and time.process_time() < end:
+        end = self._clock() + seconds
+        while self.runs < runs and self._clock() < end:
             fresh = bool(self._seeds) and (not self.corpus or self._random.random() < 0.5)
             data = self._seeds.pop()[:MAX_INPUT] if fresh else self._changed()
             if finding := self.try_(data):
@@ -225,9 +226,9 @@ class Fuzzer:
 
         def seconds(size: int) -> float:
             longer = data[:start] + piece * (size // len(piece)) + data[stop:]
-            begun = time.process_time()
+            begun = self._clock()
             self.target.run(longer)
-            return time.process_time() - begun
+            return self._clock() - begun
 
         before = signal.signal(signal.SIGVTALRM, _give_up)
         signal.setitimer(signal.ITIMER_VIRTUAL, 4 * HANGS)

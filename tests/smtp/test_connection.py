@@ -379,6 +379,15 @@ def test_long_lines_take_no_memory() -> None:
     assert codes(peer.send(b"NOOP " + b"x" * (MAX_LINE - 5) + b"\r\n" + b"NOOP\r\n")) == [500, 250]
 
 
+@pytest.mark.parametrize("size", [MAX_LINE, MAX_LINE // 3, 65_536])
+@pytest.mark.parametrize("begin", [b"BDAT 5 ", b" " * MAX_LINE + b"bd"])
+def test_a_line_that_is_too_long_is_a_bdat_however_it_is_cut(begin: bytes, size: int) -> None:
+    """What follows may be its chunk: it must not be obeyed because the beginning was read before the end."""
+    line = begin + b"at" * MAX_LINE + b"\r\n"
+    chunks = [line[at : at + size] for at in range(0, len(line), size)]
+    assert codes(greeted().send(*chunks, b"QUIT\r\n")) == [500, 421]
+
+
 def test_too_many_bad_commands() -> None:
     """421 after so many; commands that only come at a wrong time do not count."""
     peer = greeted()

@@ -155,7 +155,7 @@ class ServerConnection:
         self._mistakes = 0
         self._exchanges = 0
         self._in_auth = False
-        self._skipping_line = False
+        self._skipped: bytes | None = None  # the first octets of a line that is too long, while it is passed over
         self._reader: DataReader | None = None
         self._chunks: ChunkReader | None = None
         self._chunk: Bdat | None = None
@@ -331,7 +331,7 @@ class ServerConnection:
         self._auth_mechanisms = self._options.tls_auth_mechanisms
         self._buffer.clear()
         self._searched = 0
-        self._skipping_line = False
+        self._skipped = None
         self._end_transaction()
         self._phase = _Phase.NEW
         if self._awaiting is _Awaiting.TLS:
@@ -370,14 +370,15 @@ class ServerConnection:
         end = self._buffer.find(b"\n", self._searched)
         if end < 0:
             if len(self._buffer) > MAX_LINE:
-                self._skipping_line = True
+                self._skipped = ((self._skipped or b"") + self._buffer).lstrip()[:4]
                 self._buffer.clear()
             self._searched = len(self._buffer)
             return False
         line = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]
         self._searched = 0
-        too_long, self._skipping_line = self._skipping_line or end > MAX_LINE, False
+        too_long = self._skipped is not None or end > MAX_LINE
+        begin, self._skipped = (self._skipped or b"") + line, None
         try:
             if too_long:
                 raise CommandProblem(500, "5.5.2", "Line too long")
@@ -388,7 +389,7 @@ class ServerConnection:
             else:
                 self._obey(parse_command(line[:-2]))
         except CommandProblem as problem:
-            lost = not self._in_auth and not self._passing_over and is_bdat(line)
+            lost = not self._in_auth and not self._passing_over and is_bdat(begin)
             self._cancel_auth()
             self._mistake(problem.reply)
             if lost:  # nobody knows how long its chunk is

@@ -1,8 +1,12 @@
 """mime/decode.py: what a message says."""
 
+import codecs
+import encodings
+import pkgutil
+
 import pytest
 
-from mailhorn.mime.decode import decoded_header, part_text, text_parts, to_text
+from mailhorn.mime.decode import _codec, decoded_header, part_text, text_parts, to_text
 from mailhorn.mime.scan import scan
 
 
@@ -58,6 +62,45 @@ def test_header(value: bytes, text: str) -> None:
 def test_charsets(data: bytes, charset: bytes, text: str) -> None:
     """What is claimed, else UTF-8, else windows-1252; never an error."""
     assert to_text(data, charset) == text
+
+
+def test_unknown_charsets_are_not_kept() -> None:
+    """Python would keep each name it is asked for, as long as it runs."""
+    before = len(encodings._cache)  # type: ignore[attr-defined]  # where it does
+    for number in range(1_000):
+        assert to_text(b"\xc3\xa9", b"x-%d" % number) == "é"
+        assert to_text(b"\xc3\xa9", b"utf-8" + b"-" * number + b"8") == "é"
+    to_text(b"\xc3\xa9", b"x" * 1_000_000)
+    assert len(encodings._cache) == before  # type: ignore[attr-defined]
+    assert _codec.cache_info().currsize <= 256
+
+
+def test_all_charsets_of_python_are_known() -> None:
+    """But those that are none: mail may not ask for them."""
+    none = {
+        "aliases",
+        "charmap",
+        "idna",
+        "punycode",
+        "raw_unicode_escape",
+        "unicode_escape",
+        "undefined",
+        "ascii",
+        "oem",
+    }
+    for name in {module.name for module in pkgutil.iter_modules(encodings.__path__)}:
+        try:
+            codec = None if name in none else codecs.lookup(name).name
+        except LookupError:  # of another system
+            continue
+        assert _codec(name.encode()) == codec
+
+
+@pytest.mark.parametrize("charset", [b"utf-7", b"UTF7", b"unicode_escape", b"unicode-escape", b"raw-unicode-escape"])
+def test_no_charset_makes_half_a_character(charset: bytes) -> None:
+    """What is decoded can be stored and sent."""
+    for data in (b"a+2AA-", b"a\\ud800", b"\xff+2AA-\\ud800"):
+        assert to_text(data, charset).encode()
 
 
 def test_text_of_parts() -> None:

@@ -8,6 +8,9 @@ import codecs
 import re
 from binascii import a2b_qp
 from collections.abc import Iterator
+from encodings import normalize_encoding
+from encodings.aliases import aliases
+from functools import lru_cache
 
 from .header import unfold
 from .limits import MAX_TEXT
@@ -15,8 +18,22 @@ from .scan import Buffer, Part
 from .transfer import decoded
 
 _WORD = re.compile(rb"=\?([^?\s*]++)(?:\*[^?\s]*+)?\?([bBqQ])\?([^?\r\n]*+)\?=")
-_UNSAFE_CODECS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
-"""Codecs of Python that are no charsets of mail; two of them take quadratic time."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_UNALIASED = (
+    "cp1006 cp720 cp737 cp856 cp874 cp875 iso8859_1 koi8_t koi8_u mac_arabic mac_croatian mac_farsi mac_romanian "
+    "palmos utf_8_sig"
+)
+_CHARSETS = frozenset({*aliases, *aliases.values(), *_UNALIASED.split()})
+"""
+What may be looked up: Python keeps every name that it was ever asked for, also those that it does not know.
+
+Its codecs that are no charsets of mail are not here: idna and punycode take quadratic time, and unicode_escape makes
+characters that are none.
+"""
+
+_MAX_CHARSET = 64
+"""Octets of a charset's name; the longest that is known has 25."""
 
 
 def decoded_header(value: bytes) -> str:
@@ -75,16 +92,32 @@ def to_text(data: bytes, charset: bytes = b"") -> str:
     """Decode octets of a charset that is claimed, b"" for none; never raises."""
     if data.isascii() and charset.lower() in (b"", b"utf-8", b"us-ascii", b"iso-8859-1"):
         return data.decode("ascii")
-    try:
-        codec = codecs.lookup(charset.decode("ascii"))
-        if codec.name not in _UNSAFE_CODECS and codec.name != "ascii":
-            return data.decode(codec.name, "replace")
-    except (LookupError, ValueError):
-        pass
+    codec = _codec(charset) if 0 < len(charset) <= _MAX_CHARSET else None
+    if codec is not None:
+        try:
+            text = data.decode(codec, "replace")
+            return _SURROGATE.sub("\ufffd", text) if codec == "utf-7" else text  # in that, halves pass for whole ones
+        except (LookupError, ValueError):
+            pass
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("cp1252", "replace")
+
+
+@lru_cache(maxsize=256)
+def _codec(charset: bytes) -> str | None:
+    """Return Python's name for a charset, None if it has none that is worth trying."""
+    name = normalize_encoding(charset.decode("latin-1")).lower()
+    if name not in _CHARSETS:
+        name = name.replace(".", "_")
+        if name not in _CHARSETS:
+            return None
+    try:
+        codec = codecs.lookup(name)
+    except LookupError:
+        return None
+    return None if codec.name == "ascii" else codec.name
 
 
 def _word_octets(encoding: bytes, text: bytes) -> bytes:

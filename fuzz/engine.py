@@ -90,14 +90,14 @@ class Tracer:
         self._roots = tuple(str(ROOT / name) for name in traced)
         self._codes: dict[CodeType, int] = {}
         self._ids = 0
-        self.arcs: set[int] = set()
+        self._counts: dict[int, int] = {}
         self.lines = 0
         self._allowed = 0
         self._last = 0
 
     def run(self, work: Callable[[bytes], None], data: bytes, allowed: int) -> None:
         """Do it; `arcs` and `lines` say afterwards what it took. Raises TooMuch beyond the allowed lines."""
-        self.arcs = set()
+        self._counts = {}
         self.lines = self._last = 0
         self._allowed = allowed
         before = sys.gettrace()
@@ -106,6 +106,11 @@ class Tracer:
             work(data)
         finally:
             sys.settrace(before)
+
+    @property
+    def arcs(self) -> set[int]:
+        """Which line came after which, and whether once, a few times or often."""
+        return {arc << 3 | min(count.bit_length(), 6) for arc, count in self._counts.items()}
 
     def _call(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
         code = frame.f_code
@@ -119,7 +124,8 @@ class Tracer:
     def _line(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any]:
         if event == "line":
             here = self._codes[frame.f_code] + frame.f_lineno
-            self.arcs.add(self._last << 40 | here)
+            arc = self._last << 40 | here
+            self._counts[arc] = self._counts.get(arc, 0) + 1
             self._last = here
             self.lines += 1
             if self.lines > self._allowed:
@@ -133,8 +139,8 @@ class Fuzzer:
 
     Attributes:
         runs: Inputs tried.
-        corpus: Those that went where none before went.
-        seen: The pairs of lines that followed each other.
+        corpus: Those that went where none before went, or more often.
+        seen: What they did, see `Tracer.arcs`.
 
     """
 

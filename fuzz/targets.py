@@ -234,8 +234,8 @@ def mime(data: bytes) -> None:
     """
     Any octets are a message.
 
-    Its parts lie within each other and in order; envelope and structure are read as they were written; a preview is
-    short; decoding piece by piece is decoding.
+    Its parts lie within each other and in order; what it says can be stored; envelope and structure are read as they
+    were written; a preview is short; decoding piece by piece is decoding.
     """
     root = scan(data)
     _check(root, 0, len(data))
@@ -252,9 +252,9 @@ def mime(data: bytes) -> None:
         if extended:
             same("structure", again, structure)
         cur.end()
-    decoded_header(data)
+    decoded_header(data).encode()
     for part in text_parts(root):
-        part_text(part, data)
+        part_text(part, data).encode()
         _decoding(data[part.body_start : part.body_end], part.encoding)
     chosen = preview_part(root)
     if chosen is not None:
@@ -463,6 +463,9 @@ TARGETS = {
                 b"message/rfc822",
                 b"multipart/",
                 b"quoted-printable",
+                b"utf-7",
+                b"+2AA-",
+                b"base64",
             ),
             lines=1_500,
         ),

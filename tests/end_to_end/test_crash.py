@@ -75,6 +75,7 @@ class Reader(threading.Thread):
         self._deliveries = deliveries
         self._book = book
         self.busy = threading.Event()
+        self.has_marked = threading.Event()
         self.finished = threading.Event()
         self.up = threading.Event()
         self.problem: AssertionError | None = None
@@ -111,6 +112,7 @@ class Reader(threading.Thread):
             assert kind == "OK", data
             if data != [None]:
                 self._book.marked.add(subject)
+                self.has_marked.set()
             if uid % 3 == 0 and subject not in self._book.moved:
                 self._move(session, uid, subject)
 
@@ -158,6 +160,8 @@ def test_kill(tmp_path: Path) -> None:
                     if kill == KILLS // 2:
                         reader.busy.set()
                     deliveries.wait_for(kill * DELIVERIES // (KILLS + 1))
+                    if kill == KILLS // 2 + 1:
+                        assert reader.has_marked.wait(60), reader.problem
                     reader.up.clear()
                     deliveries.server_is(up=False)
                     server.kill()

@@ -17,7 +17,9 @@ from tests.kit.mailserver import running_server
 Answers = dict[str, tuple[str, ...]]
 Deliver = Callable[[str, str], Awaitable[None]]
 
-UNCOMPARED = re.compile(r"\* (FLAGS|\d+ RECENT|OK \[(PERMANENTFLAGS|UNSEEN|UIDVALIDITY|COPYUID|HIGHESTMODSEQ|MAILBOXID)).*")
+UNCOMPARED = re.compile(
+    r"\* (FLAGS|\d+ RECENT|OK \[(PERMANENTFLAGS|UNSEEN|UIDVALIDITY|COPYUID|HIGHESTMODSEQ|MAILBOXID)).*"
+)
 CODE = re.compile(r"\S+ (OK|NO|BAD)(?: \[(MODIFIED [\d,:]+|READ-WRITE|READ-ONLY)\])?.*")
 ITEM = re.compile(r"[A-Z.]+ \([^)]*\)|[A-Z.]+ \d+")
 

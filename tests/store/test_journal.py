@@ -16,7 +16,7 @@ from mailhorn.store import journal as journals
 from mailhorn.store.abc import StoreUnavailable
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index.arrivals import Arrivals, _by_uid_validity
-from mailhorn.store.index.database import open_reader
+from mailhorn.store.index.database import Database, open_reader
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.journal import START, Entry, Journal, Place, pack, read_journal
 from mailhorn.store.rebuild import rebuild
@@ -262,6 +262,29 @@ async def test_bodies_that_the_journal_has_no_room_for(tmp_path: Path, monkeypat
     async with opened(tmp_path / "crashed") as store:
         assert {uid: body for uid, body, _ in await inbox_of(store, inbox)} == wanted
     assert len(message_files(tmp_path / "crashed")) == len(message_files(tmp_path)) == 100
+
+
+async def test_what_was_entered_is_flushed_before_its_place_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if nothing waits and all has come to rest: a transaction that writes nothing would flush nothing."""
+    monkeypatch.setattr(journals, "HALF", 6000)
+    turns: list[tuple[bool, int]] = []
+    spill = Arrivals.spill
+
+    def watched(self: Arrivals, db: Database) -> None:
+        before = db.total_changes()
+        spill(self, db)
+        turns.append((db.total_changes() > before, db.ask("PRAGMA synchronous")[0][0]))
+
+    monkeypatch.setattr(Arrivals, "spill", watched)
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        for _ in range(100):
+            await deliver(store, inbox, body=b"x" * 300)
+            await store.index.uids(inbox)
+            store.index._bodies.clear()  # type: ignore[attr-defined]
+    assert len(turns) > 3 and set(turns) == {(True, 2)}
 
 
 async def test_a_lost_index(tmp_path: Path) -> None:

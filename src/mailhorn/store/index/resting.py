@@ -132,6 +132,15 @@ class SqliteResting(Resting):
             next_due,
         )
 
+    def _body(self, db: Database, blob: int, body: bytes | None) -> bytes | None:
+        """Return the body of a message that has not come to rest, None if it is big: it is in the spool."""
+        if body is None:
+            body = self._bodies.get(blob)
+        if body is None:  # the tables may have got it just now
+            found = db.ask("SELECT body FROM inline_body WHERE blob = ?", (blob,))
+            body = found[0][0] if found else None
+        return body
+
     def _with_bodies(self, db: Database, work: Work) -> Work:
         """Return the work with the bodies that the journal gave to the tables while it was being put together."""
         if all(message.body is not None or message.origin is not None for message in work.unfiled):
@@ -139,8 +148,7 @@ class SqliteResting(Resting):
         unfiled = []
         for message in work.unfiled:
             if message.body is None and message.origin is None:
-                found = db.ask("SELECT body FROM inline_body WHERE blob = ?", (message.blob,))
-                message = message._replace(body=found[0][0]) if found else message
+                message = message._replace(body=self._body(db, message.blob, None))
             unfiled.append(message)
         return replace(work, unfiled=tuple(unfiled))
 

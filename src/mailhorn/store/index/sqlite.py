@@ -185,15 +185,6 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
         if self._writer.is_behind(mailbox):
             await self._writer.caught_up()
 
-    def _body(self, db: Database, blob: int, body: bytes | None) -> bytes | None:
-        """Return the body of a message that has not come to rest, None if it is big: it is in the spool."""
-        if body is None:
-            body = self._bodies.get(blob)
-        if body is None:  # the tables may have got it just now
-            found = db.ask("SELECT body FROM inline_body WHERE blob = ?", (blob,))
-            body = found[0][0] if found else None
-        return body
-
     async def account(self, login: str) -> Account | None:
         found = self._here(
             lambda db: db.ask(

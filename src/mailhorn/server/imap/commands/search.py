@@ -65,11 +65,9 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     returns = command.returns
     _fresh_tag(conversation, returns)
     scope = _scope(conversation, selected, returns)
-    refusal = unknown_charset(command.charset)
+    refusal = _refusal(conversation, command)
     if refusal is not None:
         return refusal
-    if wants_mod_seq(command.key):
-        conversation.aware()
     store = conversation.context.store
     found = await find(store, selected.mailbox, command.key, scope)
     mod_seq = found.mod_seq or None
@@ -94,11 +92,9 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     returns = command.returns
     _fresh_tag(conversation, returns)
     scope = _scope(conversation, selected, returns)
-    refusal = unknown_charset(command.charset)
+    refusal = _refusal(conversation, command)
     if refusal is not None:
         return refusal
-    if wants_mod_seq(command.key):
-        conversation.aware()
     store = conversation.context.store
     found = await find(store, selected.mailbox, command.key, scope)
     ordered = await sorting.in_order(
@@ -121,11 +117,9 @@ async def thread(conversation: Conversation, command: FindThreads) -> Reply:
     """Answer with what matches, put together as conversations (RFC 5256 §3)."""
     selected = conversation.open_mailbox
     scope = _scope(conversation, selected, None)
-    refusal = unknown_charset(command.charset)
+    refusal = _refusal(conversation, command)
     if refusal is not None:
         return refusal
-    if wants_mod_seq(command.key):
-        conversation.aware()
     store, by_references = conversation.context.store, command.algorithm is ThreadAlgorithm.REFERENCES
     found = await find(store, selected.mailbox, command.key, scope)
     messages = await threads.messages(store, selected.mailbox, found.uids, by_references)
@@ -149,11 +143,9 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
         raise BadArguments("Only a search of the selected mailbox can be saved")
     if Return.UPDATE in returns.options and selected is None:
         raise BadArguments("No mailbox is selected")
-    refusal = unknown_charset(command.charset)
+    refusal = _refusal(conversation, command)
     if refusal is not None:
         return refusal
-    if wants_mod_seq(command.key):
-        conversation.aware()
     _fresh_tag(conversation, returns)
     context, core = conversation.context, conversation.core
     saved = NOTHING_SAVED if selected is None else selected.saved
@@ -219,6 +211,14 @@ def _is_below(name: str, source: Source) -> bool:
         if rest != name and (source.kind is SourceKind.SUBTREE or DELIMITER not in rest):
             return True
     return False
+
+
+def _refusal(conversation: Conversation, command: Search | Sort | FindThreads | MultiSearch) -> Reply | None:
+    """Return why it is refused, None if it is not: then its client knows of mod-sequences if it asks for one."""
+    refusal = unknown_charset(command.charset)
+    if refusal is None and wants_mod_seq(command.key):
+        conversation.aware()
+    return refusal
 
 
 def _scope(conversation: Conversation, selected: Selected, returns: Returns | None) -> Scope:

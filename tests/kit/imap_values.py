@@ -222,6 +222,8 @@ appends = st.builds(
     numbers64,
     st.booleans(),
     st.none() | nz_numbers.map(lambda n: SeqSet(((n, n),))) | nz_numbers.map(lambda n: UIDSet(((n, n),))),
+) | st.builds(
+    c.Append, mailboxes, flag_lists.map(flag_set), st.none() | moments, numbers64, st.just(True), utf8=st.just(True)
 )
 id_fields = st.none() | st.lists(st.tuples(texts, st.none() | texts), max_size=3).map(tuple)
 stores = st.builds(

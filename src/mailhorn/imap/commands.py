@@ -258,6 +258,7 @@ class Append:
         internal_date: Seconds since 1970, UTC; None if not given.
         size: Octets of the literal that follows; its bytes are a stream of their own.
         binary: It is a literal8: there may be NUL in it (RFC 3516 §4.4).
+        utf8: It stands in `UTF8 (…)`: the literal, which is a literal8, is followed by `)` (RFC 6855 §4).
         replaces: It is REPLACE or UID REPLACE of this one message (RFC 8508).
 
     """
@@ -268,6 +269,7 @@ class Append:
     size: int
     binary: bool = False
     replaces: NumSet | None = None
+    utf8: bool = False
 
 
 @dataclass(frozen=True, slots=True)

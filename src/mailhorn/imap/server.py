@@ -30,7 +30,7 @@ from .framing import (
     StreamStart,
 )
 from .grammar.command import CommandProblem, UnknownCommand, parse_append_head, parse_append_next, parse_command
-from .grammar.cursor import Dialect, SyntaxProblem
+from .grammar.cursor import STRICT, Dialect, SyntaxProblem
 from .grammar.ext.idle import is_done
 from .grammar.ext.unauthenticate import UNAUTHENTICATE
 from .grammar.response import write_response
@@ -43,7 +43,8 @@ MAX_BAD_COMMANDS = 20
 MAX_BUFFERED = 64 * 1024
 """Pipelined bytes kept while a command runs; more are left to TCP. A thousand short commands fit."""
 
-DIALECT = Dialect()
+ANY_NAME = Dialect(loose_names=True)
+"""What makes a message of a literal does not depend on how mailbox names are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,9 @@ _NOWHERE = Append("", NO_FLAGS, None, 0)
 
 def _is_append(head: bytes, _: int) -> bool:
     """Say whether this literal is an APPEND's message; the mailbox name may be a literal as well."""
-    if head.startswith(b" "):  # no command begins so: another message of an APPEND, or nonsense
+    if head.startswith((b" ", b") ")):  # no command begins so: another message of an APPEND, or nonsense
         try:
-            parse_append_next(head, _NOWHERE, DIALECT)
+            parse_append_next(head.removeprefix(b")"), _NOWHERE, ANY_NAME)
         except SyntaxProblem:
             return False
         return True
@@ -155,10 +156,15 @@ def _is_append(head: bytes, _: int) -> bool:
     if b"APPEND" not in begin and b"REPLACE" not in begin:
         return False
     try:
-        parse_append_head(head, DIALECT)
+        parse_append_head(head, ANY_NAME)
     except (CommandProblem, UnknownCommand):
         return False
     return True
+
+
+def _tail(command: Command | None) -> bytes:
+    """Return what follows the message of an APPEND (RFC 6855 §4)."""
+    return b")" if isinstance(command, Append) and command.utf8 else b""
 
 
 class ServerConnection:
@@ -167,16 +173,30 @@ class ServerConnection:
 
     Attributes:
         state: Where the connection stands.
+        dialect: How names and strings are written, both ways; ENABLE changes it.
         closing: It is over: what is left to send is sent, then it is to be closed.
         pending: Octets given to `raw` and not yet taken by `data_to_send`.
 
     """
 
-    __slots__ = ("_bad", "_framer", "_mode", "_out", "_plus", "_running", "_tag", "closing", "pending", "state")
+    __slots__ = (
+        "_bad",
+        "_framer",
+        "_mode",
+        "_out",
+        "_plus",
+        "_running",
+        "_tag",
+        "closing",
+        "dialect",
+        "pending",
+        "state",
+    )
 
     def __init__(self) -> None:
         """Begin in the not authenticated state."""
         self.state = State.NOT_AUTHENTICATED
+        self.dialect = STRICT
         self.closing = False
         self.pending = 0
         self._framer = self._fresh_framer()
@@ -245,7 +265,7 @@ class ServerConnection:
 
     def _frame(self, frame: bytes, events: list[Event]) -> None:
         if self._mode == _Mode.APPEND_TAIL:
-            if frame:
+            if frame != _tail(self._running):
                 self._reject(self._tag, "Something after the message that is not the end of APPEND", events)
                 self._running, self._mode = None, _Mode.COMMANDS
                 events.append(AppendBroken())
@@ -257,7 +277,7 @@ class ServerConnection:
             self._reject(b"*", "Empty line", events)
             return
         try:
-            tag, command = parse_command(frame, DIALECT)
+            tag, command = parse_command(frame, self.dialect)
         except UnknownCommand as unknown:
             self._reject(unknown.tag, "Unknown command", events)
         except CommandProblem as problem:
@@ -266,20 +286,27 @@ class ServerConnection:
             self._begin(tag, command, events)
 
     def _stream(self, event: StreamStart, events: list[Event]) -> None:
-        if event.head.startswith(b" "):
+        if event.head.startswith((b" ", b")")):
             running, in_append = self._running, self._mode is _Mode.APPEND_TAIL
-            if not in_append or not isinstance(running, Append) or running.replaces is not None:
+            head = event.head.removeprefix(_tail(running))
+            belongs = in_append and head.startswith(b" ")
+            if not belongs or not isinstance(running, Append) or running.replaces is not None:
                 self._framer.refuse()
                 self._reject(self._tag if in_append else b"*", "A message that belongs to no APPEND", events)
                 if in_append:
                     self._running, self._mode = None, _Mode.COMMANDS
                     events.append(AppendBroken())
                 return
-            command = parse_append_next(event.head, running, DIALECT)
+            command = parse_append_next(head, running, self.dialect)
             self._plus, self._running, self._mode = event.synchronizing, command, _Mode.OFFERED
             events.append(AppendStarted(self._tag, command, more=True))
             return
-        tag, command = parse_append_head(event.head, DIALECT)
+        try:
+            tag, command = parse_append_head(event.head, self.dialect)
+        except CommandProblem as problem:
+            self._framer.refuse()
+            self._reject(problem.tag, f"Expected {problem.expected} at position {problem.position}", events)
+            return
         if command.replaces is not None and self.state is not State.SELECTED:
             self._framer.refuse()
             self._reject(tag, f"Not allowed in the {self.state.value} state", events)
@@ -327,7 +354,7 @@ class ServerConnection:
         if tag == b"*":
             self.untagged(StatusResponse(Condition.BAD, None, text))
         else:
-            self._out.append(write_response(Tagged(tag, Condition.BAD, None, text), DIALECT))
+            self._out.append(write_response(Tagged(tag, Condition.BAD, None, text)))
         events.append(Rejected(reason))
         if self._bad >= MAX_BAD_COMMANDS:
             self.bye(b"Too many commands that make no sense")
@@ -357,7 +384,7 @@ class ServerConnection:
 
     def untagged(self, response: Untagged) -> None:
         """Send an untagged response."""
-        self._out.append(write_response(response, DIALECT))
+        self._out.append(write_response(response, self.dialect))
 
     def raw(self, data: bytes) -> None:
         """Send whole response lines that are ready as they are."""
@@ -371,7 +398,7 @@ class ServerConnection:
             raise RuntimeError("no command is running")
         if self._mode is _Mode.OFFERED:
             self._framer.refuse()
-        self._out.append(write_response(Tagged(self._tag, condition, code, text), DIALECT))
+        self._out.append(write_response(Tagged(self._tag, condition, code, text), self.dialect))
         ok = condition is Condition.OK
         self.state = states.after(command, self.state, ok)
         self._running, self._mode = None, _Mode.COMMANDS
@@ -379,6 +406,7 @@ class ServerConnection:
             self._framer.limits = SERVER_LIMITS
         elif ok and command == UNAUTHENTICATE:
             self._framer.limits = SERVER_LIMITS_BEFORE_LOGIN
+            self.dialect = STRICT
         if self.state is State.LOGOUT:
             self.closing = True
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mailhorn.imap.grammar.atoms import parse_astring
-from mailhorn.imap.grammar.cursor import LENIENT, STRICT, Cursor, Dialect, SyntaxProblem, Unwritable, Writer
+from mailhorn.imap.grammar.cursor import LENIENT, STRICT, UTF8, Cursor, Dialect, SyntaxProblem, Unwritable, Writer
 from mailhorn.imap.grammar.mailbox import (
     decode_utf7,
     encode_utf7,
@@ -49,8 +49,8 @@ def test_only_one_form_of_a_name_is_taken(data: bytes) -> None:
     assert caught.value.position == 1
 
 
-@pytest.mark.parametrize("data", [b"{3}\r\na\0b", b"{3}\r\na\nb", b'"a\x7f"', b"&AAo-", b"&AAA-", b'"\xc3\xa9"'])
-def test_a_server_takes_no_controls_and_no_octets_above_127(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"{3}\r\na\0b", b"{3}\r\na\nb", b'"a\x7f"', b"&AAo-", b"&AAA-", b'"\xc3"'])
+def test_a_server_takes_no_controls_and_no_octets_that_are_no_text(data: bytes) -> None:
     """Neither as they are nor in disguise."""
     with pytest.raises(SyntaxProblem):
         parse_mailbox(Cursor(data))
@@ -87,6 +87,21 @@ def test_names_are_utf8_once_it_was_enabled() -> None:
     assert out.data() == '"R&D é"'.encode()
     with pytest.raises(SyntaxProblem):
         parse_mailbox(Cursor(b'"\xe9"', utf8))
+
+
+def test_a_server_reads_utf8_before_it_is_enabled() -> None:
+    """RFC 6855 §3: quoted UTF-8 is a name from the first command on; `&` in it is nothing special then."""
+    assert parse_mailbox(Cursor('"R&D é"'.encode())) == "R&D é"
+    assert parse_mailbox(Cursor('"é/INBOX"'.encode())) == "é/INBOX"
+    assert parse_list_mailbox(Cursor('"é*"'.encode())) == "é*"
+
+
+def test_a_name_that_is_not_in_normal_form_is_refused_where_nobody_could_be_told_that_it_was_changed() -> None:
+    """RFC 9051 §5.1; modified UTF-7 is kept as it is (RFC 3501 §5.1.3)."""
+    with pytest.raises(SyntaxProblem):
+        parse_mailbox(Cursor('"e\u0301"'.encode()))
+    assert parse_mailbox(Cursor('"e\u0301"'.encode(), UTF8)) == "e\u0301"
+    assert parse_mailbox(Cursor(b"e&AwE-")) == "e\u0301"
 
 
 def test_a_pattern_may_hold_wildcards_without_quotes() -> None:

@@ -81,6 +81,7 @@ from .store import parse_store_att_flags, write_store_att_flags
 _WORD = re.compile(rb"[A-Za-z0-9\-]{1,32}(?![^ ])")
 _KEYWORDS: Final = {keyword.value: Simple(keyword) for keyword in Keyword}
 _APPEND_LITERAL = re.compile(rb"(~?)\{([0-9]{1,19})\+?\}")
+_UTF8 = re.compile(rb"UTF8 \((?=~)", re.IGNORECASE)
 Parsed = TypeVar("Parsed")
 
 
@@ -175,7 +176,7 @@ def write_command(tag: bytes, command: Command, dialect: Dialect = STRICT) -> li
     Return a command in segments; after each but the last, wait for the server's `+`.
 
     The last segment ends the command with CRLF. For an Append it ends with `{n}` and CRLF instead: wait for `+`
-    unless it is `{n+}`, then send `size` octets and CRLF.
+    unless it is `{n+}`, then send `size` octets, `)` if it is `utf8`, and CRLF.
 
     Raises:
         Unwritable: The command has no form on the wire (NUL in a string, a flag that is none …).
@@ -550,9 +551,9 @@ def _parse_replaced(cur: Cursor, word: bytes, kind: type[NumSet]) -> NumSet:
 
 def _parse_append_message(cur: Cursor, mailbox: str) -> Append:
     """
-    append-message = [flag-list SP] [date-time SP] (literal / literal8)
+    append-message = [flag-list SP] [date-time SP] (literal / literal8 / "UTF8" SP "(" literal8 ")")
 
-    RFC 3502 §6.3.11, RFC 4466 §2.3; the SP before it is read.
+    RFC 3502 §6.3.11, RFC 4466 §2.3, RFC 6855 §4; the SP before it is read.
     """
     flags, internal_date = NO_FLAGS, None
     if cur.at(b"("):
@@ -561,13 +562,16 @@ def _parse_append_message(cur: Cursor, mailbox: str) -> Append:
     if cur.at(b'"'):
         internal_date = parse_date_time(cur)
         cur.space()
+    utf8 = _UTF8.match(cur.data, cur.pos)
+    if utf8 is not None:
+        cur.pos = utf8.end()
     start = cur.pos
     literal = cur.need(_APPEND_LITERAL, "a literal")
     size = int(literal[2])
     if size > MAX_NUMBER64:
         cur.pos = start
         raise cur.fails("a literal of at most 2^63-1 octets")
-    return Append(mailbox, flags, internal_date, size, binary=bool(literal[1]))
+    return Append(mailbox, flags, internal_date, size, binary=bool(literal[1]), utf8=utf8 is not None)
 
 
 def _write_append(out: Writer, command: Append) -> None:
@@ -586,7 +590,10 @@ def _write_append_message(out: Writer, command: Append) -> None:
     if command.internal_date is not None:
         out.write(b" ")
         write_date_time(out, command.internal_date)
-    out.write(b" ~" if command.binary else b" ")
+    if command.utf8:
+        out.write(b" UTF8 (~")
+    else:
+        out.write(b" ~" if command.binary else b" ")
     out.literal_head(command.size)
 
 

@@ -37,6 +37,7 @@ class Dialect:
 
     Attributes:
         utf8: UTF-8 was enabled: mailbox names are UTF-8, quoted strings may be (RFC 9051 §5.1, RFC 6855).
+        rev2: IMAP4rev2 was enabled, and `utf8` with it.
         literal_plus: Commands may be written with `{n+}` of any size (RFC 7888).
         literal_minus: The same for up to 4096 octets.
         raw_8bit: Quirk of servers: octets above 127 in atoms, flags and other words (fault F19).
@@ -49,6 +50,7 @@ class Dialect:
     """
 
     utf8: bool = False
+    rev2: bool = False
     literal_plus: bool = False
     literal_minus: bool = False
     raw_8bit: bool = False
@@ -58,7 +60,13 @@ class Dialect:
 
 
 STRICT: Final = Dialect()
-"""The grammar proper: what a server takes and gives."""
+"""The grammar proper: what a server takes and gives, of IMAP4rev1 as long as nothing was enabled."""
+
+UTF8: Final = Dialect(utf8=True)
+"""The same after ENABLE UTF8=ACCEPT (RFC 6855)."""
+
+REV2: Final = Dialect(utf8=True, rev2=True)
+"""The same after ENABLE IMAP4rev2 (RFC 9051)."""
 
 LENIENT: Final = Dialect(raw_8bit=True, loose_spaces=True, loose_names=True, loose_values=True)
 """What a client should read with: all quirks of real servers."""

@@ -1,6 +1,12 @@
-"""mailbox and list-mailbox: names as people read them, modified UTF-7 on the wire (RFC 3501 §5.1.3)."""
+"""mailbox and list-mailbox: names as people read them; on the wire modified UTF-7 (RFC 3501 §5.1.3) or UTF-8.
+
+Which of the two is written is the Dialect's (RFC 9051 §5.1). A server reads both from the first command on (RFC 6855
+§3): what has octets above 127 is UTF-8, and then in Net-Unicode's normal form, as nothing would say that a name was
+changed.
+"""
 
 import re
+import unicodedata
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 
@@ -61,16 +67,27 @@ def decode_mailbox(cur: Cursor, data: bytes, start: int) -> str:
     """
     dialect = cur.dialect
     try:
-        name = data.decode("utf-8") if dialect.utf8 else decode_utf7(data)
+        name = data.decode("utf-8") if dialect.utf8 else _decode_rev1(data, dialect.loose_names)
         if not dialect.loose_names and _CONTROLS.search(name):
             raise ValueError("control characters")
     except ValueError:
         if not dialect.loose_names:
-            raise SyntaxProblem(start, "a mailbox name in modified UTF-7") from None
+            expected = "a mailbox name in UTF-8" if dialect.utf8 else "a mailbox name in modified UTF-7"
+            raise SyntaxProblem(start, expected) from None
         name = data.decode("ascii", "surrogateescape").translate(_TO_VERBATIM)
     if dialect.loose_names:
         return INBOX if name.upper() == INBOX else name
     return canonical_name(name)
+
+
+def _decode_rev1(data: bytes, loose: bool) -> str:
+    """Return a name in modified UTF-7 or, if it has octets that cannot be that, in UTF-8. Raises ValueError."""
+    if loose or data.isascii():
+        return decode_utf7(data)
+    name = data.decode("utf-8")
+    if not unicodedata.is_normalized("NFC", name):
+        raise ValueError("not in normal form C")
+    return name
 
 
 def encode_mailbox(out: Writer, name: str) -> bytes:

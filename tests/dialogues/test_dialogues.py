@@ -8,13 +8,16 @@ import pytest
 from tests.kit.mailserver import ServerInTest, running_server
 
 from mailhorn.net.deflate import Deflate
+from mailhorn.server.imap.session import ImapSession
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.txt"))
 PATIENCE = 10.0
 """Seconds to wait for a line that must come."""
 
-LINE = re.compile(r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)|(?P<macro>login|select|deflate|deliver) (?P<args>.*)")
+LINE = re.compile(
+    r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)|(?P<macro>login|select|deflate|deliver|hold|release) (?P<args>.*)"
+)
 
 
 class Client:
@@ -97,7 +100,36 @@ def named(expected: str, received: str, names: dict[str, str]) -> None:
         names.update(zip(parts[1::2], found.groups(), strict=True))
 
 
-async def play(script: str, server: ServerInTest) -> None:
+class Hold:
+    """Makes the index slow, so that there is something to be told of."""
+
+    def __init__(self, server: ServerInTest, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._mail, self._monkeypatch = server.server.mail, monkeypatch
+        self._released: dict[str, asyncio.Event] = {}
+
+    def hold(self, verb: str) -> None:
+        """Let it wait from now on, for so long that who waits is told of once."""
+        index = self._mail.store.index
+        work, released = getattr(index, verb), asyncio.Event()
+
+        async def waiting(*arguments: object, **named: object) -> object:
+            if not released.is_set():
+                for session in self._mail.sessions:
+                    if isinstance(session, ImapSession) and session.progress is not None:
+                        session.progress.overdue()
+            await released.wait()
+            return await work(*arguments, **named)
+
+        self._monkeypatch.setattr(index, verb, waiting)
+        self._released[verb] = released
+
+    def release(self, verb: str) -> None:
+        """Let it go on, and be as fast as before."""
+        self._released.pop(verb).set()
+
+
+async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    holding = Hold(server, monkeypatch)
     clients: dict[str, Client] = {}
     names: dict[str, str] = {}
 
@@ -119,6 +151,10 @@ async def play(script: str, server: ServerInTest) -> None:
             await (await client(who)).command(f"SELECT {mailbox}")
         elif found["macro"] == "deflate":
             (await client(found["args"])).deflate()
+        elif found["macro"] == "hold":
+            holding.hold(found["args"])
+        elif found["macro"] == "release":
+            holding.release(found["args"])
         elif found["macro"] == "deliver":
             login, subject = found["args"].split(" ", 1)
             await server.deliver(login, subject)
@@ -135,7 +171,7 @@ async def play(script: str, server: ServerInTest) -> None:
 
 
 @pytest.mark.parametrize("script", [pytest.param(file.read_text("utf-8"), id=file.stem) for file in FILES])
-async def test_dialogue(script: str, tmp_path: Path) -> None:
+async def test_dialogue(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server says what the file says, in that order, and nothing else."""
     async with running_server(tmp_path, ("ann",)) as server:
-        await play(script, server)
+        await play(script, server, monkeypatch)

@@ -66,6 +66,7 @@ _ALWAYS, _AFTER = When.ALWAYS, When.AFTER_LOGIN
 
 CAPABILITIES = (
     Capability("IMAP4rev1", (3501,), _ALWAYS, "the protocol", ("states", "fetch", "flags", "search", "mailboxes")),
+    Capability("IMAP4rev2", (9051,), _ALWAYS, "the protocol as it is now, once it is enabled", ("rev2", "rev2-names")),
     Capability("LITERAL+", (7888,), _ALWAYS, "literals that do not wait to be asked for", ("append",)),
     Capability("SASL-IR", (4959,), _ALWAYS, "AUTHENTICATE with its first response", ("authenticate",)),
     Capability("ID", (2971,), _ALWAYS, "who is who, for logs and bug reports", ("connection",)),
@@ -79,6 +80,7 @@ CAPABILITIES = (
     Capability("AUTH=PLAIN", (4616,), When.LOGIN_ALLOWED, "name and password in one message", ("authenticate",)),
     Capability("AUTH=LOGIN", (), When.LOGIN_ALLOWED, "name, then password; for old devices", ("authenticate",)),
     Capability("LOGINDISABLED", (3501, 9051), When.LOGIN_FORBIDDEN, "no password now: TLS first", ("capabilities",)),
+    Capability("UTF8=ACCEPT", (6855,), _AFTER, "names, strings and headers in UTF-8, once it is enabled", ("utf8",)),
     Capability("NAMESPACE", (2342,), _AFTER, "where whose mailboxes are", ("mailboxes",)),
     Capability("CHILDREN", (3348,), _AFTER, "LIST says what has mailboxes below it", ("mailboxes",)),
     Capability("LIST-EXTENDED", (5258,), _AFTER, "LIST of what is subscribed, or below it", ("list-extended",)),
@@ -144,14 +146,13 @@ CAPABILITIES = (
     Capability("CONTEXT=SORT", (5267,), _AFTER, "results of SORT are kept up to date", ("context", "sort")),
     Capability("PARTIAL", (9394,), _AFTER, "some of the results, from either end", ("partial",)),
     Capability("MULTISEARCH", (7377,), _AFTER, "ESEARCH looks into several mailboxes", ("multisearch",)),
+    Capability("INPROGRESS", (9585,), _AFTER, "how far a command is that takes long", ("inprogress",)),
 )
 
 
 NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
-    ("IMAP4rev2", (9051,), "APPEND and names in UTF-8 are part of it"),
-    ("UTF8=ACCEPT", (6855,), "APPEND of messages with UTF-8 in their headers"),
-    ("INPROGRESS", (9585,), "no command tells how far it is yet; the grammar is there for both roles"),
-    ("LITERAL-", (7888,), "LITERAL+ says more, and only one of them may be offered"),
+    ("UTF8=ONLY", (6855,), "names in modified UTF-7 are taken as long as there are clients that write them"),
+    ("LITERAL-", (7888,), "LITERAL+ says more, and only one of them may be offered; IMAP4rev2 has it in it"),
     ("QUOTASET", (9208,), "limits are settings of the server"),
     ("LIST-MYRIGHTS", (8440,), "there are no rights: each mailbox is one person's"),
     ("AUTH=SCRAM-SHA-256", (7677,), "accounts keep argon2id hashes, of which its keys cannot be made"),

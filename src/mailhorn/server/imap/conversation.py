@@ -16,6 +16,7 @@ from ...push.hub import Difference
 from ...sasl import ServerMechanism
 from ...store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from .context import ImapContext
+from .progress import Progress
 from .reply import BadArguments, CommandRefused
 from .selected import Manner, Selected
 
@@ -39,6 +40,7 @@ class Conversation:
         mechanism: The AUTHENTICATE exchange under way.
         failures: Logins that failed on this connection.
         in_literal: Half a literal has been sent: nothing else may be.
+        progress: How far the command is that runs, if it is one that may take long.
         idling: The view is up to date and kept so by the hub.
 
     """
@@ -58,6 +60,7 @@ class Conversation:
         "in_literal",
         "manner",
         "mechanism",
+        "progress",
         "pump",
         "selected",
     )
@@ -80,6 +83,7 @@ class Conversation:
         self.breath: asyncio.TimerHandle | None = None
         self.idling = False
         self.in_literal = False
+        self.progress: Progress | None = None
         self._drained: asyncio.Future[None] | None = None
 
     @property

@@ -17,6 +17,7 @@ from ...model.search import All, And, InSequence, InUIDs, Not, Or, SearchKey
 from ...store.abc import MessageMissing
 from ...store.store import Store
 from .matching import Depth, Letter, Scope, Test, asks_origin, depth, narrowed, resolve
+from .progress import Progress
 
 ROWS = 1_000
 """Messages per read of the index without their envelopes: half a millisecond to look through."""
@@ -65,9 +66,11 @@ class Found:
     mod_seq: ModSeq = ModSeq(0)
 
 
-async def find(store: Store, mailbox: MailboxId, key: SearchKey, scope: Scope) -> Found:
+async def find(
+    store: Store, mailbox: MailboxId, key: SearchKey, scope: Scope, progress: Progress | None = None, parts: int = 1
+) -> Found:
     """
-    Return the messages of the scope that match.
+    Return the messages of the scope that match; `progress` learns how far it is, with the first of so many parts.
 
     Raises StoreUnavailable, MailboxMissing.
     """
@@ -75,12 +78,16 @@ async def find(store: Store, mailbox: MailboxId, key: SearchKey, scope: Scope) -
     view = scope.view
     uids = view.uids(EVERYTHING if within is None else within)
     found = Found()
+    if progress is not None:
+        progress.expect(len(uids), parts)
     if isinstance(key, All | InSequence | InUIDs):
         found.uids = await _still_there(store, mailbox, uids)
         return found
     search = Filter(store, mailbox, key, scope)
     size = ROWS if search.deepest is Depth.ROW else ENVELOPES
     for start in range(0, len(uids), size):
+        if progress is not None:
+            progress.done = start
         for row in await search.slice([UID(uid) for uid in uids[start : start + size]]):
             found.uids.append(row.uid)
             if row.mod_seq > found.mod_seq:

@@ -19,6 +19,7 @@ from ...model.structure import Address
 from ...store.store import Store
 from .collation import fold
 from .matching import CC, DATE, FROM, SUBJECT, TO, EnvelopeReader
+from .progress import Progress
 from .searching import ENVELOPES, ROWS, Pace
 from .subject import base_subject
 
@@ -33,9 +34,17 @@ Entry = tuple[UID, tuple[Value, ...]]
 """A message and its values, one for each criterion."""
 
 
-async def entries(store: Store, mailbox: MailboxId, uids: "Sequence[int]", order: Sequence[SortKey]) -> list[Entry]:
+async def entries(
+    store: Store,
+    mailbox: MailboxId,
+    uids: "Sequence[int]",
+    order: Sequence[SortKey],
+    progress: Progress | None = None,
+) -> list[Entry]:
     """
     Return the messages with what they are compared by, in the order of their UIDs; who is gone is left out.
+
+    `progress` learns how far it is, with its next part.
 
     Raises StoreUnavailable, MailboxMissing.
     """
@@ -44,7 +53,11 @@ async def entries(store: Store, mailbox: MailboxId, uids: "Sequence[int]", order
     found: list[Entry] = []
     pace = Pace()
     size = ROWS if by_rows else ENVELOPES
+    if progress is not None:
+        progress.next_part(len(uids))
     for start in range(0, len(uids), size):
+        if progress is not None:
+            progress.done = start
         some = [UID(uid) for uid in uids[start : start + size]]
         if by_rows:
             for row in await store.index.rows(mailbox, some):

@@ -14,6 +14,7 @@ from ...model.ids import UID, MailboxId
 from ...store.abc import MessageMissing
 from ...store.store import Store
 from .matching import DATE, IN_REPLY_TO, MESSAGE_ID, SUBJECT, EnvelopeReader
+from .progress import Progress
 from .searching import ENVELOPES, Pace
 from .sorting import sent, stable
 from .subject import base_subject
@@ -55,15 +56,23 @@ class Message:
         self.number = self.uid
 
 
-async def messages(store: Store, mailbox: MailboxId, uids: Sequence[int], with_references: bool) -> list[Message]:
+async def messages(
+    store: Store, mailbox: MailboxId, uids: Sequence[int], with_references: bool, progress: Progress | None = None
+) -> list[Message]:
     """
     Return what threading has to know, in the order of the UIDs; who is gone is left out.
+
+    `progress` learns how far it is, with its next part.
 
     Raises StoreUnavailable, MailboxMissing.
     """
     found: list[Message] = []
     pace = Pace()
+    if progress is not None:
+        progress.next_part(len(uids))
     for start in range(0, len(uids), ENVELOPES):
+        if progress is not None:
+            progress.done = start
         some = [UID(uid) for uid in uids[start : start + ENVELOPES]]
         for row, digest in await store.index.digests(mailbox, some):
             envelope = EnvelopeReader(digest.envelope)

@@ -69,7 +69,7 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     if refusal is not None:
         return refusal
     store = conversation.context.store
-    found = await find(store, selected.mailbox, command.key, scope)
+    found = await find(store, selected.mailbox, command.key, scope, conversation.progress)
     mod_seq = found.mod_seq or None
     if not wants_mod_seq(command.key):
         mod_seq = None
@@ -96,9 +96,9 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     if refusal is not None:
         return refusal
     store = conversation.context.store
-    found = await find(store, selected.mailbox, command.key, scope)
+    found = await find(store, selected.mailbox, command.key, scope, conversation.progress, parts=2)
     ordered = await sorting.in_order(
-        await sorting.entries(store, selected.mailbox, found.uids, command.order), command.order
+        await sorting.entries(store, selected.mailbox, found.uids, command.order, conversation.progress), command.order
     )
     uids = sorting.uids_of(ordered)
     mod_seq = (found.mod_seq or None) if wants_mod_seq(command.key) else None
@@ -121,8 +121,8 @@ async def thread(conversation: Conversation, command: FindThreads) -> Reply:
     if refusal is not None:
         return refusal
     store, by_references = conversation.context.store, command.algorithm is ThreadAlgorithm.REFERENCES
-    found = await find(store, selected.mailbox, command.key, scope)
-    messages = await threads.messages(store, selected.mailbox, found.uids, by_references)
+    found = await find(store, selected.mailbox, command.key, scope, conversation.progress, parts=2)
+    messages = await threads.messages(store, selected.mailbox, found.uids, by_references, conversation.progress)
     if not command.by_uid:
         for message in messages:
             message.number = selected.view.seq_of(message.uid) or message.number
@@ -150,7 +150,12 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
     context, core = conversation.context, conversation.core
     saved = NOTHING_SAVED if selected is None else selected.saved
     with_mod_seq = wants_mod_seq(command.key)
-    for mailbox in await _in_sources(conversation, sources):
+    mailboxes = await _in_sources(conversation, sources)
+    if conversation.progress is not None:
+        conversation.progress.expect(len(mailboxes))
+    for number, mailbox in enumerate(mailboxes):
+        if conversation.progress is not None:
+            conversation.progress.done = number
         at_hand = selected is not None and selected.mailbox == mailbox.id
         try:
             if selected is not None and at_hand:

@@ -13,10 +13,11 @@ from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from ..model.change import Change
-from ..model.flags import Flags
+from ..model.flags import Flag, Flags
 from ..model.ids import UID, AccountId, MailboxId, ModSeq
 from ..model.mailbox import Account, Mailbox, Usage
 from ..model.message import Digest, MessageDigest, MessageOrigin, MessageRow, Placed, Placement
+from ..model.rights import Acl
 
 
 class StoreError(Exception):
@@ -40,7 +41,7 @@ class TooManyFlags(StoreError):
 
 
 class TooManyNotes(StoreError):
-    """A mailbox or account would have more noted of it than MAX_NOTES or MAX_NOTES_SIZE; nothing was changed."""
+    """Of a mailbox or account more would be noted than MAX_NOTES, MAX_NOTES_SIZE or MAX_ACL; nothing was changed."""
 
 
 class StoreUnavailable(StoreError):
@@ -117,6 +118,17 @@ class Note(NamedTuple):
     """In lower case."""
     value: bytes | None
 
+
+class Shared(NamedTuple):
+    """A mailbox of an account, and what its access control list says of those who were asked for."""
+
+    login: str
+    mailbox: Mailbox
+    acl: dict[str, str]
+
+
+MAX_ACL = 500
+"""Identifiers of one mailbox's access control list: all of them are told, and written anew, when one changes."""
 
 MAX_NOTES = 500
 """Entries of one mailbox, or of the account. Clients keep a handful; all of them are written anew when one changes."""
@@ -242,6 +254,29 @@ class Index(ABC):
     async def note(self, account: AccountId, notes: Sequence[Note]) -> None:
         """Note all of it or nothing. Raises MailboxMissing, TooManyNotes."""
 
+    # access control lists (RFC 4314): what they mean is the caller's business
+
+    @abstractmethod
+    async def acl(self, mailbox: MailboxId) -> dict[str, str]:
+        """Return who has which rights in a mailbox, sorted; empty if nobody but its owner has any."""
+
+    @abstractmethod
+    async def set_acl(self, mailbox: MailboxId, change: Callable[[Acl], Acl]) -> dict[str, str]:
+        """
+        Change the list; a mailbox made below this one has a copy of it, one that is deleted takes it along.
+
+        Args:
+            mailbox: Whose.
+            change: Returns the list that is to be for the one there is; whatever it raises leaves all as it was. It
+                runs in another thread.
+
+        Returns the list as it is now. Raises MailboxMissing, TooManyNotes.
+        """
+
+    @abstractmethod
+    async def shared(self, identifiers: Sequence[str]) -> list[Shared]:
+        """Return the mailboxes, of whatever account, whose lists name one of the identifiers."""
+
     # messages
 
     async def append(self, message: Append) -> Appended:
@@ -294,9 +329,10 @@ class Index(ABC):
         remove: Flags,
         replace: bool = False,
         unchanged_since: ModSeq | None = None,
+        may: Callable[[Flag], bool] | None = None,
     ) -> Change:
         """
-        Change flags; with `replace` the flags become exactly `add`.
+        Change flags; with `replace` the flags become exactly `add`. A flag that is not `may` stays as it is.
 
         Messages that do not exist are passed over, and with `unchanged_since` those whose mod-sequence is greater, by
         the same transaction that changes the others; a message that already is as asked keeps its
@@ -310,7 +346,13 @@ class Index(ABC):
 
     @abstractmethod
     async def copy(
-        self, source: MailboxId, uids: Sequence[UID], target: MailboxId, move: bool = False, whole: bool = False
+        self,
+        source: MailboxId,
+        uids: Sequence[UID],
+        target: MailboxId,
+        move: bool = False,
+        whole: bool = False,
+        may: Callable[[Flag], bool] | None = None,
     ) -> Copied:
         """
         Copy messages with flags and dates, or move them, in one transaction.
@@ -318,9 +360,10 @@ class Index(ABC):
         Args:
             source: Where they are.
             uids: Which; what is not there is passed over.
-            target: Where to; it may be the source.
+            target: Where to; it may be the source, and another account's.
             move: Take them out of the source.
             whole: Pass over nothing: raise MessageMissing, and copy nothing, if one is not there.
+            may: Which flags come along; all if not given.
 
         Raises MailboxMissing, MessageMissing.
         """
@@ -706,6 +749,10 @@ class Resting(ABC):
         """Add a mailbox, or give the INBOX that is there already its numbers; messages follow after `mod_seq`."""
 
     @abstractmethod
+    async def restore_acl(self, mailbox: MailboxId, acl: Mapping[str, str]) -> None:
+        """Give a mailbox its access control list."""
+
+    @abstractmethod
     async def restore_messages(self, mailbox: MailboxId, messages: Sequence[RestoredMessage]) -> None:
         """Add messages, UIDs ascending from call to call."""
 
@@ -875,6 +922,7 @@ __all__ = [
     "Index",
     "KnownFile",
     "Leaving",
+    "MAX_ACL",
     "MAX_NOTES",
     "MAX_NOTES_SIZE",
     "MailboxExists",
@@ -888,6 +936,7 @@ __all__ = [
     "RemovedAccount",
     "Renamed",
     "RestoredMessage",
+    "Shared",
     "Resting",
     "StagedBlob",
     "StoreError",

@@ -21,7 +21,7 @@ from ..model.message import Digest
 from .abc import AccountLine, Resting, RestoredMessage
 from .intake import digest, plain_letters, with_line_ends
 from .names import InvalidName, file_name, flags_of_letters, login_of, mailbox_of
-from .notes import read_notes
+from .notes import read_acl, read_notes
 from .records import Found, list_found, read_recorded, read_subscriptions
 from .settle import MAILBOX_FILE, Keywords, Places, read_settings, sign
 
@@ -167,6 +167,7 @@ async def _rebuild_account(
             f"{directory}/{folder}" if folder else directory,
             read_notes(path)[0],
         )
+        await resting.restore_acl(mailbox, read_acl(path))
         batches = restored(path, files, Keywords.load(path), uid_next, places.spool, digest_of)
         while batch := await asyncio.to_thread(next, batches, None):
             await resting.restore_messages(mailbox, batch)

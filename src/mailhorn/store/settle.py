@@ -483,15 +483,22 @@ class Settler:
         self._flusher.touched(self._root, str(self._places.trash))
 
     def _remove_accounts(self, work: Work, done: Done) -> None:
+        """Throw away their directories, but not while a copy is still to be made of what somebody else was given."""
         for account, directory, uid_validity in work.removed:
+            if not work.complete:
+                continue
             if self._owner(directory) == uid_validity:
                 self._throw_away(directory, f"account-{account}")
             done.removed.append(account)
 
     def _place_folders(self, work: Work, done: Done) -> None:
         occupants = {folder.at: folder for folder in work.folders if folder.at is not None}
+        taken = set() if work.complete else {removed.dir for removed in work.removed}
 
         def place(folder: FolderWork) -> None:
+            if folder.wanted is not None and folder.wanted.partition("/")[0] in taken:
+                work.dirs.pop(folder.mailbox, None)  # the next account of that name: its messages wait, too
+                return
             if folder.wanted is not None:
                 occupant = occupants.get(folder.wanted)
                 if occupant is not None and occupant.mailbox != folder.mailbox:

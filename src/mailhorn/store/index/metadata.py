@@ -111,7 +111,8 @@ def notes_file(db: Database, account: int, mailbox: int, inbox: bool) -> bytes:
     """Return what is to be written into a mailbox's directory."""
     sql = "SELECT entry, value FROM metadata WHERE account = ? AND mailbox = ?"
     of_account = dict(db.ask(sql, (account, OF_ACCOUNT))) if inbox else {}
-    return pack_notes(dict(db.ask(sql, (account, mailbox))), of_account)
+    acl = dict(db.ask("SELECT identifier, rights FROM acl WHERE mailbox = ?", (mailbox,)))
+    return pack_notes(dict(db.ask(sql, (account, mailbox))), of_account, acl)
 
 
 def mark_mailbox(tx: Tx, mailbox: int) -> None:

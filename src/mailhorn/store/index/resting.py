@@ -34,6 +34,7 @@ from ..abc import (
     Work,
 )
 from ..names import folder_of, login_dir
+from .acl import write_acl
 from .arrivals import DIGESTS, Rows, write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .metadata import OF_ACCOUNT, notes_file, restore_notes
@@ -347,6 +348,9 @@ class SqliteResting(Resting):
             return MailboxId(mailbox)
 
         return MailboxId(await self._restore(work))
+
+    async def restore_acl(self, mailbox: MailboxId, acl: Mapping[str, str]) -> None:
+        await self._restore(lambda tx: write_acl(tx, mailbox, acl))
 
     async def restore_messages(self, mailbox: MailboxId, messages: Sequence[RestoredMessage]) -> None:
         def work(tx: Tx) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...model.change import Change, FlagUpdate
-from ...model.flags import DELETED, MAX_FLAGS, SEEN, Flags, flag_set, is_permanent
+from ...model.flags import DELETED, MAX_FLAGS, NO_FLAGS, SEEN, Flag, Flags, flag_set, is_permanent
 from ...model.ids import MAX_MOD_SEQ, MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
 from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, Usage, canonical_name
 from ...model.message import Digest, MessageDigest, MessageOrigin, MessageRow, Placed
@@ -38,6 +38,7 @@ from ..abc import (
     TooManyFlags,
 )
 from ..names import InvalidName, file_name, folder_of, login_dir
+from .acl import SqliteAcl, copy_acl, forget_acl, forget_identifier, inherit_acl
 from .arrivals import Arrival, Arrived, write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .metadata import SqliteMetadata, copy_notes, forget_notes, mark_mailbox, write_notes
@@ -81,9 +82,14 @@ def flag_text(flags: Iterable[str]) -> str:
     return " ".join(sorted(filter(is_permanent, flag_set(flags))))
 
 
-def with_flags(text: str, add: Flags, remove: Flags, replace: bool) -> str | None:
+def with_flags(
+    text: str, add: Flags, remove: Flags, replace: bool, may: Callable[[Flag], bool] | None = None
+) -> str | None:
     """Return the flags after the change, None if there is none; keywords keep their first spelling."""
     have = {flag.lower(): flag for flag in text.split()}
+    if may is not None:
+        stay = {flag for flag in have.values() if not may(flag)}
+        add, remove = frozenset(filter(may, add)) | (stay if replace else NO_FLAGS), frozenset(filter(may, remove))
     wanted = {flag.lower(): flag for flag in add if is_permanent(flag)}
     if replace:
         new = {low: have.get(low, flag) for low, flag in wanted.items()}
@@ -111,7 +117,7 @@ _ROW = "uid, mod_seq, flags, internal_date, message.size"
 _DIGEST = "message.blob, header_size, envelope, body_structure, parts"
 
 
-class SqliteIndex(SqliteResting, SqliteMetadata, Index):
+class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
     """An index in one file; see `Index` and `Resting` for the promises."""
 
     def __init__(
@@ -440,6 +446,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
                     )
             tx.db.execute("DELETE FROM subscription WHERE account = ?", (account,))
             tx.db.execute("DELETE FROM metadata WHERE account = ?", (account,))
+            forget_identifier(tx, login[0][0])
             tx.db.execute("DELETE FROM account WHERE id = ?", (account,))
             _mark_account(tx, 0)
 
@@ -457,11 +464,14 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
         )
 
     def _make_mailbox(self, tx: Tx, account: int, name: str) -> MailboxId:
+        above = name.rpartition(DELIMITER)[0]
         tx.db.execute(
             "INSERT INTO mailbox (account, name, uid_validity) VALUES (?, ?, ?)",
             (account, name, self._new_uid_validity(tx)),
         )
         mailbox = MailboxId(tx.db.last_insert_rowid())
+        if above:
+            inherit_acl(tx, account, above, mailbox)
         if name != INBOX:  # its directory is made with the first message, its numbers are in the file of accounts
             mark_mailbox(tx, mailbox)
         return mailbox
@@ -489,6 +499,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
         for table in ("message", "leaving", "tombstone"):
             tx.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))
         forget_notes(tx, mailbox)
+        forget_acl(tx, mailbox)
         tx.db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
         mark_mailbox(tx, mailbox)
         tx.changes.append(Change(mailbox, head, ModSeq(head + 1), gone=True))
@@ -534,6 +545,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
                 self._make_levels(tx, account, new_name)
                 target = self._make_mailbox(tx, account, new_name)
                 copy_notes(tx, account, source, target)
+                copy_acl(tx, source, target)
                 uids = tx.db.ask("SELECT uid FROM message WHERE mailbox = ?", (source,))
                 self._copy(tx, source, [uid for (uid,) in uids], target, move=True)
                 return
@@ -615,6 +627,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
         remove: Flags,
         replace: bool = False,
         unchanged_since: ModSeq | None = None,
+        may: Callable[[Flag], bool] | None = None,
     ) -> Change:
         wanted = list(ranges(uids))
         newest = MAX_MOD_SEQ if unchanged_since is None else unchanged_since
@@ -630,7 +643,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
                     (mailbox, first, last, newest),
                 ):
                     if text not in outcomes:
-                        outcomes[text] = with_flags(text, add, remove, replace)
+                        outcomes[text] = with_flags(text, add, remove, replace, may)
                     new = outcomes[text]
                     if new is None:
                         continue
@@ -690,12 +703,25 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
         return change
 
     async def copy(
-        self, source: MailboxId, uids: Sequence[UID], target: MailboxId, move: bool = False, whole: bool = False
+        self,
+        source: MailboxId,
+        uids: Sequence[UID],
+        target: MailboxId,
+        move: bool = False,
+        whole: bool = False,
+        may: Callable[[Flag], bool] | None = None,
     ) -> Copied:
-        return await self._writer.run(lambda tx: self._copy(tx, source, uids, target, move, whole))
+        return await self._writer.run(lambda tx: self._copy(tx, source, uids, target, move, whole, may))
 
     def _copy(
-        self, tx: Tx, source: MailboxId, uids: Sequence[int], target: MailboxId, move: bool, whole: bool = False
+        self,
+        tx: Tx,
+        source: MailboxId,
+        uids: Sequence[int],
+        target: MailboxId,
+        move: bool,
+        whole: bool = False,
+        may: Callable[[Flag], bool] | None = None,
     ) -> Copied:
         _head(tx, source)
         _head(tx, target)
@@ -710,20 +736,23 @@ class SqliteIndex(SqliteResting, SqliteMetadata, Index):
             raise MessageMissing(f"{len(uids) - len(found)} of the messages of mailbox {source} are gone")
         if not found:
             return Copied((), (), ())
+        kept = found
+        if may is not None:
+            kept = [(row[0], " ".join(filter(may, row[1].split())), *row[2:]) for row in found]
         uid_validity, uid, after = tx.db.ask(
             "UPDATE mailbox SET uid_next = uid_next + ?1, highest_mod_seq = highest_mod_seq + 1,"
             " messages = messages + ?1, unseen = unseen + ?2, deleted = deleted + ?3, size = size + ?4"
             " WHERE id = ?5 RETURNING uid_validity, uid_next - ?1, highest_mod_seq",
             (
                 len(found),
-                sum(_unseen(row[1]) for row in found),
-                sum(_deleted(row[1]) for row in found),
-                sum(row[2] for row in found),
+                sum(_unseen(row[1]) for row in kept),
+                sum(_deleted(row[1]) for row in kept),
+                sum(row[2] for row in kept),
                 target,
             ),
         )[0]
         new, files, now = [], [], int(self._clock())
-        for number, (old, flags, size, letters, key, blob, origin, internal_date) in enumerate(found, uid):
+        for number, (old, flags, size, letters, key, blob, origin, internal_date) in enumerate(kept, uid):
             name = None
             if letters is not None:
                 name = file_name(key, size, old, letters)

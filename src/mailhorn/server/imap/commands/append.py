@@ -14,8 +14,8 @@ from ....model.message import MessageRow, Placement
 from ....model.numbers import UIDSet
 from ....store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from ..conversation import Conversation, bad_sequence
-from ..reply import CommandRefused, Reply, ok
 from ..progress import Progress
+from ..reply import CommandRefused, Reply, ok
 from .quota import demand_room
 
 MAX_MESSAGES = 100
@@ -93,12 +93,12 @@ def drop(conversation: Conversation) -> None:
 
 async def finish(conversation: Conversation) -> Reply:
     """Make the message part of the mailbox; the answer means that it survives a power cut."""
-    if conversation.append is None:
     with Progress(conversation):
         return await _finish(conversation)
 
 
 async def _finish(conversation: Conversation) -> Reply:
+    if conversation.append is None:
         raise RuntimeError("the end of an APPEND that was not accepted")
     if conversation.appended or conversation.append[0].replaces is not None:
         return await _finish_all(conversation)

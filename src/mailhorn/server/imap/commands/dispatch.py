@@ -35,9 +35,9 @@ from ....imap.commands import (
     Subscribe,
 )
 from ..conversation import Conversation
+from ..progress import Progress
 from ..reply import Reply
 from . import auth, change, connection, fetch, idle, mailboxes, metadata, quota, search, select
-from ..progress import Progress
 
 _WORDS: dict[Keyword, Callable[[Conversation], Awaitable[Reply | None]]] = {
     Keyword.CAPABILITY: connection.capability,
@@ -82,16 +82,16 @@ _COMMANDS: dict[type[Command], Callable[[Conversation, Any], Awaitable[Reply | N
     GetQuotaRoot: quota.get_quota_root,
 }
 
-
-async def run(conversation: Conversation, command: Command) -> Reply | None:
 _LONG = (Search, Sort, FindThreads, MultiSearch, Store, Copy, Move, Expunge, Delete, Rename)
 """What may take long before it says anything: it is told how far it is. Of FETCH the answers themselves tell that."""
 
+
+async def run(conversation: Conversation, command: Command) -> Reply | None:
     """Do the command; None means that its answer comes later (IDLE, AUTHENTICATE)."""
     if isinstance(command, Simple):
         return await _WORDS[command.keyword](conversation)
     command = await search.spelled_out(conversation, command)
-    return await _COMMANDS[type(command)](conversation, command)
     if isinstance(command, _LONG):
         with Progress(conversation):
             return await _COMMANDS[type(command)](conversation, command)
+    return await _COMMANDS[type(command)](conversation, command)

@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 
-from ...imap.grammar.cursor import STRICT
+from ...imap.grammar.cursor import STRICT, Dialect
 from ...imap.grammar.response import write_response
 from ...imap.responses import ESearchResponse, ResultUpdate
 from ...imap.view import MailboxView
@@ -37,7 +37,7 @@ class Context:
 
     """
 
-    __slots__ = ("_by_uid", "_filter", "_mailbox", "_order", "_sorted", "_uids", "tag")
+    __slots__ = ("_by_uid", "_dialect", "_filter", "_mailbox", "_order", "_sorted", "_uids", "tag")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Context:
         results: Iterable[int],
         sorted_: tuple[tuple[SortKey, ...], list[Entry]] | None = None,
         mailbox: tuple[str, UIDValidity] | None = None,
+        dialect: Dialect = STRICT,
     ) -> None:
         """
         Begin with what the client is told now.
@@ -58,11 +59,13 @@ class Context:
             results: UIDs, ascending.
             sorted_: What they are sorted by, and what is, in its order.
             mailbox: Name and UIDVALIDITY, if updates are to tell them (RFC 7377 §2.1).
+            dialect: How the name is written.
 
         """
         self.tag = tag
         self._by_uid = by_uid
         self._filter = filter_
+        self._dialect = dialect
         self._mailbox = mailbox
         self._uids = array("I", results)
         self._order: tuple[SortKey, ...] | None = None
@@ -126,7 +129,7 @@ class Context:
         response = ESearchResponse(
             self.tag, self._by_uid, updates=tuple(updates), mailbox=name, uid_validity=uid_validity
         )
-        return write_response(response, STRICT)
+        return write_response(response, self._dialect)
 
 
 class Contexts:

@@ -34,6 +34,7 @@ from ...model.search import InSequence, holds
 from ...net.eager import begin
 from ...net.pump import HIGH_WATER, Pump
 from ...store.abc import MailboxMissing, MessageMissing, StoreError, StoreUnavailable
+from . import names
 from .commands import append, auth, dispatch, idle
 from .context import ImapContext
 from .conversation import Conversation
@@ -238,7 +239,7 @@ class ImapSession(Conversation):
         elif isinstance(event, AppendData):
             append.take(self, event.data)
         elif isinstance(event, AppendEnded):
-            self._run(append.finish(self), self.core.running)
+            self._run(names.tell_appended(self, append.finish(self)), self.core.running)
         elif isinstance(event, AppendBroken):
             append.drop(self)
         elif isinstance(event, IdleEnded):

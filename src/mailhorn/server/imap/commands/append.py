@@ -13,6 +13,7 @@ from ....model.ids import UID, MailboxId
 from ....model.message import MessageRow, Placement
 from ....model.numbers import UIDSet
 from ....store.abc import MailboxMissing, StagedBlob, StoreUnavailable
+from .. import names
 from ..conversation import Conversation, bad_sequence
 from ..progress import Progress
 from ..reply import CommandRefused, Reply, ok
@@ -177,7 +178,8 @@ async def _without_nul(conversation: Conversation, staged: StagedBlob) -> Staged
 
 
 async def _target(conversation: Conversation, command: Append) -> MailboxId:
-    mailbox = await conversation.context.store.index.mailbox(conversation.owner.id, command.mailbox)
+    name = await names.normal(conversation, command.mailbox)
+    mailbox = await conversation.context.store.index.mailbox(conversation.owner.id, name)
     if mailbox is None:
         raise CommandRefused("There is no such mailbox", "TRYCREATE")
     return mailbox.id

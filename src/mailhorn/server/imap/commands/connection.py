@@ -2,11 +2,15 @@
 
 from .... import __version__
 from ....imap.commands import Compress, Enable, Id
+from ....imap.grammar.cursor import REV2, UTF8
 from ....imap.responses import Capabilities, Condition, Enabled, IdResponse, StatusResponse
 from ..conversation import Conversation
 from ..reply import Reply, ok
 from ..selected import Manner
 from .auth import capabilities
+
+_DIALECTS = {"UTF8=ACCEPT": UTF8, "IMAP4rev2": REV2}
+"""RFC 6855 §3, RFC 9051: the one that goes further comes last."""
 
 _MANNERS = {"CONDSTORE": Manner.MOD_SEQ, "QRESYNC": Manner.VANISHED}
 """RFC 7162 §3.1, §3.2.3: the one that goes further comes last."""
@@ -46,8 +50,11 @@ async def compress(conversation: Conversation, command: Compress) -> Reply:
 async def enable(conversation: Conversation, command: Enable) -> Reply:
     """Tell which of them are on now; unknown ones, and those that need no enabling, are passed over (RFC 5161 §3.1)."""
     asked = {capability.upper() for capability in command.capabilities}
-    enabled = tuple([name for name in _MANNERS if name in asked])
+    enabled = tuple([name for name in (*_DIALECTS, *_MANNERS) if name.upper() in asked])
     conversation.core.untagged(Enabled(enabled))
     for name in enabled:
-        conversation.aware(_MANNERS[name])
+        if name in _MANNERS:
+            conversation.aware(_MANNERS[name])
+        elif not conversation.core.dialect.rev2:
+            conversation.core.dialect = _DIALECTS[name]
     return ok(b"ENABLE completed")

@@ -34,6 +34,8 @@ from ....imap.commands import (
     Store,
     Subscribe,
 )
+from ....imap.responses import Condition
+from .. import names
 from ..conversation import Conversation
 from ..progress import Progress
 from ..reply import Reply
@@ -90,6 +92,16 @@ async def run(conversation: Conversation, command: Command) -> Reply | None:
     """Do the command; None means that its answer comes later (IDLE, AUTHENTICATE)."""
     if isinstance(command, Simple):
         return await _WORDS[command.keyword](conversation)
+    if not conversation.core.dialect.utf8:
+        return await _run(conversation, command)
+    meant = await names.normalised(conversation, command)
+    reply = await _run(conversation, meant)
+    if reply is not None and reply.condition is Condition.OK:
+        await names.tell(conversation, command, meant)
+    return reply
+
+
+async def _run(conversation: Conversation, command: Command) -> Reply | None:
     command = await search.spelled_out(conversation, command)
     if isinstance(command, _LONG):
         with Progress(conversation):

@@ -54,7 +54,14 @@ async def delete(conversation: Conversation, command: Delete) -> Reply:
     """What is below stays (RFC 9051 §6.3.5)."""
     if command.mailbox == INBOX:
         raise CommandRefused("INBOX cannot be deleted", "CANNOT")
-    mailbox = await _existing(conversation, command.mailbox)
+    try:
+        mailbox = await _existing(conversation, command.mailbox)
+    except CommandRefused as refusal:
+        below = command.mailbox + DELIMITER
+        others = await conversation.context.store.index.mailboxes(conversation.owner.id)
+        if any(other.name.startswith(below) for other in others):
+            raise CommandRefused("It is but a level above other mailboxes", "HASCHILDREN") from refusal
+        raise
     if conversation.selected is not None and conversation.selected.mailbox == mailbox.id:
         raise CommandRefused("The mailbox is selected here; UNSELECT it first", "INUSE")
     await conversation.context.store.index.delete_mailbox(mailbox.id)
@@ -96,6 +103,7 @@ async def list_(conversation: Conversation, command: List) -> Reply:
             core.untagged(ListResponse(("\\Noselect",), DELIMITER, ""))
         return ok(b"LIST completed")
     pattern = _Patterns(command)
+    not_there = "\\NonExistent" if command.extended or core.dialect.rev2 else "\\Noselect"
     select, returns = command.select or frozenset(), command.returns or frozenset()
     mailboxes = await index.mailboxes(owner.id)
     existing = {mailbox.name: mailbox for mailbox in mailboxes}
@@ -119,7 +127,7 @@ async def list_(conversation: Conversation, command: List) -> Reply:
         if not await pattern.matches(name):
             continue
         mailbox = existing.get(name)
-        attributes = [] if mailbox else ["\\NonExistent" if command.extended else "\\Noselect"]
+        attributes = [] if mailbox else [not_there]
         if name in subscribed:
             attributes.append("\\Subscribed")
         if mailbox:

@@ -63,6 +63,8 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     """Answer with what matches now, ascending."""
     selected = conversation.open_mailbox
     returns = command.returns
+    if returns is None and conversation.core.dialect.rev2:
+        returns = Returns()  # RFC 9051 §6.4.4: ESEARCH always, with ALL where nothing is asked for
     _fresh_tag(conversation, returns)
     scope = _scope(conversation, selected, returns)
     refusal = _refusal(conversation, command)
@@ -174,7 +176,8 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
             core.untagged(replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity))
         if selected is not None and at_hand and Return.UPDATE in returns.options:
             filter_, named = Filter(context.store, mailbox.id, command.key, scope), (mailbox.name, mailbox.uid_validity)
-            _keep(conversation, selected, Context(core.tag, True, filter_, found.uids, mailbox=named))
+            context_ = Context(core.tag, True, filter_, found.uids, mailbox=named, dialect=core.dialect)
+            _keep(conversation, selected, context_)
         await conversation.room()
     return ok(b"ESEARCH completed")
 
@@ -220,6 +223,11 @@ def _is_below(name: str, source: Source) -> bool:
 
 def _refusal(conversation: Conversation, command: Search | Sort | FindThreads | MultiSearch) -> Reply | None:
     """Return why it is refused, None if it is not: then its client knows of mod-sequences if it asks for one."""
+    dialect = conversation.core.dialect
+    if dialect.utf8 and not dialect.rev2 and command.charset is not None:
+        has_to = isinstance(command, Sort | FindThreads)  # say a charset (RFC 6855 §3 and its erratum 4029)
+        if not has_to or command.charset.upper() != "UTF-8":
+            raise BadArguments("With UTF8=ACCEPT enabled all text is UTF-8, whatever charset is said")
     refusal = unknown_charset(command.charset)
     if refusal is None and wants_mod_seq(command.key):
         conversation.aware()

@@ -36,7 +36,8 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     permanent = () if command.read_only else (*SYSTEM_FLAGS, "\\*")
     core.untagged(StatusResponse(Condition.OK, FlagsCode(permanent), b"Flags that stay"))
     core.untagged(Exists(len(selected.view)))
-    core.untagged(Recent(0))
+    if not core.dialect.rev2:  # RFC 9051 appendix E; the LIST that it has instead is told by `names`
+        core.untagged(Recent(0))
     core.untagged(StatusResponse(Condition.OK, NumberCode("UIDVALIDITY", mailbox.uid_validity), b"UIDs are valid"))
     core.untagged(StatusResponse(Condition.OK, mailbox_id_code(mailbox_id(mailbox)), b"Its name for good"))
     selected.uid_next = max(mailbox.uid_next, selected.view.last_uid + 1)
@@ -113,5 +114,7 @@ async def unselect(conversation: Conversation) -> Reply:
 
 
 async def check(conversation: Conversation) -> Reply:
-    """There is nothing to do: all is on disk before it is answered."""
+    """There is nothing to do: all is on disk before it is answered. IMAP4rev2 has no CHECK (RFC 9051 appendix E)."""
+    if conversation.core.dialect.rev2:
+        raise BadArguments("IMAP4rev2 has no CHECK; NOOP does")
     return ok(b"CHECK completed")

@@ -129,6 +129,22 @@ class Pump(asyncio.Protocol):
         """Return whether the peer is this machine."""
         return self.address.startswith("127.") or self.address in ("::1", UNIX)
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Return whom the peer's verified certificate names: its mail addresses, else its common name; () if none."""
+        certificate = None if self._transport is None else self._transport.get_extra_info("peercert")
+        if not certificate:
+            return ()
+        addresses = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "email"]
+        names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+        return tuple(addresses or names)
+
+    @property
+    def shown_certificate(self) -> bytes | None:
+        """Return the peer's certificate in DER, verified or not; None if it showed none."""
+        tls = None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        return None if tls is None else cast(bytes | None, tls.getpeercert(binary_form=True))
+
     # what the session asks for
 
     def flush(self) -> None:

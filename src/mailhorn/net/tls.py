@@ -5,6 +5,7 @@ TLS 1.2 at least (RFC 8996); clients verify unless told otherwise in so many wor
 
 import asyncio.sslproto
 import datetime
+import hashlib
 import os
 import ssl
 import subprocess
@@ -32,13 +33,15 @@ class TLSProblem(Exception):
     """A certificate or key cannot be used. The text says which, why and what to do, in one line."""
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+def server_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
     """
     Return a context for a server.
 
     Args:
         certificate: PEM file: the certificate and what leads to its root.
         key: PEM file of its private key.
+        client_ca: PEM file with the authorities whose certificates clients may show; None asks for none. Who shows
+            another one gets no connection, who shows none does.
 
     Raises:
         TLSProblem: A file is missing, unreadable, or they do not belong together.
@@ -58,7 +61,93 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
         if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
             reason = "the key does not belong to the certificate"
         raise TLSProblem(f"TLS: cannot use {certificate} with {key}: {reason}") from error
+    if client_ca is not None:
+        try:
+            context.load_verify_locations(client_ca)
+        except (OSError, ssl.SSLError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "not certificates in PEM form"
+            raise TLSProblem(f"TLS: cannot use {client_ca} as authority of client certificates: {reason}") from error
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context
+
+
+def end_point(certificate: bytes) -> bytes | None:
+    """
+    Return the channel binding `tls-server-end-point` of a server's certificate (RFC 5929 §4.1).
+
+    Of the exporter of RFC 9266 there is none: Python's TLS does not give it.
+
+    Args:
+        certificate: In DER.
+
+    Returns:
+        Its hash, by the function that its signature was made with; None if there is no such function, as with EdDSA.
+
+    """
+    name = _SIGNED_WITH.get(_signature_algorithm(certificate))
+    return hashlib.new(name, certificate).digest() if name else None
+
+
+def _signature_algorithm(certificate: bytes) -> bytes:
+    """Return the OID: Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature } (RFC 5280 §4.1)."""
+    try:
+        body, _ = _value(certificate)
+        _, after = _value(body)
+        algorithm, _ = _value(body[after:])
+        oid, after = _value(algorithm)
+        if oid != _RSASSA_PSS:
+            return oid
+        parameters, _ = _value(algorithm[after:])
+        if parameters[:1] != b"\xa0":
+            return _SHA1_WITH_RSA  # the default (RFC 4055 §3.1)
+        hashing, _ = _value(parameters)
+        named, _ = _value(hashing)
+        return _value(named)[0]
+    except IndexError:
+        return b""
+
+
+def _value(der: bytes) -> tuple[bytes, int]:
+    """Return the first value's octets, and where the next one begins. Raises IndexError if it is cut."""
+    length, start = der[1], 2
+    if length & 0x80:
+        start += length & 0x7F
+        length = int.from_bytes(der[2:start], "big")
+    if len(der) < start + length:
+        raise IndexError("cut")
+    return der[start : start + length], start + length
+
+
+def _oid(text: str) -> bytes:
+    numbers = [int(number) for number in text.split(".")]
+    encoded = bytearray([40 * numbers[0] + numbers[1]])
+    for number in numbers[2:]:
+        septets = [number & 0x7F]
+        while number := number >> 7:
+            septets.append(number & 0x7F | 0x80)
+        encoded += bytes(reversed(septets))
+    return bytes(encoded)
+
+
+_RSASSA_PSS = _oid("1.2.840.113549.1.1.10")
+_SHA1_WITH_RSA = _oid("1.2.840.113549.1.1.5")
+_SIGNED_WITH = {
+    _oid(text): name
+    for name, texts in {
+        "sha256": (
+            "1.2.840.113549.1.1.4",  # MD5 and SHA-1 count as SHA-256 here (RFC 5929 §4.1)
+            "1.2.840.113549.1.1.5",
+            "1.2.840.10045.4.1",
+            "1.2.840.113549.1.1.11",
+            "1.2.840.10045.4.3.2",
+            "2.16.840.1.101.3.4.2.1",
+        ),
+        "sha384": ("1.2.840.113549.1.1.12", "1.2.840.10045.4.3.3", "2.16.840.1.101.3.4.2.2"),
+        "sha512": ("1.2.840.113549.1.1.13", "1.2.840.10045.4.3.4", "2.16.840.1.101.3.4.2.3"),
+    }.items()
+    for text in texts
+}
+"""What hashes: RSA with it, ECDSA with it, and the hash alone, which RSASSA-PSS names."""
 
 
 def objection(context: ssl.SSLContext, certificate: Path) -> str | None:
@@ -257,4 +346,4 @@ async def start_tls(
     return cast(asyncio.Transport, layer._app_transport)
 
 
-__all__ = ["TLSProblem", "client_context", "objection", "self_signed", "server_context", "start_tls"]
+__all__ = ["TLSProblem", "client_context", "end_point", "objection", "self_signed", "server_context", "start_tls"]

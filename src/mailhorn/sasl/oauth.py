@@ -65,14 +65,24 @@ class OAuthServer:
             return Malformed("no bearer token, or no user")
         return Token(user, bearer[1].decode("ascii"))
 
-    def refuse(self, status: str = "invalid_token", scope: str = "") -> Challenge:
-        """Return the challenge that says what is wrong (RFC 7628 §3.2.2)."""
+    def refuse(self, status: str = "invalid_token", scope: str = "", discovery: str = "") -> Challenge:
+        """
+        Return the challenge that says what is wrong (RFC 7628 §3.2.2).
+
+        Args:
+            status: What is wrong with the token, in OAuth's words.
+            scope: The scope it should have, "" to leave that open.
+            discovery: URL of the document that says how to get a token, "" if there is none; only OAUTHBEARER tells it.
+
+        """
         self._refused = True
         problem: dict[str, str] = {"status": "401" if self._x else status}
         if self._x:
             problem["schemes"] = "bearer"
         if scope or self._x:
             problem["scope"] = scope
+        if discovery and not self._x:
+            problem["openid-configuration"] = discovery
         return Challenge(json.dumps(problem, separators=(",", ":")).encode())
 
     def _pairs(self, message: bytes) -> dict[bytes, bytes] | None:

@@ -77,15 +77,21 @@ class Refuted:
 ScramStep = Challenge | KeysWanted | Proven | Refuted | Malformed
 
 
-def derive(password: str, salt: bytes, iterations: int) -> Keys:
+def prepared(password: str | bytes) -> bytes:
     """
-    Return the keys of a password. Slow on purpose: call it in a thread.
+    Return a password in the form in which its keys are made: by SASLprep, and as it is where that allows it not.
 
-    Raises:
-        ValueError: The password has characters that SASLprep does not allow.
-
+    So nobody is refused a password that the Unicode of 2002 did not know. PostgreSQL and its clients do the same.
     """
-    salted = _salted(password, salt, iterations, stored=True)
+    try:
+        return saslprep(password if isinstance(password, str) else password.decode()).encode()
+    except ValueError:
+        return password.encode() if isinstance(password, str) else password
+
+
+def derive(password: str | bytes, salt: bytes, iterations: int) -> Keys:
+    """Return the keys of a password. Slow on purpose: call it in a thread."""
+    salted = _salted(prepared(password), salt, iterations)
     stored_key = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
     return Keys(iterations, salt, stored_key, _hmac(salted, b"Server Key"))
 
@@ -145,7 +151,7 @@ class ScramServer:
         if (gs2[2] is not None) is not self._plus:
             return Malformed("PLUS and a channel binding go together")
         if gs2[2] is not None and gs2[2].decode("ascii") not in self._bindings:
-            return Malformed("no such channel binding")
+            return Malformed("no such channel binding here: there is " + (", ".join(self._bindings) or "none"))
         self._gs2 = gs2[0] + (self._bindings[gs2[2].decode("ascii")] if gs2[2] else b"")
         self._authcid, self._authzid = authcid, authzid
         self._nonce = bare[2] + self._nonce
@@ -200,7 +206,7 @@ class ScramClient:
             could_bind: There is a channel binding, and the server does not offer PLUS.
 
         Raises:
-            ValueError: Name or password are empty, or SASLprep does not allow them.
+            ValueError: Name or password are empty, or SASLprep does not allow the name.
 
         """
         if not authcid or not password:
@@ -212,7 +218,7 @@ class ScramClient:
         self._gs2 = flag + b"," + zid + b","
         self._binding = binding[1] if binding else b""
         self._nonce = nonce.encode("ascii")
-        self._password = saslprep(password)
+        self._password = prepared(password)
         self._bare = b"n=" + _escaped(authcid) + b",r=" + self._nonce
         self._signature: bytes | None = None
 
@@ -246,8 +252,8 @@ class ScramClient:
         return without_proof + b",p=" + b64encode(proof)
 
 
-def _salted(password: str, salt: bytes, iterations: int, stored: bool = False) -> bytes:
-    return hashlib.pbkdf2_hmac("sha256", saslprep(password, stored).encode(), salt, iterations)
+def _salted(password: bytes, salt: bytes, iterations: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
 
 
 def _hmac(key: bytes, data: bytes) -> bytes:
@@ -291,4 +297,5 @@ __all__ = [
     "ScramClient",
     "ScramServer",
     "derive",
+    "prepared",
 ]

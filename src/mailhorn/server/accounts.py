@@ -4,7 +4,9 @@ Rule 1: a password is hashed in a thread, never in the event loop, and only so m
 Rule 2: a right password is remembered (as a keyed digest over itself and the stored hash, so that it is forgotten
 when that changes), and the same question asked twice at once is answered once: a client's many connections pay
 for one hash. Rule 3: whether an account exists shows neither in the answer nor in the time it takes.
-Rule 4: guessing is slowed down by waiting, which holds up nobody else.
+Rule 4: guessing is slowed down by waiting, which holds up nobody else, in one place for all ways to log in (`attempt`).
+Rule 5: SCRAM is offered once every account with a password has keys for it: a client that sees it offered uses it, and
+could not log in to an account without.
 """
 
 import asyncio
@@ -15,19 +17,32 @@ import secrets
 import sys
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 
 import structlog
 
 from ..model.mailbox import Account
+from ..sasl.scram import Keys
 from ..store.abc import Index, StoreError
 from ..store.names import InvalidName, login_dir
+from .credential import iterations_of, read_credential
 from .limits import Guesses, GuessLimits
-from .passwords import BULK, NORMAL, hash_many, hash_password, needs_upgrade, verify_password
+from .passwords import (
+    BULK,
+    BULK_ITERATIONS,
+    ITERATIONS,
+    NORMAL,
+    SALT,
+    hash_many,
+    hash_password,
+    needs_upgrade,
+    verify_password,
+)
 
 THREADS = 2
 """That hash. More would take the processor from everybody's mail, and 19 MiB each."""
@@ -52,11 +67,26 @@ by the commit, and the sender tries again."""
 ADDRESSEES = 5_000
 """Addresses known at a time, some 300 octets each."""
 
+SURVEYED_EVERY = 600.0
+"""Seconds after which a login has all accounts looked at again, for keys: other processes add accounts, too. Ten
+thousand take some 20 ms of a thread."""
+
 log = structlog.get_logger("mailhorn.accounts")
 
 
 class TooBusy(Exception):
     """Too many logins at once, or too many wrong ones from there. Answer 454 4.7.0 or NO [UNAVAILABLE]."""
+
+
+class Scram(Enum):
+    """When SCRAM is offered, and keys for it are made."""
+
+    AUTO = "auto"
+    """Once every account with a password has keys for it."""
+    ALWAYS = "always"
+    """Also while there are accounts that cannot use it."""
+    NEVER = "never"
+    """And no keys are made."""
 
 
 class NoAccount(Enum):
@@ -76,6 +106,9 @@ class AccountOptions:
         domains: Further local domains: an account with a bare login gets its mail at all of them.
         postmaster: Login that gets the postmaster's mail if there is no such account (RFC 5321 §4.5.1).
         guesses: How failed logins slow down the next ones.
+        scram: When SCRAM is offered.
+        iterations: Of the keys for SCRAM.
+        secret: Of this server, kept between its runs: of it the salts are made that strangers see.
 
     """
 
@@ -83,6 +116,14 @@ class AccountOptions:
     domains: tuple[str, ...] = ()
     postmaster: str | None = None
     guesses: GuessLimits = field(default_factory=GuessLimits)
+    scram: Scram = Scram.AUTO
+    iterations: int = ITERATIONS
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    @property
+    def keys_wanted(self) -> int:
+        """Iterations of the keys that an account should have, 0 if none are made."""
+        return 0 if self.scram is Scram.NEVER else self.iterations
 
 
 def normal_login(text: str) -> str:
@@ -137,6 +178,10 @@ class Accounts:
         self._upgrading: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._nobodys_hash = _NOBODYS_HASH
+        self._all_have_keys = False
+        self._counts: Counter[int] = Counter()
+        self._surveyed = -SURVEYED_EVERY
+        self._surveying: asyncio.Task[None] | None = None
 
     async def verify(self, login: str | bytes, password: bytes, address: str = "") -> Account | None:
         """
@@ -152,28 +197,132 @@ class Accounts:
             StoreUnavailable: The accounts cannot be read.
 
         """
-        try:
-            name = normal_login(login.decode() if isinstance(login, bytes) else login)
-        except ValueError:
-            name = ""
+        name = _name(login)
         account = await self._index.account(name) if name else None
         stored = account.password_hash if account is not None and account.password_hash else self._nobodys_hash
         digest = self._digest(stored, name, password)
         if account is not None and self._remembers(digest):
             return account
+
+        async def check() -> Account | None:
+            right = await self._verify_once(digest, stored, password)
+            return account if right and stored is not self._nobodys_hash else None
+
+        account = await self.attempt(name, address, check)
+        if account is None:
+            return None
+        self._remember(digest)
+        self._note_keys(stored)
+        if needs_upgrade(stored, self.options.keys_wanted):
+            self._upgrade(account, name, password)
+        return account
+
+    async def attempt(self, login: str, address: str, check: Callable[[], Awaitable[Account | None]]) -> Account | None:
+        """
+        Return who has logged in, after the wait that failures before it cost; a failure is remembered.
+
+        Args:
+            login: As whom, as the client says.
+            address: The client's IP address.
+            check: Finds out whose the password, proof or token is.
+
+        Raises:
+            TooBusy: Nothing was checked; later it may be.
+
+        """
+        name = _name(login)
         wait = self._guesses.wait(address, name)
         if wait is None:
             raise TooBusy("too many failed logins from your address, try again later")
         if wait > 0:
             await asyncio.sleep(wait)
-        right = await self._verify_once(digest, stored, password)
-        if account is None or stored is self._nobodys_hash or not right:
+        account = await check()
+        if account is None:
             self._guesses.failed(address, name)
+        else:
+            self._guesses.succeeded(address, name)
+        return account
+
+    async def keys(self, login: str) -> tuple[Account | None, Keys]:
+        """
+        Return whose login this is, and keys for SCRAM; keys that nobody can prove if the account has none.
+
+        Those are the same at each question, and their count of iterations is one that accounts here have.
+
+        Raises:
+            StoreUnavailable: The accounts cannot be read.
+
+        """
+        name = _name(login)
+        account = await self._index.account(name) if name else None
+        keys: Keys | None = None
+        if account is not None and account.password_hash:
+            self._note_keys(account.password_hash)
+            with contextlib.suppress(ValueError):
+                keys = read_credential(account.password_hash).keys
+        made_up = self._nobodys_keys(name or login)
+        return (account, keys) if account is not None and keys is not None else (None, made_up)
+
+    def offers_scram(self) -> bool:
+        """Return whether SCRAM is offered now; now and then this has all accounts looked at."""
+        scram = self.options.scram
+        if scram is Scram.AUTO and self._clock() - self._surveyed >= SURVEYED_EVERY and self._surveying is None:
+            self._surveying = asyncio.get_running_loop().create_task(self._survey_quietly())
+        return scram is Scram.ALWAYS or (scram is Scram.AUTO and self._all_have_keys)
+
+    async def survey(self) -> int:
+        """
+        Look which accounts have keys for SCRAM; return how many have a password and none.
+
+        Raises:
+            StoreUnavailable: The accounts cannot be read.
+
+        """
+        self._surveyed = self._clock()
+        accounts = await self._index.accounts()
+        self._counts = Counter(iterations_of(account.password_hash) for account in accounts if account.password_hash)
+        without = self._counts.pop(0, 0)
+        self._all_have_keys = not without
+        return without
+
+    async def _survey_quietly(self) -> None:
+        try:
+            await self.survey()
+        except StoreError as error:
+            log.warning("the accounts could not be looked at, later they will be", reason=str(error))
+        finally:
+            self._surveying = None
+
+    def _note_keys(self, stored: str) -> None:
+        if self._all_have_keys and not iterations_of(stored):
+            self._all_have_keys = False  # somebody added it meanwhile
+
+    def _nobodys_keys(self, name: str) -> Keys:
+        def made(what: bytes) -> bytes:
+            return hmac.digest(self.options.secret, what + name.encode("utf-8", "replace"), "sha256")
+
+        count = self.options.iterations
+        if self._counts:  # as often as accounts have it
+            at = int.from_bytes(made(b"iterations "), "big") % self._counts.total()
+            count = next(islice(self._counts.elements(), at, None))
+        return Keys(count, made(b"salt ")[:SALT], made(b"stored key "), made(b"server key "))
+
+    async def named(self, text: str) -> Account | None:
+        """
+        Return the account that is called so, or whose address it is, without `+detail`; for identities shown elsewhere.
+
+        Raises:
+            StoreUnavailable: The accounts cannot be read.
+
+        """
+        name = _name(text)
+        if not name:
             return None
-        self._guesses.succeeded(address, name)
-        self._remember(digest)
-        if needs_upgrade(stored):
-            self._upgrade(account, name, password)
+        account = await self._index.account(name)
+        if account is None and "@" in name:
+            local, _, domain = name.rpartition("@")
+            if _domain(domain) in self._local:
+                account = await self._index.account(local)
         return account
 
     async def account_for(self, local: str, domain: str) -> Account | NoAccount:
@@ -225,7 +374,7 @@ class Accounts:
     async def close(self) -> None:
         """Finish what is being hashed; what waits to be upgraded is upgraded at another login."""
         self._closing.set()
-        pending = [*self._running.values(), *([self._upgrading] if self._upgrading else [])]
+        pending = [*self._running.values(), *(task for task in (self._upgrading, self._surveying) if task)]
         if pending:
             await asyncio.wait(pending)
         self._pool.shutdown(wait=False)
@@ -290,7 +439,10 @@ class Accounts:
 
     async def _upgrade_one(self, account: Account, name: str, password: bytes) -> None:
         try:
-            stored = await asyncio.get_running_loop().run_in_executor(self._upgrader, hash_password, password)
+            iterations = max(self.options.keys_wanted, iterations_of(account.password_hash))
+            stored = await asyncio.get_running_loop().run_in_executor(
+                self._upgrader, hash_password, password, NORMAL, iterations
+            )
             now = await self._index.account(name)
             if now is None or now.password_hash != account.password_hash:
                 return  # changed meanwhile, by another login or by the operator
@@ -299,6 +451,10 @@ class Accounts:
             log.warning("a password hash was not upgraded, another login will", reason=str(error))
             return
         self._remember(self._digest(stored, name, password))
+        if not self._all_have_keys and not iterations_of(account.password_hash):
+            self._surveyed = min(
+                self._surveyed, self._clock() - SURVEYED_EVERY + UPGRADE_PAUSE
+            )  # it may be the last one
 
 
 def be_nice(niceness: int) -> None:
@@ -321,6 +477,14 @@ def _verify_in_constant_time(stored: str, password: bytes, nobodys: str) -> bool
     return False
 
 
+def _name(login: str | bytes) -> str:
+    """Return the login as it is stored, "" if no account can have it."""
+    try:
+        return normal_login(login.decode() if isinstance(login, bytes) else login)
+    except ValueError:
+        return ""
+
+
 def _domain(name: str) -> str:
     """Return a domain in the form in which they compare: lower case, A-labels, no final dot."""
     name = name.rstrip(".").lower()
@@ -337,10 +501,13 @@ _NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCE$AAAAAAAAAAAA
 
 __all__ = [
     "BULK",
+    "BULK_ITERATIONS",
+    "ITERATIONS",
     "NORMAL",
     "AccountOptions",
     "Accounts",
     "NoAccount",
+    "Scram",
     "TooBusy",
     "hash_many",
     "hash_password",

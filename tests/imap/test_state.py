@@ -38,6 +38,7 @@ COMMANDS: list[tuple[c.Command, str]] = [
     (c.Sort((SortKey(SortField.DATE),), "UTF-8", All()), "S"),
     (c.FindThreads(ThreadAlgorithm.REFERENCES, "UTF-8", All()), "S"),
     (c.MultiSearch(All()), "AS"),
+    (c.Notify(None), "AS"),
     (c.CancelUpdate((b"a",)), "S"),
     (c.GetMetadata("", ("/private/comment",)), "AS"),
     (c.SetMetadata("", (("/private/comment", None),)), "AS"),

@@ -238,8 +238,49 @@ fetches = (
     | st.builds(c.Fetch, uid_sets, fetch_item_lists, st.none() | mod_seqs, st.just(False), partial_ranges)
 )
 
+_messages = frozenset((c.NotifyEvent.MESSAGE_NEW, c.NotifyEvent.MESSAGE_EXPUNGE))
+_message_events = st.just(frozenset()) | st.frozensets(
+    st.sampled_from([c.NotifyEvent.FLAG_CHANGE, c.NotifyEvent.ANNOTATION_CHANGE])
+).map(_messages.union)
+_other_events = st.frozensets(
+    st.sampled_from([event for event in c.NotifyEvent if not event.value.startswith(("Message", "Flag", "Annotation"))])
+)
+_unknown_events = st.lists(st.sampled_from(["X-EVENT", "MESSAGEREAD"]), max_size=2, unique=True).map(tuple)
+_group = st.builds(
+    lambda watched, names, message, other, unknown: c.EventGroup(
+        watched, names, c.Events(message | other, others=unknown)
+    ),
+    st.sampled_from([c.Watched.INBOXES, c.Watched.PERSONAL, c.Watched.SUBSCRIBED]),
+    st.just(()),
+    _message_events,
+    _other_events,
+    _unknown_events,
+) | st.builds(
+    lambda watched, names, message, other: c.EventGroup(watched, names, c.Events(message | other)),
+    st.sampled_from([c.Watched.SUBTREE, c.Watched.MAILBOXES]),
+    st.lists(mailboxes, min_size=1, max_size=3).map(tuple),
+    _message_events,
+    _other_events,
+)
+_selected_group = st.builds(
+    lambda watched, message, fetch, unknown: c.EventGroup(
+        watched, (), c.Events(message, fetch if message else (), unknown)
+    ),
+    st.sampled_from([c.Watched.SELECTED, c.Watched.SELECTED_DELAYED]),
+    _message_events,
+    st.just(()) | fetch_item_lists,
+    _unknown_events,
+)
+notifies = st.just(c.Notify(None)) | st.builds(
+    lambda selected, groups, status: c.Notify((*selected, *groups), status),
+    st.lists(_selected_group, max_size=1),
+    st.lists(_group, min_size=1, max_size=3),
+    st.booleans(),
+)
+
 commands = st.one_of(
     st.sampled_from(list(c.Keyword)).map(c.Simple),
+    notifies,
     st.builds(c.Login, clean_octets, clean_octets),
     st.builds(c.Authenticate, words.map(str.upper), st.none() | octets),
     st.just(c.Compress()),
@@ -298,6 +339,9 @@ codes = st.one_of(
     st.builds(r.AppendUid, uid_validities, known_uid_sets),
     st.builds(r.CopyUid, uid_validities, known_uid_sets, known_uid_sets),
     st.builds(r.NoUpdate, octets),
+    st.builds(
+        r.BadEvent, st.lists(st.sampled_from([e.value for e in c.NotifyEvent]), min_size=1, max_size=3).map(tuple)
+    ),
     st.builds(r.BadCharset, st.lists(words, max_size=3).map(tuple)),
     st.builds(r.Modified, _known_pairs.map(NumberSet)),
 )

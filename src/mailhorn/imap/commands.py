@@ -336,6 +336,65 @@ class CancelUpdate:
     tags: tuple[bytes, ...]
 
 
+class Watched(Enum):
+    """filter-mailboxes (RFC 5465 §6): which mailboxes a client wants to be told of."""
+
+    SELECTED = "selected"
+    SELECTED_DELAYED = "selected-delayed"
+    INBOXES = "inboxes"
+    PERSONAL = "personal"
+    SUBSCRIBED = "subscribed"
+    SUBTREE = "subtree"
+    MAILBOXES = "mailboxes"
+
+
+class NotifyEvent(Enum):
+    """event-name (RFC 5465 §5, §8): what a client wants to be told."""
+
+    MESSAGE_NEW = "MessageNew"
+    MESSAGE_EXPUNGE = "MessageExpunge"
+    FLAG_CHANGE = "FlagChange"
+    ANNOTATION_CHANGE = "AnnotationChange"
+    MAILBOX_NAME = "MailboxName"
+    SUBSCRIPTION_CHANGE = "SubscriptionChange"
+    MAILBOX_METADATA_CHANGE = "MailboxMetadataChange"
+    SERVER_METADATA_CHANGE = "ServerMetadataChange"
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """
+    events (RFC 5465 §8); nothing at all is NONE.
+
+    Attributes:
+        kinds: What is to be told.
+        fetch: What of each new message; only of the selected mailbox.
+        others: Events that we do not know, in capitals.
+
+    """
+
+    kinds: frozenset[NotifyEvent] = frozenset()
+    fetch: "tuple[FetchItem, ...]" = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventGroup:
+    """event-group (RFC 5465 §8): of which mailboxes to tell what; `names` only with SUBTREE and MAILBOXES."""
+
+    watched: Watched
+    names: tuple[str, ...]
+    events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """NOTIFY (RFC 5465 §3.1): SET with its groups, NONE if there are none; `status`: tell first how mailboxes are."""
+
+    groups: tuple[EventGroup, ...] | None
+    status: bool = False
+
+
 class Attribute(Enum):
     """fetch-att without a section (RFC 3501 §9)."""
 
@@ -487,6 +546,7 @@ Command = (
     | FindThreads
     | MultiSearch
     | CancelUpdate
+    | Notify
     | Fetch
     | Store
     | Copy
@@ -511,6 +571,8 @@ __all__ = [
     "Create",
     "Delete",
     "Enable",
+    "EventGroup",
+    "Events",
     "Expunge",
     "Fetch",
     "FetchItem",
@@ -526,6 +588,8 @@ __all__ = [
     "Login",
     "Move",
     "MultiSearch",
+    "Notify",
+    "NotifyEvent",
     "NumSet",
     "Preview",
     "Rename",
@@ -542,4 +606,5 @@ __all__ = [
     "Store",
     "StoreMode",
     "Subscribe",
+    "Watched",
 ]

@@ -86,6 +86,13 @@ class BadCharset:
 
 
 @dataclass(frozen=True, slots=True)
+class BadEvent:
+    """BADEVENT (RFC 5465 §3.1): which events the server can tell."""
+
+    supported: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Modified:
     """MODIFIED (RFC 7162 §3.1.3): message numbers, after UID STORE UIDs, that had changed and were left alone."""
 
@@ -110,7 +117,17 @@ class InProgress:
 
 
 ResponseCode = (
-    Code | NumberCode | FlagsCode | CapabilityCode | AppendUid | CopyUid | BadCharset | Modified | NoUpdate | InProgress
+    Code
+    | NumberCode
+    | FlagsCode
+    | CapabilityCode
+    | AppendUid
+    | CopyUid
+    | BadCharset
+    | Modified
+    | NoUpdate
+    | InProgress
+    | BadEvent
 )
 
 

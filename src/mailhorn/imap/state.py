@@ -27,6 +27,7 @@ from .commands import (
     Login,
     Move,
     MultiSearch,
+    Notify,
     Rename,
     Search,
     Select,
@@ -81,6 +82,7 @@ _LEGAL: dict[type[Command] | Keyword, frozenset[State]] = {
     GetQuota: _AFTER_LOGIN,
     GetQuotaRoot: _AFTER_LOGIN,
     Keyword.IDLE: _AFTER_LOGIN,
+    Notify: _AFTER_LOGIN,
     # §6.4, RFC 3501 §6.4.1
     Keyword.CHECK: _SELECTED,
     Keyword.CLOSE: _SELECTED,

@@ -5,6 +5,7 @@ import re
 from ..responses import (
     AppendUid,
     BadCharset,
+    BadEvent,
     CapabilityCode,
     Code,
     CopyUid,
@@ -29,6 +30,7 @@ from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from .ext.condstore import parse_resp_code_modified, write_resp_code_modified
 from .ext.enable import parse_enable_data, write_enable_data
 from .ext.inprogress import parse_resp_code_inprogress, write_resp_code_inprogress
+from .ext.notify import parse_unsupported_events_code, write_unsupported_events_code
 from .ext.uidplus import (
     parse_resp_code_apnd,
     parse_resp_code_copy,
@@ -41,7 +43,17 @@ _NAME = re.compile(rb"[^ \]\x00-\x1f\x7f]+")
 _REST = re.compile(rb"(?: +([^\]\r\n\x00]*))?\]")
 _REST_WRITABLE = re.compile(rb"[^\]\r\n\x00]+")
 _TYPED = frozenset(
-    (b"PERMANENTFLAGS", b"CAPABILITY", b"APPENDUID", b"COPYUID", b"BADCHARSET", b"MODIFIED", b"NOUPDATE", b"INPROGRESS")
+    (
+        b"PERMANENTFLAGS",
+        b"CAPABILITY",
+        b"APPENDUID",
+        b"COPYUID",
+        b"BADCHARSET",
+        b"MODIFIED",
+        b"NOUPDATE",
+        b"INPROGRESS",
+        b"BADEVENT",
+    )
 )
 
 
@@ -87,6 +99,8 @@ def _parse_typed(cur: Cursor, name: bytes) -> ResponseCode:
             return NoUpdate(parse_string(cur))
         case b"INPROGRESS":
             return parse_resp_code_inprogress(cur)
+        case b"BADEVENT":
+            return parse_unsupported_events_code(cur)
         case b"MODIFIED":
             return parse_resp_code_modified(cur)
         case _:
@@ -139,6 +153,8 @@ def write_resp_text_code(out: Writer, code: ResponseCode) -> None:
             write_string(out, tag)
         case InProgress():
             write_resp_code_inprogress(out, code)
+        case BadEvent():
+            write_unsupported_events_code(out, code)
         case Modified():
             write_resp_code_modified(out, code)
         case BadCharset(charsets):

@@ -34,6 +34,7 @@ from ..commands import (
     Login,
     Move,
     MultiSearch,
+    Notify,
     NumSet,
     Rename,
     Search,
@@ -63,6 +64,7 @@ from .ext.list_extended import parse_list, write_list
 from .ext.metadata import parse_get_metadata, parse_set_metadata, write_get_metadata, write_set_metadata
 from .ext.move import parse_move, write_move
 from .ext.multisearch import parse_multi_search, write_multi_search
+from .ext.notify import parse_notify, write_notify
 from .ext.qresync import parse_select_params, write_select_params
 from .ext.quota import parse_quota_root_name, write_quota_root_name
 from .ext.sasl_ir import parse_authenticate, write_authenticate
@@ -242,6 +244,8 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
             return parse_multi_search(cur)
         case b"CANCELUPDATE":
             return CancelUpdate(parse_cancel_update(cur))
+        case b"NOTIFY":
+            return parse_notify(cur)
         case b"EXPUNGE":
             return Expunge()
         case b"COPY":
@@ -369,6 +373,9 @@ def _write(out: Writer, command: Command) -> None:
         case CancelUpdate(tags):
             out.write(b" CANCELUPDATE")
             write_cancel_update(out, tags)
+        case Notify():
+            out.write(b" NOTIFY")
+            write_notify(out, command)
         case Expunge(None):
             out.write(b" EXPUNGE")
         case Expunge(UIDSet() as uids):

@@ -278,6 +278,11 @@ notifies = st.just(c.Notify(None)) | st.builds(
     st.booleans(),
 )
 
+rights = st.text("lrswipkxteacd09", max_size=15)
+identifiers = st.sampled_from(["anyone", "-fred", "ann@example.org", "nil", 'a "b', "Jürgen"]) | st.text(
+    st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1, max_size=8
+)
+
 commands = st.one_of(
     st.sampled_from(list(c.Keyword)).map(c.Simple),
     notifies,
@@ -298,6 +303,11 @@ commands = st.one_of(
     ),
     st.builds(c.GetQuota, clean_octets),
     st.builds(c.GetQuotaRoot, mailboxes),
+    st.builds(c.SetAcl, mailboxes, identifiers, rights, st.sampled_from(list(c.AclChange))),
+    st.builds(c.DeleteAcl, mailboxes, identifiers),
+    st.builds(c.GetAcl, mailboxes),
+    st.builds(c.ListRights, mailboxes, identifiers),
+    st.builds(c.MyRights, mailboxes),
     st.builds(c.Enable, capability_lists.filter(bool)),
     st.builds(c.Id, id_fields),
     st.builds(c.Select, mailboxes, st.booleans(), st.booleans(), st.none() | resyncs),
@@ -448,6 +458,9 @@ responses = st.one_of(
         ),
     ),
     st.builds(r.QuotaRoots, mailboxes, st.lists(octets, max_size=2).map(tuple)),
+    st.builds(r.AclResponse, mailboxes, st.lists(st.tuples(identifiers, rights), max_size=3).map(tuple)),
+    st.builds(r.ListRightsResponse, mailboxes, identifiers, rights, st.lists(rights, max_size=3).map(tuple)),
+    st.builds(r.MyRightsResponse, mailboxes, rights),
     st.builds(r.Metadata, mailboxes, st.lists(st.tuples(entries, optional_octets), min_size=1, max_size=2).map(tuple)),
     st.builds(r.Metadata, mailboxes, st.just(()), st.lists(entries, min_size=1, max_size=2).map(tuple)),
     st.builds(r.Exists, numbers),

@@ -147,6 +147,7 @@ class ListReturn(Enum):
     SUBSCRIBED = b"SUBSCRIBED"
     SPECIAL_USE = b"SPECIAL-USE"
     CHILDREN = b"CHILDREN"
+    MYRIGHTS = b"MYRIGHTS"
 
 
 class StatusItem(Enum):
@@ -247,6 +248,54 @@ class SetMetadata:
 
     mailbox: str
     values: tuple[tuple[str, bytes | None], ...]
+
+
+class AclChange(Enum):
+    """What SETACL does with the rights it is given (RFC 4314 §3.1)."""
+
+    REPLACE = b""
+    ADD = b"+"
+    REMOVE = b"-"
+
+
+@dataclass(frozen=True, slots=True)
+class SetAcl:
+    """SETACL (RFC 4314 §3.1)."""
+
+    mailbox: str
+    identifier: str
+    rights: str
+    change: AclChange = AclChange.REPLACE
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAcl:
+    """DELETEACL (RFC 4314 §3.2)."""
+
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetAcl:
+    """GETACL (RFC 4314 §3.3)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRights:
+    """LISTRIGHTS (RFC 4314 §3.4)."""
+
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class MyRights:
+    """MYRIGHTS (RFC 4314 §3.5)."""
+
+    mailbox: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -555,9 +604,15 @@ Command = (
     | SetMetadata
     | GetQuota
     | GetQuotaRoot
+    | SetAcl
+    | DeleteAcl
+    | GetAcl
+    | ListRights
+    | MyRights
 )
 
 __all__ = [
+    "AclChange",
     "Append",
     "Attribute",
     "Authenticate",
@@ -570,6 +625,7 @@ __all__ = [
     "Copy",
     "Create",
     "Delete",
+    "DeleteAcl",
     "Enable",
     "EventGroup",
     "Events",
@@ -577,6 +633,7 @@ __all__ = [
     "Fetch",
     "FetchItem",
     "FindThreads",
+    "GetAcl",
     "GetMetadata",
     "GetQuota",
     "GetQuotaRoot",
@@ -584,10 +641,12 @@ __all__ = [
     "Keyword",
     "List",
     "ListReturn",
+    "ListRights",
     "ListSelect",
     "Login",
     "Move",
     "MultiSearch",
+    "MyRights",
     "Notify",
     "NotifyEvent",
     "NumSet",
@@ -598,6 +657,7 @@ __all__ = [
     "Section",
     "SectionText",
     "Select",
+    "SetAcl",
     "SetMetadata",
     "Simple",
     "Sort",

@@ -314,6 +314,32 @@ class QuotaRoots:
 
 
 @dataclass(frozen=True, slots=True)
+class AclResponse:
+    """ACL (RFC 4314 §3.6): identifiers and their rights."""
+
+    mailbox: str
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListRightsResponse:
+    """LISTRIGHTS (RFC 4314 §3.7): what an identifier always has, and what it can be given, tied rights together."""
+
+    mailbox: str
+    identifier: str
+    required: str
+    optional: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MyRightsResponse:
+    """MYRIGHTS (RFC 4314 §3.8)."""
+
+    mailbox: str
+    rights: str
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """METADATA (RFC 5464 §4.4): entries with values, or those that have changed without them; "" is the server."""
 
@@ -528,6 +554,9 @@ Untagged = (
     | Metadata
     | Quota
     | QuotaRoots
+    | AclResponse
+    | ListRightsResponse
+    | MyRightsResponse
     | Exists
     | Recent
     | Expunged

@@ -21,24 +21,29 @@ from ..commands import (
     Copy,
     Create,
     Delete,
+    DeleteAcl,
     Enable,
     Expunge,
     Fetch,
     FindThreads,
+    GetAcl,
     GetMetadata,
     GetQuota,
     GetQuotaRoot,
     Id,
     Keyword,
     List,
+    ListRights,
     Login,
     Move,
     MultiSearch,
+    MyRights,
     Notify,
     NumSet,
     Rename,
     Search,
     Select,
+    SetAcl,
     SetMetadata,
     Simple,
     Sort,
@@ -49,6 +54,7 @@ from ..commands import (
 from .atoms import MAX_NUMBER64, parse_astring, parse_tag, write_astring, write_tag
 from .cursor import STRICT, Cursor, Dialect, SyntaxProblem, Writer
 from .date import parse_date_time, write_date_time
+from .ext.acl import parse_deleteacl, parse_listrights, parse_setacl, write_acl_entry, write_setacl
 from .ext.compress import parse_compress
 from .ext.condstore import (
     parse_fetch_modifiers,
@@ -282,6 +288,16 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
             return GetQuota(parse_quota_root_name(cur))
         case b"GETQUOTAROOT":
             return GetQuotaRoot(_argument(cur))
+        case b"SETACL":
+            return parse_setacl(cur)
+        case b"DELETEACL":
+            return parse_deleteacl(cur)
+        case b"GETACL":
+            return GetAcl(_argument(cur))
+        case b"LISTRIGHTS":
+            return parse_listrights(cur)
+        case b"MYRIGHTS":
+            return MyRights(_argument(cur))
         case b"ENABLE":
             return Enable(parse_enable(cur))
         case b"COMPRESS":
@@ -429,6 +445,21 @@ def _write(out: Writer, command: Command) -> None:
             write_quota_root_name(out, root)
         case GetQuotaRoot(mailbox):
             out.write(b" GETQUOTAROOT")
+            _write_argument(out, mailbox)
+        case SetAcl():
+            out.write(b" SETACL")
+            write_setacl(out, command)
+        case DeleteAcl():
+            out.write(b" DELETEACL")
+            write_acl_entry(out, command)
+        case GetAcl(mailbox):
+            out.write(b" GETACL")
+            _write_argument(out, mailbox)
+        case ListRights():
+            out.write(b" LISTRIGHTS")
+            write_acl_entry(out, command)
+        case MyRights(mailbox):
+            out.write(b" MYRIGHTS")
             _write_argument(out, mailbox)
         case Enable(capabilities):
             out.write(b" ENABLE")

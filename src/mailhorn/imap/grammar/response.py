@@ -8,6 +8,7 @@ from typing import Final
 
 from ...model.ids import ModSeq, SeqNum
 from ..responses import (
+    AclResponse,
     Capabilities,
     Condition,
     Continuation,
@@ -19,7 +20,9 @@ from ..responses import (
     FlagsResponse,
     IdResponse,
     ListResponse,
+    ListRightsResponse,
     Metadata,
+    MyRightsResponse,
     Namespaces,
     Quota,
     QuotaRoots,
@@ -38,6 +41,14 @@ from ..responses import (
 from .atoms import MAX_NUMBER, parse_number, parse_number64, parse_tag, write_number, write_tag
 from .code import parse_resp_text_code, write_resp_text_code
 from .cursor import LENIENT, STRICT, Cursor, Dialect, SyntaxProblem, Unwritable, Writer
+from .ext.acl import (
+    parse_acl_data,
+    parse_listrights_data,
+    parse_myrights_data,
+    write_acl_data,
+    write_listrights_data,
+    write_myrights_data,
+)
 from .ext.enable import parse_enable_data, write_enable_data
 from .ext.esearch import parse_esearch_response, write_esearch_response
 from .ext.id import parse_id_params_list, write_id_params_list
@@ -170,6 +181,12 @@ def _parse_untagged(cur: Cursor) -> Response:
             response = parse_quota_response(cur)
         case b"QUOTAROOT":
             response = parse_quotaroot_response(cur)
+        case b"ACL":
+            response = parse_acl_data(cur)
+        case b"LISTRIGHTS":
+            response = parse_listrights_data(cur)
+        case b"MYRIGHTS":
+            response = parse_myrights_data(cur)
         case b"NAMESPACE":
             response = parse_namespace_response(cur)
         case b"ID":
@@ -285,6 +302,15 @@ def _write(out: Writer, response: Response) -> None:
         case QuotaRoots():
             write(b"* QUOTAROOT")
             write_quotaroot_response(out, response)
+        case AclResponse():
+            write(b"* ACL")
+            write_acl_data(out, response)
+        case ListRightsResponse():
+            write(b"* LISTRIGHTS")
+            write_listrights_data(out, response)
+        case MyRightsResponse():
+            write(b"* MYRIGHTS")
+            write_myrights_data(out, response)
         case Recent(count):
             write(b"* %d RECENT" % count)
         case Tagged(tag, condition, code, text):

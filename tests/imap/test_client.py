@@ -16,6 +16,7 @@ from mailhorn.imap.client import (
 from mailhorn.imap.commands import (
     Attribute,
     Authenticate,
+    Create,
     Enable,
     Fetch,
     Keyword,
@@ -31,9 +32,11 @@ from mailhorn.imap.grammar.cursor import Unwritable
 from mailhorn.imap.responses import (
     Capabilities,
     Condition,
+    ESearchResponse,
     Exists,
     Fetched,
     FlagsItem,
+    ListResponse,
     NumberCode,
     StatusResponse,
 )
@@ -339,3 +342,54 @@ def test_qresync_has_to_be_enabled_and_confirmed() -> None:
     heard(connection, b"m2 OK done\r\n")
     connection.send(Fetch(UIDSet(((1, 2),)), (Attribute.FLAGS,), ModSeq(3), True))
     assert connection.data_to_send() == b"m3 UID FETCH 1:2 (FLAGS) (CHANGEDSINCE 3 VANISHED)\r\n"
+
+
+def test_names_are_utf8_once_the_server_has_enabled_it() -> None:
+    """RFC 9051 appendix A: before ENABLED they are modified UTF-7, both ways."""
+    connection = greeted(b"* PREAUTH [CAPABILITY IMAP4rev1 IMAP4rev2] ready\r\n")
+    connection.send(Create("Entwürfe"))
+    assert b"Entw&APw-rfe" in connection.data_to_send()
+    tag = connection.send(Enable(("IMAP4rev2",)))
+    connection.data_to_send()
+    heard(connection, b"* ENABLED IMAP4rev2\r\n" + tag + b" OK done\r\n")
+    connection.send(Create("Entwürfe & mehr"))
+    assert '"Entwürfe & mehr"'.encode() in connection.data_to_send()
+    told = heard(connection, '* LIST () "/" "Entwürfe & mehr" ("OLDNAME" ("R&D"))\r\n'.encode())
+    assert told == [UntaggedReceived(ListResponse((), "/", "Entwürfe & mehr", old_name="R&D"))]
+    told = heard(connection, b'* ESEARCH (TAG "x")\r\n')
+    assert told == [UntaggedReceived(ESearchResponse(b"x"))]
+
+
+def test_a_name_that_enable_gives_another_form_waits_for_its_answer() -> None:
+    """The server may read it before or after it has switched."""
+    connection = greeted(b"* PREAUTH [CAPABILITY IMAP4rev1 IMAP4rev2] ready\r\n")
+    tag = connection.send(Enable(("UTF8=ACCEPT",)))
+    connection.send(Select("Plain"))
+    for name in ("R&D", "Entwürfe"):
+        with pytest.raises(ValueError, match="wait for it"):
+            connection.send(Select(name))
+    heard(connection, b"* ENABLED\r\n" + tag + b" OK none\r\n")
+    connection.data_to_send()
+    connection.send(Select("R&D"))
+    assert b"R&-D" in connection.data_to_send()
+
+
+def test_a_server_that_knows_nothing_older_speaks_rev2_from_the_start() -> None:
+    """RFC 9051 appendix A: only where both are offered has one to be enabled."""
+    connection = greeted(b"* PREAUTH [CAPABILITY IMAP4rev2] ready\r\n")
+    connection.send(Select("R&D"))
+    assert b"R&D" in connection.data_to_send()
+    heard(connection, b"* CAPABILITY IMAP4rev1 IMAP4rev2\r\n")
+    connection.send(Select("R&D"))
+    assert b"R&-D" in connection.data_to_send()
+
+
+def test_what_was_enabled_ends_with_the_login() -> None:
+    """RFC 8437 §3."""
+    connection = greeted(b"* PREAUTH [CAPABILITY IMAP4rev1 IMAP4rev2 UNAUTHENTICATE] ready\r\n")
+    connection.send(Enable(("IMAP4rev2",)))
+    heard(connection, b"* ENABLED IMAP4rev2\r\nm1 OK done\r\n")
+    connection.send(Simple(Keyword.UNAUTHENTICATE))
+    heard(connection, b"m2 OK done\r\n")
+    assert connection.enabled == frozenset()
+    assert not connection.dialect.utf8

@@ -6,13 +6,15 @@ Rule 2: what does not parse is one `ProtocolViolation` and the connection goes o
 response cannot be found.
 Rule 3: a synchronizing literal waits for its `+`, and what was sent later waits behind it (RFC 9051 §4.3).
 Rule 4: what was received before TLS began does not survive it (RFC 9051 §6.2.1).
+Rule 5: names and strings are UTF-8 from the server's ENABLED of IMAP4rev2 or UTF8=ACCEPT on, or from its first list of
+capabilities if it knows nothing older; until it has answered, `send` takes no command that would mean something else.
 """
 
 from base64 import b64encode
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .commands import Authenticate, Command, Fetch, Keyword, Login, Select, Simple
+from .commands import Authenticate, Command, Enable, Fetch, Keyword, Login, Select, Simple
 from .framing import CLIENT_LIMITS, NEED_DATA, Frame, FrameError, Framer, FramingLimits
 from .framing import Eof as FramingEof
 from .grammar.command import write_command
@@ -38,6 +40,9 @@ from .state import State, after, is_legal
 
 MAX_IN_FLIGHT = 1000
 """Commands without an answer; a caller that sends more has lost count of what it does."""
+
+
+_UTF8 = frozenset({"IMAP4REV2", "UTF8=ACCEPT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,8 @@ class ClientConnection:
             Its tag.
 
         Raises:
-            ValueError: The command is not legal in this state, or cannot be written.
+            ValueError: The command is not legal in this state, or cannot be written, or would mean something else
+                after the ENABLE that is in flight.
 
         """
         if not is_legal(command, self.state):
@@ -171,6 +177,9 @@ class ClientConnection:
         self._tag += 1
         tag = b"m%d" % self._tag
         segments = write_command(tag, command, self.dialect)
+        enabling = not self.dialect.utf8 and any(_enables_utf8(sent) for sent in self._in_flight.values())
+        if enabling and segments != write_command(tag, command, replace(self.dialect, utf8=True)):
+            raise ValueError("names are written in another way once the server has answered ENABLE: wait for it")
         if isinstance(command, Login | Authenticate):
             self._told = False
         self._in_flight[tag] = command
@@ -283,6 +292,7 @@ class ClientConnection:
                 self.messages = max(0, (self.messages or 0) - sum(high - low + 1 for low, high in uids.resolved(0)))
             case Enabled(enabled):
                 self.enabled |= {name.upper() for name in enabled}
+                self._speak()
             case _:
                 pass
         self._events.append(UntaggedReceived(response))
@@ -297,6 +307,15 @@ class ClientConnection:
         self.capabilities = frozenset(name.upper() for name in capabilities)
         self._told = True
         self.dialect = with_literals(self.dialect, self.capabilities)
+        self._speak()
+
+    def _speak(self) -> None:
+        """Take note of which revision is spoken, and how names are written (RFC 9051 appendix A, RFC 6855 §3)."""
+        known = self.capabilities or frozenset()
+        rev2 = "IMAP4REV2" in self.enabled or ("IMAP4REV2" in known and "IMAP4REV1" not in known)
+        utf8 = rev2 or "UTF8=ACCEPT" in self.enabled
+        if (rev2, utf8) != (self.dialect.rev2, self.dialect.utf8):
+            self.dialect = replace(self.dialect, rev2=rev2, utf8=utf8)
 
     def _continued(self, response: Continuation) -> None:
         if self._queue and not any(self._talks(command) for command in self._in_flight.values()):
@@ -327,11 +346,20 @@ class ClientConnection:
             self.capabilities = None
         if isinstance(command, Select) and not ok or self.state is State.AUTHENTICATED:
             self.messages = None
+        if ok and command == Simple(Keyword.UNAUTHENTICATE):  # RFC 8437 §3
+            self.enabled = frozenset()
+            self._speak()
         if ok and command == Simple(Keyword.STARTTLS):
             # RFC 9051 §6.2.1: what came with the OK is not trusted, nor is what was told before it.
             self._framer = Framer(self._limits, synchronizing=False)
             self.capabilities = None
         self._events.append(Completed(response.tag, command, response.condition, response.code, response.text))
+
+
+def _enables_utf8(command: Command) -> bool:
+    if not isinstance(command, Enable):
+        return False
+    return not _UTF8.isdisjoint([name.upper() for name in command.capabilities])
 
 
 def _resyncs(command: Command) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 
 from mailhorn.imap.client import ClientConnection
-from mailhorn.watch import machine
+from mailhorn.watch import filing
 from mailhorn.watch.account import WatchAccount
 from mailhorn.watch.events import (
     Answered,
@@ -239,7 +239,7 @@ ACTIONS = st.sampled_from(
 def test_every_message_is_filed_exactly_once(capabilities: str, actions: list[str], seed: int, group: int) -> None:
     """Whatever is cut or killed, each message ends where the rules want it, once, and the machine idles again."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "GROUP", group)  # how many messages one command moves
+        patch.setattr(filing, "GROUP", group)  # how many messages one command moves
         journal = Journal(Path(directory) / "journal")
         world = World(Mailboxes(*CAPABILITIES[capabilities]), journal, seed)
         world.settle()  # first contact: what comes from here on is filtered

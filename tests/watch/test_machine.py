@@ -7,7 +7,22 @@ from pathlib import Path
 import pytest
 
 from mailhorn.imap.client import ClientConnection
-from mailhorn.watch import account, act, events, facts, ledger, machine, providers
+from mailhorn.watch import (
+    account,
+    act,
+    conversation,
+    events,
+    facts,
+    filing,
+    idling,
+    ledger,
+    login,
+    machine,
+    mailbox,
+    providers,
+    rounds,
+    trouble,
+)
 from mailhorn.watch.account import Security, WatchAccount
 from mailhorn.watch.events import (
     Answered,
@@ -229,7 +244,7 @@ def test_equal_and_lower_counts_are_hints_too(d: Dialogue) -> None:
 def test_keepalive_is_only_proof_of_life(d: Dialogue) -> None:
     """Fault F15: it postpones the silence deadline, never the renewal, and causes no work."""
     d.idle()
-    assert d.left() == pytest.approx(machine.SILENCE)
+    assert d.left() == pytest.approx(idling.SILENCE)
     for _ in range(4):
         d.now += 120
         d.s("* OK Still here")
@@ -255,7 +270,7 @@ def test_renewal_looks_for_what_was_not_announced(d: Dialogue) -> None:
         d.c("IDLE")
         d.s("+ idling")
     assert "does not announce" in d.warnings()[0]
-    assert d.left() == pytest.approx(machine.HYBRID_RENEWAL)
+    assert d.left() == pytest.approx(idling.HYBRID_RENEWAL)
 
 
 def test_silent_server_is_dead_after_done(d: Dialogue) -> None:
@@ -263,7 +278,7 @@ def test_silent_server_is_dead_after_done(d: Dialogue) -> None:
     d.idle()
     d.wait()
     d.c("DONE", f"UID FETCH 5:* {ITEMS}")
-    assert d.left() == pytest.approx(machine.DONE_PATIENCE)
+    assert d.left() == pytest.approx(conversation.DONE_PATIENCE)
     assert Disconnect() in d.wait()
     assert d.machine.state is State.BACKOFF
     assert d.left() <= 0.5
@@ -277,7 +292,7 @@ def test_plus_must_come(d: Dialogue) -> None:
     d.c(f"UID FETCH 5:* {ITEMS}")
     d.s("$ OK nothing")
     d.c("IDLE")
-    assert d.left() == pytest.approx(machine.CONTINUATION_PATIENCE)
+    assert d.left() == pytest.approx(login.CONTINUATION_PATIENCE)
     assert Disconnect() in d.wait()
 
 
@@ -345,7 +360,7 @@ def test_backoff_grows_with_failures_and_has_full_jitter(d: Dialogue) -> None:
 
 def test_restarts_are_met_promptly_but_not_for_ever(d: Dialogue) -> None:
     """A server that comes and goes is caught up with at once; one that hangs up each time is not hammered (F56)."""
-    for _ in range(machine.FREE_RESTARTS):
+    for _ in range(trouble.FREE_RESTARTS):
         d.idle()
         d.deliver(Lost("reset"), roll=0.999)
         assert d.left() <= 0.5
@@ -359,7 +374,7 @@ def test_restarts_are_met_promptly_but_not_for_ever(d: Dialogue) -> None:
     assert d.left() > 50
     d.wait()
     d.idle()
-    d.now += machine.SURVIVAL
+    d.now += trouble.SURVIVAL
     d.s("* OK Still here")
     d.deliver(Lost("reset"), roll=0.999)
     assert d.left() <= 0.5
@@ -466,7 +481,7 @@ def test_polling(d: Dialogue) -> None:
     d.c(f"UID FETCH 5:* {ITEMS}")
     d.s("$ OK nothing")
     assert d.machine.state is State.POLLING
-    assert d.left() == pytest.approx(machine.POLL_SHORTEST)
+    assert d.left() == pytest.approx(idling.POLL_SHORTEST)
     d.wait()
     d.c("NOOP")
     d.s("$ OK")
@@ -481,7 +496,7 @@ def test_polling(d: Dialogue) -> None:
     d.s("$ OK")
     d.c(f"UID FETCH 5:* {ITEMS}")
     d.s("$ OK nothing")
-    assert d.left() == pytest.approx(machine.POLL_LONGEST)
+    assert d.left() == pytest.approx(idling.POLL_LONGEST)
 
 
 def test_numbered_anew(d: Dialogue) -> None:
@@ -492,7 +507,7 @@ def test_numbered_anew(d: Dialogue) -> None:
     d.log_in()
     d.select(uid_next=90, uid_validity=8)
     d.c(f"UID FETCH 90:* {ITEMS}")
-    assert "numbered the mailbox anew" in d.warnings()[0]
+    assert "numbered INBOX anew" in d.warnings()[0]
 
 
 def test_a_mailbox_without_uidnext(d: Dialogue) -> None:
@@ -524,7 +539,7 @@ def test_a_message_that_is_not_readable_yet(d: Dialogue) -> None:
     d.s("* 6 EXISTS")
     d.c("DONE", f"UID FETCH 5:* {ITEMS}")
     d.s(f"{idle} OK", nil, d.mail(6, "a list"), "$ OK")
-    for pause in machine.RETRY_PAUSES:
+    for pause in mailbox.RETRY_PAUSES:
         d.silent()
         assert d.left() == pytest.approx(pause)
         d.wait()
@@ -624,10 +639,39 @@ def test_without_move_and_uidplus(d: Dialogue) -> None:
     d.s(f"{idle} OK", d.mail(5, "a list"), "$ OK")
     d.c("UID COPY 5 Lists")
     d.s("$ OK copied")
+    look_for_the_copy(d, 5)
     d.c("UID STORE 5 +FLAGS.SILENT (\\Deleted)")
+    d.s("$ OK")
+    d.c(f"UID FETCH 6:* {ITEMS}")
     d.s("$ OK")
     d.c("IDLE")
     assert "no UIDPLUS" in d.warnings()[0] and len(d.filed()) == 1
+
+
+def look_for_the_copy(d: Dialogue, uid: int, size: int = 99) -> None:
+    """The client looks into Lists for the copy of a message; the size of what is there may be another."""
+    d.c("EXAMINE Lists")
+    d.s("* 9 EXISTS", "* OK [UIDVALIDITY 70] v", "$ OK [READ-ONLY] examined")
+    d.c(f"UID SEARCH HEADER Message-ID <{uid}@x>")
+    d.s("* SEARCH 31", "$ OK")
+    d.c("UID FETCH 31 (UID INTERNALDATE RFC822.SIZE)")
+    d.s(f'* 9 FETCH (UID 31 INTERNALDATE "01-Feb-2026 10:00:00 +0000" RFC822.SIZE {size})', "$ OK")
+    d.c("SELECT INBOX")
+    d.s("* 5 EXISTS", "* OK [UIDVALIDITY 7] v", "* OK [UIDNEXT 6] n", "$ OK [READ-WRITE] selected")
+
+
+def test_a_copy_that_is_not_found_deletes_nothing(d: Dialogue) -> None:
+    """COPY said OK and told no COPYUID: what is in the target has another size, so the message stays here too."""
+    d.idle("IMAP4rev1 IDLE")
+    idle = d.tag
+    d.s("* 5 EXISTS")
+    d.c("DONE", f"UID FETCH 5:* {ITEMS}")
+    d.s(f"{idle} OK", d.mail(5, "a list"), "$ OK")
+    d.c("UID COPY 5 Lists")
+    d.s("$ OK copied")
+    look_for_the_copy(d, 5, size=98)
+    d.c(f"UID FETCH 6:* {ITEMS}")
+    assert "was not found" in d.warnings()[0] and not d.filed()
 
 
 def test_a_copy_that_failed_deletes_nothing(d: Dialogue) -> None:
@@ -745,11 +789,11 @@ def test_a_server_that_always_announces_does_not_keep_us_running(d: Dialogue) ->
     """Hints that lead to nothing are followed a few times at once, then once a second."""
     d.log_in()
     d.select()
-    for _ in range(machine.EMPTY_ROUNDS):
+    for _ in range(mailbox.EMPTY_ROUNDS):
         d.c(f"UID FETCH 5:* {ITEMS}")
         d.s("* 9 EXISTS", "$ OK nothing")
     d.silent()
-    assert d.left() == pytest.approx(machine.EMPTY_PAUSE)
+    assert d.left() == pytest.approx(mailbox.EMPTY_PAUSE)
     d.wait()
     d.c(f"UID FETCH 5:* {ITEMS}")
 
@@ -793,7 +837,7 @@ def test_stop_during_a_move_waits_for_its_answer(d: Dialogue) -> None:
     d.c("UID MOVE 5 Lists")
     d.deliver(StopRequested())
     d.silent()
-    assert d.left() == pytest.approx(machine.STOP_PATIENCE)
+    assert d.left() == pytest.approx(conversation.STOP_PATIENCE)
     d.s("* OK [COPYUID 70 5 31] m", "$ OK")
     d.c("LOGOUT")
     d.s("* BYE", "$ OK")
@@ -837,7 +881,25 @@ def test_a_deadline_that_is_not_reached_changes_nothing(d: Dialogue) -> None:
     assert d.machine.deadline == before
 
 
-@pytest.mark.parametrize("module", [machine, account, events, act, facts, ledger, providers])
+@pytest.mark.parametrize(
+    "module",
+    [
+        machine,
+        account,
+        events,
+        act,
+        facts,
+        ledger,
+        providers,
+        conversation,
+        filing,
+        idling,
+        login,
+        mailbox,
+        rounds,
+        trouble,
+    ],
+)
 def test_pure(module: object) -> None:
     """The machine and what it thinks with import nothing that could read, wait, or know what time it is."""
     forbidden = {"asyncio", "socket", "ssl", "threading", "selectors", "time", "random", "structlog", "os", "net"}

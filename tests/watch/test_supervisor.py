@@ -217,18 +217,40 @@ async def test_nothing_to_watch(tmp_path: Path) -> None:
 
 async def test_a_bug_of_ours_is_logged_and_the_others_go_on(net: Net, tmp_path: Path) -> None:
     """A machine that fails is replaced after a while; its connection is closed, and stopping still works."""
+    with structlog.testing.capture_logs() as logged:
+        async with watching([net.account("bad"), net.account("good")], tmp_path / "j") as watch:
+            await watch.idle()
+            (broken, _) = watch.watcher._watches
+
+            def breaks(*_: object) -> None:
+                raise RuntimeError("boom")
+
+            broken.machine.step = breaks
+            net.deliver("list", 1)
+            await watch.until(lambda: bool(watch.filed))
+            await net.until(lambda: len(net.lines) == 1)
+    (line,) = [entry for entry in logged if entry["log_level"] == "error"]
+    assert "bug" in line["event"] and line["account"] == "bad"
+
+
+async def test_a_message_that_breaks_the_rules_does_not_keep_the_others(net: Net, tmp_path: Path) -> None:
+    """Fault F85: it is left alone, in so many words, and what comes behind it is filed."""
 
     def breaks(run: Run) -> None:
-        raise RuntimeError("boom")
+        if run.size() > 150:
+            raise RuntimeError("boom")
+        PROGRAM.body(run)
 
-    broken = dataclasses.replace(net.account("bad"), program=dataclasses.replace(PROGRAM, body=breaks))
+    broken = dataclasses.replace(net.account("ann"), program=dataclasses.replace(PROGRAM, body=breaks))
     with structlog.testing.capture_logs() as logged:
         async with watching([broken], tmp_path / "j") as watch:
             await watch.idle()
-            net.deliver("list", 1)
-            await net.until(lambda: not net.lines)
-    (line,) = [entry for entry in logged if entry["log_level"] == "error"]
-    assert "bug" in line["event"] and line["account"] == "bad"
+            net.deliver("poison" * 20, 1)
+            net.deliver("list", 2)
+            await watch.until(lambda: bool(watch.filed))
+    assert [filed.uid for _, filed in watch.filed] == [2]
+    (line,) = [entry for entry in logged if entry["log_level"] == "warning"]
+    assert "message 1 of INBOX stays where it is" in line["event"] and "boom" in line["event"]
 
 
 async def test_connections_leave_nothing_behind(net: Net, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from enum import Enum
 from ..imap.client import ClientConnection, ClientEvent
 from ..model.ids import UID, UIDValidity
 from .act import Step
-from .ledger import Answer, Request
+from .ledger import Answer, Place, Request
 
 # what happens to the machine
 
@@ -49,11 +49,16 @@ class DeadlineReached:
 
 
 @dataclass(frozen=True, slots=True)
+class Woke:
+    """The computer slept, or the network is another one: prove that the server is still there (faults F77, F80)."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """End as soon as possible."""
 
 
-Event = Started | Heard | Upgraded | Lost | Answered | DeadlineReached | StopRequested
+Event = Started | Heard | Upgraded | Lost | Answered | DeadlineReached | Woke | StopRequested
 
 
 # what the machine wants
@@ -120,7 +125,8 @@ class Filed:
     A message is where the rules want it, for the log and for who counts.
 
     Attributes:
-        uid: Its UID in the watched mailbox.
+        place: The watched mailbox.
+        uid: Its UID there.
         message_id: Its Message-ID, "" if it has none.
         steps: What was done.
         target: UIDVALIDITY and UID in the mailbox it was moved or copied to, if the server said so.
@@ -129,6 +135,7 @@ class Filed:
 
     """
 
+    place: Place
     uid: UID
     message_id: str
     steps: tuple[Step, ...]

@@ -26,6 +26,7 @@ from .ledger import (
     Answer,
     Baseline,
     JournalFailed,
+    Learn,
     Load,
     Loaded,
     Place,
@@ -44,6 +45,10 @@ RETENTION = 30 * 86400
 MAX_FORGOTTEN = 100
 """Old messages forgotten with each transaction that records new ones: more than come, less than one would notice."""
 
+MAX_HOPS, HOP_PERIOD = 3, 86400
+"""Times one message is moved in so many seconds: another program, or a person, that moves it back each time must not
+keep it on the way for ever. It is known by Message-ID, date and size, which a move leaves as they are."""
+
 SAFE_SQLITE = (3, 51, 3)
 """Older ones may corrupt a WAL file when it is reset while another connection commits."""
 
@@ -54,6 +59,8 @@ CREATE TABLE mailbox (
     name TEXT NOT NULL,
     uid_validity INTEGER NOT NULL,
     cursor INTEGER NOT NULL,
+    renewal REAL,
+    missed INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, name)
 ) STRICT;
 CREATE TABLE message (
@@ -65,6 +72,7 @@ CREATE TABLE message (
     internal_date INTEGER NOT NULL,
     size INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
+    trouble TEXT NOT NULL DEFAULT '',
     UNIQUE (mailbox, uid_validity, uid)
 ) STRICT;
 CREATE INDEX message_by_message_id ON message (message_id) WHERE message_id <> '';
@@ -85,7 +93,14 @@ CREATE TABLE action (
     UNIQUE (message, step)
 ) STRICT;
 CREATE INDEX action_unfinished ON action (message) WHERE state IN ('planned', 'sent');
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+"""
+
+FROM_1_TO_2 = """
+ALTER TABLE mailbox ADD COLUMN renewal REAL;
+ALTER TABLE mailbox ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN trouble TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 2;
 """
 
 
@@ -135,7 +150,10 @@ class Journal:
         if version == 0:
             with db:
                 db.execute(SCHEMA)
-        elif version != 1:
+        elif version == 1:
+            with db:
+                db.execute(FROM_1_TO_2)
+        elif version != 2:
             raise JournalError(f"it was made by a newer mailhorn (version {version})")
         os.chmod(path, 0o600)
 
@@ -165,15 +183,17 @@ class Journal:
                 return self._record(request)
             case Settle():
                 return self._settle(request)
+            case Learn():
+                return self._learn(request)
 
     def _load(self, place: Place) -> Loaded:
         found = self._db.execute(
-            "SELECT id, uid_validity, cursor FROM mailbox WHERE account = ? AND name = ?",
+            "SELECT id, uid_validity, cursor, renewal, missed FROM mailbox WHERE account = ? AND name = ?",
             (place.account, place.mailbox),
         ).get
         if found is None:
             return Loaded(None, 1, ())
-        mailbox, uid_validity, cursor = found
+        mailbox, uid_validity, cursor, renewal, missed = found
         rows = self._db.execute(
             "SELECT m.uid, m.message_id, m.internal_date, m.size,"
             " a.step, a.kind, a.target, a.flags, a.creates, a.state, a.attempts"
@@ -190,7 +210,7 @@ class Journal:
                 tasks[uid] = Task(UID(uid), message_id, date, size, (step,), sent, attempts)
             else:
                 tasks[uid] = Task(task.uid, message_id, date, size, (*task.steps, step), task.sent, task.attempts)
-        return Loaded(UIDValidity(uid_validity), cursor, tuple(tasks.values()))
+        return Loaded(UIDValidity(uid_validity), cursor, tuple(tasks.values()), renewal, missed)
 
     def _baseline(self, place: Place, uid_validity: UIDValidity, cursor: int) -> None:
         self._db.execute(
@@ -220,15 +240,19 @@ class Journal:
     def _record(self, request: Record) -> Recorded:
         now = int(time.time())
         mailbox = self._mailbox(request.place)
-        ours = set()
+        ours, circling = set(), set()
         for row in request.rows:
             self._db.execute(
-                "INSERT INTO message (mailbox, uid_validity, uid, message_id, internal_date, size, recorded_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (mailbox, request.uid_validity, row.uid, row.message_id, row.internal_date, row.size, now),
+                "INSERT INTO message"
+                " (mailbox, uid_validity, uid, message_id, internal_date, size, recorded_at, trouble)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (mailbox, request.uid_validity, row.uid, row.message_id, row.internal_date, row.size, now, row.trouble),
             )
             if self._db.changes() == 0 or (row.steps and self._is_ours(request, row)):
                 ours.add(row.uid)
+                continue
+            if row.steps and self._is_circling(request.place.account, row, now):
+                circling.add(row.uid)
                 continue
             message = self._db.last_insert_rowid()
             self._db.executemany(
@@ -257,7 +281,7 @@ class Journal:
             " (SELECT 1 FROM action a WHERE a.message = m.id AND a.state IN ('planned', 'sent')) LIMIT ?)",
             (now - RETENTION, MAX_FORGOTTEN),
         )
-        return Recorded(frozenset(ours))
+        return Recorded(frozenset(ours), frozenset(circling))
 
     def _is_ours(self, request: Record, row: Row) -> bool:
         """Whether one of our own actions put the message here: by COPYUID, else by Message-ID."""
@@ -277,6 +301,18 @@ class Journal:
                 ),
             ).get
         )
+
+    def _is_circling(self, account: str, row: Row, now: int) -> bool:
+        """Whether a message keeps coming back after we have moved it: somebody else wants it here (fault F72)."""
+        if not row.message_id:
+            return False
+        moves = self._db.execute(
+            "SELECT count(*) FROM message m JOIN action a ON a.message = m.id JOIN mailbox b ON b.id = m.mailbox"
+            " WHERE m.message_id = ? AND m.internal_date = ? AND m.size = ? AND b.account = ?"
+            " AND a.kind = 'move' AND a.state = 'done' AND a.changed_at > ?",
+            (row.message_id, row.internal_date, row.size, account, now - HOP_PERIOD),
+        ).get
+        return isinstance(moves, int) and moves >= MAX_HOPS
 
     def _settle(self, request: Settle) -> Settled:
         now = int(time.time())
@@ -299,6 +335,13 @@ class Journal:
                     outcome.uid,
                 ),
             )
+        return Settled()
+
+    def _learn(self, request: Learn) -> Settled:
+        self._db.execute(
+            "UPDATE mailbox SET renewal = ?, missed = ? WHERE id = ?",
+            (request.renewal, request.missed, self._mailbox(request.place)),
+        )
         return Settled()
 
 

@@ -32,6 +32,8 @@ class Row:
     """Seconds since 1970, UTC."""
     size: int
     steps: tuple[Step, ...]
+    trouble: str = ""
+    """Why the rules could not be asked, "" if they could: it is left alone, in quarantine where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,23 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Where a mailbox stands: `uid_validity` is None if it was never seen. `unfinished` is in order of UID."""
+    """
+    Where a mailbox stands.
+
+    Attributes:
+        uid_validity: Its epoch, None if it was never seen.
+        cursor: Every UID below it is recorded.
+        unfinished: What was begun, in order of UID.
+        renewal: Seconds an IDLE may last there, None if nothing was learned.
+        missed: How often there was mail that the server had not announced.
+
+    """
 
     uid_validity: UIDValidity | None
     cursor: int
     unfinished: tuple[Task, ...]
+    renewal: float | None = None
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +131,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """It is durable. `ours` are the messages that we put there ourselves."""
+    """
+    It is durable.
+
+    Attributes:
+        ours: The messages that we put there ourselves.
+        circling: Those that came back too often after we had moved them (fault F72).
+
+    """
 
     ours: frozenset[UID] = frozenset()
+    circling: frozenset[UID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +166,15 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class Learn:
+    """Keep what was learned of a server (faults F41, F54); see `Loaded`. Answered with Settled."""
+
+    place: Place
+    renewal: float
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """It is durable."""
 
@@ -155,5 +186,5 @@ class JournalFailed:
     reason: str
 
 
-Request = Load | Baseline | Record | Settle
+Request = Load | Baseline | Record | Settle | Learn
 Answer = Loaded | Recorded | Settled | JournalFailed

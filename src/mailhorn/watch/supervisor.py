@@ -119,7 +119,7 @@ class Watcher:
     @property
     def states(self) -> dict[Place, State]:
         """Where the watch of each mailbox stands."""
-        return {watch.machine.place: watch.machine.state for watch in self._watches}
+        return {place: watch.machine.state for watch in self._watches for place in watch.machine.places}
 
     async def run(self) -> None:
         """
@@ -405,7 +405,7 @@ class _Watch:
         else:
             self._log.info(state.value, **details)
         if self.watcher.on_state is not None:
-            self.watcher.on_state(self.machine.place, change)
+            self.watcher.on_state(self.machine.places[0], change)
 
     def _filed(self, filed: Filed) -> None:
         done = [f"{step.kind.value} {step.target or ' '.join(step.flags)}".strip() for step in filed.steps]
@@ -414,7 +414,7 @@ class _Watch:
             details["ms"] = round((filed.filed_at - filed.heard_at) * 1000, 1)
         self._log.info("filed", uid=filed.uid, message_id=filed.message_id, done="; ".join(done), **details)
         if self.watcher.on_filed is not None:
-            self.watcher.on_filed(self.machine.place, filed)
+            self.watcher.on_filed(filed.place, filed)
 
     def _replace(self) -> None:
         if self._line is not None:

@@ -518,6 +518,14 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class UidFetched:
+    """UIDFETCH (RFC 9586 §3.3): FETCH of one that knows UIDs only."""
+
+    uid: UID
+    items: tuple[FetchedItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Namespaces:
     """NAMESPACE (RFC 2342): personal, other users', shared; each a tuple of (prefix, delimiter), None is NIL."""
 
@@ -562,6 +570,7 @@ Untagged = (
     | Expunged
     | Vanished
     | Fetched
+    | UidFetched
     | Namespaces
     | IdResponse
     | Unknown

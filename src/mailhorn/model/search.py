@@ -1,5 +1,6 @@
 """What SEARCH, SORT, THREAD and ESEARCH ask, as data (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 5256, RFC 7377)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -172,13 +173,21 @@ def wants_mod_seq(key: "SearchKey") -> bool:
 
 def holds(key: "SearchKey", kind: type["SearchKey"]) -> bool:
     """Say whether a key of this kind is among what is asked."""
+    return any(isinstance(leaf, kind) for leaf in leaves(key))
+
+
+def leaves(key: "SearchKey") -> "Iterator[SearchKey]":
+    """Yield the keys that are made of no others."""
     if isinstance(key, And):
-        return any(holds(part, kind) for part in key.keys)
-    if isinstance(key, Or):
-        return holds(key.left, kind) or holds(key.right, kind)
-    if isinstance(key, Not):
-        return holds(key.key, kind)
-    return isinstance(key, kind)
+        for part in key.keys:
+            yield from leaves(part)
+    elif isinstance(key, Or):
+        yield from leaves(key.left)
+        yield from leaves(key.right)
+    elif isinstance(key, Not):
+        yield from leaves(key.key)
+    else:
+        yield key
 
 
 SearchKey = (

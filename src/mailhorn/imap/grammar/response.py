@@ -35,6 +35,7 @@ from ..responses import (
     StatusResponse,
     Tagged,
     ThreadResponse,
+    UidFetched,
     Unknown,
     Vanished,
 )
@@ -63,6 +64,7 @@ from .ext.quota import (
 )
 from .ext.sort import parse_sort_data, write_sort_data
 from .ext.thread import parse_thread_data, write_thread_data
+from .ext.uidonly import parse_uidfetch_resp, write_uidfetch_resp
 from .fetch import parse_msg_att, write_msg_att
 from .flag import parse_flag_list, write_flag_list
 from .list import parse_mailbox_list, write_mailbox_list
@@ -222,6 +224,8 @@ def _parse_numbered(cur: Cursor) -> Response:
         case b"FETCH" if number:
             cur.space()
             response = Fetched(SeqNum(number), parse_msg_att(cur))
+        case b"UIDFETCH":
+            response = parse_uidfetch_resp(cur, number, start)
         case b"EXPUNGE" | b"FETCH":
             raise SyntaxProblem(start, "a number from 1")
         case _:
@@ -286,6 +290,9 @@ def _write(out: Writer, response: Response) -> None:
         case Fetched(seq, items):
             write(b"* %d FETCH " % seq)
             write_msg_att(out, items)
+        case UidFetched():
+            write(b"* ")
+            write_uidfetch_resp(out, response)
         case Exists(count):
             write(b"* %d EXISTS" % count)
         case Expunged(seq):

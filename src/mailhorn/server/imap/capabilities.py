@@ -146,6 +146,7 @@ CAPABILITIES = (
     Capability("CONTEXT=SORT", (5267,), _AFTER, "results of SORT are kept up to date", ("context", "sort")),
     Capability("PARTIAL", (9394,), _AFTER, "some of the results, from either end", ("partial",)),
     Capability("MULTISEARCH", (7377,), _AFTER, "ESEARCH looks into several mailboxes", ("multisearch",)),
+    Capability("UIDONLY", (9586,), _AFTER, "no message numbers any more, once it is enabled", ("uidonly",)),
     Capability("INPROGRESS", (9585,), _AFTER, "how far a command is that takes long", ("inprogress",)),
 )
 

@@ -41,6 +41,7 @@ class Conversation:
         failures: Logins that failed on this connection.
         in_literal: Half a literal has been sent: nothing else may be.
         progress: How far the command is that runs, if it is one that may take long.
+        uid_only: The client wants UIDs and no message numbers (RFC 9586).
         idling: The view is up to date and kept so by the hub.
 
     """
@@ -63,6 +64,7 @@ class Conversation:
         "progress",
         "pump",
         "selected",
+        "uid_only",
     )
 
     pump: Pump
@@ -74,6 +76,7 @@ class Conversation:
         self.account: Account | None = None
         self.selected: Selected | None = None
         self.manner = Manner.PLAIN
+        self.uid_only = False
         self.append: tuple[Append, StagedBlob | StoreUnavailable] | None = None
         self.appended: list[tuple[Append, StagedBlob | StoreUnavailable]] = []
         self.mechanism: ServerMechanism | None = None

@@ -34,3 +34,8 @@ class CommandRefused(Exception):
 
 class BadArguments(Exception):
     """The command cannot mean anything here. Answer BAD."""
+
+    def __init__(self, text: str, code: str | None = None) -> None:
+        """Take the text for people and the name of a response code."""
+        super().__init__(text)
+        self.code = code

@@ -32,6 +32,7 @@ class Selected:
         view: What the client knows of it.
         read_only: EXAMINE.
         manner: How the client is told.
+        uid_only: Without message numbers (RFC 9586).
         announced: The HIGHESTMODSEQ the client was told last.
         uid_next: No message of the view, as it was when the mailbox was opened, had this UID or a greater one.
         saved: What `$` stands for (RFC 5182).
@@ -39,7 +40,18 @@ class Selected:
 
     """
 
-    __slots__ = ("announced", "channel", "contexts", "manner", "read_only", "saved", "uid_next", "view")
+    __slots__ = (
+        "announced",
+        "channel",
+        "contexts",
+        "manner",
+        "read_only",
+        "saved",
+        "seen",
+        "uid_next",
+        "uid_only",
+        "view",
+    )
 
     def __init__(self, channel: Channel, read_only: bool, manner: Manner = Manner.PLAIN) -> None:
         """Stand nowhere yet: the view comes after the session has registered with the hub."""
@@ -47,7 +59,8 @@ class Selected:
         self.read_only = read_only
         self.manner = manner
         self.view = _NOWHERE
-        self.announced = ModSeq(0)
+        self.announced = self.seen = ModSeq(0)
+        self.uid_only = False
         self.uid_next = 1
         self.saved = UIDSet(())
         self.contexts: Contexts | None = None
@@ -115,16 +128,16 @@ class Selected:
 
     def _point(self, expunge: bool) -> Hashable:
         """Return what all have in common who take the same step and tell it in the same words."""
-        if self.manner is Manner.PLAIN:
+        if self.manner is Manner.PLAIN and not self.uid_only:
             return self.view if expunge else (self.view, False)
-        return self.view, self.manner, expunge
+        return self.view, self.manner, self.uid_only, expunge
 
     def _step(self, difference: Difference, expunge: bool) -> tuple[MailboxView, bytes]:
         point = self._point(expunge)
         step: tuple[MailboxView, bytes] | None = difference.steps.get(point)
         if step is None:
             view = self.view.fork()
-            data = told(view.apply(difference.change, expunge=expunge), self.manner)
+            data = told(view.apply(difference.change, expunge=expunge), self.manner, self.uid_only)
             step = difference.steps[point] = (self._same(view), data)
         return step
 
@@ -145,7 +158,7 @@ class Selected:
 _NOWHERE = MailboxView()
 
 
-def told(updates: Iterable[Update], manner: Manner = Manner.PLAIN) -> bytes:
+def told(updates: Iterable[Update], manner: Manner = Manner.PLAIN, uid_only: bool = False) -> bytes:
     """Return the untagged responses for what a view says must be told (RFC 9051 §7.4.1, §7.5; RFC 7162 §3.2.4)."""
     lines = []
     vanished = []
@@ -153,17 +166,20 @@ def told(updates: Iterable[Update], manner: Manner = Manner.PLAIN) -> bytes:
         if isinstance(update, Count):
             lines.append(b"* %d EXISTS\r\n" % update.messages)
         elif isinstance(update, Gone):
-            if manner is Manner.VANISHED:
+            if manner is Manner.VANISHED or uid_only:
                 vanished.append(update.uid)
             else:
                 lines.append(b"* %d EXPUNGE\r\n" % update.seq)
         else:
-            lines.append(flags_line(update.seq, update.uid, update.flags, update.mod_seq, manner))
+            lines.append(flags_line(update.seq, update.uid, update.flags, update.mod_seq, manner, uid_only))
     return vanished_lines(UIDSet.of(vanished), earlier=False) + b"".join(lines)  # a view tells first who is gone
 
 
-def flags_line(seq: SeqNum, uid: UID, flags: str, mod_seq: ModSeq, manner: Manner) -> bytes:
+def flags_line(seq: SeqNum, uid: UID, flags: str, mod_seq: ModSeq, manner: Manner, uid_only: bool = False) -> bytes:
     """Return the FETCH that nobody asked for: with its UID always, with its mod-sequence where it is wanted."""
+    if uid_only:
+        mod_seq_item = b"" if manner is Manner.PLAIN else b" MODSEQ (%d)" % mod_seq
+        return b"* %d UIDFETCH (FLAGS (%b)%b)\r\n" % (uid, flags.encode("ascii"), mod_seq_item)
     if manner is Manner.PLAIN:
         return b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (seq, uid, flags.encode("ascii"))
     return b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n" % (seq, uid, flags.encode("ascii"), mod_seq)

@@ -327,7 +327,8 @@ class ImapSession(Conversation):
         except CommandRefused as refusal:
             return _no(str(refusal), refusal.code)
         except BadArguments as problem:
-            return Reply(Condition.BAD, None, str(problem).encode("ascii", "replace"))
+            code = None if problem.code is None else Code(problem.code)
+            return Reply(Condition.BAD, code, str(problem).encode("ascii", "replace"))
         except MailboxMissing:
             return _no("There is no such mailbox", "NONEXISTENT")
         except MessageMissing:

@@ -17,6 +17,7 @@ from .. import names
 from ..conversation import Conversation, bad_sequence
 from ..progress import Progress
 from ..reply import CommandRefused, Reply, ok
+from ..uidonly import demand_uids
 from .quota import demand_room
 
 MAX_MESSAGES = 100
@@ -40,6 +41,7 @@ async def begin(conversation: Conversation, command: Append, more: bool) -> None
 
 async def _look(conversation: Conversation, command: Append) -> None:
     context, before = conversation.context, conversation.appended
+    demand_uids(conversation, command)
     if len(before) >= MAX_MESSAGES:
         raise CommandRefused(f"No more than {MAX_MESSAGES} messages at a time", "LIMIT")
     if command.size > context.options.max_message_size:

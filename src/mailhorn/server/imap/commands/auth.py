@@ -103,7 +103,7 @@ async def unauthenticate(conversation: Conversation) -> Reply:
     conversation.context.connections.log_out(login, conversation.pump.address)
     conversation.counted = False
     conversation.account = None
-    conversation.manner = Manner.PLAIN
+    conversation.manner, conversation.uid_only = Manner.PLAIN, False
     log.info("unauthenticated", peer=conversation.pump.peer, login=login)
     return ok(b"Nobody is logged in now")
 

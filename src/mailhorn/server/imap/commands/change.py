@@ -8,6 +8,7 @@ from ....model.flags import NO_FLAGS, RECENT, flag_set
 from ....model.ids import UID
 from ....model.numbers import SeqSet, UIDSet
 from ....store.abc import Copied, MailboxMissing, TooManyFlags
+from .. import uidonly
 from ..conversation import Conversation, bad_sequence
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Manner
@@ -42,6 +43,7 @@ async def store(conversation: Conversation, command: Store) -> Reply:
     if command.silent and plain:
         return ok(b"UID STORE completed" if by_uid else b"STORE completed")
     rows = await index.rows(selected.mailbox, uids if since is not None or not command.silent else sorted(done))
+    selected.note(rows)
     refused: list[int] = []
     for row in rows:
         seq = selected.view.seq_of(row.uid)
@@ -49,7 +51,7 @@ async def store(conversation: Conversation, command: Store) -> Reply:
             continue
         # One that was as asked already, and was changed since by somebody else, might as well have been refused.
         late = since is not None and row.mod_seq > since and row.uid not in done
-        items = [b"UID %d" % row.uid] if by_uid or not plain else []
+        items = [b"UID %d" % row.uid] if (by_uid or not plain) and not conversation.uid_only else []
         if late or not command.silent:
             items.append(b"FLAGS (%b)" % row.flags.encode("ascii"))
         if not plain:
@@ -58,7 +60,7 @@ async def store(conversation: Conversation, command: Store) -> Reply:
             refused.append(row.uid if by_uid else seq)
         if not plain and row.mod_seq > selected.view.changed_to:
             continue  # somebody else came in between: the sync at the end of the command tells it
-        conversation.core.raw(b"* %d FETCH (%b)\r\n" % (seq, b" ".join(items)))
+        conversation.core.raw(uidonly.fetched(conversation.uid_only, seq, row.uid) + b" ".join(items) + b")\r\n")
     missing = len(rows) < len(uids) and not by_uid
     if missing and (since is not None or not rows and not command.silent):
         text = b"Some of the messages have been expunged"

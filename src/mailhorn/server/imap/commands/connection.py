@@ -7,6 +7,7 @@ from ....imap.responses import Capabilities, Condition, Enabled, IdResponse, Sta
 from ..conversation import Conversation
 from ..reply import Reply, ok
 from ..selected import Manner
+from ..uidonly import UIDONLY, begin
 from .auth import capabilities
 
 _DIALECTS = {"UTF8=ACCEPT": UTF8, "IMAP4rev2": REV2}
@@ -50,11 +51,13 @@ async def compress(conversation: Conversation, command: Compress) -> Reply:
 async def enable(conversation: Conversation, command: Enable) -> Reply:
     """Tell which of them are on now; unknown ones, and those that need no enabling, are passed over (RFC 5161 §3.1)."""
     asked = {capability.upper() for capability in command.capabilities}
-    enabled = tuple([name for name in (*_DIALECTS, *_MANNERS) if name.upper() in asked])
+    enabled = tuple([name for name in (*_DIALECTS, *_MANNERS, UIDONLY) if name.upper() in asked])
     conversation.core.untagged(Enabled(enabled))
     for name in enabled:
         if name in _MANNERS:
             conversation.aware(_MANNERS[name])
+        elif name == UIDONLY:
+            begin(conversation)
         elif not conversation.core.dialect.rev2:
             conversation.core.dialect = _DIALECTS[name]
     return ok(b"ENABLE completed")

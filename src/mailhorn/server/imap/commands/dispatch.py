@@ -39,6 +39,7 @@ from .. import names
 from ..conversation import Conversation
 from ..progress import Progress
 from ..reply import Reply
+from ..uidonly import demand_uids
 from . import auth, change, connection, fetch, idle, mailboxes, metadata, quota, search, select
 
 _WORDS: dict[Keyword, Callable[[Conversation], Awaitable[Reply | None]]] = {
@@ -102,6 +103,8 @@ async def run(conversation: Conversation, command: Command) -> Reply | None:
 
 
 async def _run(conversation: Conversation, command: Command) -> Reply | None:
+    if conversation.uid_only and not isinstance(command, Select):  # which looks itself, after it has deselected
+        demand_uids(conversation, command)
     command = await search.spelled_out(conversation, command)
     if isinstance(command, _LONG):
         with Progress(conversation):

@@ -13,6 +13,7 @@ from ..changed import matched, missed_since
 from ..conversation import Conversation
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..selected import Manner, Selected, flags_line
+from ..uidonly import demand_uids
 from .mailboxes import mailbox_id
 
 
@@ -22,6 +23,7 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     if conversation.selected is not None:
         core.untagged(StatusResponse(Condition.OK, Code("CLOSED"), b"What was selected is closed"))
     conversation.deselect()
+    demand_uids(conversation, command)
     if command.resync is not None and conversation.manner is not Manner.VANISHED:
         raise BadArguments("QRESYNC has to be enabled first")
     if command.condstore:
@@ -31,7 +33,7 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     except BaseException:
         conversation.deselect()
         raise
-    selected.manner = conversation.manner
+    selected.manner, selected.uid_only = conversation.manner, conversation.uid_only
     core.untagged(FlagsResponse(SYSTEM_FLAGS))
     permanent = () if command.read_only else (*SYSTEM_FLAGS, "\\*")
     core.untagged(StatusResponse(Condition.OK, FlagsCode(permanent), b"Flags that stay"))
@@ -90,7 +92,7 @@ async def _resync(conversation: Conversation, selected: Selected, resync: Resync
         for row in await index.rows(selected.mailbox, [UID(uid) for uid in uids[start : start + SLICE]]):
             seq = view.seq_of(row.uid)
             if seq is not None:
-                core.raw(flags_line(seq, row.uid, row.flags, row.mod_seq, selected.manner))
+                core.raw(flags_line(seq, row.uid, row.flags, row.mod_seq, selected.manner, selected.uid_only))
         await conversation.room()
 
 

@@ -40,10 +40,11 @@ _NO_DIGEST = Digest(0, b"", b"", b"")
 class Answers:
     """How the messages of one FETCH are answered."""
 
-    def __init__(self, items: Sequence[Attribute]) -> None:
+    def __init__(self, items: Sequence[Attribute], uid_only: bool = False) -> None:
         """Take what was asked for, in the order in which it is to be said; each is one of `_FIELDS`."""
-        self._pattern = b"* %%d FETCH (%b)\r\n" % b" ".join([_FIELDS[item][0] for item in items])
-        self._pick = itemgetter(0, *[_FIELDS[item][1] for item in items])
+        head = b"* %d UIDFETCH (" if uid_only else b"* %d FETCH ("
+        self._pattern = head + b" ".join([_FIELDS[item][0] for item in items]) + b")\r\n"
+        self._pick = itemgetter(1 if uid_only else 0, *[_FIELDS[item][1] for item in items])
         self._dated = Attribute.INTERNALDATE in items
         self._short = Attribute.BODY in items
         self.original = not ORIGINAL.isdisjoint(items)

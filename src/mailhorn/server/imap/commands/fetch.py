@@ -43,6 +43,7 @@ from ..conversation import Conversation, bad_sequence
 from ..partial import part_of
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..selected import Manner, Selected
+from ..uidonly import fetched
 
 log = structlog.get_logger("mailhorn.imap")
 
@@ -81,7 +82,7 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
         items = items if Attribute.MODSEQ in items else (*items, Attribute.MODSEQ)
     elif Attribute.MODSEQ in items:
         conversation.aware()
-    if by_uid and Attribute.UID not in items:
+    if by_uid and Attribute.UID not in items and not conversation.uid_only:
         items = (Attribute.UID, *items)
     plain = [item for item in items if isinstance(item, Attribute) and item not in _WHOLE]
     if len(plain) == len(items):
@@ -101,7 +102,7 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
 async def _answered(conversation: Conversation, selected: Selected, items: list[Attribute], uids: "array[int]") -> bool:
     """Answer from rows and digests alone; returns whether all were there whose content was asked for."""
     context, mailbox, view = conversation.context, selected.mailbox, selected.view
-    answers = Answers(items)
+    answers = Answers(items, conversation.uid_only)
     step = SLICE_OF_BODIES if Attribute.BODY in items else SLICE if answers.digested else SLICE_OF_ROWS
     whole = True
     for start in range(0, len(uids), step):
@@ -218,7 +219,7 @@ class _Fetching:
     async def _answer(self, seq: SeqNum, row: MessageRow, digest: Digest, flagged: bool, body: OpenBlob | None) -> None:
         """Answer for one message; a big one comes with its body open, so that it stays what it is to the end."""
         core = self.conversation.core
-        start = b"* %d FETCH (" % seq
+        start = fetched(self.conversation.uid_only, seq, row.uid)
         parts: list[bytes] = []
         root = unpack(digest.parts)
         octets = _Octets(self.conversation, self.selected, row, body)

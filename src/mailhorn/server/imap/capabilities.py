@@ -18,6 +18,10 @@ class When(Enum):
     ALWAYS = "always"
     BEFORE_TLS = "before login, in the clear, if there is a certificate"
     LOGIN_ALLOWED = "before login, where a password may be sent: under TLS or from this machine"
+    WITH_KEYS = "before login, where a password may be sent, once all accounts have keys for it"
+    WITH_CHANNEL = "before login, under TLS, once all accounts have keys for it"
+    WITH_CERTIFICATE = "before login, to who has shown a certificate of the authority that is set"
+    WITH_TOKENS = "before login, where a password may be sent, if a server that verifies tokens is set"
     LOGIN_FORBIDDEN = "before login, where no password may be sent"
     AFTER_LOGIN = "after login"
 
@@ -30,7 +34,7 @@ class Standing:
     Attributes:
         logged_in: Somebody has logged in.
         can_start_tls: The connection is in the clear, and there is a certificate.
-        may_log_in: A password may be sent.
+        mechanisms: How the client may log in now, by the names of SASL; () if not yet.
         append_limit: Largest message APPEND takes, octets.
 
     """
@@ -38,7 +42,7 @@ class Standing:
     logged_in: bool
     append_limit: int
     can_start_tls: bool = False
-    may_log_in: bool = True
+    mechanisms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,13 @@ _ALWAYS, _AFTER = When.ALWAYS, When.AFTER_LOGIN
 
 CAPABILITIES = (
     Capability("IMAP4rev1", (3501,), _ALWAYS, "the protocol", ("states", "fetch", "flags", "search", "mailboxes")),
-    Capability("IMAP4rev2", (9051,), _ALWAYS, "the protocol as it is now, once it is enabled", ("rev2", "rev2-names")),
+    Capability(
+        "IMAP4rev2",
+        (9051,),
+        _ALWAYS,
+        "the protocol as it is now, once it is enabled",
+        ("rev2", "rev2-names", "rev2-authenticated", "rev2-selected", "rev2-codes"),
+    ),
     Capability("LITERAL+", (7888,), _ALWAYS, "literals that do not wait to be asked for", ("append",)),
     Capability("SASL-IR", (4959,), _ALWAYS, "AUTHENTICATE with its first response", ("authenticate",)),
     Capability("ID", (2971,), _ALWAYS, "who is who, for logs and bug reports", ("connection",)),
@@ -77,6 +87,23 @@ CAPABILITIES = (
         "IDLE", (2177,), _ALWAYS, "what happens is told at once", ("idle", "idle-last-moment", "idle-without-mailbox")
     ),
     Capability("STARTTLS", (3501, 9051), When.BEFORE_TLS, "TLS on the connection as it is", ("capabilities",)),
+    Capability(
+        "AUTH=SCRAM-SHA-256-PLUS",
+        (5802, 7677, 5929),
+        When.WITH_CHANNEL,
+        "the same, and nobody can sit in between (`tls-server-end-point`)",
+        ("scram",),
+    ),
+    Capability(
+        "AUTH=SCRAM-SHA-256",
+        (5802, 7677),
+        When.WITH_KEYS,
+        "both sides prove that they know the password, and none is sent",
+        ("scram",),
+    ),
+    Capability("AUTH=EXTERNAL", (4422,), When.WITH_CERTIFICATE, "a certificate instead of a password", ("external",)),
+    Capability("AUTH=OAUTHBEARER", (7628,), When.WITH_TOKENS, "a token instead of a password", ("oauth",)),
+    Capability("AUTH=XOAUTH2", (), When.WITH_TOKENS, "the same, as it was before the standard", ("oauth",)),
     Capability("AUTH=PLAIN", (4616,), When.LOGIN_ALLOWED, "name and password in one message", ("authenticate",)),
     Capability("AUTH=LOGIN", (), When.LOGIN_ALLOWED, "name, then password; for old devices", ("authenticate",)),
     Capability("LOGINDISABLED", (3501, 9051), When.LOGIN_FORBIDDEN, "no password now: TLS first", ("capabilities",)),
@@ -156,11 +183,6 @@ NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("LITERAL-", (7888,), "LITERAL+ says more, and only one of them may be offered; IMAP4rev2 has it in it"),
     ("QUOTASET", (9208,), "limits are settings of the server"),
     ("LIST-MYRIGHTS", (8440,), "there are no rights: each mailbox is one person's"),
-    ("AUTH=SCRAM-SHA-256", (7677,), "accounts keep argon2id hashes, of which its keys cannot be made"),
-    ("AUTH=SCRAM-SHA-256-PLUS", (7677,), "the same"),
-    ("AUTH=EXTERNAL", (4422,), "nobody is asked for a client certificate"),
-    ("AUTH=OAUTHBEARER", (7628,), "nobody here verifies tokens"),
-    ("AUTH=XOAUTH2", (), "nobody here verifies tokens"),
 )
 """Name, RFCs, and what is missing: for those who ask why."""
 
@@ -169,19 +191,21 @@ NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
 def offered(standing: Standing) -> tuple[str, ...]:
     """Return what works as a connection stands, and nothing else, in the order of the list."""
     return tuple(
-        [
-            capability.name.format(standing.append_limit)
-            for capability in CAPABILITIES
-            if _OFFERED[capability.when](standing)
-        ]
+        [capability.name.format(standing.append_limit) for capability in CAPABILITIES if _works(capability, standing)]
     )
 
 
+def _works(capability: Capability, standing: Standing) -> bool:
+    if capability.name.startswith(_AUTH):
+        return not standing.logged_in and capability.name.removeprefix(_AUTH) in standing.mechanisms
+    return _OFFERED[capability.when](standing)
+
+
+_AUTH = "AUTH="
 _OFFERED: dict[When, Callable[[Standing], bool]] = {
     When.ALWAYS: lambda standing: True,
     When.BEFORE_TLS: lambda standing: standing.can_start_tls and not standing.logged_in,
-    When.LOGIN_ALLOWED: lambda standing: standing.may_log_in and not standing.logged_in,
-    When.LOGIN_FORBIDDEN: lambda standing: not standing.may_log_in and not standing.logged_in,
+    When.LOGIN_FORBIDDEN: lambda standing: not standing.mechanisms and not standing.logged_in,
     When.AFTER_LOGIN: lambda standing: standing.logged_in,
 }
 

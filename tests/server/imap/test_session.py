@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import re
 import socket
 import ssl
 import struct
@@ -15,6 +16,7 @@ from tests.kit.mailserver import ServerInTest, running_server
 
 from mailhorn.config.settings import Maildir
 from mailhorn.imap.server import ServerConnection
+from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.numbers import UIDSet
 from mailhorn.server.imap import conversation as conversation_module
@@ -549,3 +551,48 @@ async def test_what_is_much_is_told_in_pieces(tmp_path: Path, monkeypatch: pytes
             assert await idler.line() == b"* %d FETCH (UID %d FLAGS (\\Deleted))\r\n" % (seq, seq)
         for seq in range(8, 0, -1):
             assert await idler.line() == b"* %d EXPUNGE\r\n" % seq
+
+async def test_what_was_read_ahead_of_what_was_told_is_not_taken_back(tmp_path: Path) -> None:
+    """FETCH sees the newest commit, the hub knows the one before: no flags are told that are older."""
+    async with running_server(tmp_path, ["ann"]) as server:
+        await server.deliver("ann", "one")
+        reader, writer = [await Client.connect(server, login="ann") for _ in range(2)]
+        for client in (reader, writer):
+            await client.command("ENABLE CONDSTORE")
+            await client.command("SELECT INBOX")
+        index = server.server.mail.store.index
+        tell, held = index.told, list[Change]()
+        await writer.command("STORE 1 +FLAGS (one)")
+        index.told = held.append
+        await writer.command("STORE 1 +FLAGS (two)")
+        *fetched, _ = await reader.command("FETCH 1 (FLAGS MODSEQ)")
+        assert fetched and all(b"(one two)" in line for line in fetched), fetched
+        index.told = tell
+        tell(held[0])
+        assert all(b"FETCH" not in line or b"(one two)" in line for line in await reader.command("NOOP"))
+
+
+async def test_who_was_told_ahead_of_all_others_learns_how_far_it_has_heard_of_everything(tmp_path: Path) -> None:
+    """A mod-sequence that FETCH tells may be greater than one of an expunge that nobody was told of."""
+    async with running_server(tmp_path, ["ann"]) as server:
+        for subject in ("one", "two"):
+            await server.deliver("ann", subject)
+        reader, writer = [await Client.connect(server, login="ann") for _ in range(2)]
+        for client in (reader, writer):
+            await client.command("ENABLE QRESYNC")
+            await client.command("SELECT INBOX")
+        index = server.server.mail.store.index
+        tell, held = index.told, list[Change]()
+        await writer.command(r"STORE 2 +FLAGS (\Deleted)")
+        before = (await reader.command("NOOP"))[0]
+        index.told = held.append
+        await writer.command("EXPUNGE")
+        await writer.command("STORE 1 +FLAGS (work)")
+        fetched, ok = await reader.command("FETCH 1 (FLAGS MODSEQ)")
+        stands = int(re.findall(rb"MODSEQ \((\d+)\)", before)[0])
+        assert b"MODSEQ (%d)" % (stands + 2) in fetched
+        assert b"[HIGHESTMODSEQ %d]" % stands in ok
+        index.told = tell
+        for change in held:
+            tell(change)
+        assert b"VANISHED 2" in b"".join(await reader.command("NOOP"))

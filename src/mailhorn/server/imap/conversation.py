@@ -189,7 +189,7 @@ class Conversation:
     async def _behind(self, selected: Selected) -> Difference | None:
         """Return what the view lacks: from the hub if it has it all, else from the store; None if all is gone."""
         channel, view = selected.channel, selected.view
-        if view.changed_to == view.expunged_to:
+        if view.changed_to == view.expunged_to and selected.seen <= channel.reached:
             recent = channel.since(view.changed_to)
             if recent is not None:
                 return recent

@@ -10,6 +10,7 @@ from enum import Enum
 from ...imap.grammar.ext.qresync import vanished_lines
 from ...imap.view import Count, Gone, MailboxView, Update
 from ...model.ids import UID, MailboxId, ModSeq, SeqNum
+from ...model.message import MessageRow
 from ...model.numbers import UIDSet
 from ...push.hub import Channel, Difference
 from .contexts import Contexts
@@ -34,6 +35,7 @@ class Selected:
         manner: How the client is told.
         uid_only: Without message numbers (RFC 9586).
         announced: The HIGHESTMODSEQ the client was told last.
+        seen: The greatest mod-sequence of what a command told that read more than the view stands for.
         uid_next: No message of the view, as it was when the mailbox was opened, had this UID or a greater one.
         saved: What `$` stands for (RFC 5182).
         contexts: Searches whose results are kept up to date, None while there are none (RFC 5267).
@@ -80,6 +82,17 @@ class Selected:
         view = self.view
         return self.channel.reached > view.changed_to or (expunge and view.expunged_to < view.changed_to)
 
+    def note(self, rows: Iterable[MessageRow]) -> None:
+        """
+        Take note that these rows are told.
+
+        They were read from the index, which may be ahead of what this process has been told by one group of commits:
+        a sync that goes only as far as that would tell flags that are older than these, and a client that knows
+        mod-sequences would believe to have heard of all that happened before.
+        """
+        if self.manner is not Manner.PLAIN or self.channel.reached > self.view.changed_to:
+            self.seen = max(self.seen, max([row.mod_seq for row in rows], default=self.seen))
+
     @property
     def astray(self) -> bool:
         """
@@ -89,7 +102,7 @@ class Selected:
         """
         if self.manner is Manner.PLAIN or self.gone:
             return False
-        return self.announced != self.view.expunged_to or self.behind(True)
+        return self.announced != self.view.expunged_to or self.seen > self.announced or self.behind(True)
 
     def announce(self) -> ModSeq:
         """Return the HIGHESTMODSEQ that the client is told now: all that happened up to there it has heard of."""

@@ -121,6 +121,7 @@ async def _answered(conversation: Conversation, selected: Selected, items: list[
             rows = [row for row, _ in found]
         else:
             rows = await context.store.index.rows(mailbox, wanted)
+        selected.note(rows)
         seqs: Iterable[SeqNum] | None = view.side_by_side(some) if len(rows) == len(some) else None
         if seqs is None:
             whole = whole and (len(rows) == len(some) or not answers.digested)  # of flags alone nothing is missed
@@ -175,6 +176,7 @@ class _Fetching:
         if self.original:
             self.origins = {origin.uid: origin for origin in await context.store.index.origins(mailbox, uids)}
         found = await context.store.index.digests(mailbox, uids)
+        self.selected.note(row for row, _ in found)
         if self.original:  # those of which both are known: what is read later may be gone
             found = [one for one in found if one.row.uid in self.origins]
         if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)

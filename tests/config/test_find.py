@@ -74,7 +74,7 @@ def test_a_named_file_must_exist(tmp_path: Path, origin: str) -> None:
     [
         ("[imap]\nprot = 143", "imap.prot is not a setting; did you mean imap.port?"),
         ("hostnam = 'x'", "hostnam is not a setting; did you mean hostname?"),
-        ("[tls]\nzebra = 1", "tls.zebra is not a setting; known here: certificate, key, plaintext_login"),
+        ("[tls]\nzebra = 1", "tls.zebra is not a setting; known here: certificate, key, client_ca, plaintext_login"),
         ("[imap]\nport = '143'", "imap.port: expected a whole number, got text"),
         ("[imap]\nport = 65536", "imap.port: expected a whole number <= 65535"),
         ("imap = 143", "imap: expected a table, got a whole number"),

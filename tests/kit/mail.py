@@ -15,6 +15,7 @@ from mailhorn.server.accounts import AccountOptions, Accounts
 from mailhorn.server.delivery import Delivered, Delivery
 from mailhorn.server.digest import digest
 from mailhorn.server.limits import ConnectionLimits, Connections
+from mailhorn.server.logins import Logins
 from mailhorn.server.passwords import Profile, hash_password
 from mailhorn.server.scripts import Scripts
 from mailhorn.server.smtp.session import SmtpContext, SmtpOptions, SmtpSession
@@ -105,6 +106,7 @@ async def receiving(
         delivery,
         store,
         accounts,
+        Logins(accounts),
         Deadlines(asyncio.get_running_loop(), grain),
         options or SmtpOptions(hostname="mx.test"),
         tls,

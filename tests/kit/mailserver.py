@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mailhorn.config.settings import ServeSettings, Service
 from mailhorn.config.wire import Server, build_server
-from mailhorn.server.passwords import BULK, hash_password
+from mailhorn.server.passwords import BULK, BULK_ITERATIONS, hash_password
 
 PASSWORD = "secret"
 SERVICES = ("imap", "imaps", "smtp", "smtps", "lmtp")
@@ -47,7 +47,7 @@ async def running_server(data: Path, logins: Sequence[str], **settings: object) 
     server = build_server(ServeSettings(data=data, **services, **settings))  # type: ignore[arg-type]
     await server.mail.start()
     try:
-        stored = hash_password(PASSWORD, BULK)
+        stored = hash_password(PASSWORD, BULK, BULK_ITERATIONS)
         await server.mail.store.index.add_accounts([(login, stored) for login in logins])
         yield ServerInTest(server)
     finally:

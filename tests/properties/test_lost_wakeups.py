@@ -42,6 +42,7 @@ from mailhorn.server.imap.reply import Reply, ok
 from mailhorn.server.imap.selected import Selected
 from mailhorn.server.imap.session import ImapSession
 from mailhorn.server.limits import Connections
+from mailhorn.server.logins import Logins
 from mailhorn.server.sessions import Sessions
 from mailhorn.server.timeline import Timeline
 
@@ -130,6 +131,9 @@ class Accounts:
 
     async def verify(self, login: str, password: bytes, address: str) -> Account:
         return ANN
+
+    def offers_scram(self) -> bool:
+        return False
 
 
 # The clients.
@@ -242,6 +246,7 @@ class Mailroom:
                 store=types.SimpleNamespace(index=self.disk),  # type: ignore[arg-type]  # all that is read of it
                 hub=self.hub,
                 accounts=Accounts(),  # type: ignore[arg-type]
+                logins=Logins(Accounts()),  # type: ignore[arg-type]
                 connections=Connections(),
                 deadlines=Deadlines(self.loop, grain=5.0),
                 keep_alive=KeepAlive(KeepAliveOptions(), self.loop.time),

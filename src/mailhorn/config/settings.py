@@ -67,10 +67,72 @@ class Tls(Section, frozen=True, kw_only=True):
     key: Annotated[Path | None, Meta(description="File with the private key (PEM), readable by the server only.")] = (
         None
     )
+    client_ca: Annotated[
+        Path | None,
+        Meta(
+            description="Authorities whose certificates let clients log in without a password (PEM): the account is "
+            "the mail address in the certificate, or its common name. Who shows a certificate of somebody else cannot "
+            "connect to imap, imaps and smtps. Default: nobody is asked for one."
+        ),
+    ] = None
     plaintext_login: Annotated[
         bool,
         Meta(description="Let other machines log in without encryption. Only for tests in a network of one's own."),
     ] = False
+
+
+class Sasl(Section, frozen=True, kw_only=True):
+    """How clients log in without sending the password (SCRAM-SHA-256)."""
+
+    scram: Annotated[
+        Literal["auto", "always", "never"],
+        Meta(
+            description="auto offers it once every account with a password has keys for it: a client that sees it "
+            "offered tries nothing else. Accounts get keys with a new password, and at a login that sends the old one. "
+            "always offers it at once, never not at all and makes no keys."
+        ),
+    ] = "auto"
+    scram_iterations: Annotated[
+        int,
+        Meta(
+            ge=4096,
+            le=4_000_000,
+            description="What a guess at a stolen key costs, and each login its client. Programs that use Cyrus SASL "
+            "(mbsync, mutt) refuse more than 65,536.",
+        ),
+    ] = 60_000
+    channel_binding: Annotated[
+        bool,
+        Meta(
+            description="Whether SCRAM-SHA-256-PLUS is offered under TLS. It knows tls-server-end-point only; false is "
+            "for clients that insist on another binding. Not where something else ends TLS in front of this server."
+        ),
+    ] = True
+
+
+class OAuth(Section, frozen=True, kw_only=True):
+    """Logging in with a token (OAUTHBEARER, XOAUTH2) that another server gives out. Off without `introspection`."""
+
+    introspection: Annotated[
+        str | None,
+        Meta(description="URL that says whose a token is (RFC 7662); https, or http on this machine. Default: none."),
+    ] = None
+    client_id: Annotated[str, Meta(description="Who this server is there.")] = ""
+    client_secret: Annotated[Secret | None, Meta(description="Its password there.")] = None
+    client_secret_file: Annotated[Path | None, Meta(description="Or a file with that password in its first line.")] = (
+        None
+    )
+    ca: Annotated[Path | None, Meta(description="Certificates to trust there instead of the system's (PEM).")] = None
+    timeout: Annotated[float, Meta(ge=0.1, le=60, description="It must answer within so long, seconds.")] = 5.0
+    login: Annotated[
+        str,
+        Meta(min_length=1, description="Field of the answer that has the login or the mail address: username, email …"),
+    ] = "username"
+    scope: Annotated[str, Meta(description="A token must have this scope. Default: any.")] = ""
+    audience: Annotated[str, Meta(description="A token must be meant for this. Default: for anybody.")] = ""
+    discovery: Annotated[
+        str, Meta(description="URL that tells clients where to get a token (openid-configuration). Default: none.")
+    ] = ""
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -229,6 +291,8 @@ class ServeSettings(Section, frozen=True, kw_only=True):
     smtps: Annotated[Service, Meta(description="SMTP, encrypted from the first byte.")] = Service()
     lmtp: Annotated[Service, Meta(description="LMTP, for a mail server in front of this one.")] = Service()
     tls: Annotated[Tls, Meta(description="Certificate; without one a self-signed one is made and kept.")] = Tls()
+    sasl: Annotated[Sasl, Meta(description="How clients log in without sending the password.")] = Sasl()
+    oauth: Annotated[OAuth, Meta(description="Logging in with a token.")] = OAuth()
     limits: Annotated[Limits, Meta(description="How much anybody may ask of the server.")] = Limits()
     sessions: Annotated[Sessions, Meta(description="How long a connection may be silent.")] = Sessions()
     tcp: Annotated[Tcp, Meta(description="When the other side of a connection counts as gone.")] = Tcp()

@@ -16,18 +16,20 @@ import structlog
 
 from ..model.change import Change
 from ..net.listen import Keepalive
-from ..net.tls import objection, self_signed, server_context
+from ..net.tls import client_context, end_point, objection, self_signed, server_context
 from ..push.hub import Hub
-from ..server.accounts import AccountOptions, Accounts
+from ..server.accounts import AccountOptions, Accounts, Scram
 from ..server.delivery import Delivery
 from ..server.digest import digest
 from ..server.imap.context import ImapOptions
 from ..server.imap.keepalive import KeepAliveOptions
 from ..server.limits import ConnectionLimits
+from ..server.logins import LoginOptions
 from ..server.mailserver import HANDSHAKES, MailServer, ServerOptions
 from ..server.quota import QuotaLimits
 from ..server.scripts import Scripts, check_script
 from ..server.smtp.session import SmtpOptions
+from ..server.tokens import TokenOptions, Tokens
 from ..store.abc import Index, StoreError
 from ..store.adopt import Adoption, adopt
 from ..store.blobs.maildir import MaildirBlobs
@@ -40,7 +42,8 @@ from ..store.store import Store
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
 from .rules import rules_of
-from .settings import PORTS, ServeSettings, Sessions
+from .secret import kept_secret, secret_of
+from .settings import PORTS, OAuth, ServeSettings, Sessions
 
 log = structlog.get_logger("mailhorn.config")
 
@@ -157,7 +160,7 @@ def build_server(settings: ServeSettings) -> Server:
     data = data_folder(settings)
     hostname = settings.hostname or platform.node() or "localhost"
     certificate, key = _certificate(settings, data, hostname)
-    tls = server_context(certificate, key)
+    tls = server_context(certificate, key, settings.tls.client_ca)
     if problem := objection(tls, certificate):
         log.warning("mail clients will not accept the certificate", certificate=str(certificate), reason=problem)
     _check_default_script(settings.sieve.default)
@@ -170,7 +173,14 @@ def build_server(settings: ServeSettings) -> Server:
     store = open_store(data, hub.tell, noticing)
     accounts = Accounts(
         store.index,
-        AccountOptions(hostname=hostname, domains=settings.domains, postmaster=settings.postmaster),
+        AccountOptions(
+            hostname=hostname,
+            domains=settings.domains,
+            postmaster=settings.postmaster,
+            scram=Scram(settings.sasl.scram),
+            iterations=settings.sasl.scram_iterations,
+            secret=kept_secret(data / "secret"),
+        ),
     )
     delivery = Delivery(store, Scripts(settings.sieve.directory or data / "sieve", settings.sieve.default))
     hub.pushed = delivery.timeline.note_pushed
@@ -179,19 +189,22 @@ def build_server(settings: ServeSettings) -> Server:
     options = ServerOptions(
         listen=chosen,
         tls=tls,
+        smtp_tls=None if settings.tls.client_ca is None else server_context(certificate, key),
+        logins=LoginOptions(
+            _bindings(certificate) if settings.sasl.channel_binding else {}, settings.tls.plaintext_login
+        ),
+        tokens=_tokens(settings.oauth),
         imap=ImapOptions(
             max_message_size=limits.message_size,
             quota=quota,
             login_timeout=sessions.login_timeout,
             inactivity_timeout=sessions.inactivity_timeout,
             keep_alive=keep_alive,
-            plaintext_off_loopback=settings.tls.plaintext_login,
         ),
         smtp=SmtpOptions(
             hostname=hostname,
             max_message_size=limits.message_size,
             quota=quota,
-            plaintext_off_loopback=settings.tls.plaintext_login,
             wire_log=settings.log.level == "debug",
         ),
         connections=ConnectionLimits(
@@ -313,9 +326,37 @@ def _connections(wanted: int) -> int:
 
 
 def _fingerprint(certificate: Path) -> str:
+    return sha256(_der(certificate)).digest().hex(":").upper()
+
+
+def _bindings(certificate: Path) -> dict[str, bytes]:
+    binding = end_point(_der(certificate))
+    return {} if binding is None else {"tls-server-end-point": binding}
+
+
+def _der(certificate: Path) -> bytes:
     first = certificate.read_text("ascii", "replace").partition("-----END CERTIFICATE-----")
-    der = ssl.PEM_cert_to_DER_cert(first[0][first[0].index("-----BEGIN") :] + first[1])
-    return sha256(der).digest().hex(":").upper()
+    return ssl.PEM_cert_to_DER_cert(first[0][first[0].index("-----BEGIN") :] + first[1])
+
+
+def _tokens(oauth: OAuth) -> Tokens | None:
+    if oauth.introspection is None:
+        return None
+    from ..net.introspection import Introspection  # what it needs is wanted by few
+
+    try:
+        asked = Introspection(
+            oauth.introspection,
+            oauth.client_id,
+            secret_of("oauth.client_secret", oauth.client_secret, oauth.client_secret_file),
+            oauth.timeout,
+            None if oauth.ca is None else client_context(oauth.ca),
+        )
+    except ValueError as error:
+        raise ConfigError(f"oauth.introspection: {error}") from error
+    if not asked.private:
+        raise ConfigError("oauth.introspection must be https, unless it is on this machine: tokens are sent there")
+    return Tokens(asked.ask, TokenOptions(oauth.login, oauth.scope, oauth.audience, oauth.discovery))
 
 
 def _check_default_script(path: Path | None) -> None:

@@ -27,7 +27,13 @@ class IntrospectionFailed(OSError):
 
 
 class Introspection:
-    """One authorization server's endpoint."""
+    """
+    One authorization server's endpoint.
+
+    Attributes:
+        private: Nobody on the way there can read what is asked: https, or this machine.
+
+    """
 
     def __init__(
         self,
@@ -56,6 +62,7 @@ class Introspection:
             raise ValueError(f"not an http or https URL: {url!r}")
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
+        self.private = self._secure or self._host in ("localhost", "127.0.0.1", "::1")
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._timeout = timeout
         self._context = context or (ssl.create_default_context() if self._secure else None)

@@ -103,8 +103,8 @@ class Logins:
         """Return the mechanisms that work on the connection as it stands, the better ones first."""
         return self._mechanisms(pump, pump.tls) if self.private(pump) else ()
 
-    def mechanisms_after_tls(self, pump: Pump) -> tuple[str, ...]:
-        """Return the ones that work once TLS is on, without a certificate of the client's."""
+    def mechanisms_under_tls(self, pump: Pump) -> tuple[str, ...]:
+        """Return the ones that work if TLS is on; by STARTTLS of SMTP nobody is asked for a certificate."""
         return self._mechanisms(pump, True)
 
     def _mechanisms(self, pump: Pump, tls: bool) -> tuple[str, ...]:

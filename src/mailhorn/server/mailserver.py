@@ -23,9 +23,11 @@ from .imap.context import ImapContext, ImapOptions
 from .imap.keepalive import KeepAlive
 from .imap.session import ImapSession
 from .limits import ConnectionLimits, Connections
+from .logins import LoginOptions, Logins
 from .refusals import Refusals
 from .sessions import Sessions
 from .smtp.session import SmtpContext, SmtpOptions, SmtpSession
+from .tokens import Tokens
 
 LAST_WORDS = 1.0
 """Seconds that clients have, at the end, to read BYE or 421 and to hang up. Who does not is cut off: phones that sleep,
@@ -48,6 +50,9 @@ class ServerOptions:
     Attributes:
         listen: Service name (imap, imaps, smtp, smtps, lmtp) to host and port; 0 takes any free port.
         tls: Certificate for imaps, smtps and STARTTLS; without one these are not offered.
+        smtp_tls: For STARTTLS of SMTP, if not the same: other servers come there, and show certificates of theirs.
+        logins: What is offered to who wants to log in.
+        tokens: Whose OAuth tokens are whose; None: they are not offered.
         imap: Settings of the IMAP side.
         smtp: Settings of the SMTP side.
         connections: How many there may be at once.
@@ -57,6 +62,9 @@ class ServerOptions:
 
     listen: Mapping[str, tuple[str, int]]
     tls: SSLContext | None
+    smtp_tls: SSLContext | None = None
+    logins: LoginOptions = field(default_factory=LoginOptions)
+    tokens: Tokens | None = None
     imap: ImapOptions = field(default_factory=ImapOptions)
     smtp: SmtpOptions = field(default_factory=SmtpOptions)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
@@ -91,10 +99,12 @@ class MailServer:
         self.handshakes = Connections(
             replace(options.connections, total=math.ceil(options.connections.total * HANDSHAKES))
         )
+        logins = Logins(accounts, options.logins, options.tokens)
         self._imap = ImapContext(
             store,
             hub,
             accounts,
+            logins,
             self.connections,
             deadlines,
             KeepAlive(options.imap.keep_alive, loop.time, options.tcp.unacknowledged),
@@ -110,9 +120,10 @@ class MailServer:
             delivery,
             store,
             accounts,
+            logins,
             deadlines,
             options.smtp,
-            options.tls,
+            options.smtp_tls or options.tls,
             self.connections,
             self.sessions,
             self._refusals,
@@ -129,6 +140,7 @@ class MailServer:
         """
         await self.store.start()
         try:
+            await self._accounts.survey()
             for service, (host, port) in self._options.listen.items():
                 secure = service in ("imaps", "smtps")
                 if secure and self._options.tls is None:

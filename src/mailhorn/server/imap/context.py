@@ -9,6 +9,7 @@ from ...push.hub import Hub
 from ...store.store import Store
 from ..accounts import Accounts
 from ..limits import Connections
+from ..logins import Logins
 from ..quota import QuotaLimits
 from ..refusals import Refusals
 from ..sessions import Sessions
@@ -27,7 +28,6 @@ class ImapOptions:
         inactivity_timeout: Seconds without a command before log-out; RFC 9051 §5.4 asks for 1,800 or more.
         quota: How much an account may keep.
         keep_alive: How often `* OK Still here` is sent to an idling client; keeps NAT tables warm.
-        plaintext_off_loopback: Allow LOGIN without TLS from other machines. Only for tests in a closed network.
 
     """
 
@@ -36,7 +36,6 @@ class ImapOptions:
     inactivity_timeout: float = 1860.0
     quota: QuotaLimits = field(default_factory=QuotaLimits)
     keep_alive: KeepAliveOptions = field(default_factory=KeepAliveOptions)
-    plaintext_off_loopback: bool = False
 
 
 @dataclass(slots=True)
@@ -46,6 +45,7 @@ class ImapContext:
     store: Store
     hub: Hub
     accounts: Accounts
+    logins: Logins
     connections: Connections
     deadlines: Deadlines
     keep_alive: KeepAlive

@@ -19,7 +19,7 @@ from ...net.deadlines import Deadlines
 from ...net.eager import begin
 from ...net.protocol_log import ProtocolLog
 from ...net.pump import Pump
-from ...sasl import SERVER_MECHANISMS, Challenge, Credentials, Malformed, ServerMechanism, Step
+from ...sasl import Challenge
 from ...smtp.address import Mailbox
 from ...smtp.connection import RECIPIENT_ACCEPTED, SENDER_ACCEPTED, Options, ServerConnection
 from ...smtp.events import (
@@ -42,9 +42,10 @@ from ...smtp.events import (
 from ...smtp.reply import Reply
 from ...store.abc import StagedBlob, StoreUnavailable
 from ...store.store import Store
-from ..accounts import Accounts, NoAccount, TooBusy
+from ..accounts import Accounts, NoAccount
 from ..delivery import Delivery, Recipient, refusal
 from ..limits import Connections
+from ..logins import Denial, Exchange, Logins, Why
 from ..quota import QuotaLimits
 from ..refusals import Refusals
 from ..sessions import Sessions
@@ -69,7 +70,6 @@ class SmtpOptions:
         max_recipients: Of one message.
         command_timeout: Seconds without a command before 421 (RFC 5321 §4.5.3.2.7).
         data_timeout: Seconds without a piece of the message before 421 (§4.5.3.2.5: three minutes).
-        plaintext_off_loopback: Offer AUTH without TLS to other machines. Only for tests in a closed network.
         wire_log: Log every line at level debug.
 
     """
@@ -80,7 +80,6 @@ class SmtpOptions:
     quota: QuotaLimits = field(default_factory=QuotaLimits)
     command_timeout: float = 300.0
     data_timeout: float = 180.0
-    plaintext_off_loopback: bool = False
     wire_log: bool = False
 
 
@@ -91,6 +90,7 @@ class SmtpContext:
     delivery: Delivery
     store: Store
     accounts: Accounts
+    logins: Logins
     deadlines: Deadlines
     options: SmtpOptions
     tls: SSLContext | None
@@ -117,13 +117,13 @@ class SmtpSession:
         "_context",
         "_core",
         "_delivering",
+        "_exchange",
         "_failures",
         "_greeted",
         "_id",
         "_lmtp",
         "_loop",
         "_mail",
-        "_mechanism",
         "_pulling",
         "_pump",
         "_recipients",
@@ -146,7 +146,7 @@ class SmtpSession:
         self._task: asyncio.Task[None] | None = None
         self._greeted: Greeted | None = None
         self._account: Account | None = None
-        self._mechanism: ServerMechanism | None = None
+        self._exchange: Exchange | None = None
         self._failures = 0
         self._mail: MailFrom | None = None
         self._sender = ""
@@ -161,7 +161,7 @@ class SmtpSession:
     @classmethod
     def connection(cls, context: SmtpContext, lmtp: bool) -> Pump:
         """Return a protocol for a new connection."""
-        core = ServerConnection(_core_options(context, lmtp, private=False))
+        core = ServerConnection(_core_options(context, lmtp))
         wire = ProtocolLog("lmtp" if lmtp else "smtp") if context.options.wire_log else None
         return Pump(core, cls(context, core, lmtp), wire)
 
@@ -171,8 +171,8 @@ class SmtpSession:
         """Greet, or refuse who has too many connections already."""
         self._pump = pump
         context = self._context
-        if pump.loopback or context.options.plaintext_off_loopback:  # only now is known who it is
-            self._core = pump.core = ServerConnection(_core_options(context, self._lmtp, private=True))
+        if not self._lmtp:  # only now is known who it is
+            self._core = pump.core = ServerConnection(_core_options(context, False, pump))
         if pump.tls:
             self._core.tls_started()
         reason = context.connections.enter(pump.address)
@@ -281,14 +281,12 @@ class SmtpSession:
             case Reset():
                 self._drop_transaction()
             case AuthStart():
-                self._mechanism = SERVER_MECHANISMS[event.mechanism]()
-                self._authenticate(self._mechanism.step(event.initial))
+                self._exchange = self._context.logins.begin(event.mechanism, self._pump)
+                self._run(self._authenticate(event.initial))
             case AuthResponse():
-                if self._mechanism is None:
-                    raise RuntimeError("a response without an exchange")
-                self._authenticate(self._mechanism.step(event.data))
+                self._run(self._authenticate(event.data))
             case AuthCancelled():
-                self._mechanism = None
+                self._exchange = None
             case StartTls():
                 self._pump.pause()
                 self._run(self._start_tls())
@@ -464,49 +462,44 @@ class SmtpSession:
         self._core.tls_started()
         self._greeted = None
         self._log_out()
-        self._mechanism = None
+        self._exchange = None
         self._drop_transaction()
 
-    def _authenticate(self, step: Step) -> None:
-        match step:
-            case Challenge():
-                self._core.challenge(step.data)
-            case Malformed():
-                self._mechanism = None
-                self._core.reply(501, "5.5.2", f"Not what the mechanism wants: {step.reason}")
-            case Credentials():
-                self._mechanism = None
-                self._run(self._verify(step))
-
-    async def _verify(self, claimed: Credentials) -> None:
-        peer = self._pump.peer
-        if claimed.authzid and claimed.authzid != claimed.authcid:
-            self._core.reply(535, "5.7.8", "Nobody may act for somebody else here")
+    async def _authenticate(self, response: bytes | None) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:  # what was offered is not any more
+            self._core.reply(504, "5.5.4", "Mechanism not offered now")
             return
         try:
-            account = await self._context.accounts.verify(claimed.authcid, claimed.password, self._pump.address)
-        except TooBusy as error:
-            self._core.reply(454, "4.7.0", str(error))
-            return
+            outcome = await exchange.step(response)
         except StoreUnavailable as error:
             self._context.store.complaints.note("accounts cannot be read", error, False)
             self._core.reply(454, "4.7.0", "Logins are not possible now, try again later")
             return
-        if account is not None:
-            refused = self._context.connections.log_in(account.login, self._pump.address)
+        if isinstance(outcome, Challenge):
+            self._exchange = exchange
+            self._core.challenge(outcome.data)
+        else:
+            self._end_login(outcome)
+
+    def _end_login(self, outcome: Account | Denial) -> None:
+        peer = self._pump.peer
+        if isinstance(outcome, Account):
+            refused = self._context.connections.log_in(outcome.login, self._pump.address)
             if refused is not None:
-                self._context.refusals.note("login refused", peer, self._pump.address, refused.text, account.login)
+                self._context.refusals.note("login refused", peer, self._pump.address, refused.text, outcome.login)
                 self._core.shut_down("4.7.0", refused.text)
                 return
-            self._account = account
-            log.info("logged in", peer=peer, login=account.login)
+            self._account = outcome
+            log.info("logged in", peer=peer, login=outcome.login)
             self._core.reply(235, "2.7.0", "Authenticated")
             return
-        self._failures += 1
-        log.warning("login failed", peer=peer, login=claimed.authcid[:100])
-        self._core.reply(535, "5.7.8", "User or password is wrong")
-        if self._failures >= MAX_LOGIN_FAILURES:
-            self._core.shut_down("4.7.0", "Too many failed logins")
+        self._core.reply(*_DENIALS[outcome.why], outcome.text)
+        if outcome.why is Why.WRONG:
+            self._failures += 1
+            log.warning("login failed", peer=peer, login=outcome.login[:100])
+            if self._failures >= MAX_LOGIN_FAILURES:
+                self._core.shut_down("4.7.0", "Too many failed logins")
 
     def _log_out(self) -> None:
         if self._account is not None:
@@ -514,16 +507,24 @@ class SmtpSession:
             self._account = None
 
 
-def _core_options(context: SmtpContext, lmtp: bool, private: bool) -> Options:
-    options = context.options
-    mechanisms = () if lmtp else tuple(SERVER_MECHANISMS)
+_DENIALS = {
+    Why.MALFORMED: (501, "5.5.2"),
+    Why.WRONG: (535, "5.7.8"),
+    Why.FORBIDDEN: (535, "5.7.8"),
+    Why.LATER: (454, "4.7.0"),
+}
+"""RFC 4954 §4, §6."""
+
+
+def _core_options(context: SmtpContext, lmtp: bool, pump: Pump | None = None) -> Options:
+    options, logins = context.options, context.logins
     return Options(
         hostname=options.hostname,
         max_size=options.max_message_size,
         lmtp=lmtp,
         tls_available=context.tls is not None,
-        auth_mechanisms=mechanisms if private else (),
-        tls_auth_mechanisms=mechanisms,
+        auth_mechanisms=logins.mechanisms(pump) if pump else (),
+        tls_auth_mechanisms=logins.mechanisms_under_tls(pump) if pump else (),
         max_recipients=options.max_recipients,
     )
 

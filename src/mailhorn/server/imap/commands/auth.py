@@ -5,8 +5,9 @@ import structlog
 from ....imap.commands import Authenticate, Login
 from ....imap.responses import CapabilityCode, Code, Condition
 from ....imap.state import State
-from ....sasl import SERVER_MECHANISMS, Challenge, Credentials
-from ...accounts import TooBusy
+from ....model.mailbox import Account
+from ....sasl import Challenge, Credentials
+from ...logins import Denial, Why
 from ..capabilities import Standing, offered
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
@@ -24,7 +25,8 @@ def capabilities(conversation: Conversation) -> tuple[str, ...]:
     context = conversation.context
     logged_in = conversation.core.state is not State.NOT_AUTHENTICATED
     can_start_tls = context.tls is not None and not conversation.pump.tls
-    return offered(Standing(logged_in, context.options.max_message_size, can_start_tls, _may_log_in(conversation)))
+    mechanisms = () if logged_in else context.logins.mechanisms(conversation.pump)
+    return offered(Standing(logged_in, context.options.max_message_size, can_start_tls, mechanisms))
 
 
 def capability_code(conversation: Conversation) -> CapabilityCode:
@@ -34,57 +36,60 @@ def capability_code(conversation: Conversation) -> CapabilityCode:
 
 async def login(conversation: Conversation, command: Login) -> Reply | None:
     """LOGIN (RFC 9051 §6.2.3)."""
-    return await _log_in(conversation, Credentials("", command.user.decode("utf-8", "replace"), command.password))
+    _must_be_private(conversation)
+    claimed = Credentials("", command.user.decode("utf-8", "replace"), command.password)
+    return _end(conversation, await conversation.context.logins.with_password(claimed, conversation.pump.address))
 
 
 async def authenticate(conversation: Conversation, command: Authenticate) -> Reply | None:
     """Begin an exchange; each line of the client goes to `respond` (RFC 9051 §6.2.2)."""
-    mechanism = SERVER_MECHANISMS.get(command.mechanism.upper())
-    if mechanism is None:
-        raise CommandRefused("There is no such mechanism here", "CANNOT")
     _must_be_private(conversation)
-    conversation.mechanism = mechanism()
+    conversation.exchange = conversation.context.logins.begin(command.mechanism.upper(), conversation.pump)
+    if conversation.exchange is None:
+        raise CommandRefused("There is no such mechanism here now", "CANNOT")
     return await _step(conversation, command.initial)
 
 
 async def respond(conversation: Conversation, response: bytes | None) -> Reply | None:
     """Take a line of the exchange, None if it was cancelled or is no base64."""
     if response is None:
-        conversation.mechanism = None
+        conversation.exchange = None
         return Reply(Condition.BAD, None, b"AUTHENTICATE cancelled")
     return await _step(conversation, response)
 
 
 async def _step(conversation: Conversation, response: bytes | None) -> Reply | None:
-    if conversation.mechanism is None:
+    exchange = conversation.exchange
+    if exchange is None:
         raise RuntimeError("no exchange is under way")
-    outcome = conversation.mechanism.step(response)
+    conversation.exchange = None  # also if it fails
+    outcome = await exchange.step(response)
     if isinstance(outcome, Challenge):
+        conversation.exchange = exchange
         conversation.core.accept_line(idle=False, text=outcome.data)
         return None
-    conversation.mechanism = None
-    if isinstance(outcome, Credentials):
-        return await _log_in(conversation, outcome)
-    return Reply(Condition.BAD, None, b"That is not what the mechanism wants")
+    return _end(conversation, outcome)
 
 
-async def _log_in(conversation: Conversation, credentials: Credentials) -> Reply | None:
-    _must_be_private(conversation)
-    if credentials.authzid and credentials.authzid != credentials.authcid:
-        raise CommandRefused("Nobody may act for somebody else here", "AUTHORIZATIONFAILED")
+_CODES = {Why.WRONG: "AUTHENTICATIONFAILED", Why.FORBIDDEN: "AUTHORIZATIONFAILED", Why.LATER: "UNAVAILABLE"}
+
+
+def _end(conversation: Conversation, outcome: Account | Denial) -> Reply | None:
+    """Log in who it is, or say why not (RFC 5530 §3)."""
     context, pump = conversation.context, conversation.pump
-    try:
-        account = await context.accounts.verify(credentials.authcid, credentials.password, pump.address)
-    except TooBusy as busy:
-        raise CommandRefused(str(busy), "UNAVAILABLE") from None
-    if account is None:
-        log.warning("login failed", peer=pump.peer, login=credentials.authcid[:100])
-        conversation.failures += 1
-        if conversation.failures < MAX_FAILURES:
-            raise CommandRefused("User or password is wrong", "AUTHENTICATIONFAILED")
-        conversation.core.complete(Condition.NO, Code("AUTHENTICATIONFAILED"), b"User or password is wrong")
-        conversation.core.bye(b"Too many logins failed")
-        return None
+    if isinstance(outcome, Denial):
+        if outcome.why is Why.MALFORMED:
+            return Reply(Condition.BAD, None, outcome.text.encode("ascii", "replace"))
+        code = _CODES[outcome.why]
+        if outcome.why is Why.WRONG:
+            log.warning("login failed", peer=pump.peer, login=outcome.login[:100])
+            conversation.failures += 1
+            if conversation.failures >= MAX_FAILURES:
+                conversation.core.complete(Condition.NO, Code(code), outcome.text.encode("ascii"))
+                conversation.core.bye(b"Too many logins failed")
+                return None
+        raise CommandRefused(outcome.text, code)
+    account = outcome
     refusal = context.connections.log_in(account.login, pump.address)
     if refusal is not None:  # BYE and no NO, after which programs ask for another password
         context.refusals.note("login refused", pump.peer, pump.address, refusal.text, account.login)
@@ -108,13 +113,8 @@ async def unauthenticate(conversation: Conversation) -> Reply:
     return ok(b"Nobody is logged in now")
 
 
-def _may_log_in(conversation: Conversation) -> bool:
-    pump = conversation.pump
-    return pump.tls or pump.loopback or conversation.context.options.plaintext_off_loopback
-
-
 def _must_be_private(conversation: Conversation) -> None:
-    if not _may_log_in(conversation):
+    if not conversation.context.logins.private(conversation.pump):
         raise CommandRefused("Use TLS first: the password would be readable on the way", "PRIVACYREQUIRED")
 
 

@@ -220,7 +220,7 @@ async def test_a_bug_of_ours_is_logged_and_the_others_go_on(net: Net, tmp_path: 
     with structlog.testing.capture_logs() as logged:
         async with watching([net.account("bad"), net.account("good")], tmp_path / "j") as watch:
             await watch.idle()
-            (broken, _) = watch.watcher._watches
+            (broken, _) = watch.watcher.watches
 
             def breaks(*_: object) -> None:
                 raise RuntimeError("boom")

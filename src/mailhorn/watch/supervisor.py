@@ -39,6 +39,7 @@ from .events import (
     Upgrade,
     Upgraded,
     Warned,
+    Woke,
 )
 from .journal import JournalThread
 from .ledger import Answer, Place
@@ -79,6 +80,7 @@ class Watcher:
         *,
         on_filed: OnFiled | None = None,
         on_state: OnState | None = None,
+        clock: Callable[[], float] = boottime,
     ) -> None:
         """
         Make a watcher; nothing happens before `run`.
@@ -88,6 +90,7 @@ class Watcher:
             journal_path: The journal, one file for all accounts.
             on_filed: Told of each message that is where the rules want it; times are of `boottime`.
             on_state: Told whenever the watch of a mailbox stands elsewhere.
+            clock: Seconds, of a clock that runs through suspend.
 
         Raises:
             ValueError: Two accounts have one name.
@@ -105,12 +108,13 @@ class Watcher:
         self._open: set[_Line] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
-        self._ahead = boottime() - time.monotonic()
+        self.clock = clock
+        self._ahead: float | None = None
         self.gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
         contexts = {
             (account.ca_file, account.verify): client_context(account.ca_file, account.verify) for account in accounts
         }
-        self._watches = [
+        self.watches = [
             _Watch(self, account, mailbox, contexts[account.ca_file, account.verify])
             for account in accounts
             for mailbox in dict.fromkeys(account.mailboxes)
@@ -119,7 +123,7 @@ class Watcher:
     @property
     def states(self) -> dict[Place, State]:
         """Where the watch of each mailbox stands."""
-        return {place: watch.machine.state for watch in self._watches for place in watch.machine.places}
+        return {place: watch.machine.state for watch in self.watches for place in watch.machine.places}
 
     async def run(self) -> None:
         """
@@ -131,9 +135,9 @@ class Watcher:
         """
         journal = await asyncio.to_thread(JournalThread, self._journal_path)
         try:
-            for watch in self._watches:
+            for watch in self.watches:
                 watch.start(journal)
-            if self._stopping or not self._watches:
+            if self._stopping or not self.watches:
                 self.stop()
             await self._all_stopped.wait()
             if self._open:
@@ -145,7 +149,7 @@ class Watcher:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            for watch in self._watches:
+            for watch in self.watches:
                 watch.abandon()
             for line in tuple(self._open):
                 line.cut()
@@ -154,7 +158,7 @@ class Watcher:
     def stop(self) -> None:
         """Have `run` end, well within a second. To be called in the event loop, as from a signal handler of it."""
         self._stopping = True
-        for watch in self._watches:
+        for watch in self.watches:
             watch.stop()
         self.stopped()
 
@@ -162,7 +166,7 @@ class Watcher:
 
     def stopped(self) -> None:
         """A watch may have stopped."""
-        if all(watch.stopped for watch in self._watches):
+        if all(watch.stopped for watch in self.watches):
             self._all_stopped.set()
 
     def opened(self, line: "_Line") -> None:
@@ -188,20 +192,26 @@ class Watcher:
 
     def _fire(self) -> None:
         self._due, self._timer = math.inf, None
-        now = boottime()
-        for watch in self._watches:
+        now = self.clock()
+        for watch in self.watches:
             if watch.due <= now:
                 watch.deliver(DeadlineReached())
             else:
                 self.arm(watch.due, now)
 
     def slept(self) -> None:
-        """After a suspend, which our timer did not notice, deadlines are over: look at once."""
-        ahead = boottime() - time.monotonic()
-        slept, self._ahead = ahead - self._ahead, ahead
+        """After a suspend, which the loop's clock did not notice, every server must prove that it lives (fault F77)."""
+        loop = asyncio.get_running_loop()
+        ahead = self.clock() - loop.time()
+        slept = 0.0 if self._ahead is None else ahead - self._ahead
+        self._ahead = ahead
         if slept > SUSPENDED:
             log.info("woke up", slept=round(slept))
-            asyncio.get_running_loop().call_soon(self._fire)
+            loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        for watch in self.watches:
+            watch.deliver(Woke())
 
 
 class _Line:
@@ -341,7 +351,7 @@ class _Watch:
         if self._journal is None:
             return
         self.watcher.slept()
-        now = boottime()
+        now = self.watcher.clock()
         machine = self.machine
         try:
             outputs = machine.step(event, now, random.random())
@@ -397,7 +407,7 @@ class _Watch:
     def _changed(self, change: StateChanged, state: State, reason: str, until: float | None) -> None:
         details: dict[str, object] = {"reason": reason} if reason else {}
         if until is not None:
-            details["seconds"] = round(until - boottime(), 1)
+            details["seconds"] = round(until - self.watcher.clock(), 1)
         if state is State.PARKED:
             self._log.error("parked until the settings change", **details)
         elif state is State.BACKOFF:

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.kit.stores import DATE, account, deliver, opened
+from tests.kit.stores import DATE, account, deliver, message_files, opened
 
-from mailhorn.model.ids import UID
+from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import Placement
 from mailhorn.store.abc import MessageMissing, StoreUnavailable
 from mailhorn.store.blobs.maildir import INLINE_LIMIT
@@ -40,6 +40,34 @@ async def test_a_body_comes_back_whole_and_in_ranges(store: Store, body: bytes) 
     assert await store.read(inbox, placed.uid, 3) == body[3:]
     assert await store.read(inbox, placed.uid, len(body) + 1, len(body) + 5) == b""
     assert await store.read(inbox, placed.uid, 0, 10**9) == body
+
+
+@pytest.mark.parametrize("number", [0, 12])
+async def test_several_bodies_are_read_together(tmp_path: Path, number: int) -> None:
+    """Before they come to rest and after it; copies as well; of what is not there nothing is returned."""
+    bodies = [b"", SMALL, BIG] + [b"%d" % n * 1000 for n in range(number)]
+    uids = [UID(n + 1) for n in range(len(bodies))]
+
+    async def read(store: Store, inbox: MailboxId, other: MailboxId) -> None:
+        found = await store.read_many(inbox, {uid: (0, 10**9) for uid in [*uids, UID(999)]})
+        assert found == dict(zip(uids, bodies, strict=True))
+        assert await store.read_many(inbox, {UID(2): (5, 12), UID(3): (3, 3)}) == {2: SMALL[5:12], 3: b""}
+        assert await store.read_many(other, {UID(1): (0, len(SMALL)), UID(2): (9, 90)}) == {1: SMALL, 2: BIG[9:90]}
+
+    async with opened(tmp_path, delay=1000.0) as store:
+        who, inbox = await account(store)
+        for body in bodies:
+            await deliver(store, inbox, body=body)
+        other = await store.index.create_mailbox(who, "Other")
+        await store.index.copy(inbox, [UID(2), UID(3)], other.id)
+        await read(store, inbox, other.id)
+    async with opened(tmp_path) as store:
+        await read(store, inbox, other.id)
+        gone = next(
+            path for path in message_files(tmp_path) if path.stat().st_size == len(SMALL) and ".Other" not in str(path)
+        )
+        gone.rename(gone.with_name("elsewhere"))
+        assert await store.read_many(inbox, {UID(2): (0, 10), UID(3): (0, 10)}) == {3: BIG[:10]}
 
 
 @pytest.mark.parametrize("body", [SMALL, BIG], ids=["small", "big"])

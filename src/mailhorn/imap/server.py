@@ -391,6 +391,11 @@ class ServerConnection:
         self._out.append(data)
         self.pending += len(data)
 
+    def raw_pieces(self, pieces: list[bytes]) -> None:
+        """Send whole response lines in pieces."""
+        for piece in pieces:
+            self.raw(piece)
+
     def complete(self, condition: Condition, code: ResponseCode | None, text: bytes) -> None:
         """End the running command; what is pipelined behind it comes up at the next `events_received`."""
         command = self._running

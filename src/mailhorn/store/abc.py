@@ -402,6 +402,10 @@ class Index(ABC):
         """Return where the body is (inline bytes if it is not settled yet). Raises MessageMissing."""
 
     @abstractmethod
+    async def blobs(self, mailbox: MailboxId, uids: Sequence[UID]) -> dict[UID, BlobRef]:
+        """Return where the bodies are of those messages that exist."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything. Verbs called later raise StoreUnavailable."""
 
@@ -469,6 +473,14 @@ class Blobs(ABC):
 
         Raises MessageMissing, StoreUnavailable.
         """
+
+    @abstractmethod
+    def at_once(self, ref: BlobRef, start: int, end: int) -> bytes | None:
+        """Return bytes start to end of a settled body if that waits for nothing; None: it would, or there is none."""
+
+    @abstractmethod
+    async def read_many(self, wanted: Sequence[tuple[BlobRef, int, int]]) -> list[bytes | None]:
+        """Return bytes start to end of each settled body, None for one that is not there or cannot be read."""
 
     @abstractmethod
     async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> OpenBlob:

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -511,22 +511,22 @@ async def test_a_message_that_is_moved_while_it_is_fetched(tmp_path: Path, monke
         await client.command("CREATE Elsewhere")
         await client.command("SELECT INBOX")
         store = server.server.mail.store
-        read = store.read
+        read_many = store.read_many
 
-        async def move_and_read(mailbox: MailboxId, uid: UID, start: int = 0, end: int | None = None) -> bytes:
+        async def move_and_read(mailbox: MailboxId, spans: Mapping[UID, tuple[int, int]]) -> dict[UID, bytes]:
             monkeypatch.undo()
             account = await store.index.account("ann")
             assert account is not None
             elsewhere = await store.index.mailbox(account.id, "Elsewhere")
             assert elsewhere is not None
-            await store.index.copy(mailbox, [uid], elsewhere.id, move=True)
-            return await read(mailbox, uid, start, end)
+            await store.index.copy(mailbox, [min(spans)], elsewhere.id, move=True)
+            return await read_many(mailbox, spans)
 
         with structlog.testing.capture_logs() as logged:
-            monkeypatch.setattr(store, "read", move_and_read)
+            monkeypatch.setattr(store, "read_many", move_and_read)
             answer = await client.command("UID FETCH 1:* (BODY.PEEK[])")
             assert answer.count(b"* 1 EXPUNGE\r\n") == 1
-            monkeypatch.setattr(store, "read", move_and_read)
+            monkeypatch.setattr(store, "read_many", move_and_read)
             await client.command("FETCH 1:* (BODY.PEEK[])", b"NO [EXPUNGEISSUED]")
         assert not [entry for entry in logged if entry["log_level"] == "error"]
 

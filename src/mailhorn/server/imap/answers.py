@@ -34,7 +34,7 @@ _DIGESTED = frozenset({Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BO
 ORIGINAL = frozenset({Attribute.EMAILID, Attribute.THREADID, Attribute.SAVEDATE})
 """What tells where a message comes from (RFC 8474, RFC 8514)."""
 
-_NO_DIGEST = Digest(0, b"", b"", b"")
+NO_DIGEST = Digest(0, b"", b"", b"")
 
 
 class Answers:
@@ -43,7 +43,9 @@ class Answers:
     def __init__(self, items: Sequence[Attribute], uid_only: bool = False) -> None:
         """Take what was asked for, in the order in which it is to be said; each is one of `_FIELDS`."""
         head = b"* %d UIDFETCH (" if uid_only else b"* %d FETCH ("
-        self._pattern = head + b" ".join([_FIELDS[item][0] for item in items]) + b")\r\n"
+        said = b" ".join([_FIELDS[item][0] for item in items])
+        self._pattern = head + said + b")\r\n"
+        self._start = head + said + (b" " if said else b"")
         self._pick = itemgetter(1 if uid_only else 0, *[_FIELDS[item][1] for item in items])
         self._dated = Attribute.INTERNALDATE in items
         self._short = Attribute.BODY in items
@@ -65,6 +67,12 @@ class Answers:
             ]
         return b"".join(lines)
 
+    def start(self, seq: SeqNum, row: MessageRow, digest: Digest, origin: MessageOrigin | None) -> bytes:
+        """Return the beginning of an answer that goes on with octets; `origin` if it is asked for."""
+        values = _values(seq, row, digest, self._dated, self._short)
+        picked: object = self._pick(values if origin is None else (*values, *_origin(origin)))
+        return self._start % picked
+
     def of_digests(self, seqs: Iterable[SeqNum], found: Iterable[tuple[MessageRow, Digest]]) -> bytes:
         """Return the answers for messages and their numbers."""
         pattern, pick, dated, short = self._pattern, self._pick, self._dated, self._short
@@ -85,7 +93,7 @@ class Answers:
         pattern, pick, short = self._pattern, self._pick, self._short
         return b"".join(
             [
-                pattern % pick((*_values(seq, row, digest or _NO_DIGEST, True, short), *_origin(origins[row.uid])))
+                pattern % pick((*_values(seq, row, digest or NO_DIGEST, True, short), *_origin(origins[row.uid])))
                 for seq, (row, digest) in zip(seqs, found, strict=True)
             ]
         )
@@ -116,4 +124,4 @@ def _values(
     )
 
 
-__all__ = ["ORIGINAL", "Answers", "said"]
+__all__ = ["NO_DIGEST", "ORIGINAL", "Answers", "said"]

@@ -2,7 +2,7 @@
 
 Rule 1: a body up to `INLINE_LIMIT` is held in memory and rides in the index's commit; a bigger one goes to a
 spool file as it comes and is flushed before the commit. Rule 2: from there `settle` takes over. Rule 3: no
-file is opened on the loop but the spool file that is being written.
+file is opened on the loop but the spool file that is being written, and what is in memory already (`cached`).
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -27,6 +27,7 @@ from ..abc import BlobRef, Blobs, FileRef, MessageMissing, OpenBlob, Resting, St
 from ..names import file_name, parse_file_name
 from ..outside import Watchman
 from ..settle import DELAY, Places, Settler, fsync_path, list_messages
+from .cached import read_cached
 
 INLINE_LIMIT = 128 * 1024
 """Octets. Almost all mail without an attachment is smaller; beyond, writing it twice (WAL and file) costs more than
@@ -196,6 +197,33 @@ class MaildirBlobs(Blobs):
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, self._read, mailbox, uid, ref, start, end
         )
+
+    def at_once(self, ref: BlobRef, start: int, end: int) -> bytes | None:
+        if not isinstance(ref, FileRef) or not ref.path:
+            return None
+        return read_cached(f"{self._root}/{ref.path}", start, end)
+
+    async def read_many(self, wanted: Sequence[tuple[BlobRef, int, int]]) -> list[bytes | None]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read_many, wanted)
+
+    def _read_many(self, wanted: Sequence[tuple[BlobRef, int, int]]) -> list[bytes | None]:
+        found: list[bytes | None] = []
+        for ref, start, end in wanted:
+            path = ref.path if isinstance(ref, FileRef) else ""
+            full = f"{self._root}/{path}" if path else f"{self._spool}/{ref.key}"
+            try:
+                fd = os.open(full, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                found.append(None)
+                continue
+            try:
+                data = os.pread(fd, end - start, start)
+            except OSError:
+                data = b""
+            finally:
+                os.close(fd)
+            found.append(data if len(data) == end - start else None)
+        return found
 
     async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> OpenBlob:
         loop = asyncio.get_running_loop()

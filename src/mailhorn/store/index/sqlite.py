@@ -114,6 +114,10 @@ _ACCOUNT = (
 )
 _MAILBOX = "id, account, name, uid_validity, uid_next, highest_mod_seq, messages, unseen, size"
 _ROW = "uid, mod_seq, flags, internal_date, message.size"
+_BLOB = (
+    "uid, key, message.size, letters, origin, inline_body.body, blob.id FROM message"
+    " JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
+)
 _DIGEST = "message.blob, header_size, envelope, body_structure, parts"
 
 
@@ -354,40 +358,45 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
         await self._caught_up(mailbox)
 
         def read(db: Database) -> BlobRef | None:
-            here = db.ask(
-                "SELECT key, message.size, letters, origin, inline_body.body, blob.id FROM message"
-                " JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
+            here = db.ask(f"SELECT {_BLOB} WHERE mailbox = ? AND uid = ?", (mailbox, uid))
+            if here:
+                return self._ref(db, mailbox, here[0], {})
+            gone = db.ask(
+                "SELECT key, leaving.size, name, inline_body.body, blob.id FROM leaving"
+                " JOIN blob ON blob.id = leaving.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
                 " WHERE mailbox = ? AND uid = ?",
                 (mailbox, uid),
             )
-            if here:
-                key, size, letters, origin, body, number = here[0]
-                name = None if letters is None else file_name(key, size, uid, letters)
-            else:
-                gone = db.ask(
-                    "SELECT key, leaving.size, name, inline_body.body, blob.id FROM leaving"
-                    " JOIN blob ON blob.id = leaving.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
-                    " WHERE mailbox = ? AND uid = ?",
-                    (mailbox, uid),
-                )
-                if not gone:
-                    return None
-                key, size, name, body, number = gone[0]
-                origin = None
-            if name is None and origin is None:
-                body = self._body(db, number, body)
-                if body is not None:
-                    return BlobRef(key, size, body)
-            where, _, file = f"{mailbox}/{name}".partition("/") if name else (origin or "").partition("/")
-            if not file:
-                return FileRef(key, size, None, "")
-            found = db.ask("SELECT dir FROM folder WHERE mailbox = ?", (int(where),))
-            return FileRef(key, size, None, f"{found[0][0]}/cur/{file}" if found else "")
+            if not gone:
+                return None
+            key, size, name, body, number = gone[0]
+            if name is not None:
+                return _file_ref(db, key, size, f"{mailbox}/{name}", {})
+            body = self._body(db, number, body)
+            return FileRef(key, size, None, "") if body is None else BlobRef(key, size, body)
 
         ref = self._here(read)
         if ref is None:
             raise MessageMissing(f"message {uid} of mailbox {mailbox} is gone")
         return ref
+
+    async def blobs(self, mailbox: MailboxId, uids: Sequence[UID]) -> dict[UID, BlobRef]:
+        sql = f"SELECT {_BLOB} WHERE mailbox = ? AND uid BETWEEN ? AND ?"
+        folders: dict[str, str] = {}
+        found = await self._by_uid(
+            sql, mailbox, uids, lambda db, row: (UID(row[0]), self._ref(db, mailbox, row, folders))
+        )
+        return dict(found)
+
+    def _ref(self, db: Database, mailbox: MailboxId, row: Any, folders: dict[str, str]) -> BlobRef:
+        """Return where the body is of a message that is there; `row` is of `_BLOB`, `folders` what was looked up."""
+        uid, key, size, letters, origin, body, number = row
+        if letters is not None:
+            return _file_ref(db, key, size, f"{mailbox}/{file_name(key, size, uid, letters)}", folders)
+        if origin is not None:
+            return _file_ref(db, key, size, origin, folders)
+        body = self._body(db, number, body)
+        return FileRef(key, size, None, "") if body is None else BlobRef(key, size, body)
 
     async def close(self) -> None:
         if self._closed:
@@ -810,6 +819,16 @@ def _append(tx: Tx, message: Append, now: int) -> list[Placed]:
     tx.unfiled += len(placed)
     tx.unsettled = True
     return placed
+
+
+def _file_ref(db: Database, key: str, size: int, where: str, folders: dict[str, str]) -> FileRef:
+    """Return the file that is called "mailbox/file"; `folders` keeps where mailboxes are while one read lasts."""
+    mailbox, _, file = where.partition("/")
+    folder = folders.get(mailbox)
+    if folder is None:
+        found = db.ask("SELECT dir FROM folder WHERE mailbox = ?", (int(mailbox),))
+        folder = folders[mailbox] = found[0][0] if found else ""
+    return FileRef(key, size, None, f"{folder}/cur/{file}" if folder else "")
 
 
 def _text(text: str) -> str:

@@ -6,44 +6,40 @@ Rule 2: what was digested at delivery is sent as it is kept; a body is read only
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import NoReturn, cast
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, NoReturn, cast
 
 import structlog
 
-from ....imap.commands import (
-    Attribute,
-    BinarySection,
-    BinarySize,
-    BodySection,
-    Fetch,
-    FetchItem,
-    Preview,
-    Section,
-    SectionText,
-)
-from ....imap.grammar.ext.preview import preview_bytes
+from ....imap.commands import Attribute, BinarySection, BodySection, Fetch, FetchItem, Preview
 from ....imap.grammar.ext.qresync import vanished_lines
-from ....imap.grammar.section import section_bytes
-from ....imap.responses import PreviewItem
-from ....mime.header import header_fields
-from ....mime.limits import MAX_PREVIEW
-from ....mime.packed import What, find_part, part_range, unpack
-from ....mime.preview import preview, preview_part
-from ....mime.scan import Part
+from ....mime.preview import preview_part
 from ....mime.transfer import IDENTITY, decoder
 from ....model.flags import NO_FLAGS, SEEN
 from ....model.ids import UID, ModSeq, SeqNum
 from ....model.message import Digest, MessageOrigin, MessageRow
 from ....model.numbers import UIDSet
 from ....store.abc import MessageMissing, OpenBlob, StoreError
-from ..answers import ORIGINAL, Answers, said
+from ..answers import NO_DIGEST, Answers, said
 from ..changed import missed_since
 from ..conversation import Conversation, bad_sequence
 from ..partial import part_of
 from ..reply import BadArguments, CommandRefused, Reply, ok
+from ..sections import (
+    WHOLE,
+    Binary,
+    Literal,
+    Named,
+    Octets,
+    Place,
+    UnknownEncoding,
+    extent,
+    named,
+    preview_end,
+    previewed,
+    said_of,
+)
 from ..selected import Manner, Selected
-from ..uidonly import fetched
 
 log = structlog.get_logger("mailhorn.imap")
 
@@ -54,16 +50,13 @@ SLICE_OF_ROWS = 1000
 """The same if nothing is asked but flags, dates and sizes: 1 ms."""
 
 SLICE_AT_HAND = 32
-"""Messages between turns for all others where octets are read, which may be at hand: 3 ms."""
+"""Messages whose octets are read at a time, and said without a turn for others: 1 ms, 3 ms with PREVIEW."""
+
+OCTETS_AT_HAND = 1024 * 1024
+"""Octets read at a time, if no single message has more; twice as many are held, as the next are read meanwhile."""
 
 SLICE_OF_BODIES = 16
 """The same with BODY, which is made of BODYSTRUCTURE each time, as hardly anybody asks for it: 2 ms."""
-
-_WHOLE = {
-    Attribute.RFC822: Section(),
-    Attribute.RFC822_HEADER: Section(text=SectionText.HEADER),
-    Attribute.RFC822_TEXT: Section(text=SectionText.TEXT),
-}
 
 
 async def fetch(conversation: Conversation, command: Fetch) -> Reply:
@@ -84,7 +77,7 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
         conversation.aware()
     if by_uid and Attribute.UID not in items and not conversation.uid_only:
         items = (Attribute.UID, *items)
-    plain = [item for item in items if isinstance(item, Attribute) and item not in _WHOLE]
+    plain = [item for item in items if isinstance(item, Attribute) and item not in WHOLE]
     if len(plain) == len(items):
         if await _answered(conversation, selected, plain, uids) or by_uid:
             return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
@@ -152,55 +145,147 @@ async def _changed(
     return array("I", [uid for uid in uids if uid in changed])
 
 
+class _Message(NamedTuple):
+    """A message to be answered for, and how many of its octets from the start that takes."""
+
+    row: MessageRow
+    octets: Octets
+    need: int
+
+
 class _Fetching:
-    """One FETCH under way."""
+    """One FETCH under way that asks for octets."""
 
     def __init__(
         self, conversation: Conversation, selected: Selected, items: Sequence[FetchItem], by_uid: bool
     ) -> None:
         self.conversation = conversation
         self.selected = selected
-        self.items = items
         self.by_uid = by_uid
         self.sets_seen = not selected.read_only and any(map(_sets_seen, items))
-        self.original = not ORIGINAL.isdisjoint(item for item in items if isinstance(item, Attribute))
+        plain = [item for item in items if isinstance(item, Attribute) and item not in WHOLE]
+        first = next(number for number, item in enumerate(items) if item not in plain)
+        self.answers = Answers(plain[:first], conversation.uid_only)
+        self.items = [item if item in plain else named(item) for item in items[first:]]
+        self.named = [item for item in self.items if not isinstance(item, Attribute)]
+        self.unasked = [item for item in self._unasked() if item not in plain]
+        whole = Answers(plain)
+        self.original = whole.original
+        self.digested = whole.digested or not all(
+            isinstance(item, Literal) and not item.digested for item in self.named
+        )
         self.origins: dict[UID, MessageOrigin] = {}
         self.missing = False
         self.unknown_encoding = False
 
+    def _unasked(self) -> tuple[Attribute, ...]:
+        """Return what is told of a message that was marked \\Seen by this (RFC 9051 §6.4.5, RFC 7162 §3.2.4)."""
+        if self.selected.manner is Manner.PLAIN:
+            return (Attribute.FLAGS,)
+        return Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ
+
     async def slice(self, uids: list[UID]) -> None:
-        """Answer for some messages."""
+        """Answer for some messages; the next ones are read while some are sent."""
         context, mailbox = self.conversation.context, self.selected.mailbox
         flagged = await self._mark_seen(uids) if self.sets_seen else frozenset()
         context.timeline.note_fetched(mailbox, uids)
         if self.original:
             self.origins = {origin.uid: origin for origin in await context.store.index.origins(mailbox, uids)}
-        found = await context.store.index.digests(mailbox, uids)
+        found: Sequence[tuple[MessageRow, Digest]]
+        if self.digested:
+            found = await context.store.index.digests(mailbox, uids)
+        else:
+            found = [(row, NO_DIGEST) for row in await context.store.index.rows(mailbox, uids)]
         self.selected.note(row for row, _ in found)
         if self.original:  # those of which both are known: what is read later may be gone
-            found = [one for one in found if one.row.uid in self.origins]
+            found = [one for one in found if one[0].uid in self.origins]
         if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
             self.missing = True
+        batches = list(self._batches(found))
+        if len(batches) == 1:
+            await self._batch(batches[0], await self._read(batches[0]), flagged)
+            return
+        ahead: asyncio.Task[dict[UID, bytes]] | None = None
+        try:
+            for number, batch in enumerate(batches):
+                at_hand = await self._read(batch) if ahead is None else await ahead
+                ahead = asyncio.create_task(self._read(batches[number + 1])) if number + 1 < len(batches) else None
+                await self._batch(batch, at_hand, flagged)
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+
+    def _batches(self, found: Sequence[tuple[MessageRow, Digest]]) -> Iterator[list[_Message]]:
+        """Part the messages so that each time a thread reads enough to be worth the way, and not too much."""
+        batch: list[_Message] = []
+        room = OCTETS_AT_HAND
+        for row, digest in found:
+            octets = Octets(row.size, digest)
+            need = extent(self.named, octets)
+            if batch and (len(batch) >= SLICE_AT_HAND or need > room):
+                yield batch
+                batch, room = [], OCTETS_AT_HAND
+            batch.append(_Message(row, octets, need))
+            room -= need
+        if batch:
+            yield batch
+
+    async def _read(self, batch: Sequence[_Message]) -> dict[UID, bytes]:
+        """Return the octets of those messages that are not too big."""
+        spans = {message.row.uid: (0, message.need) for message in batch if message.need <= PIECE}
+        return await self.conversation.context.store.read_many(self.selected.mailbox, spans) if spans else {}
+
+    async def _batch(self, batch: Sequence[_Message], at_hand: Mapping[UID, bytes], flagged: frozenset[UID]) -> None:
         core, view = self.conversation.core, self.selected.view
-        for number, (row, digest) in enumerate(found):
-            seq = view.seq_of(row.uid)
+        for message in batch:
+            uid = message.row.uid
+            seq = view.seq_of(uid)
             if seq is None:
                 continue
-            if number % SLICE_AT_HAND == 0:
-                await asyncio.sleep(0)
-            try:
-                await self._message(seq, row, digest, row.uid in flagged)
-            except MessageMissing as problem:
-                there = await self._is_there(row.uid)
-                if there:
-                    log.error("a message could not be sent", reason=str(problem))
-                self.missing = self.missing or there or not self.by_uid
+            tail = self._tail(message) if uid in flagged else b""
+            data = at_hand.get(uid)
+            if data is not None:
+                core.raw_pieces(self._at_once(seq, message, data, tail))
+            else:
+                await self._slowly(seq, message, tail)
             if core.pending > OUTPUT:
                 await self.conversation.room()
 
-    async def _is_there(self, uid: UID) -> bool:
-        """Say whether the message still exists: if it does, somebody took its file away; if not, it was moved."""
-        return bool(await self.conversation.context.store.index.rows(self.selected.mailbox, [uid]))
+    def _tail(self, message: _Message) -> bytes:
+        """Return what is told of a message that was marked \\Seen."""
+        return b" ".join([said(item, message.row, message.octets.digest) for item in self.unasked])
+
+    def _start(self, seq: SeqNum, message: _Message) -> bytes:
+        row, octets, _ = message
+        return self.answers.start(seq, row, octets.digest, self.origins.get(row.uid))
+
+    def _said(self, item: Attribute, message: _Message) -> bytes:
+        row, octets, _ = message
+        return said(item, row, octets.digest, self.origins.get(row.uid))
+
+    def _at_once(self, seq: SeqNum, message: _Message, data: bytes, tail: bytes) -> list[bytes]:
+        """Return the answer for a message whose octets are at hand."""
+        pieces = [self._start(seq, message)]
+        for item in self.items:
+            try:
+                pieces += (
+                    [self._said(item, message)] if isinstance(item, Attribute) else said_of(item, message.octets, data)
+                )
+                pieces.append(b" ")
+            except UnknownEncoding:
+                self.unknown_encoding = True
+        return _ended(pieces, tail)
+
+    async def _slowly(self, seq: SeqNum, message: _Message, tail: bytes) -> None:
+        """Answer for a message that is big, or not as the index says it is."""
+        try:
+            with await self.conversation.context.store.open(self.selected.mailbox, message.row.uid) as body:
+                await self._in_pieces(seq, message, body, tail)
+        except MessageMissing as problem:
+            there = bool(await self.conversation.context.store.index.rows(self.selected.mailbox, [message.row.uid]))
+            if there:  # somebody took its file away; if not, it was moved
+                log.error("a message could not be sent", reason=str(problem))
+            self.missing = self.missing or there or not self.by_uid
 
     async def _mark_seen(self, uids: list[UID]) -> frozenset[UID]:
         """Set \\Seen where BODY[] asks for it; return who got it, so that FLAGS is told with the body."""
@@ -210,54 +295,30 @@ class _Fetching:
         self.conversation.absorb(change, silent=True)
         return frozenset(update.uid for update in change.updated)
 
-    async def _message(self, seq: SeqNum, row: MessageRow, digest: Digest, flagged: bool) -> None:
-        """Answer for one message. Raises StoreError, but only if nothing of the answer has been sent."""
-        if row.size <= PIECE:
-            await self._answer(seq, row, digest, flagged, None)
-        else:
-            with await self.conversation.context.store.open(self.selected.mailbox, row.uid) as body:
-                await self._answer(seq, row, digest, flagged, body)
-
-    async def _answer(self, seq: SeqNum, row: MessageRow, digest: Digest, flagged: bool, body: OpenBlob | None) -> None:
-        """Answer for one message; a big one comes with its body open, so that it stays what it is to the end."""
+    async def _in_pieces(self, seq: SeqNum, message: _Message, body: OpenBlob, tail: bytes) -> None:
+        """Answer for one message, reading as it is sent. Raises StoreError, but only if nothing has been sent of it."""
         core = self.conversation.core
-        start = fetched(self.conversation.uid_only, seq, row.uid)
-        parts: list[bytes] = []
-        root = unpack(digest.parts)
-        octets = _Octets(self.conversation, self.selected, row, body)
+        pieces, sent = [self._start(seq, message)], False
         for item in self.items:
-            if isinstance(item, Attribute) and item not in _WHOLE:
-                parts.append(said(item, row, digest, self.origins.get(row.uid)))
+            if isinstance(item, Attribute):
+                pieces += self._said(item, message), b" "
                 continue
             try:
-                if isinstance(item, Preview):
-                    head, rest = await _preview(root, octets), None
-                elif isinstance(item, BinarySection | BinarySize):
-                    head, rest = await _binary(item, root, octets)
-                else:
-                    head, rest = await _section(item, root, octets)
-            except _UnknownEncoding:
+                head, rest = await _read_item(item, message.octets, body)
+            except UnknownEncoding:
                 self.unknown_encoding = True
                 continue
             except StoreError as error:
-                if start:
+                if not sent:
                     raise
                 self._cut_off(error)
-            parts.append(head)
+            pieces.append(head)
             if rest is not None:
-                core.raw(start + b" ".join(parts))
+                core.raw_pieces(pieces)
                 await self._stream(rest)
-                start, parts = b"", [b""]
-        if flagged:
-            parts.extend(said(item, row, digest) for item in self._unasked() if item not in self.items)
-        if parts:
-            core.raw(b"%b%b)\r\n" % (start, b" ".join(parts)))
-
-    def _unasked(self) -> tuple[Attribute, ...]:
-        """Return what is told of a message that was marked \\Seen by this (RFC 9051 §6.4.5, RFC 7162 §3.2.4)."""
-        if self.selected.manner is Manner.PLAIN:
-            return (Attribute.FLAGS,)
-        return Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ
+                pieces, sent = [], True
+            pieces.append(b" ")
+        core.raw_pieces(_ended(pieces, tail))
 
     async def _stream(self, rest: AsyncIterator[bytes]) -> None:
         """Send the rest of a literal piece by piece."""
@@ -279,116 +340,63 @@ class _Fetching:
         raise asyncio.CancelledError from error
 
 
-class _UnknownEncoding(Exception):
-    """A part whose Content-Transfer-Encoding nobody knows (RFC 3516 §4.3)."""
-
-
-class _Octets:
-    """The octets of one message; a big one's come from its open body."""
-
-    def __init__(self, conversation: Conversation, selected: Selected, row: MessageRow, body: OpenBlob | None) -> None:
-        self._store = conversation.context.store
-        self._mailbox = selected.mailbox
-        self._uid = row.uid
-        self._body = body
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the message is too big to be read at once."""
-        return self._body is not None
-
-    async def read(self, start: int, end: int) -> bytes:
-        """Return what lies between two offsets."""
-        if self._body is not None:
-            return await self._body.read(start, end)
-        return await self._store.read(self._mailbox, self._uid, start, end)
-
-    async def pieces(self, start: int, end: int, encoding: bytes = b"8bit") -> AsyncIterator[bytes]:
-        """Yield it piece by piece, without that encoding."""
-        work = None if encoding in IDENTITY else decoder(encoding)
-        for at in range(start, end, PIECE):
-            data = await self.read(at, min(at + PIECE, end))
-            yield data if work is None else work.feed(data)
-        if work is not None:
-            yield work.finish()
-
-
-async def _section(
-    item: Attribute | BodySection, root: Part, octets: _Octets
-) -> tuple[bytes, AsyncIterator[bytes] | None]:
-    """Return one BODY[...], RFC822, RFC822.HEADER or RFC822.TEXT, and what of it is still to be streamed."""
-    partial: tuple[int, int] | None = None
-    if isinstance(item, Attribute):
-        section, name = _WHOLE[item], item.value
+def _ended(pieces: list[bytes], tail: bytes) -> list[bytes]:
+    """Return an answer that stops behind a space, with its end."""
+    last = pieces[-1]
+    if tail:
+        pieces.append(tail)
+    elif last.endswith(b"("):
+        return []  # nothing at all can be said
     else:
-        section, partial = item.section, item.partial
-        name = b"BODY[%b]" % section_bytes(section)
-        if partial is not None:
-            name += b"<%d>" % partial[0]
-    where = part_range(root, section.part, _WHAT[section.text])
-    if where is None:
-        return name + b" NIL", None
-    start, end = where
-    fields = section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
-    if partial is not None and not fields:
-        start = min(start + partial[0], end)
-        end = min(start + partial[1], end)
-    size, first = end - start, end if fields or not octets.streamed else min(end, start + PIECE)
-    data = await octets.read(start, first)
-    if fields:
-        data = header_fields(data, section.fields, section.text is SectionText.HEADER_FIELDS_NOT)
-        if partial is not None:
-            data = data[partial[0] : partial[0] + partial[1]]
-        size = len(data)
-    return b"%b {%d}\r\n%b" % (name, size, data), None if first == end else octets.pieces(first, end)
+        pieces[-1] = last[:-1]
+    pieces.append(b")\r\n")
+    return pieces
 
 
-async def _binary(
-    item: BinarySection | BinarySize, root: Part, octets: _Octets
-) -> tuple[bytes, AsyncIterator[bytes] | None]:
-    """
-    Return one BINARY[...] or BINARY.SIZE[...] (RFC 3516), and what of it is still to be streamed.
+async def _read_item(item: Named, octets: Octets, body: OpenBlob) -> tuple[bytes, AsyncIterator[bytes] | None]:
+    """Return the beginning of an item, and what of it is still to be read and sent."""
+    if isinstance(item, Preview):
+        part = preview_part(octets.root)
+        text = b"" if part is None else await body.read(part.body_start, preview_end(part))
+        return previewed(part, text), None
+    if isinstance(item, Binary):
+        return await _binary(item, octets, body)
+    place = item.place(octets)
+    if place is None:
+        return item.name + b" NIL", None
+    start, end = place
+    if item.fields is not None:
+        data = item.picked(await body.read(start, end))
+        return b"%b {%d}\r\n%b" % (item.name, len(data), data), None
+    first = min(end, start + PIECE)
+    data = await body.read(start, first)
+    head = b"%b {%d}\r\n%b" % (item.name, end - start, data)
+    return head, None if first == end else _pieces(body, Place(first, end))
 
-    Whole messages, multiparts and messages in messages have no encoding of their own (RFC 2045 §6.4). Of a big part
-    the size has to be known before the first octet is sent, so it is decoded twice.
-    """
-    found = find_part(root, item.part)
-    number = b".".join([b"%d" % n for n in item.part])
-    partial = None
-    if isinstance(item, BinarySize):
-        name = b"BINARY.SIZE[%b]" % number
-    else:
-        name, partial = b"BINARY[%b]" % number, item.partial
-        if partial is not None:
-            name += b"<%d>" % partial[0]
+
+async def _binary(item: Binary, octets: Octets, body: OpenBlob) -> tuple[bytes, AsyncIterator[bytes] | None]:
+    """Decode it twice: the size has to be known before the first octet is sent."""
+    found = item.place(octets)
     if found is None:
-        return name + (b" 0" if isinstance(item, BinarySize) else b" NIL"), None
-    start, end = found.body_start if item.part else found.header_start, found.body_end
-    encoding = found.encoding if item.part and not found.children else b"8bit"
-    if encoding not in IDENTITY and decoder(encoding) is None:
-        raise _UnknownEncoding
+        return item.nothing, None
+    place, encoding = found
     size, nul = 0, False
-    kept: list[bytes] = []
-    async for piece in _clipped(octets.pieces(start, end, encoding), partial):
+    async for piece in _clipped(_pieces(body, place, encoding), item.partial):
         size += len(piece)
         nul = nul or b"\0" in piece
-        if not octets.streamed:
-            kept.append(piece)
-        else:
-            await asyncio.sleep(0)  # for the others: nothing is sent meanwhile
-    if isinstance(item, BinarySize):
-        return b"%b %d" % (name, size), None
-    head = b"%b %b{%d}\r\n%b" % (name, b"~" if nul else b"", size, b"".join(kept))
-    return head, _clipped(octets.pieces(start, end, encoding), partial) if octets.streamed else None
+        await asyncio.sleep(0)  # for the others: nothing is sent meanwhile
+    rest = None if item.size_only else _clipped(_pieces(body, place, encoding), item.partial)
+    return item.head(size, nul), rest
 
 
-async def _preview(root: Part, octets: _Octets) -> bytes:
-    """Return PREVIEW (RFC 8970), made each time, of the first octets of a text: LAZY needs no other answer."""
-    part = preview_part(root)
-    if part is None:
-        return preview_bytes(PreviewItem(b""))
-    body = await octets.read(part.body_start, min(part.body_end, part.body_start + MAX_PREVIEW))
-    return preview_bytes(PreviewItem(preview(part, body).encode("utf-8", "replace")))
+async def _pieces(body: OpenBlob, place: Place, encoding: bytes = b"8bit") -> AsyncIterator[bytes]:
+    """Yield what lies there piece by piece, without that encoding."""
+    work = None if encoding in IDENTITY else decoder(encoding)
+    for at in range(place.start, place.end, PIECE):
+        data = await body.read(at, min(at + PIECE, place.end))
+        yield data if work is None else work.feed(data)
+    if work is not None:
+        yield work.finish()
 
 
 async def _clipped(pieces: AsyncIterator[bytes], partial: tuple[int, int] | None) -> AsyncIterator[bytes]:
@@ -401,19 +409,11 @@ async def _clipped(pieces: AsyncIterator[bytes], partial: tuple[int, int] | None
 
 
 PIECE = 256 * 1024
-"""Octets of a body read and sent at a time: a client that fetches 50 MiB costs one of these, not a few times 50 MiB."""
+"""Octets of a body read and sent at a time: a client that fetches 50 MiB costs one of these, not a few times 50 MiB.
+A message that has no more is read at once."""
 
 OUTPUT = 128 * 1024
 """Octets of answers made before they are handed to the transport."""
-
-_WHAT: dict[SectionText, What] = {
-    SectionText.PART: "body",
-    SectionText.HEADER: "header",
-    SectionText.HEADER_FIELDS: "header",
-    SectionText.HEADER_FIELDS_NOT: "header",
-    SectionText.TEXT: "text",
-    SectionText.MIME: "mime",
-}
 
 
 def _sets_seen(item: FetchItem) -> bool:

@@ -1,0 +1,57 @@
+"""Reading what is in memory, and only that."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailhorn.store.blobs.cached import MAX_AT_ONCE, read_cached
+
+
+def _on_disk(path: Path, data: bytes) -> str:
+    """Write a file whose octets are in the system's memory."""
+    path.write_bytes(data)
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        assert file.read() == data
+    return str(path)
+
+
+def test_what_was_written_just_now_is_read(tmp_path: Path) -> None:
+    """Whole, and any part of it."""
+    path = _on_disk(tmp_path / "a", b"0123456789" * 100)
+    assert read_cached(path, 0, 1000) == b"0123456789" * 100
+    assert read_cached(path, 5, 12) == b"5678901"
+    assert read_cached(path, 3, 3) == b""
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 11), (11, 12), (0, MAX_AT_ONCE + 1)])
+def test_less_than_was_asked_for_is_nothing(tmp_path: Path, start: int, end: int) -> None:
+    """A file that was cut is for who can say so."""
+    assert read_cached(_on_disk(tmp_path / "a", b"0123456789"), start, end) is None
+
+
+def test_what_is_not_there_is_nothing_and_no_descriptor_is_left(tmp_path: Path) -> None:
+    """Directories cannot be read, either."""
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        assert read_cached(str(tmp_path / "none"), 0, 1) is None
+        assert read_cached(str(tmp_path), 0, 1) is None
+        read_cached(_on_disk(tmp_path / "a", b"x"), 0, 1)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_only_the_disk_has_is_nothing(tmp_path: Path) -> None:
+    """The octets were taken out of the system's memory."""
+    path = _on_disk(tmp_path / "a", b"x" * 50_000)
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        try:
+            os.preadv(fd, [bytearray(10)], 0, os.RWF_NOWAIT)
+        except BlockingIOError:
+            assert read_cached(path, 0, 50_000) is None
+        else:  # a file system that lives in memory
+            assert read_cached(path, 0, 50_000) in (None, b"x" * 50_000)
+    finally:
+        os.close(fd)

@@ -106,6 +106,16 @@ def test_an_astring_is_written_in_its_shortest_safe_form(value: bytes, data: byt
     assert written(write_astring, value) == data
 
 
+@pytest.mark.parametrize("data", [b'"\xe9"', b'"\\"\xc3"', b'"\xed\xa0\x80"', b'"\xc0\xaf"'])
+def test_a_quoted_string_holds_no_octets_that_are_no_utf8(data: bytes) -> None:
+    """RFC 6855 §3: a server says BAD to them; a client takes what it gets."""
+    for parse in (parse_string, parse_nstring):
+        with pytest.raises(SyntaxProblem):
+            parse(Cursor(data))
+        assert parse(Cursor(data, LENIENT)) is not None
+    assert parse_string(Cursor(b"{1}\r\n\xe9")) == b"\xe9"
+
+
 def test_utf8_is_quoted_once_it_was_enabled() -> None:
     """RFC 6855 §3; what is no UTF-8 is still a literal."""
     assert written(write_string, b"\xc3\xa9", Dialect(utf8=True)) == b'"\xc3\xa9"'

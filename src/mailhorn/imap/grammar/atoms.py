@@ -78,14 +78,19 @@ def parse_quoted(cur: Cursor) -> bytes:
     """
     quoted = DQUOTE *QUOTED-CHAR DQUOTE
 
-    RFC 9051 §4.3, §9, which allows UTF-8 here; whoever knows what the string is for checks its octets.
+    RFC 9051 §4.3, §9, which allows UTF-8 here, and no other octets above 127 (RFC 6855 §3: a server says BAD).
     """
-    found = _QUOTED_PLAIN.match(cur.data, cur.pos)
+    start = cur.pos
+    found = _QUOTED_PLAIN.match(cur.data, start)
     if found is not None:
         cur.pos = found.end()
-        return found[1]
-    found = cur.need(_QUOTED_LOOSE if cur.dialect.loose_values else _QUOTED, "a quoted string")
-    return _ESCAPED.sub(rb"\1", found[1])
+        value: bytes = found[1]
+    else:
+        found = cur.need(_QUOTED_LOOSE if cur.dialect.loose_values else _QUOTED, "a quoted string")
+        value = _ESCAPED.sub(rb"\1", found[1])
+    if not value.isascii() and not cur.dialect.loose_values and not _is_utf8(value):
+        raise SyntaxProblem(start, "UTF-8 in a quoted string")
+    return value
 
 
 def parse_string(cur: Cursor) -> bytes:
@@ -146,9 +151,10 @@ def parse_nstring(cur: Cursor) -> bytes | None:
     """
     found = _NSTRING_PLAIN.match(cur.data, cur.pos)
     if found is not None:
-        cur.pos = found.end()
         plain: bytes | None = found[1]
-        return plain
+        if plain is None or plain.isascii() or cur.dialect.loose_values:
+            cur.pos = found.end()
+            return plain
     return parse_string(cur)
 
 

@@ -46,6 +46,8 @@ async def _look(conversation: Conversation, command: Append) -> None:
         raise CommandRefused(f"No more than {MAX_MESSAGES} messages at a time", "LIMIT")
     if command.size > context.options.max_message_size:
         raise CommandRefused(f"Messages may have {context.options.max_message_size} octets at most", "TOOBIG")
+    if command.utf8 and not conversation.core.dialect.utf8:  # RFC 6855 §4; docs/reference/rev2.md
+        raise CommandRefused("UTF8 has to be enabled first: ENABLE UTF8=ACCEPT", "CLIENTBUG")
     if command.size == 0:
         raise CommandRefused("An empty message cannot be stored", "CANNOT")
     if len(command.flags) > MAX_FLAGS:

@@ -5,17 +5,18 @@ raising it tells every one of them, however many there are; the change itself is
 plain call that says "look": it writes or leaves it, and it never raises, waits or calls the hub back. Being woken
 for nothing, twice or late does no harm. Rule 3: a long fan-out is cut into slices, the first in the tick of the
 commit; between slices everybody else has a turn. Rule 4: what was computed for one watcher is there for all who stand
-at the same point, and nothing of it is kept once all have been woken and none is behind.
+at the same point, and nothing of it is kept once all have been woken and none is behind. Rule 5: who looks after many
+mailboxes at once (`Overseer`) costs an entry of a dict for each; it is told the change and takes note of it at once.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from time import monotonic
 from typing import Any, Protocol
 
 from ..model.change import Change, merged
-from ..model.ids import UID, MailboxId, ModSeq
+from ..model.ids import UID, AccountId, MailboxId, ModSeq
 
 RING = 16
 """Changes kept while a watcher is behind, so that those who were busy need not ask the store one by one."""
@@ -36,6 +37,19 @@ class Watcher(Protocol):
 
         Who returns False has to look again by itself, at the latest before it rests.
         """
+
+
+class Overseer(Protocol):
+    """Who looks after all mailboxes of an account at once. Must not raise, wait or call the hub back."""
+
+    def note(self, change: Change) -> None:
+        """Take note of a change in one of its mailboxes, which is durable."""
+
+    def stirred(self, hint: object) -> None:
+        """Take note that something else of the account is another now: its mailboxes' names, what is noted of them."""
+
+    def wake(self) -> None:
+        """Tell everybody who listens and can be told now."""
 
 
 class Difference:
@@ -208,6 +222,8 @@ class Hub:
 
         """
         self._channels: dict[MailboxId, Channel] = {}
+        self._accounts: dict[AccountId, Overseer] = {}
+        self._overseers: dict[MailboxId, tuple[Overseer, ...]] = {}
         self._rounds: dict[Channel, _Round] = {}
         self._later = later
         self.pushed: Callable[[Change, float, float], None] | None = None
@@ -228,6 +244,61 @@ class Hub:
             if not channel.watchers:
                 del self._channels[mailbox]
 
+    def appoint(self, account: AccountId, overseer: Overseer) -> None:
+        """Let it know from now on what `stir` says of the account; there is one for each."""
+        self._accounts[account] = overseer
+
+    def overseer(self, account: AccountId) -> Overseer | None:
+        """Return who looks after the account's mailboxes, if anybody does."""
+        return self._accounts.get(account)
+
+    def oversee(self, mailboxes: Iterable[MailboxId], overseer: Overseer) -> None:
+        """Let it know of every later change of the mailboxes. Read them after this, never before."""
+        alone = (overseer,)
+        for mailbox in mailboxes:
+            known = self._overseers.get(mailbox)
+            self._overseers[mailbox] = alone if known is None else (*known, overseer)
+
+    def neglect(self, mailboxes: Iterable[MailboxId], overseer: Overseer) -> None:
+        """Tell it no more of the mailboxes."""
+        for mailbox in mailboxes:
+            left = tuple([one for one in self._overseers.get(mailbox, ()) if one is not overseer])
+            if left:
+                self._overseers[mailbox] = left
+            else:
+                self._overseers.pop(mailbox, None)
+
+    def dismiss(self, account: AccountId, mailboxes: Iterable[MailboxId]) -> None:
+        """Nobody looks after the account any more; the mailboxes are those it was told to oversee."""
+        overseer = self._accounts.pop(account, None)
+        if overseer is not None:
+            self.neglect(mailboxes, overseer)
+
+    def stir(self, account: AccountId | None, hint: object = None) -> None:
+        """
+        Tell who looks after an account that its mailboxes are called otherwise, or something else is noted of them.
+
+        Called when it is durable and before the answer.
+
+        Args:
+            account: Whose mailboxes; None: anybody's, as when it is another matter who may see which.
+            hint: What it is about, a matter between who tells and who listens.
+
+        """
+        found = self._accounts.get(account) if account is not None else None
+        overseers = tuple(self._accounts.values()) if account is None else () if found is None else (found,)
+        for overseer in overseers:
+            overseer.stirred(hint)
+        self._wake(overseers)
+
+    def _wake(self, overseers: Sequence[Overseer]) -> None:
+        """Wake the first of them now, the others in later turns: each wakes its own sessions, a handful."""
+        for overseer in overseers[:SLICE]:
+            overseer.wake()
+        if len(overseers) > SLICE:
+            later = self._later or asyncio.get_running_loop().call_soon
+            later(lambda: self._wake(overseers[SLICE:]))
+
     def tell(self, change: Change) -> None:
         """
         Tell all who watch the mailbox. Called after the commit and before the answer.
@@ -235,6 +306,14 @@ class Hub:
         When this returns, every watcher knows that the mailbox has gone on, and no session rests before it has told
         its client; the first of them have already been woken, the others are in the next turns of the loop.
         """
+        overseers = self._overseers.get(change.mailbox, ())
+        for overseer in overseers:
+            overseer.note(change)
+        self._tell_watchers(change)
+        if overseers:
+            self._wake(overseers)
+
+    def _tell_watchers(self, change: Change) -> None:
         channel = self._channels.get(change.mailbox)
         if channel is None:
             return
@@ -287,4 +366,4 @@ class Hub:
         return len(channel.watchers) if channel else 0
 
 
-__all__ = ["Channel", "Difference", "Hub", "Source", "Watcher"]
+__all__ = ["Channel", "Difference", "Hub", "Overseer", "Source", "Watcher"]

@@ -5,20 +5,25 @@ Rule 2: a change of one's own is `absorb`ed, anybody's is told by `sync`.
 """
 
 import asyncio
+from collections.abc import Iterable, Sequence
 
-from ...imap.commands import Append
-from ...imap.responses import Condition, NumberCode, StatusResponse
+from ...imap.commands import Append, FetchItem, NotifyEvent
+from ...imap.responses import Code, Condition, NumberCode, StatusResponse
 from ...imap.server import ServerConnection
 from ...model.change import Change
-from ...model.mailbox import Account
+from ...model.ids import UID, MailboxId
+from ...model.mailbox import Account, Mailbox
+from ...model.message import Placed
 from ...net.pump import HIGH_WATER, Pump
 from ...push.hub import Difference
 from ...store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from ..logins import Exchange
 from .context import ImapContext
+from .notices import Notices, Overflow
 from .progress import Progress
 from .reply import BadArguments, CommandRefused
 from .selected import Manner, Selected
+from .survey import TooMany
 
 
 class Conversation:
@@ -43,6 +48,8 @@ class Conversation:
         progress: How far the command is that runs, if it is one that may take long.
         uid_only: The client wants UIDs and no message numbers (RFC 9586).
         idling: The view is up to date and kept so by the hub.
+        notices: What the client wants to be told (RFC 5465); None: what a client is told that never gave NOTIFY.
+        owed: What happened to the selected mailbox is told in full at the next sync, whatever NOTIFY has set.
 
     """
 
@@ -61,6 +68,8 @@ class Conversation:
         "idling",
         "in_literal",
         "manner",
+        "notices",
+        "owed",
         "progress",
         "pump",
         "selected",
@@ -86,6 +95,8 @@ class Conversation:
         self.breath: asyncio.TimerHandle | None = None
         self.idling = False
         self.in_literal = False
+        self.notices: Notices | None = None
+        self.owed = False
         self.progress: Progress | None = None
         self._drained: asyncio.Future[None] | None = None
 
@@ -113,6 +124,8 @@ class Conversation:
     def deselect(self) -> None:
         """Let go of the selected mailbox."""
         if self.selected is not None:
+            if self.notices is not None:
+                self.notices.left(not self.selected.behind(True))
             self.context.hub.unwatch(self.selected.mailbox, self)
             self.selected = None
 
@@ -170,6 +183,8 @@ class Conversation:
             told = selected.advance(Difference(change), expunge)
             if not silent:
                 self.core.raw(told)
+        else:
+            self.owed = True
 
     async def sync(self, expunge: bool) -> None:
         """
@@ -177,14 +192,89 @@ class Conversation:
 
         Raises StoreUnavailable; what could not be told is told at the next sync.
         """
-        while (selected := self.selected) is not None and selected.behind(expunge) and not selected.gone:
+        notices, new = self.notices, list[UID]()
+        flags = notices is None or self.owed or NotifyEvent.FLAG_CHANGE in notices.events
+        while (selected := self.selected) is not None and self.lacks(selected, expunge) and not selected.gone:
             difference = await self._behind(selected)
             if difference is not None:
-                await self._tell(selected.advance(difference, expunge))
+                if notices is not None and notices.fetch:
+                    new += difference.change.appended
+                await self._tell(selected.advance(difference, expunge, flags))
         if self.selected is not None and self.selected.contexts is not None:
             await self._tell(await self.selected.contexts.look(self.selected.view))
+        self.owed = False
+        if notices is not None:
+            await self._tell_notices(notices, new)
         if self.selected is not None and self.selected.gone:
             self.core.bye(b"The selected mailbox has been deleted")
+
+    def lacks(self, selected: Selected, expunge: bool) -> bool:
+        """Say whether the client is to be told something of the selected mailbox."""
+        wanted = self.notices is None or self.owed or bool(self.notices.events)
+        return selected.gone or (wanted and selected.behind(expunge))
+
+    async def _tell_notices(self, notices: Notices, new: Sequence[UID]) -> None:
+        """Tell what NOTIFY asks for: items of new messages, and what happened to other mailboxes."""
+        if new := [uid for uid in new if uid not in notices.made]:
+            await self.fetch_new(new, notices.fetch)
+        notices.made.clear()
+        try:
+            while notices is self.notices and notices.pending:
+                for response in await notices.next(self.manner is not Manner.PLAIN):
+                    self.core.untagged(response)
+                if notices.pending:
+                    await self.room()
+        except (StoreUnavailable, Overflow, TooMany) as problem:
+            self.notify(Notices((), None))
+            text = str(problem).encode("ascii", "replace") or b"More happens than can be told"
+            self.core.untagged(StatusResponse(Condition.OK, Code("NOTIFICATIONOVERFLOW"), text))
+
+    def notify(self, notices: Notices | None) -> None:
+        """Tell from now on what this asks for, and no more what was asked for before."""
+        before, self.notices = self.notices, notices
+        survey = None if notices is None else notices.survey
+        if before is not None and before.survey is not None and before.survey is not survey:
+            before.survey.leave(self)
+        if survey is not None:
+            survey.join(self)
+        if notices is not None and self.selected is not None:
+            notices.selected = self.selected.mailbox
+
+    async def fetch_new(self, uids: Sequence[UID], items: tuple[FetchItem, ...]) -> None:
+        """Tell the items of messages that are new in the selected mailbox. Raises StoreError."""
+
+    # survey.Listener
+
+    def noticed(self, stood: Mailbox, exact: bool) -> None:
+        """Take note that another mailbox has gone on."""
+        if self.notices is not None:
+            self.notices.noticed(stood, exact)
+
+    def noted(self, mailbox: Mailbox | None, entries: tuple[str, ...]) -> None:
+        """Take note that something else is noted of a mailbox."""
+        if self.notices is not None:
+            self.notices.noted(mailbox, entries)
+
+    def look(self) -> None:
+        """Tell it, or leave it for later."""
+        self.wake()
+
+    # what a command does itself, and does not want to be told
+
+    def wrote(self, placed: Iterable[Placed]) -> None:
+        """Take note that messages were put into mailboxes by this session."""
+        if self.notices is not None:
+            by_mailbox: dict[MailboxId, list[UID]] = {}
+            for place in placed:
+                by_mailbox.setdefault(place.mailbox, []).append(place.uid)
+            for mailbox, uids in by_mailbox.items():
+                self.notices.wrote(mailbox, uids)
+
+    def named(self, names: Iterable[tuple[str, bool]] = (), hint: object = None) -> None:
+        """Tell all sessions of the account that mailboxes have other names now; this one knows which there are."""
+        if self.notices is not None:
+            self.notices.named(names)
+        self.context.hub.stir(self.owner.id, hint)
 
     async def _behind(self, selected: Selected) -> Difference | None:
         """Return what the view lacks: from the hub if it has it all, else from the store; None if all is gone."""

@@ -6,7 +6,7 @@ BadArguments     BAD: makes no sense in this mailbox, such as a sequence number 
 
 from dataclasses import dataclass
 
-from ...imap.responses import Code, Condition, ResponseCode
+from ...imap.responses import Condition, ResponseCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def ok(text: bytes, code: ResponseCode | None = None) -> Reply:
 class CommandRefused(Exception):
     """The command cannot be done. Answer NO."""
 
-    def __init__(self, text: str, code: str | Code | None = None) -> None:
+    def __init__(self, text: str, code: str | ResponseCode | None = None) -> None:
         """Take the text for people and a response code, or its name if it has no arguments (RFC 9051 §7.1)."""
         super().__init__(text)
         self.code = code

@@ -5,6 +5,7 @@ step from it, and tell the same octets, which are made once.
 """
 
 from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from enum import Enum
 
 from ...imap.grammar.ext.qresync import vanished_lines
@@ -36,6 +37,7 @@ class Selected:
         uid_only: Without message numbers (RFC 9586).
         announced: The HIGHESTMODSEQ the client was told last.
         seen: The greatest mod-sequence of what a command told that read more than the view stands for.
+        unheard: Where it stood when flags changed that the client did not want to be told of (RFC 5465 §5.1).
         uid_next: No message of the view, as it was when the mailbox was opened, had this UID or a greater one.
         saved: What `$` stands for (RFC 5182).
         contexts: Searches whose results are kept up to date, None while there are none (RFC 5267).
@@ -52,6 +54,7 @@ class Selected:
         "seen",
         "uid_next",
         "uid_only",
+        "unheard",
         "view",
     )
 
@@ -62,6 +65,7 @@ class Selected:
         self.manner = manner
         self.view = _NOWHERE
         self.announced = self.seen = ModSeq(0)
+        self.unheard: ModSeq | None = None
         self.uid_only = False
         self.uid_next = 1
         self.saved = UIDSet(())
@@ -102,23 +106,31 @@ class Selected:
         """
         if self.manner is Manner.PLAIN or self.gone:
             return False
-        return self.announced != self.view.expunged_to or self.seen > self.announced or self.behind(True)
+        return self.announced != self._heard or self.seen > self.announced or self.behind(True)
+
+    @property
+    def _heard(self) -> ModSeq:
+        """How far the client has heard of everything."""
+        return self.view.expunged_to if self.unheard is None else min(self.unheard, self.view.expunged_to)
 
     def announce(self) -> ModSeq:
         """Return the HIGHESTMODSEQ that the client is told now: all that happened up to there it has heard of."""
-        self.announced = self.view.expunged_to
+        self.announced = self._heard
         return self.announced
 
     def begin(self, view: MailboxView) -> None:
         """Stand where the mailbox was read."""
         self.view = self._same(view)
 
-    def advance(self, difference: Difference, expunge: bool) -> bytes:
-        """Take a difference, and return what the client is told of it."""
+    def advance(self, difference: Difference, expunge: bool, flags: bool = True) -> bytes:
+        """Take a difference, and return what the client is told of it; without `flags`, not which are others now."""
         contexts, left = self.contexts, b""
         if contexts is not None:
             left = contexts.leave(self.view, difference.change) if expunge else b""
             contexts.stir(difference.change)
+        if not flags and difference.change.updated:
+            self.unheard = self.unheard or self.view.changed_to
+            difference = Difference(replace(difference.change, updated=()))
         self.view, data = self._step(difference, expunge)
         return left + data
 

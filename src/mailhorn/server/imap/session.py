@@ -8,12 +8,13 @@ Rule 4: every command ends in exactly one tagged response, whatever happens in i
 """
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 
 import structlog
 
-from ...imap.commands import Command, Fetch, FindThreads, Keyword, Search, Simple, Sort, Store
+from ...imap.commands import Attribute, Command, Fetch, FetchItem, FindThreads, Keyword, Search, Simple, Sort, Store
 from ...imap.grammar.ext.compress import COMPRESS
 from ...imap.grammar.ext.unauthenticate import UNAUTHENTICATE
 from ...imap.responses import Code, Condition, NumberCode, ResponseCode, StatusResponse
@@ -29,16 +30,18 @@ from ...imap.server import (
     Responded,
     ServerConnection,
 )
-from ...model.numbers import SeqSet
+from ...model.ids import UID
+from ...model.numbers import SeqSet, UIDSet
 from ...model.search import InSequence, holds
 from ...net.eager import begin
 from ...net.pump import HIGH_WATER, Pump
 from ...store.abc import MailboxMissing, MessageMissing, StoreError, StoreUnavailable
 from . import names
-from .commands import append, auth, dispatch, idle
+from .commands import append, auth, dispatch, fetch, idle
 from .context import ImapContext
 from .conversation import Conversation
 from .reply import BadArguments, CommandRefused, Reply
+from .selected import Manner
 
 log = structlog.get_logger("mailhorn.imap")
 
@@ -107,6 +110,13 @@ class ImapSession(Conversation):
             self.rest()
             self.pump.flush()
             self.pump.rest()
+        elif self.notices is not None and self._listening:
+            self._catch_up()
+
+    @property
+    def _listening(self) -> bool:
+        """Whether the client may be told now: it idles, or has given NOTIFY and no command that is not answered yet."""
+        return self.idling or (self.notices is not None and self.core.running is None and not self.core.closing)
 
     def rest(self) -> None:
         """Idle from now on, and tell what happened up to now."""
@@ -129,7 +139,7 @@ class ImapSession(Conversation):
     def writable(self) -> None:
         """Go on with a long answer, or tell what happened meanwhile."""
         self._stalled = False
-        if not self.drained() and self.idling:
+        if not self.drained() and self._listening:
             self._catch_up()
 
     def lost(self, error: Exception | None) -> None:
@@ -143,6 +153,7 @@ class ImapSession(Conversation):
         if self.idling and error is not None:
             self._learn(error)
         self.deselect()
+        self.notify(None)
         self.stir()
         if self._task is not None:
             self._task.cancel()
@@ -153,10 +164,13 @@ class ImapSession(Conversation):
     def wake(self) -> bool:
         """Tell the client at once if it idles and what it lacks is at hand; else look it up, or leave it."""
         selected = self.selected
-        if selected is None:
+        if selected is None and self.notices is None:
             return True
-        if not self.idling or self._busy or not self.pump.writable:
+        if not self._listening or self._busy or not self.pump.writable:
             return False
+        if selected is None or self.notices is not None:
+            self._catch_up()
+            return not self._busy and (selected is None or not selected.behind(True))
         told = selected.at_once(HIGH_WATER)
         if told is None:
             self._catch_up()
@@ -252,17 +266,31 @@ class ImapSession(Conversation):
 
     def _catch_up(self) -> None:
         """Sync while idling."""
-        selected = self.selected
-        if selected is None or self._busy or not self.pump.writable:
+        selected, notices = self.selected, self.notices
+        if self._busy or not self.pump.writable:
             return
-        if selected.behind(True) or selected.gone:
+        if selected is not None and self.lacks(selected, self._tells_expunge):
             self._begin(self._catching_up())
-        else:
+        elif notices is not None and notices.pending:
+            self._begin(self._catching_up())
+        elif selected is not None:
             selected.channel.alone()
 
     async def _catching_up(self) -> None:
-        await self._sync_safely(expunge=True)
+        await self._sync_safely(expunge=self._tells_expunge)
         self._end()
+
+    @property
+    def _tells_expunge(self) -> bool:
+        """Whether EXPUNGE may be told between two commands; while the client idles it may (RFC 5465 §6.1.2)."""
+        return self.idling or self.notices is None or not self.notices.delayed
+
+    async def fetch_new(self, uids: Sequence[UID], items: tuple[FetchItem, ...]) -> None:
+        """Tell the items of messages that are new in the selected mailbox. Raises StoreError."""
+        if self.manner is not Manner.PLAIN and Attribute.MODSEQ not in items:
+            items = (*items, Attribute.MODSEQ)
+        with contextlib.suppress(CommandRefused):  # a part whose encoding nobody knows is left out
+            await fetch.fetch(self, Fetch(UIDSet.of(uids), items))
 
     # commands
 
@@ -367,7 +395,7 @@ class ImapSession(Conversation):
         return True
 
 
-def _no(text: str, code: str | Code | None) -> Reply:
+def _no(text: str, code: str | ResponseCode | None) -> Reply:
     return Reply(Condition.NO, Code(code) if isinstance(code, str) else code, text.encode("ascii", "replace"))
 
 

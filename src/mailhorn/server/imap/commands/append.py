@@ -123,6 +123,7 @@ async def _finish(conversation: Conversation) -> Reply:
         (placed,) = await context.store.append(staged, (Placement(mailbox, command.flags),), date)
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
+    conversation.wrote((placed,))
     return ok(b"APPEND completed", AppendUid(placed.uid_validity, UIDSet.of((placed.uid,))))
 
 
@@ -152,6 +153,7 @@ async def _finish_all(conversation: Conversation) -> Reply:
         placed = await context.store.append_together(ready, replacing)
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
+    conversation.wrote(placed)
     code = AppendUid(placed[0].uid_validity, UIDSet.of([place.uid for place in placed]))
     if replacing is None:
         return ok(b"APPEND completed", code)

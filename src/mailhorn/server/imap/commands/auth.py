@@ -105,6 +105,7 @@ async def unauthenticate(conversation: Conversation) -> Reply:
     """Forget who it was and what was enabled; TLS and compression stay (RFC 8437 §3)."""
     login = conversation.owner.login
     conversation.deselect()
+    conversation.notify(None)
     conversation.context.connections.log_out(login, conversation.pump.address)
     conversation.counted = False
     conversation.account = None

@@ -113,6 +113,7 @@ async def _copied(conversation: Conversation, command: Copy | Move) -> Copied | 
         )
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
+    conversation.wrote(copied.target)
     return copied if copied.target else None
 
 

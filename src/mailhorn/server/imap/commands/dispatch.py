@@ -24,6 +24,7 @@ from ....imap.commands import (
     Login,
     Move,
     MultiSearch,
+    Notify,
     Rename,
     Search,
     Select,
@@ -40,7 +41,7 @@ from ..conversation import Conversation
 from ..progress import Progress
 from ..reply import Reply
 from ..uidonly import demand_uids
-from . import auth, change, connection, fetch, idle, mailboxes, metadata, quota, search, select
+from . import auth, change, connection, fetch, idle, mailboxes, metadata, notify, quota, search, select
 
 _WORDS: dict[Keyword, Callable[[Conversation], Awaitable[Reply | None]]] = {
     Keyword.CAPABILITY: connection.capability,
@@ -75,6 +76,7 @@ _COMMANDS: dict[type[Command], Callable[[Conversation, Any], Awaitable[Reply | N
     FindThreads: search.thread,
     MultiSearch: search.multi_search,
     CancelUpdate: search.cancel_update,
+    Notify: notify.notify,
     Fetch: fetch.fetch,
     Store: change.store,
     Copy: change.copy,

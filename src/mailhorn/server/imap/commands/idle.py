@@ -17,7 +17,7 @@ async def begin(conversation: Conversation) -> None:
     conversation.core.accept_line(idle=True)
     conversation.beats = 0
     conversation.context.keep_alive.heard(conversation.owner.login, conversation.pump.address)
-    if conversation.selected is None:
+    if conversation.selected is None and conversation.notices is None:
         conversation.idling = True
     else:
         conversation.breath = asyncio.get_running_loop().call_later(BREATH, conversation.rest)

@@ -15,6 +15,7 @@ from .. import special_use
 from ..conversation import Conversation
 from ..pattern import matches
 from ..reply import CommandRefused, Reply, ok
+from ..survey import InboxRenamed, Noted
 from .metadata import noted
 from .quota import demand_room
 
@@ -47,6 +48,9 @@ async def create(conversation: Conversation, command: Create) -> Reply:
         raise CommandRefused("The mailbox exists already", "ALREADYEXISTS") from None
     if others:
         await index.note(owner.id, others)
+    conversation.named([(one, True) for one in (*_above(name), name)])
+    for note in others:
+        conversation.named((), Noted(note.mailbox, (note.entry,), conversation))
     return ok(b"CREATE completed", mailbox_id_code(mailbox_id(made)))
 
 
@@ -65,6 +69,7 @@ async def delete(conversation: Conversation, command: Delete) -> Reply:
     if conversation.selected is not None and conversation.selected.mailbox == mailbox.id:
         raise CommandRefused("The mailbox is selected here; UNSELECT it first", "INUSE")
     await conversation.context.store.index.delete_mailbox(mailbox.id)
+    conversation.named([(command.mailbox, False)])
     return ok(b"DELETE completed")
 
 
@@ -81,6 +86,11 @@ async def rename(conversation: Conversation, command: Rename) -> Reply:
         raise CommandRefused("There is a mailbox of that name", "ALREADYEXISTS") from None
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "NONEXISTENT") from None
+    made = [(one, True) for one in (*_above(new_name), new_name)]
+    if command.mailbox == INBOX:
+        conversation.named(made, InboxRenamed(new_name))
+    else:
+        conversation.named([(command.mailbox, False), *made])
     return ok(b"RENAME completed")
 
 
@@ -90,6 +100,9 @@ async def subscribe(conversation: Conversation, command: Subscribe) -> Reply:
     if command.on:
         await _existing(conversation, command.mailbox)
     await index.subscribe(conversation.owner.id, command.mailbox, command.on)
+    if conversation.notices is not None:
+        conversation.notices.subscribed(command.mailbox, command.on)
+    conversation.named()
     return ok(b"SUBSCRIBE completed" if command.on else b"UNSUBSCRIBE completed")
 
 

@@ -12,6 +12,7 @@ from ....store.abc import MAX_NOTES_SIZE, Note, TooManyNotes
 from .. import special_use
 from ..conversation import Conversation
 from ..reply import CommandRefused, Reply, ok
+from ..survey import Noted
 
 MAX_VALUE = 64 * 1024
 """Octets of one value: a command with a few of them fits into what a client may send without being asked."""
@@ -74,6 +75,8 @@ async def set_metadata(conversation: Conversation, command: SetMetadata) -> Repl
         await index.note(owner.id, notes)
     except TooManyNotes:
         raise CommandRefused(f"No more than {MAX_NOTES_SIZE} octets are kept", Code("METADATA", b"TOOMANY")) from None
+    for note in (*notes, *told):
+        conversation.named((), Noted(note.mailbox, (note.entry,), conversation))
     await _tell_uses(conversation, told)
     return ok(b"SETMETADATA completed")
 

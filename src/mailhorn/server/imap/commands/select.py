@@ -33,6 +33,8 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     except BaseException:
         conversation.deselect()
         raise
+    if conversation.notices is not None:
+        conversation.notices.opened(mailbox.id)
     selected.manner, selected.uid_only = conversation.manner, conversation.uid_only
     core.untagged(FlagsResponse(SYSTEM_FLAGS))
     permanent = () if command.read_only else (*SYSTEM_FLAGS, "\\*")

@@ -54,9 +54,9 @@ class Stage:
         return WatchAccount(port=port, user="u", password="secret", **{**told, **more})
 
     @contextlib.asynccontextmanager
-    async def play(self, *scenarios: Scenario, tls: Any = None, **account: Any) -> AsyncIterator[HostileServer]:
+    async def play(self, *scenarios: Scenario, server_tls: Any = None, **account: Any) -> AsyncIterator[HostileServer]:
         """Run a server with these scripts and a watcher before it, for as long as the block lasts."""
-        async with HostileServer(*scenarios, tls=tls) as self.server, self.watch(self.server.port, **account):
+        async with HostileServer(*scenarios, tls=server_tls) as self.server, self.watch(self.server.port, **account):
             yield self.server
 
     @contextlib.asynccontextmanager
@@ -123,7 +123,7 @@ class Stage:
         return [str(entry["event"]) for entry in self.logged if entry["log_level"] == "warning"]
 
 
-def on_stage(turns: int = 200, calls: int = 60, steps: int = 60) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+def on_stage(turns: int = 200, calls: int = 80, steps: int = 60) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """
     Decorate a coroutine test that takes a Stage and then fixtures.
 
@@ -256,3 +256,10 @@ async def comes_back(peer: Peer, uid: int = 5) -> None:
     await moved(peer, uid)
     await idle(peer)
     await peer.gone()
+
+
+async def works(peer: Peer, uid: int = 5) -> None:
+    """A first contact with a server that has no fault: mail comes and is filed."""
+    await ready(peer, uid)
+    await peer.say(f"* {uid} EXISTS")
+    await delivers(peer, uid)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ PATIENCE = 10.0
 """Seconds to wait for a line that must come."""
 
 LINE = re.compile(
-    r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)|(?P<macro>login|select|deflate|deliver|hold|release) (?P<args>.*)"
+    r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)"
+    r"|(?P<macro>login|select|deflate|deliver|hold|release|limit) (?P<args>.*)"
 )
 
 
@@ -155,6 +157,11 @@ async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatc
             holding.hold(found["args"])
         elif found["macro"] == "release":
             holding.release(found["args"])
+        elif found["macro"] == "limit":
+            for session in server.server.mail.sessions:
+                if isinstance(session, ImapSession):
+                    options = replace(session.context.options, message_limit=int(found["args"]))
+                    session.context.options = options
         elif found["macro"] == "deliver":
             login, subject = found["args"].split(" ", 1)
             await server.deliver(login, subject)
@@ -173,5 +180,5 @@ async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("script", [pytest.param(file.read_text("utf-8"), id=file.stem) for file in FILES])
 async def test_dialogue(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server says what the file says, in that order, and nothing else."""
-    async with running_server(tmp_path, ("ann",)) as server:
+    async with running_server(tmp_path, ("ann", "bob", "eve")) as server:
         await play(script, server, monkeypatch)

@@ -144,6 +144,14 @@ class Limits(Section, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Of these from one address; an IPv6 network of 64 bits counts as one.")
     ] = 1_000
     connections_per_account: Annotated[int, Meta(ge=1, description="Of these logged in as one account.")] = 100
+    messages_per_command: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            description="Messages that one IMAP command may name: of more it does the newest. Clients that do not know "
+            "of it see no more of a mailbox than that.",
+        ),
+    ] = 1_000_000
     quota_storage: Annotated[
         int, Meta(ge=0, description="Octets of messages that an account may keep. 0: as many as there is room for.")
     ] = 0

@@ -197,6 +197,7 @@ def build_server(settings: ServeSettings) -> Server:
         imap=ImapOptions(
             max_message_size=limits.message_size,
             quota=quota,
+            message_limit=limits.messages_per_command,
             login_timeout=sessions.login_timeout,
             inactivity_timeout=sessions.inactivity_timeout,
             keep_alive=keep_alive,

@@ -116,6 +116,14 @@ class InProgress:
     goal: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MessageLimit:
+    """MESSAGELIMIT (RFC 9738): no more messages in one command; `lowest` is the UID of the last that it reached."""
+
+    limit: int
+    lowest: UID | None = None
+
+
 ResponseCode = (
     Code
     | NumberCode
@@ -127,6 +135,7 @@ ResponseCode = (
     | Modified
     | NoUpdate
     | InProgress
+    | MessageLimit
     | BadEvent
 )
 

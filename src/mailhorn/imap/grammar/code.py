@@ -11,6 +11,7 @@ from ..responses import (
     CopyUid,
     FlagsCode,
     InProgress,
+    MessageLimit,
     Modified,
     NoUpdate,
     NumberCode,
@@ -30,6 +31,7 @@ from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from .ext.condstore import parse_resp_code_modified, write_resp_code_modified
 from .ext.enable import parse_enable_data, write_enable_data
 from .ext.inprogress import parse_resp_code_inprogress, write_resp_code_inprogress
+from .ext.messagelimit import parse_resp_code_messagelimit, write_resp_code_messagelimit
 from .ext.notify import parse_unsupported_events_code, write_unsupported_events_code
 from .ext.uidplus import (
     parse_resp_code_apnd,
@@ -53,6 +55,7 @@ _TYPED = frozenset(
         b"NOUPDATE",
         b"INPROGRESS",
         b"BADEVENT",
+        b"MESSAGELIMIT",
     )
 )
 
@@ -101,6 +104,8 @@ def _parse_typed(cur: Cursor, name: bytes) -> ResponseCode:
             return parse_resp_code_inprogress(cur)
         case b"BADEVENT":
             return parse_unsupported_events_code(cur)
+        case b"MESSAGELIMIT":
+            return parse_resp_code_messagelimit(cur)
         case b"MODIFIED":
             return parse_resp_code_modified(cur)
         case _:
@@ -155,6 +160,8 @@ def write_resp_text_code(out: Writer, code: ResponseCode) -> None:
             write_resp_code_inprogress(out, code)
         case BadEvent():
             write_unsupported_events_code(out, code)
+        case MessageLimit():
+            write_resp_code_messagelimit(out, code)
         case Modified():
             write_resp_code_modified(out, code)
         case BadCharset(charsets):

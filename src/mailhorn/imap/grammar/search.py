@@ -32,6 +32,7 @@ from .atoms import parse_astring, parse_atom, parse_number64, write_astring, wri
 from .cursor import MAX_DEPTH, Cursor, SyntaxProblem, Unwritable, Writer
 from .date import parse_date, write_date
 from .ext.condstore import parse_search_modsequence, write_search_modsequence
+from .ext.messagelimit import parse_uid_bound
 from .ext.objectid import parse_objectid_key, write_objectid_key
 from .ext.savedate import parse_saved_key, write_saved_key
 from .ext.within import parse_age, write_age
@@ -235,6 +236,8 @@ def _parse_key_with_value(cur: Cursor, word: bytes, codec: str) -> SearchKey | N
             return SaveDateSupported()
         case b"SAVEDBEFORE" | b"SAVEDON" | b"SAVEDSINCE":
             return parse_saved_key(cur, word)
+        case b"UIDAFTER" | b"UIDBEFORE":
+            return parse_uid_bound(cur, word == b"UIDAFTER")
         case b"UID":
             cur.space()
             return InUIDs(parse_sequence_set(cur, UIDSet))

@@ -36,6 +36,7 @@ class Standing:
         can_start_tls: The connection is in the clear, and there is a certificate.
         mechanisms: How the client may log in now, by the names of SASL; () if not yet.
         append_limit: Largest message APPEND takes, octets.
+        message_limit: Messages that one command may name.
 
     """
 
@@ -43,6 +44,7 @@ class Standing:
     append_limit: int
     can_start_tls: bool = False
     mechanisms: tuple[str, ...] = ()
+    message_limit: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Capability:
     One capability.
 
     Attributes:
-        name: As it is offered; `{}` in it is a number that is a setting.
+        name: As it is offered; what stands in braces is a number that is a setting.
         rfcs: Where it is defined; none for what never was a standard.
         when: In which state it is offered.
         what: What it gives a client, in one line.
@@ -138,7 +140,7 @@ CAPABILITIES = (
     ),
     Capability("MULTIAPPEND", (3502,), _AFTER, "several messages at a time, all or none", ("multiappend",)),
     Capability("REPLACE", (8508,), _AFTER, "a new message in the place of one, in one step", ("replace",)),
-    Capability("APPENDLIMIT={}", (7889,), _AFTER, "how many octets a message may have", ("appendlimit",)),
+    Capability("APPENDLIMIT={append_limit}", (7889,), _AFTER, "how many octets a message may have", ("appendlimit",)),
     Capability(
         "UNAUTHENTICATE", (8437,), _AFTER, "to log in as somebody else on the same connection", ("unauthenticate",)
     ),
@@ -173,6 +175,7 @@ CAPABILITIES = (
     Capability("CONTEXT=SORT", (5267,), _AFTER, "results of SORT are kept up to date", ("context", "sort")),
     Capability("PARTIAL", (9394,), _AFTER, "some of the results, from either end", ("partial",)),
     Capability("MULTISEARCH", (7377,), _AFTER, "ESEARCH looks into several mailboxes", ("multisearch",)),
+    Capability("MESSAGELIMIT={message_limit}", (9738,), _AFTER, "messages one command may name", ("messagelimit",)),
     Capability("UIDONLY", (9586,), _AFTER, "no message numbers any more, once it is enabled", ("uidonly",)),
     Capability("INPROGRESS", (9585,), _AFTER, "how far a command is that takes long", ("inprogress",)),
 )
@@ -191,8 +194,12 @@ NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
 def offered(standing: Standing) -> tuple[str, ...]:
     """Return what works as a connection stands, and nothing else, in the order of the list."""
     return tuple(
-        [capability.name.format(standing.append_limit) for capability in CAPABILITIES if _works(capability, standing)]
+        [_name(capability, standing) for capability in CAPABILITIES if _works(capability, standing)]
     )
+
+
+def _name(capability: Capability, standing: Standing) -> str:
+    return capability.name.format(append_limit=standing.append_limit, message_limit=standing.message_limit)
 
 
 def _works(capability: Capability, standing: Standing) -> bool:
@@ -231,9 +238,10 @@ def page() -> str:
     """Return docs/reference/imap.md."""
     lines = [_HEAD]
     for capability in CAPABILITIES:
+        name = capability.name.format(append_limit="n", message_limit="n")
         proofs = ", ".join(f"`{dialogue}`" for dialogue in capability.dialogues)
         lines.append(
-            f"| `{capability.name.format('n')}` | {_links(capability.rfcs)} | {capability.when.value}"
+            f"| `{name}` | {_links(capability.rfcs)} | {capability.when.value}"
             f" | {capability.what} | {proofs} |"
         )
     lines.append(_TAIL)

@@ -24,6 +24,7 @@ class ImapOptions:
 
     Attributes:
         max_message_size: Largest message APPEND takes, octets.
+        message_limit: Messages that one command may name; 1,000 at least (RFC 9738 §3).
         login_timeout: Seconds a connection may stay without logging in.
         inactivity_timeout: Seconds without a command before log-out; RFC 9051 §5.4 asks for 1,800 or more.
         quota: How much an account may keep.
@@ -32,6 +33,7 @@ class ImapOptions:
     """
 
     max_message_size: int = 50 * 2**20
+    message_limit: int = 1_000_000
     login_timeout: float = 60.0
     inactivity_timeout: float = 1860.0
     quota: QuotaLimits = field(default_factory=QuotaLimits)

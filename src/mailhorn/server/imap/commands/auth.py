@@ -20,13 +20,17 @@ MAX_FAILURES = 3
 log = structlog.get_logger("mailhorn.imap")
 
 
-def capabilities(conversation: Conversation) -> tuple[str, ...]:
-    """Return what works in the present state, and nothing else."""
+def capabilities(conversation: Conversation, logged_in: bool = False) -> tuple[str, ...]:
+    """Return what works in the present state, or once somebody has logged in, and nothing else."""
     context = conversation.context
-    logged_in = conversation.core.state is not State.NOT_AUTHENTICATED
+    logged_in = logged_in or conversation.core.state is not State.NOT_AUTHENTICATED
     can_start_tls = context.tls is not None and not conversation.pump.tls
     mechanisms = () if logged_in else context.logins.mechanisms(conversation.pump)
-    return offered(Standing(logged_in, context.options.max_message_size, can_start_tls, mechanisms))
+    return offered(
+        Standing(
+            logged_in, context.options.max_message_size, can_start_tls, mechanisms, context.options.message_limit
+        )
+    )
 
 
 def capability_code(conversation: Conversation) -> CapabilityCode:
@@ -98,7 +102,7 @@ def _end(conversation: Conversation, outcome: Account | Denial) -> Reply | None:
     conversation.counted = True
     conversation.account = account
     log.info("logged in", peer=pump.peer, login=account.login)
-    return ok(b"Logged in", CapabilityCode(offered(Standing(True, context.options.max_message_size))))
+    return ok(b"Logged in", CapabilityCode(capabilities(conversation, logged_in=True)))
 
 
 async def unauthenticate(conversation: Conversation) -> Reply:

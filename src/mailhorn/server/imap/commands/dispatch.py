@@ -35,11 +35,11 @@ from ....imap.commands import (
     Store,
     Subscribe,
 )
-from ....imap.responses import Condition
-from .. import names
+from ....imap.responses import Condition, MessageLimit
+from .. import messagelimit, names
 from ..conversation import Conversation
 from ..progress import Progress
-from ..reply import Reply
+from ..reply import CommandRefused, Reply
 from ..uidonly import demand_uids
 from . import auth, change, connection, fetch, idle, mailboxes, metadata, notify, quota, search, select
 
@@ -108,7 +108,20 @@ async def _run(conversation: Conversation, command: Command) -> Reply | None:
     if conversation.uid_only and not isinstance(command, Select):  # which looks itself, after it has deselected
         demand_uids(conversation, command)
     command = await search.spelled_out(conversation, command)
+    reached = None
+    if conversation.selected is not None:
+        command, reached = await messagelimit.within(conversation, command)
     if isinstance(command, _LONG):
         with Progress(conversation):
-            return await _COMMANDS[type(command)](conversation, command)
-    return await _COMMANDS[type(command)](conversation, command)
+            return await _within(conversation, command, reached)
+    return await _within(conversation, command, reached)
+
+
+async def _within(conversation: Conversation, command: Command, reached: MessageLimit | None) -> Reply | None:
+    try:
+        reply = await _COMMANDS[type(command)](conversation, command)
+    except CommandRefused:
+        if reached is not None:
+            messagelimit.tell(conversation, reached)
+        raise
+    return messagelimit.told(conversation, reply, reached)

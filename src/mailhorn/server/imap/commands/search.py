@@ -28,6 +28,7 @@ from ....imap.responses import (
     BadCharset,
     Condition,
     ESearchResponse,
+    MessageLimit,
     NoUpdate,
     SearchResponse,
     SortResponse,
@@ -41,7 +42,7 @@ from ....model.mailbox import DELIMITER, INBOX, Mailbox
 from ....model.numbers import SAVED, NumberSet, SeqSet, UIDSet
 from ....model.search import Return, Returns, Source, SourceKind, ThreadAlgorithm, wants_mod_seq
 from ....store.abc import MailboxMissing
-from .. import sorting, threads
+from .. import messagelimit, sorting, threads
 from ..contexts import MAX_SORTED, Context, Contexts
 from ..conversation import Conversation
 from ..matching import Scope
@@ -166,7 +167,11 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
                 mod_seq, all_uids = await context.store.index.uids(mailbox.id)
                 view, here_saved = MailboxView(all_uids, mod_seq), NOTHING_SAVED
             scope = Scope(view, context.wall_clock(), here_saved)
-            found = await find(context.store, mailbox.id, command.key, scope)
+            limit = context.options.message_limit
+            key, lowest = messagelimit.searched(view, command.key, here_saved, conversation, limit)
+            if lowest is not None:  # of which mailbox it is the code cannot say
+                messagelimit.tell(conversation, MessageLimit(limit))
+            found = await find(context.store, mailbox.id, key, scope)
         except MailboxMissing:
             continue
         if selected is not None and Return.SAVE in returns.options:
@@ -175,7 +180,7 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
             told = esearch(core.tag, found.uids, returns, UIDSet, found.mod_seq if with_mod_seq else None)
             core.untagged(replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity))
         if selected is not None and at_hand and Return.UPDATE in returns.options:
-            filter_, named = Filter(context.store, mailbox.id, command.key, scope), (mailbox.name, mailbox.uid_validity)
+            filter_, named = Filter(context.store, mailbox.id, key, scope), (mailbox.name, mailbox.uid_validity)
             context_ = Context(core.tag, True, filter_, found.uids, mailbox=named, dialect=core.dialect)
             _keep(conversation, selected, context_)
         await conversation.room()

@@ -153,6 +153,10 @@ class Channel:
     async def _answer(self, store: "Source", changed_to: ModSeq, expunged_to: ModSeq, last_uid: UID) -> Difference:
         return Difference(await store.changes_since(self.mailbox, changed_to, expunged_to, last_uid))
 
+    def doubt(self, mod_seq: ModSeq) -> None:
+        """Take a hint that something has happened after this: somebody saw it in the store before it was told."""
+        self.reached = max(self.reached, ModSeq(mod_seq + 1))
+
     def correct(self, reached: ModSeq, found: ModSeq) -> None:
         """
         Believe the store: a hint said `reached` before it was asked, and it knows of nothing after `found`.

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from mailhorn.config.settings import Maildir
 from mailhorn.imap.server import ServerConnection
 from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
+from mailhorn.model.message import MessageRow
 from mailhorn.model.numbers import UIDSet
 from mailhorn.server.imap import conversation as conversation_module
 from mailhorn.server.imap import session as session_module
@@ -596,3 +597,33 @@ async def test_who_was_told_ahead_of_all_others_learns_how_far_it_has_heard_of_e
         for change in held:
             tell(change)
         assert b"VANISHED 2" in b"".join(await reader.command("NOOP"))
+
+async def test_what_goes_while_a_client_comes_back_is_told_before_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the UIDs and the look at the flags: else the client had a message that it knows nothing of."""
+    async with running_server(tmp_path, ["ann"]) as server:
+        for subject in ("one", "two"):
+            await server.deliver("ann", subject)
+        reader, writer = [await Client.connect(server, login="ann") for _ in range(2)]
+        for client in (reader, writer):
+            await client.command("ENABLE QRESYNC")
+        opened = b"".join(await writer.command("SELECT INBOX"))
+        validity = int(re.findall(rb"UIDVALIDITY (\d+)", opened)[0])
+        await writer.command(r"STORE 1 +FLAGS (\Deleted)")
+        index = server.server.mail.store.index
+        rows, tell, held = index.rows, index.told, list[Change]()
+
+        async def late(mailbox: MailboxId, uids: Sequence[UID]) -> Sequence[MessageRow]:
+            monkeypatch.setattr(index, "rows", rows)
+            index.told = held.append
+            await index.expunge(mailbox, None)
+            return await rows(mailbox, uids)
+
+        monkeypatch.setattr(index, "rows", late)
+        told = await reader.command(f"SELECT INBOX (QRESYNC ({validity} 1))")
+        assert b"* 2 EXISTS\r\n" in told and b"* VANISHED 1\r\n" in told, told
+        index.told = tell
+        for change in held:
+            tell(change)
+        assert len(await reader.command("NOOP")) == 1

@@ -91,7 +91,11 @@ async def _resync(conversation: Conversation, selected: Selected, resync: Resync
     core.raw(vanished_lines(gone, earlier=True))
     uids = known.within(missed.changed)
     for start in range(0, len(uids), SLICE):
-        for row in await index.rows(selected.mailbox, [UID(uid) for uid in uids[start : start + SLICE]]):
+        some = [UID(uid) for uid in uids[start : start + SLICE]]
+        rows = await index.rows(selected.mailbox, some)
+        if len(rows) < len(some):  # just now gone: that is told before the command ends
+            selected.channel.doubt(view.changed_to)
+        for row in rows:
             seq = view.seq_of(row.uid)
             if seq is not None:
                 core.raw(flags_line(seq, row.uid, row.flags, row.mod_seq, selected.manner, selected.uid_only))

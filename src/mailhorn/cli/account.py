@@ -16,19 +16,20 @@ from ..config.settings import Log, ServeSettings
 from ..config.wire import adopt_maildir, data_folder, open_accounts
 from ..model.mailbox import Account
 from ..server.accounts import normal_login
-from ..server.passwords import MAX_PASSWORD, check_hash, hash_many, hash_password
+from ..server.credential import is_stored, iterations_of
+from ..server.passwords import BULK_ITERATIONS, MAX_PASSWORD, check_hash, hash_many, hash_password
 from ..store.abc import Index
 from .failure import WRONG, CommandFailed
 from .logs import set_up
 from .loop import run
-from .people import HASH, read_people
+from .people import read_people
 
 
 def add(config: Path | None, login: str, password_stdin: bool) -> None:
     """Make an account."""
     settings = _settings(config)
     name = _login(login)
-    stored = _hashed(_password(password_stdin))
+    stored = _hashed(_password(password_stdin), settings)
 
     async def work() -> None:
         async with open_accounts(settings) as index:
@@ -51,7 +52,7 @@ def passwd(config: Path | None, login: str, password_stdin: bool) -> None:
             return await _existing(index, name, settings)
 
     account = run(find())  # before the question, so that nobody types a password for nothing
-    stored = _hashed(_password(password_stdin))
+    stored = _hashed(_password(password_stdin), settings)
 
     async def change() -> None:
         async with open_accounts(settings) as index:
@@ -108,9 +109,10 @@ def remove(config: Path | None, login: str, yes: bool) -> None:
     print(f"Removed {name} and its {messages} messages.")
 
 
-def import_csv(config: Path | None, file: Path) -> None:
-    """Make all accounts of a CSV file, or none."""
+def import_csv(config: Path | None, file: Path, scram: bool) -> None:
+    """Make all accounts of a CSV file, or none; with keys for SCRAM if wanted, unless the settings want none at all."""
     settings = _settings(config)
+    iterations = BULK_ITERATIONS if scram and settings.sasl.scram != "never" else 0
     people = read_people(file, _check)
 
     async def there() -> set[str]:
@@ -120,7 +122,7 @@ def import_csv(config: Path | None, file: Path) -> None:
     known = run(there())  # whose passwords need not be hashed
     total = len(people)
     people = [(login, password) for login, password in people if login not in known]
-    stored = _hash_all([password for _, password in people])
+    stored = _hash_all([password for _, password in people], iterations)
 
     async def work() -> int:
         async with open_accounts(settings) as index:
@@ -134,13 +136,20 @@ def import_csv(config: Path | None, file: Path) -> None:
         + (f", left {old} that were there as they are" if old else "")
         + f".{_where(settings)}"
     )
+    without = sum(not iterations_of(kept) for kept in stored)
+    if without and settings.sasl.scram == "auto":
+        print(
+            f"mailhorn: {_count(without)} without keys for SCRAM: it is offered to nobody until they have logged in "
+            'with their passwords; to offer it nevertheless, set sasl.scram to "always"',
+            file=sys.stderr,
+        )
 
 
 def adopt(config: Path | None, login: str, maildir: Path, password_stdin: bool) -> None:
     """Make an account of a Maildir, with the UIDs that Dovecot or mbsync recorded in it."""
     settings = _settings(config)
     name = _login(login)
-    stored = _hashed(_password(password_stdin))
+    stored = _hashed(_password(password_stdin), settings)
     from rich.console import Console
     from rich.progress import Progress
 
@@ -158,22 +167,22 @@ def adopt(config: Path | None, login: str, maildir: Path, password_stdin: bool) 
     print(f"Adopted {name}: {messages} in {boxes}, {adoption.kept} with the UIDs they had.{_where(settings)}")
 
 
-def _hash_all(passwords: Sequence[str]) -> list[str]:
+def _hash_all(passwords: Sequence[str], iterations: int) -> list[str]:
     """Return the hashes, the ready-made ones as they are; shows on a terminal how far it is."""
-    plain: list[str | bytes] = [password for password in passwords if not password.startswith(HASH)]
+    plain: list[str | bytes] = [password for password in passwords if not is_stored(password)]
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("Hashing passwords", total=len(plain))
-        hashed = iter(hash_many(plain, progress=lambda done: bar.update(task, completed=done)))
-    return [password if password.startswith(HASH) else next(hashed) for password in passwords]
+        hashed = iter(hash_many(plain, progress=lambda done: bar.update(task, completed=done), iterations=iterations))
+    return [password if is_stored(password) else next(hashed) for password in passwords]
 
 
 def _check(login: str, password: str) -> str:
     """Return the login as it is stored. Raises ValueError with what is wrong with either."""
     name = normal_login(login)
-    if password.startswith(HASH):
+    if is_stored(password):
         try:
             check_hash(password)
         except ValueError as error:
@@ -196,9 +205,11 @@ def _login(login: str) -> str:
         raise CommandFailed(str(error), WRONG) from error
 
 
-def _hashed(password: str) -> str:
+def _hashed(password: str, settings: ServeSettings) -> str:
     try:
-        return hash_password(password)
+        return hash_password(
+            password, iterations=0 if settings.sasl.scram == "never" else settings.sasl.scram_iterations
+        )
     except ValueError as error:
         raise CommandFailed(str(error), WRONG) from error
 

@@ -207,14 +207,18 @@ def account_remove(login: str, yes: bool, config: Path | None) -> None:
 
 @account.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--scram/--no-scram", default=True, help="Make keys for SCRAM, too. It takes four times as long. Default: yes."
+)
 @with_config
-def account_import(file: Path, config: Path | None) -> None:
+def account_import(file: Path, scram: bool, config: Path | None) -> None:
     """
     Make many accounts at once from a CSV file, a line `login,password` each; all or none of them.
 
     The file is UTF-8; a header line is fine.
 
-    A password may be an argon2 hash ($argon2id$...), which is taken as it is. Logins that exist stay as they are.
+    A password may be an argon2 hash ($argon2id$...), keys for SCRAM as Dovecot writes them ({SCRAM-SHA-256}...), or
+    both with a space between them; they are taken as they are. Logins that exist stay as they are.
 
     \b
     Example:
@@ -222,7 +226,7 @@ def account_import(file: Path, config: Path | None) -> None:
     """
     from . import account as command
 
-    command.import_csv(config, file)
+    command.import_csv(config, file, scram)
 
 
 @account.command("adopt")

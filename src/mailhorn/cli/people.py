@@ -4,12 +4,11 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+from ..server.credential import is_stored
 from .failure import CommandFailed
 
 SHOWN = 10
 """Wrong lines named one by one; more are counted. Enough to see what kind of mistake it is."""
-HASH = "$argon2"
-"""What a password begins with that is a hash already."""
 _HEADERS = {"login", "user", "username", "email", "e-mail", "account"}
 
 
@@ -60,7 +59,7 @@ def read_people(file: Path, check: Callable[[str, str], str]) -> list[tuple[str,
 
 def _person(row: list[str], check: Callable[[str, str], str]) -> tuple[str, str]:
     """Return login and password. Raises ValueError with what is wrong; a password is never part of it."""
-    if len(row) > 2 and row[1].startswith(HASH):  # has commas, and nobody who makes such a file by hand quotes it
+    if len(row) > 2 and is_stored(row[1]):  # has commas, and nobody who makes such a file by hand quotes it
         row = [row[0], ",".join(row[1:])]
     if len(row) != 2:
         raise ValueError(f"{len(row)} column{'s' if len(row) != 1 else ''} instead of login,password")

@@ -3,7 +3,8 @@
 import pytest
 
 from mailhorn.imap.commands import Append, Authenticate, Keyword, Login, Select, Simple
-from mailhorn.imap.responses import Code, Condition
+from mailhorn.imap.grammar.cursor import REV2, STRICT, UTF8
+from mailhorn.imap.responses import Code, Condition, ListResponse
 from mailhorn.imap.server import (
     MAX_BAD_COMMANDS,
     MAX_BUFFERED,
@@ -164,6 +165,61 @@ def test_an_append_with_something_behind_its_message_is_dropped() -> None:
     assert events[0] == AppendData(b"abc") and AppendBroken() in events
     assert core.data_to_send().splitlines()[-1].startswith(b"a BAD ")
     assert feed(core, b"b NOOP\r\n") == [CommandReceived(b"b", Simple(Keyword.NOOP))]
+
+
+def test_a_message_in_utf8_ends_with_a_parenthesis() -> None:
+    """RFC 6855 §4; several may follow each other, in whatever form (RFC 3502)."""
+    core = after_login()
+    (event,) = feed(core, b"a APPEND INBOX (\\Seen) UTF8 (~{3}\r\n")
+    assert isinstance(event, AppendStarted) and event.command.utf8 and event.command.binary
+    core.accept_append()
+    assert feed(core, b"abc)\r\n") == [AppendData(b"abc"), AppendEnded()]
+    core.complete(Condition.OK, None, b"stored")
+    feed(core, b"b APPEND INBOX UTF8 (~{3+}\r\nabc) UTF8 (~{3+}\r\ndef) {3+}\r\nghi\r\n")
+    core.accept_append()
+    _, more = core.events_received()
+    assert isinstance(more, AppendStarted) and more.more and more.command.utf8
+    core.accept_append()
+    _, more = core.events_received()
+    assert isinstance(more, AppendStarted) and more.more and not more.command.utf8
+    core.accept_append()
+    assert core.events_received() == [AppendData(b"ghi"), AppendEnded()]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(b"UTF8 (~{3+}", b""), (b"UTF8 (~{3+}", b"))"), (b"UTF8 (~{3+}", b" {3+}"), (b"{3+}", b")"), (b"{3+}", b") {3+}")],
+)
+def test_a_parenthesis_that_is_missing_or_too_many_breaks_the_append(start: bytes, end: bytes) -> None:
+    """BAD, and the next command is found: a literal that still comes is read past."""
+    core = after_login()
+    feed(core, b"a APPEND INBOX " + start + b"\r\n")
+    core.accept_append()
+    after = b"\r\nabc" if end.endswith(b"}") else b""
+    events = feed(core, b"abc" + end + after + b"\r\n")
+    assert AppendBroken() in events
+    assert core.data_to_send().splitlines()[-1].startswith(b"a BAD ")
+    assert feed(core, b"b NOOP\r\n") == [CommandReceived(b"b", Simple(Keyword.NOOP))]
+
+
+def test_names_are_read_as_they_are_written_when_the_command_comes() -> None:
+    """The dialect is the connection's; an APPEND to a name that makes no sense in it is BAD before its message."""
+    core = after_login()
+    for dialect, name in ((UTF8, "R&D é"), (STRICT, "R&D")):
+        core.dialect = UTF8
+        core.receive_data(f'a SELECT "{name}"\r\n'.encode())
+        (event,) = core.events_received()
+        assert event == CommandReceived(b"a", Select(name))
+        core.complete(Condition.OK, None, b"done")
+        core.dialect = dialect
+    core.data_to_send()
+    feed(core, b"b APPEND R&D {3+}\r\nabc\r\n")
+    assert core.data_to_send().startswith(b"b BAD Expected a mailbox name")
+    core.dialect = REV2
+    (event,) = feed(core, 'c APPEND "R&D é" {3}\r\n'.encode())
+    assert isinstance(event, AppendStarted) and event.command.mailbox == "R&D é"
+    core.untagged(ListResponse((), "/", "R&D é"))
+    assert core.data_to_send() == '* LIST () "/" "R&D é"\r\n'.encode()
 
 
 def test_idle_ends_with_done_and_with_anything_else() -> None:

@@ -288,8 +288,8 @@ class ServerConnection:
     def _stream(self, event: StreamStart, events: list[Event]) -> None:
         if event.head.startswith((b" ", b")")):
             running, in_append = self._running, self._mode is _Mode.APPEND_TAIL
-            head = event.head.removeprefix(_tail(running))
-            belongs = in_append and head.startswith(b" ")
+            tail = _tail(running)
+            belongs = in_append and event.head.startswith(tail + b" ")
             if not belongs or not isinstance(running, Append) or running.replaces is not None:
                 self._framer.refuse()
                 self._reject(self._tag if in_append else b"*", "A message that belongs to no APPEND", events)
@@ -297,7 +297,7 @@ class ServerConnection:
                     self._running, self._mode = None, _Mode.COMMANDS
                     events.append(AppendBroken())
                 return
-            command = parse_append_next(head, running, self.dialect)
+            command = parse_append_next(event.head.removeprefix(tail), running, self.dialect)
             self._plus, self._running, self._mode = event.synchronizing, command, _Mode.OFFERED
             events.append(AppendStarted(self._tag, command, more=True))
             return

@@ -257,6 +257,18 @@ class Maildir(Section, frozen=True, kw_only=True):
     ] = 300.0
 
 
+class Search(Section, frozen=True, kw_only=True):
+    """How mail is searched."""
+
+    text_index: Annotated[
+        bool,
+        Meta(
+            description="Whether what was searched for texts once (TEXT, BODY) has an index of them from then on, in "
+            "`text` in the data directory: a quarter of the size of the texts. Without it each search reads all mail."
+        ),
+    ] = True
+
+
 class Log(Section, frozen=True, kw_only=True):
     """What is told while the program runs, on standard error."""
 
@@ -306,6 +318,7 @@ class ServeSettings(Section, frozen=True, kw_only=True):
     tcp: Annotated[Tcp, Meta(description="When the other side of a connection counts as gone.")] = Tcp()
     sieve: Annotated[Sieve, Meta(description="What happens to incoming mail.")] = Sieve()
     maildir: Annotated[Maildir, Meta(description="What other programs do in the Maildirs.")] = Maildir()
+    search: Annotated[Search, Meta(description="How mail is searched.")] = Search()
     log: Annotated[Log, Meta(description="What is told on standard error.")] = Log()
 
     def listen_on(self, service: ServiceName, root: bool) -> tuple[str, int] | None:

@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from unicodedata import unidata_version
 
 import structlog
 
+from .. import __version__
 from ..model.change import Change
 from ..net.listen import Keepalive
 from ..net.tls import client_context, end_point, objection, self_signed, server_context
@@ -23,6 +25,7 @@ from ..server.delivery import Delivery
 from ..server.digest import digest
 from ..server.imap.context import ImapOptions
 from ..server.imap.keepalive import KeepAliveOptions
+from ..server.imap.matching import searchable
 from ..server.limits import ConnectionLimits
 from ..server.logins import LoginOptions
 from ..server.mailserver import HANDSHAKES, MailServer, ServerOptions
@@ -35,6 +38,7 @@ from ..store.adopt import Adoption, adopt
 from ..store.blobs.maildir import MaildirBlobs
 from ..store.index.outside import SqliteOutside
 from ..store.index.sqlite import SqliteIndex
+from ..store.index.text import TEXTS, SqliteTexts, forget_all
 from ..store.outside import Noticing, Watchman
 from ..store.rebuild import needs_rebuild, rebuild
 from ..store.settle import Places
@@ -99,6 +103,7 @@ def open_store(
     tell: Callable[[Change], None],
     noticing: Noticing | None = None,
     restored: Callable[[str, int], None] = lambda login, messages: None,
+    text_index: bool = False,
 ) -> Store:
     """
     Return the store in a directory, which exists; `start` it before use.
@@ -108,11 +113,12 @@ def open_store(
         tell: Called for each change.
         noticing: How to notice what other tools do in the Maildirs; None: not at all.
         restored: Called while an index that was lost is made anew: login, messages of it so far.
+        text_index: Whether it has an index of texts.
 
     Raises StoreUnavailable.
 
     """
-    return _store_of(SqliteIndex(data / "index.sqlite", digest), data, tell, noticing, restored)
+    return _store_of(SqliteIndex(data / "index.sqlite", digest), data, tell, noticing, restored, text_index)
 
 
 def _store_of(
@@ -121,9 +127,11 @@ def _store_of(
     tell: Callable[[Change], None],
     noticing: Noticing | None = None,
     restored: Callable[[str, int], None] = lambda login, messages: None,
+    text_index: bool = False,
 ) -> Store:
     async def restore() -> None:
         if needs_rebuild(index, data):
+            forget_all(data / TEXTS)  # mailboxes get other numbers
             log.warning("the index is gone, it is made anew from the Maildirs", data=str(data))
             messages = await rebuild(index, data, digest, restored)
             log.warning("the index is back", messages=messages)
@@ -131,7 +139,13 @@ def _store_of(
     def watch(places: Places, quiet: threading.Lock) -> Watchman:
         return Watchman(SqliteOutside(index), places, quiet, digest, noticing or Noticing())
 
-    return Store(index, MaildirBlobs(data, index, watch=watch if noticing else None), tell, digest, restore)
+    texts = SqliteTexts(data / TEXTS, index, searchable, _text_rules()) if text_index else None
+    return Store(index, MaildirBlobs(data, index, watch=watch if noticing else None), tell, digest, restore, texts)
+
+
+def _text_rules() -> str:
+    """Name what decides what can be found in a message: this program, Python's charsets, and Unicode's letters."""
+    return f"mailhorn {__version__}, Python {platform.python_version()}, Unicode {unidata_version}"
 
 
 async def recover(data: Path) -> None:
@@ -170,7 +184,7 @@ def build_server(settings: ServeSettings) -> Server:
     hub = Hub()
     maildir = settings.maildir
     noticing = Noticing(maildir.notice, maildir.scan_interval) if maildir.notice != "off" else None
-    store = open_store(data, hub.tell, noticing)
+    store = open_store(data, hub.tell, noticing, text_index=settings.search.text_index)
     accounts = Accounts(
         store.index,
         AccountOptions(

@@ -19,6 +19,7 @@ from ..push.hub import Hub
 from ..store.store import Store
 from .accounts import Accounts
 from .delivery import Delivery
+from .imap.columns import Columns
 from .imap.context import ImapContext, ImapOptions
 from .imap.keepalive import KeepAlive
 from .imap.session import ImapSession
@@ -115,6 +116,7 @@ class MailServer:
             self.sessions,
             delivery.timeline,
             self._refusals,
+            Columns(deadlines, loop.time),
         )
         self._smtp = SmtpContext(
             delivery,

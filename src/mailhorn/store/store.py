@@ -12,7 +12,7 @@ from ..model.ids import UID, MailboxId
 from ..model.message import Digest, Placed, Placement
 from .abc import Append, Appended, BlobRef, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
 from .complaints import Complaints
-
+from .texts import TextIndex
 
 FEW_FILES = 4
 """Files that are read at once if they are in memory: 8 us each; a thread's round trip is 60 or more under load."""
@@ -28,6 +28,7 @@ class Store:
         tell: Callable[[Change], None],
         digest: Callable[[memoryview], Digest],
         restore: Callable[[], Awaitable[None]] | None = None,
+        texts: TextIndex | None = None,
     ) -> None:
         """
         Put the two together; `start` before use.
@@ -38,6 +39,7 @@ class Store:
             tell: Called in the event loop for each change, after its commit and before its answer.
             digest: Computes what FETCH needs of a big message; runs in a thread, must not raise.
             restore: Run first of all, to bring back an index that was lost.
+            texts: Public as `texts`: says which messages may contain what. None: nothing does.
 
         """
         self.index = index
@@ -45,13 +47,16 @@ class Store:
         self._blobs = blobs
         self._digest = digest
         self._restore = restore
-        index.told = tell
+        self.texts = texts
+        index.told = tell if texts is None else _both(tell, texts.told)
 
     async def start(self) -> None:
         """Bring back what was lost, clear what a crash left and begin to settle. Raises StoreUnavailable."""
         if self._restore is not None:
             await self._restore()
         await self._blobs.start()
+        if self.texts is not None:
+            self.texts.begin(self.body)
 
     def stage(self) -> StagedBlob:
         """Begin a new body."""
@@ -233,8 +238,18 @@ class Store:
 
     async def close(self) -> None:
         """Bring everything to rest in the Maildirs, then let go. Verbs called later raise StoreUnavailable."""
+        if self.texts is not None:
+            await self.texts.close()
         await self._blobs.close()
         await self.index.close()
+
+
+def _both(first: Callable[[Change], None], second: Callable[[Change], None]) -> Callable[[Change], None]:
+    def told(change: Change) -> None:
+        first(change)
+        second(change)
+
+    return told
 
 
 class _Inline(OpenBlob):

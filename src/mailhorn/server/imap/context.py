@@ -14,6 +14,7 @@ from ..quota import QuotaLimits
 from ..refusals import Refusals
 from ..sessions import Sessions
 from ..timeline import Timeline
+from .columns import Columns
 from .keepalive import KeepAlive, KeepAliveOptions
 
 
@@ -58,3 +59,5 @@ class ImapContext:
     sessions: Sessions
     timeline: Timeline
     refusals: Refusals = field(default_factory=Refusals)
+    columns: Columns | None = None
+    """What searches keep in memory."""

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from email.utils import parsedate
 from enum import IntEnum
 from functools import cached_property
+from typing import TypeGuard
 
 from ...imap.grammar.atoms import parse_nstring
 from ...imap.grammar.cursor import Cursor
@@ -26,7 +27,7 @@ from ...mime.decode import decoded_header, part_text
 from ...mime.header import fields
 from ...mime.scan import Part, scan
 from ...model.flags import RECENT
-from ...model.ids import SeqNum
+from ...model.ids import UID, ModSeq, SeqNum
 from ...model.message import MessageOrigin, MessageRow
 from ...model.numbers import SAVED, NumberSet, UIDSet
 from ...model.search import (
@@ -49,6 +50,7 @@ from ...model.search import (
     SaveDateSupported,
     SearchKey,
     SizeKey,
+    TextKey,
     ThreadIdKey,
     holds,
 )
@@ -143,10 +145,10 @@ class Letter:
 DATE, SUBJECT, FROM, TO, CC, BCC, IN_REPLY_TO, MESSAGE_ID = 0, 1, 2, 5, 6, 7, 8, 9
 """Where a field stands in an envelope (RFC 9051 §7.5.2)."""
 
-_IN_ENVELOPE = {"subject": SUBJECT, "in-reply-to": IN_REPLY_TO, "message-id": MESSAGE_ID}
+IN_ENVELOPE = {"subject": SUBJECT, "in-reply-to": IN_REPLY_TO, "message-id": MESSAGE_ID}
 """Fields that ENVELOPE has as they are. Of several of one name it has the first, and so has SEARCH."""
 
-_PEOPLE = {"From": FROM, "To": TO, "Cc": CC, "Bcc": BCC}
+PEOPLE = {"From": FROM, "To": TO, "Cc": CC, "Bcc": BCC}
 _TEXTS = frozenset((DATE, SUBJECT, IN_REPLY_TO, MESSAGE_ID))
 
 
@@ -211,7 +213,7 @@ def depth(key: SearchKey) -> Depth:
     if isinstance(key, AddressKey) or (isinstance(key, DateKey) and key.field is DateField.SENT):
         return Depth.ENVELOPE
     if isinstance(key, HeaderKey):
-        return Depth.ENVELOPE if key.field.lower() in _IN_ENVELOPE else Depth.HEADER
+        return Depth.ENVELOPE if key.field.lower() in IN_ENVELOPE else Depth.HEADER
     if isinstance(key, All | InSequence | InUIDs | HasFlag | SizeKey | DateKey | AgeKey | ModSeqKey):
         return Depth.ROW
     if isinstance(key, _OF_ORIGIN | ThreadIdKey | SaveDateSupported):
@@ -230,7 +232,7 @@ def asks_origin(key: SearchKey) -> bool:
 def narrowed(key: SearchKey, scope: Scope) -> UIDSet | None:
     """Return UIDs outside of which nothing can match, None if that may be anywhere."""
     if isinstance(key, InSequence | InUIDs):
-        return UIDSet(_uid_ranges(key, scope))
+        return UIDSet(uid_ranges(key, scope))
     if isinstance(key, And):
         for one in key.keys:
             found = narrowed(one, scope)
@@ -259,38 +261,76 @@ def resolve(key: SearchKey, scope: Scope) -> Test:
     if isinstance(key, Not):
         return _opposite(resolve(key.key, scope))
     if isinstance(key, InSequence | InUIDs):
-        return _in_ranges(_uid_ranges(key, scope))
-    if isinstance(key, HasFlag):
-        return _has_flag(key)
-    if isinstance(key, DateKey):
-        return _date(key)
+        return _in_ranges(uid_ranges(key, scope))
+    if isinstance(key, DateKey) and key.field is DateField.SENT:
+        return _sent(key)
     if isinstance(key, EmailIdKey):
         email_id = key.value
         return lambda letter: letter.origin is not None and letter.origin.email_id == email_id
     if isinstance(key, SaveDateKey):
         return _saved(key)
-    if isinstance(key, AgeKey):
-        since = int(scope.now) - key.seconds
-        if key.younger:
-            return lambda letter: letter.row.internal_date >= since
-        return lambda letter: letter.row.internal_date <= since
-    if isinstance(key, SizeKey):
-        octets = key.octets
-        if key.larger:
-            return lambda letter: letter.row.size > octets
-        return lambda letter: letter.row.size < octets
-    if isinstance(key, ModSeqKey):
-        mod_seq = key.mod_seq  # of the whole message: there is none per flag
-        return lambda letter: letter.row.mod_seq >= mod_seq
     if isinstance(key, AddressKey):
         return _address(key)
     if isinstance(key, HeaderKey):
-        at = _IN_ENVELOPE.get(key.field.lower())
+        at = IN_ENVELOPE.get(key.field.lower())
         return _header(key) if at is None else _envelope_text(at, key.text)
-    return _text(key.text, key.body_only)
+    if isinstance(key, TextKey):
+        return _text(key.text, key.body_only)
+    row_test = of_row(key, scope)
+    return lambda letter: row_test(letter.row)
 
 
-def _uid_ranges(key: InSequence | InUIDs, scope: Scope) -> tuple[tuple[int, int], ...]:
+RowTest = Callable[[MessageRow], bool]
+RowKey = HasFlag | AgeKey | SizeKey | ModSeqKey | DateKey
+"""Keys that rows of the index decide; of the dates, the internal one."""
+
+
+def is_of_row(key: SearchKey) -> TypeGuard[RowKey]:
+    """Say whether the key is one of these."""
+    if isinstance(key, DateKey):
+        return key.field is DateField.INTERNAL
+    return isinstance(key, HasFlag | AgeKey | SizeKey | ModSeqKey)
+
+
+def of_row(key: RowKey, scope: Scope) -> RowTest:
+    """Make a key ready to be asked of rows of the index."""
+    if isinstance(key, HasFlag):
+        return _has_flag(key)
+    if isinstance(key, AgeKey):
+        since = int(scope.now) - key.seconds
+        if key.younger:
+            return lambda row: row.internal_date >= since
+        return lambda row: row.internal_date <= since
+    if isinstance(key, SizeKey):
+        octets = key.octets
+        if key.larger:
+            return lambda row: row.size > octets
+        return lambda row: row.size < octets
+    if isinstance(key, ModSeqKey):
+        mod_seq = key.mod_seq  # of the whole message: there is none per flag
+        return lambda row: row.mod_seq >= mod_seq
+    first, end = [(day - _EPOCH) * _DAY for day in days(key)]
+    return lambda row: first <= row.internal_date < end
+
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_DAY = 86_400
+_FOREVER = date.max.toordinal() + 1
+
+
+def days(key: DateKey) -> tuple[int, int]:
+    """Return the ordinals of the first day that a key is about, and of the first one after those."""
+    day = key.date.toordinal()
+    match key.test:
+        case DateTest.ON:
+            return day, day + 1
+        case DateTest.BEFORE:
+            return 1, day
+        case DateTest.SINCE:
+            return day, _FOREVER
+
+
+def uid_ranges(key: InSequence | InUIDs, scope: Scope) -> tuple[tuple[int, int], ...]:
     """Return ascending ranges of UIDs. Sequence numbers beyond the mailbox name nothing (RFC 7377 §2)."""
     view = scope.view
     numbers = key.numbers if isinstance(key, InSequence) else key.uids
@@ -354,14 +394,14 @@ def _in_ranges(ranges: tuple[tuple[int, int], ...]) -> Test:
     return test
 
 
-def _has_flag(key: HasFlag) -> Test:
+def _has_flag(key: HasFlag) -> RowTest:
     flag, present = key.flag.lower(), key.present
     if key.flag == RECENT:
-        return lambda letter: not present  # no message is ever recent here (RFC 9051 Appendix E)
+        return lambda row: not present  # no message is ever recent here (RFC 9051 Appendix E)
     known: dict[str, bool] = {}
 
-    def test(letter: Letter) -> bool | None:
-        flags = letter.row.flags
+    def test(row: MessageRow) -> bool:
+        flags = row.flags
         verdict = known.get(flags)
         if verdict is None:
             verdict = known[flags] = (flag in flags.lower().split(" ")) is present
@@ -387,18 +427,15 @@ def _saved(key: SaveDateKey) -> Test:
     return test
 
 
-def _date(key: DateKey) -> Test:
+def _sent(key: DateKey) -> Test:
     compare = _compared(key)
 
-    def internal(letter: Letter) -> bool | None:
-        return compare(datetime.fromtimestamp(letter.row.internal_date, UTC).date())
-
-    def sent(letter: Letter) -> bool | None:
+    def test(letter: Letter) -> bool | None:
         if letter.raw_envelope is None:
             return None
         return letter.sent is not None and compare(letter.sent)
 
-    return internal if key.field is DateField.INTERNAL else sent
+    return test
 
 
 _AS_IT_IS = re.compile(r'[^"\\@<>,;: \r\n]+')
@@ -428,8 +465,8 @@ def _envelope_text(at: int, text: str) -> Test:
             return None
         if impossible(letter):
             return False
-        value = letter.envelope.text(at)
-        return value is not None and wanted in fold(decoded_header(value))
+        text = said(letter.envelope, at)
+        return text is not None and wanted in text
 
     return test
 
@@ -437,19 +474,46 @@ def _envelope_text(at: int, text: str) -> Test:
 def _address(key: AddressKey) -> Test:
     """An address in the field contains the text; empty text: there is an address. `<a@b>` finds `a@b`, too."""
     wanted = fold(key.text)
-    brackets = "<" in wanted or ">" in wanted
+    brackets = wants_brackets(wanted)
     impossible = _impossible(wanted)
-    at = _PEOPLE[key.field]
+    at = PEOPLE[key.field]
 
     def test(letter: Letter) -> bool | None:
         if letter.raw_envelope is None:
             return None
         if impossible(letter):
             return False
-        people = letter.envelope.people(at)
-        return bool(people) and wanted in fold(addresses_text(people, brackets))
+        text = said(letter.envelope, at, brackets)
+        return text is not None and wanted in text
 
     return test
+
+
+def wants_brackets(text: str) -> bool:
+    """Say whether a text is only found in addresses that are written with brackets."""
+    return "<" in text or ">" in text
+
+
+def said(envelope: EnvelopeReader, at: int, brackets: bool = False) -> str | None:
+    """Return what a field of an envelope says, as it compares; None if the message has none."""
+    if at in _TEXTS:
+        value = envelope.text(at)
+        return None if value is None else fold(decoded_header(value))
+    people = envelope.people(at)
+    return fold(addresses_text(people, brackets)) if people else None
+
+
+def searchable(body: bytes) -> str:
+    """Return all that TEXT, BODY and HEADER are ever about in a message, as it compares."""
+    return searchable_of(Letter(_NO_ROW, body=body))
+
+
+def searchable_of(letter: Letter) -> str:
+    """Return the same of one that is at hand."""
+    return f"{letter.headers}\n{letter.text}"
+
+
+_NO_ROW = MessageRow(UID(0), ModSeq(0), "", 0, 0)
 
 
 def _header(key: HeaderKey) -> Test:
@@ -532,19 +596,31 @@ __all__ = [
     "CC",
     "DATE",
     "FROM",
+    "IN_ENVELOPE",
     "IN_REPLY_TO",
     "MESSAGE_ID",
+    "PEOPLE",
     "SUBJECT",
     "TO",
     "Depth",
     "EnvelopeReader",
     "Letter",
+    "RowKey",
+    "RowTest",
     "Scope",
     "Test",
     "addresses_text",
     "asks_origin",
+    "days",
     "depth",
+    "is_of_row",
     "narrowed",
+    "of_row",
     "resolve",
+    "said",
+    "searchable",
+    "searchable_of",
+    "uid_ranges",
+    "wants_brackets",
     "written_day",
 ]

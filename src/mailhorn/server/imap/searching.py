@@ -1,54 +1,46 @@
 """Which messages of a mailbox match a search key.
 
-Rule: nobody waits for it: the index is read in slices, everybody else has a turn every TURN seconds, and a message
-that takes long to read is looked into in a thread.
+What is in memory (`columns`), the index's rows and the index of texts say who matches and who may (`sifting`); who may
+is asked one by one (`Filter`): by the row, the envelope, the header, and at last all of the message.
+
+Rule 1: nobody waits for it: all is done in slices, everybody else has a turn every TURN seconds, and a message that
+takes long to read is looked into in a thread. Rule 2: the index of texts learns what a search has read anyway.
 """
 
 import asyncio
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
 
+from ...imap.view import MailboxView
 from ...model.ids import UID, MailboxId, ModSeq
 from ...model.message import MessageOrigin, MessageRow
 from ...model.numbers import STAR, UIDSet
-from ...model.search import All, And, InSequence, InUIDs, Not, Or, SearchKey
+from ...model.search import All, InSequence, InUIDs, SearchKey, TextKey, holds, leaves, wants_mod_seq
 from ...store.abc import MessageMissing
 from ...store.store import Store
-from .matching import Depth, Letter, Scope, Test, asks_origin, depth, narrowed, resolve
+from ...store.texts import BATCH, FEW, NO_HINTS, TextIndex
+from .columns import ENVELOPES, Columns
+from .matching import Depth, Letter, Scope, Test, asks_origin, depth, narrowed, resolve, searchable_of
+from .pace import TURN, Pace
 from .progress import Progress
+from .sifting import Sifter, column_of, text_of
 
 ROWS = 1_000
 """Messages per read of the index without their envelopes: half a millisecond to look through."""
 
-ENVELOPES = 256
-"""Messages per read of the index with them: the reader holds the interpreter for a millisecond."""
-
-TURN = 0.002
-"""Seconds of work before everybody else has a turn; a command may hold the loop for 5 ms."""
+SMALL = 64
+"""Messages that are asked one by one: what is in memory would have to be made, or kept up, for them."""
 
 QUICK = 16 * 1024
 """Octets of a message that is looked into at once: half a millisecond with base64 and all. The rest is for a thread."""
 
+READ = 256 * 1024
+"""Octets read at a time: of most mail a few dozen messages."""
+
 
 EVERYTHING = UIDSet(((1, STAR),))
-
-
-class Pace:
-    """Gives everybody else a turn now and then."""
-
-    __slots__ = ("_until",)
-
-    def __init__(self) -> None:
-        """Begin to work now."""
-        self._until = perf_counter() + TURN
-
-    async def turn(self) -> None:
-        """Let others work if it is their turn."""
-        if perf_counter() >= self._until:
-            await asyncio.sleep(0)
-            self._until = perf_counter() + TURN
 
 
 @dataclass(slots=True)
@@ -65,34 +57,157 @@ class Found:
     uids: "array[int]" = field(default_factory=lambda: array("I"))
     mod_seq: ModSeq = ModSeq(0)
 
+    def add(self, row: MessageRow) -> None:
+        """Add one that comes after all others."""
+        self.uids.append(row.uid)
+        self.mod_seq = max(self.mod_seq, row.mod_seq)
+
 
 async def find(
-    store: Store, mailbox: MailboxId, key: SearchKey, scope: Scope, progress: Progress | None = None, parts: int = 1
+    store: Store,
+    mailbox: MailboxId,
+    key: SearchKey,
+    scope: Scope,
+    progress: Progress | None = None,
+    parts: int = 1,
+    columns: Columns | None = None,
 ) -> Found:
     """
     Return the messages of the scope that match; `progress` learns how far it is, with the first of so many parts.
 
+    Args:
+        store: Where messages are looked up.
+        mailbox: Whose.
+        key: What is searched for.
+        scope: Where and when.
+        progress: Learns how far it is, if given.
+        parts: How many parts the work has, of which this is the first.
+        columns: What is kept in memory.
+
     Raises StoreUnavailable, MailboxMissing.
+
     """
     within = narrowed(key, scope)
     view = scope.view
     uids = view.uids(EVERYTHING if within is None else within)
-    found = Found()
     if progress is not None:
         progress.expect(len(uids), parts)
     if isinstance(key, All | InSequence | InUIDs):
-        found.uids = await _still_there(store, mailbox, uids)
+        return Found(await _still_there(store, mailbox, view, uids))
+    found = Found()
+    filter_ = Filter(store, mailbox, key, scope)
+    if len(uids) <= SMALL:
+        for row in await filter_.slice(uids):
+            found.add(row)
         return found
-    search = Filter(store, mailbox, key, scope)
-    size = ROWS if search.deepest is Depth.ROW else ENVELOPES
-    for start in range(0, len(uids), size):
-        if progress is not None:
-            progress.done = start
-        for row in await search.slice([UID(uid) for uid in uids[start : start + size]]):
-            found.uids.append(row.uid)
-            if row.mod_seq > found.mod_seq:
-                found.mod_seq = row.mod_seq
+    sifter, learning = await _made_ready(store, mailbox, key, scope, len(uids), progress, columns)
+    filter_.learning = learning
+    unsure, pace = False, Pace()
+    for start in range(0, len(uids), ROWS):
+        yes, maybe = await sifter.sift(uids[start : start + ROWS])
+        yes = yes - sifter.gone
+        unsure = unsure or bool(yes - sifter.rows.keys())
+        asked = sorted(maybe)
+        for at in range(0, len(asked), ENVELOPES):
+            if progress is not None:
+                progress.done = start + at
+            yes.update(row.uid for row in await filter_.slice(asked[at : at + ENVELOPES]))
+        found.uids.extend(sorted(yes))
+        await pace.turn()
+    if learning is not None:
+        await learning.finish()
+    elif store.texts is not None and view.last_uid > sifter.covered and holds(key, TextKey):
+        store.texts.catch_up(mailbox)
+    if unsure:
+        found.uids = await _still_there(store, mailbox, view, found.uids)
+    if wants_mod_seq(key):
+        for start in range(0, len(found.uids), ROWS):
+            rows = await store.index.rows(mailbox, [UID(uid) for uid in found.uids[start : start + ROWS]])
+            found.mod_seq = max(found.mod_seq, max((row.mod_seq for row in rows), default=ModSeq(0)))
     return found
+
+
+async def _made_ready(
+    store: Store,
+    mailbox: MailboxId,
+    key: SearchKey,
+    scope: Scope,
+    asked: int,
+    progress: Progress | None,
+    columns: Columns | None,
+) -> "tuple[Sifter, Learning | None]":
+    """Return what says who may match, and what learns the rest if this search reads all of it."""
+    view, of = scope.view, list(leaves(key))
+    fields = {field for field in map(column_of, of) if field is not None}
+    ready = {} if columns is None else await columns.ready(store, mailbox, view, fields, asked, progress)
+    wanted = {text for text in map(text_of, of) if text is not None}
+    hints, learning = NO_HINTS, None
+    if store.texts is not None and wanted:
+        hints = await store.texts.hints(mailbox, list(wanted))
+        if asked == len(view) and view.last_uid > hints.covered and holds(key, TextKey):
+            _, live = await store.index.uids(mailbox)
+            rest = live[bisect_right(live, hints.covered) : bisect_right(live, view.last_uid)]
+            learning = Learning(store.texts, mailbox, hints.covered, rest)
+    return Sifter(store, mailbox, key, scope, ready, hints), learning
+
+
+class Learning:
+    """Has the index of texts learn what a search reads, as far as it reads one message after the other."""
+
+    def __init__(self, texts: TextIndex, mailbox: MailboxId, covered: UID, rest: "array[int]") -> None:
+        """
+        Begin.
+
+        Args:
+            texts: What learns.
+            mailbox: Whose messages.
+            covered: What it covers.
+            rest: The messages it does not know, ascending; few of them are not worth a transaction.
+
+        """
+        self._texts = texts
+        self._mailbox = mailbox
+        self._covered = covered
+        self._rest = rest if len(rest) >= FEW else rest[:0]
+        self._at = 0
+        self._whole = True
+        self._batch: list[tuple[UID, str]] = []
+        self._size = 0
+        self._adding: asyncio.Task[bool] | None = None
+
+    def wants(self, uid: UID) -> bool:
+        """Whether this is the next message; if it comes after that, one was left out, and this is the end of it."""
+        if self._at < len(self._rest) and uid > self._rest[self._at]:
+            self._stop()
+        return self._at < len(self._rest) and uid == self._rest[self._at]
+
+    def _stop(self) -> None:
+        self._rest = self._rest[:0]
+        self._whole = False
+
+    async def take(self, uid: UID, text: str) -> None:
+        """Take the message that it wants, with all that can be found in it."""
+        self._at += 1
+        self._batch.append((uid, text))
+        self._size += len(text)
+        if self._size >= BATCH:
+            await self._add()
+
+    async def _add(self) -> None:
+        """Have it learned while the search goes on."""
+        if self._adding is not None and not await self._adding:
+            self._stop()
+            self._batch = []
+        if self._batch:
+            batch, after = self._batch, self._covered
+            self._batch, self._size, self._covered = [], 0, batch[-1][0]
+            self._adding = asyncio.get_running_loop().create_task(self._texts.add(self._mailbox, after, batch))
+
+    async def finish(self) -> None:
+        """Have the last of it learned soon; what the search has left out, when there is time."""
+        await self._add()
+        if not self._whole or self._at < len(self._rest):
+            self._texts.catch_up(self._mailbox)
 
 
 class Filter:
@@ -102,7 +217,7 @@ class Filter:
     Attributes:
         store: Where messages are looked up.
         mailbox: Whose.
-        deepest: How much of a message may have to be known.
+        learning: Gets what is read, if anybody wants it.
 
     """
 
@@ -112,13 +227,14 @@ class Filter:
         self.mailbox = mailbox
         self._test: Test = resolve(key, scope)
         self._asks_origin = asks_origin(key)
-        self._depths = {depth(leaf) for leaf in _leaves(key)}
-        self.deepest = max(self._depths)
+        self._depths = {depth(leaf) for leaf in leaves(key)}
+        self.learning: Learning | None = None
         self._pace = Pace()
 
-    async def slice(self, uids: Sequence[UID]) -> list[MessageRow]:
+    async def slice(self, wanted: Sequence[int]) -> list[MessageRow]:
         """Return the rows of those that match, ascending: first by what is at hand, then by what must be looked up."""
         index, found = self.store.index, list[MessageRow]()
+        uids = [UID(uid) for uid in wanted]
         rows: list[MessageRow] | None = None
         open_ = uids
         origins: dict[int, MessageOrigin] = {}
@@ -136,12 +252,10 @@ class Filter:
             undecided = await self._decide(
                 (Letter(row, digest.envelope, origin=origins.get(row.uid)) for row, digest in digests), found
             )
-            if Depth.HEADER in self._depths and Depth.BODY not in self._depths:
-                for letter in undecided:
-                    await self._open(letter, sizes[letter.row.uid], found)
+            if Depth.BODY not in self._depths:
+                await self._open(undecided, found, sizes)
                 undecided = []
-        for letter in undecided:
-            await self._open(letter, None, found)
+        await self._open(undecided, found)
         found.sort()
         return found
 
@@ -157,28 +271,59 @@ class Filter:
             await self._pace.turn()
         return undecided
 
-    async def _open(self, letter: Letter, header_size: int | None, found: list[MessageRow]) -> None:
-        """Read the header of a message, or all of it, and decide."""
-        row = letter.row
-        try:
-            data = await self.store.read(self.mailbox, row.uid, 0, header_size)
-        except MessageMissing:
-            return  # expunged meanwhile
-        if header_size is None:
-            letter.take(data)
-        else:
-            letter.raw_header = data
+    async def _open(
+        self, letters: Sequence[Letter], found: list[MessageRow], header_sizes: dict[UID, int] | None = None
+    ) -> None:
+        """Read messages, or their headers alone, and decide."""
+        at = 0
+        while at < len(letters):
+            spans: dict[UID, tuple[int, int]] = {}
+            octets = 0
+            while at + len(spans) < len(letters) and octets < READ:
+                row = letters[at + len(spans)].row
+                size = row.size if header_sizes is None else header_sizes[row.uid]
+                spans[row.uid] = 0, size
+                octets += size
+            bodies = await self.store.read_many(self.mailbox, spans)
+            for letter in letters[at : at + len(spans)]:
+                uid = letter.row.uid
+                try:
+                    data = bodies.pop(uid, None) or await self.store.read(self.mailbox, uid, *spans[uid])
+                except MessageMissing:
+                    continue  # expunged meanwhile
+                if await self._matches(letter, data, header_sizes is None):
+                    found.append(letter.row)
+            at += len(spans)
+
+    async def _matches(self, letter: Letter, data: bytes, whole: bool) -> bool:
+        uid, learning, text = letter.row.uid, self.learning, None
+        learns = whole and learning is not None and learning.wants(uid)
+
+        def look() -> tuple[bool | None, str | None]:
+            if whole:
+                letter.take(data)
+            else:
+                letter.raw_header = data
+            return self._test(letter), searchable_of(letter) if learns else None
+
         if len(data) <= QUICK:
-            verdict = self._test(letter)
+            verdict, text = look()
             await self._pace.turn()
         else:
-            verdict = await asyncio.to_thread(self._test, letter)
-        if verdict:
-            found.append(row)
+            verdict, text = await asyncio.to_thread(look)
+        if learning is not None and text is not None:
+            await learning.take(uid, text)
+        return bool(verdict)
 
 
-async def _still_there(store: Store, mailbox: MailboxId, uids: "array[int]") -> "array[int]":
-    """Return those of the UIDs that have not been expunged; no row has to be read for that."""
+async def _still_there(store: Store, mailbox: MailboxId, view: MailboxView, uids: "array[int]") -> "array[int]":
+    """Return those of the view's UIDs that have not been expunged; no row has to be read for that."""
+    head = await store.index.mailbox_by_id(mailbox)
+    if head is not None and head.highest_mod_seq == view.expunged_to:
+        return uids
+    if len(uids) <= SMALL:
+        rows = await store.index.rows(mailbox, [UID(uid) for uid in uids])
+        return array("I", [row.uid for row in rows])
     _, live = await store.index.uids(mailbox)
     if not uids or live[: len(uids)] == uids:
         return uids
@@ -189,17 +334,4 @@ async def _still_there(store: Store, mailbox: MailboxId, uids: "array[int]") -> 
     return kept
 
 
-def _leaves(key: SearchKey) -> Iterator[SearchKey]:
-    if isinstance(key, And):
-        for part in key.keys:
-            yield from _leaves(part)
-    elif isinstance(key, Or):
-        yield from _leaves(key.left)
-        yield from _leaves(key.right)
-    elif isinstance(key, Not):
-        yield from _leaves(key.key)
-    else:
-        yield key
-
-
-__all__ = ["ENVELOPES", "ROWS", "Filter", "Found", "Pace", "find"]
+__all__ = ["ENVELOPES", "ROWS", "TURN", "Filter", "Found", "Learning", "Pace", "find"]

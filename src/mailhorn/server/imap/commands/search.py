@@ -47,6 +47,7 @@ from ..contexts import MAX_SORTED, Context, Contexts
 from ..conversation import Conversation
 from ..matching import Scope
 from ..partial import part_of
+from ..reach import Act, of_others
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..searching import Filter, Found, Pace, find
 from ..selected import Selected
@@ -72,7 +73,9 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     if refusal is not None:
         return refusal
     store = conversation.context.store
-    found = await find(store, selected.mailbox, command.key, scope, conversation.progress)
+    found = await find(
+        store, selected.mailbox, command.key, scope, conversation.progress, columns=conversation.context.columns
+    )
     mod_seq = found.mod_seq or None
     if not wants_mod_seq(command.key):
         mod_seq = None
@@ -99,7 +102,9 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     if refusal is not None:
         return refusal
     store = conversation.context.store
-    found = await find(store, selected.mailbox, command.key, scope, conversation.progress, parts=2)
+    found = await find(
+        store, selected.mailbox, command.key, scope, conversation.progress, 2, conversation.context.columns
+    )
     ordered = await sorting.in_order(
         await sorting.entries(store, selected.mailbox, found.uids, command.order, conversation.progress), command.order
     )
@@ -124,7 +129,9 @@ async def thread(conversation: Conversation, command: FindThreads) -> Reply:
     if refusal is not None:
         return refusal
     store, by_references = conversation.context.store, command.algorithm is ThreadAlgorithm.REFERENCES
-    found = await find(store, selected.mailbox, command.key, scope, conversation.progress, parts=2)
+    found = await find(
+        store, selected.mailbox, command.key, scope, conversation.progress, 2, conversation.context.columns
+    )
     messages = await threads.messages(store, selected.mailbox, found.uids, by_references, conversation.progress)
     if not command.by_uid:
         for message in messages:
@@ -171,7 +178,7 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
             key, lowest = messagelimit.searched(view, command.key, here_saved, conversation, limit)
             if lowest is not None:  # of which mailbox it is the code cannot say
                 messagelimit.tell(conversation, MessageLimit(limit))
-            found = await find(context.store, mailbox.id, key, scope)
+            found = await find(context.store, mailbox.id, key, scope, columns=context.columns)
         except MailboxMissing:
             continue
         if selected is not None and Return.SAVE in returns.options:
@@ -190,7 +197,8 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
 async def _in_sources(conversation: Conversation, sources: Iterable[Source]) -> list[Mailbox]:
     """Return the mailboxes that exist of those that are to be searched, each once; the selected one first."""
     index, owner = conversation.context.store.index, conversation.owner
-    there = await index.mailboxes(owner.id)
+    own = await index.mailboxes(owner.id)
+    there = [*own, *(replace(one.mailbox, name=one.name) for one in await of_others(conversation, Act.SEARCH))]
     wanted: dict[str, None] = {}
     for source in sources:
         match source.kind:
@@ -200,7 +208,7 @@ async def _in_sources(conversation: Conversation, sources: Iterable[Source]) -> 
             case SourceKind.INBOXES:
                 names = [INBOX]
             case SourceKind.PERSONAL:
-                names = [one.name for one in there]
+                names = [one.name for one in own]
             case SourceKind.SUBSCRIBED:
                 names = await index.subscriptions(owner.id)
             case SourceKind.MAILBOXES:

@@ -1,0 +1,26 @@
+"""Long work in slices, so that nobody waits for it."""
+
+import asyncio
+from time import perf_counter
+
+TURN = 0.002
+"""Seconds of work before everybody else has a turn; a command may hold the loop for 5 ms."""
+
+
+class Pace:
+    """Gives everybody else a turn now and then."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        """Begin to work now."""
+        self._until = perf_counter() + TURN
+
+    async def turn(self) -> None:
+        """Let others work if it is their turn."""
+        if perf_counter() >= self._until:
+            await asyncio.sleep(0)
+            self._until = perf_counter() + TURN
+
+
+__all__ = ["TURN", "Pace"]

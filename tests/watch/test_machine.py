@@ -872,6 +872,19 @@ def test_a_long_backlog_comes_in_windows(tmp_path: Path) -> None:
     d.journal.close()
 
 
+def test_a_server_that_answers_esearch(tmp_path: Path) -> None:
+    """IMAP4rev2 alone has nothing else; of a range without an end the smallest UIDs are taken."""
+    d = Dialogue(tmp_path, backlog=True)
+    d.log_in()
+    d.select(1_000_000)
+    d.c("UID SEARCH UID 1:50000")
+    d.s('* ESEARCH (TAG "m4") UID', "$ OK")
+    d.c("UID SEARCH UID 50001:150000")
+    d.s('* ESEARCH (TAG "m5") UID ALL 4294967295:100000,60000:60599', "$ OK")
+    d.c(f"UID FETCH 60000:60499 {ITEMS}")
+    d.journal.close()
+
+
 def test_a_deadline_that_is_not_reached_changes_nothing(d: Dialogue) -> None:
     """A wake-up too early, or a connection's bytes without a whole line: no command, the same deadline."""
     d.idle()

@@ -6,6 +6,7 @@ Rule 3: every wait for the server has a limit; what breaks one is a dead connect
 """
 
 from collections.abc import Callable, Generator, Sequence
+from itertools import chain, islice
 from typing import TypeVar
 
 from ..imap.client import (
@@ -22,6 +23,7 @@ from ..imap.commands import Attribute, Command, Fetch, List, Search, Select, Sta
 from ..imap.responses import (
     Condition,
     CopyUid,
+    ESearchResponse,
     Exists,
     Fetched,
     ListResponse,
@@ -72,8 +74,13 @@ MAX_KEPT = 2000
 """Messages kept from one FETCH, whatever the server sends; the rest is fetched again."""
 MAX_MAILBOXES = 100_000
 """Mailboxes of an account that are looked at."""
+MAX_FOUND = 1_000_000
+"""UIDs taken of one answer to ESEARCH, the smallest: a range of any size is a few octets."""
 MAX_COPIED = 100
 """COPYUID codes kept of one command; a server tells one, or one for each message."""
+
+_NOT_THERE = frozenset({"\\noselect", "\\nonexistent"})
+"""The second one means the first one as well (RFC 9051 §7.3.1)."""
 
 T = TypeVar("T")
 Script = Generator[float | None, None, T]
@@ -218,6 +225,10 @@ class Conversation:
             case SearchResponse(numbers):
                 if self._found is not None:
                     self._found += numbers
+            case ESearchResponse(by_uid=True, numbers=UIDSet() as uids):  # what IMAP4rev2 alone says (RFC 9051 §7.3.4)
+                if self._found is not None:
+                    every = chain.from_iterable(range(low, high + 1) for low, high in uids.resolved(0))
+                    self._found += islice(every, MAX_FOUND)
             case ListResponse():
                 if self._listed is not None and len(self._listed) < MAX_MAILBOXES:
                     self._listed.append(response)
@@ -383,4 +394,4 @@ class Conversation:
         listed, self._listed = self._listed, None
         if not done.ok:
             raise refused("cannot list mailboxes", done, Trouble.NET)
-        return [one for one in listed if "\\noselect" not in map(str.lower, one.attributes)]
+        return [one for one in listed if _NOT_THERE.isdisjoint(map(str.lower, one.attributes))]

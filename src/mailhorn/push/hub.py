@@ -154,8 +154,8 @@ class Channel:
         return Difference(await store.changes_since(self.mailbox, changed_to, expunged_to, last_uid))
 
     def doubt(self, mod_seq: ModSeq) -> None:
-        """Take a hint that something has happened after this: somebody saw it in the store before it was told."""
-        self.reached = max(self.reached, ModSeq(mod_seq + 1))
+        """Take a hint that more has happened than is noted, and after this: somebody saw it in the store."""
+        self.reached = ModSeq(max(self.reached, mod_seq) + 1)
 
     def correct(self, reached: ModSeq, found: ModSeq) -> None:
         """

@@ -371,7 +371,7 @@ def _tokens(oauth: OAuth) -> Tokens | None:
         raise ConfigError(f"oauth.introspection: {error}") from error
     if not asked.private:
         raise ConfigError("oauth.introspection must be https, unless it is on this machine: tokens are sent there")
-    return Tokens(asked.ask, TokenOptions(oauth.login, oauth.scope, oauth.audience, oauth.discovery))
+    return Tokens(asked.ask, asked.close, TokenOptions(oauth.login, oauth.scope, oauth.audience, oauth.discovery))
 
 
 def _check_default_script(path: Path | None) -> None:

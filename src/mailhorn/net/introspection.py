@@ -101,14 +101,14 @@ class Introspection:
         try:
             body = urlencode({"token": token, "token_type_hint": "access_token"})
             connection.request("POST", self._path, body, self._headers)
-            response = connection.getresponse()
-            answer = bytearray()
-            while piece := response.read1(PIECE):
-                answer += piece
-                if len(answer) > MAX_ANSWER:
-                    raise IntrospectionFailed(f"its answer has more than {MAX_ANSWER} octets")
-                if time.monotonic() > deadline:
-                    raise IntrospectionFailed(f"no whole answer within {self._timeout:g} s")
+            with connection.getresponse() as response:
+                answer = bytearray()
+                while piece := response.read1(PIECE):
+                    answer += piece
+                    if len(answer) > MAX_ANSWER:
+                        raise IntrospectionFailed(f"its answer has more than {MAX_ANSWER} octets")
+                    if time.monotonic() > deadline:
+                        raise IntrospectionFailed(f"no whole answer within {self._timeout:g} s")
         except (OSError, http.client.HTTPException) as error:
             raise IntrospectionFailed(str(error) or type(error).__name__) from error
         finally:

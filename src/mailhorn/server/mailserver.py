@@ -171,6 +171,8 @@ class MailServer:
         await self.sessions.end(LAST_WORDS, GRACE)
         self._refusals.tell()
         await self._accounts.close()
+        if self._options.tokens is not None:
+            self._options.tokens.close()
         await self.store.close()
 
     def _close_listeners(self) -> None:

@@ -52,6 +52,7 @@ class Tokens:
     def __init__(
         self,
         ask: Callable[[str], Awaitable[dict[str, Any]]],
+        close: Callable[[], None],
         options: TokenOptions | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,12 +61,14 @@ class Tokens:
 
         Args:
             ask: Returns what the authorization server says of a token (RFC 7662 §2.2); OSError if it says nothing.
+            close: Called at the end.
             options: What it must say.
             clock: The time of day, seconds since 1970.
 
         """
         self.options = options or TokenOptions()
         self._ask = ask
+        self.close = close
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._good: OrderedDict[bytes, tuple[str, float]] = OrderedDict()

@@ -149,7 +149,7 @@ async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatc
             who, login = found["args"].split()
             await (await client(who)).command(f"LOGIN {login} {server.password}")
         elif found["macro"] == "select":
-            who, mailbox = found["args"].split()
+            who, mailbox = found["args"].split(" ", 1)
             await (await client(who)).command(f"SELECT {mailbox}")
         elif found["macro"] == "deflate":
             (await client(found["args"])).deflate()

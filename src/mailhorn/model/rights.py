@@ -4,8 +4,10 @@ Rule: of a list, what is granted to somebody and to anyone is added up, and what
 is taken from that. The owner has all rights on what is his, whatever the list says.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
+
+from .flags import DELETED, SEEN, Flag, canonical
 
 Rights = frozenset[str]
 """Letters of ALL."""
@@ -60,7 +62,7 @@ def granted(acl: Acl, login: str) -> Rights:
     """Return what a list gives somebody who is not the owner."""
     given: set[str] = set()
     taken: set[str] = set()
-    for name in (login, ANYONE):
+    for name in _names(login):
         given.update(acl.get(name, ""))
         taken.update(acl.get(f"-{name}", ""))
     return frozenset(given - taken)
@@ -68,7 +70,24 @@ def granted(acl: Acl, login: str) -> Rights:
 
 def identifiers(login: str) -> tuple[str, ...]:
     """Return the identifiers of a list that say something about somebody."""
-    return login, ANYONE, f"-{login}", f"-{ANYONE}"
+    names = _names(login)
+    return (*names, *(f"-{name}" for name in names))
+
+
+def _names(login: str) -> tuple[str, ...]:
+    """Return what somebody is called in lists; a login that looks like negative rights is not named in any."""
+    return (ANYONE,) if login.startswith("-") else (login, ANYONE)
+
+
+RIGHT_OF_FLAG = {DELETED: "t", SEEN: "s"}
+"""Which right it takes to change a flag; `w` for all others (RFC 4314 §4)."""
+
+
+def flags_allowed(rights: Rights) -> Callable[[Flag], bool] | None:
+    """Return what says whether a flag may be changed; None: every one may."""
+    if rights.issuperset("swt"):
+        return None
+    return lambda flag: RIGHT_OF_FLAG.get(canonical(flag), "w") in rights
 
 
 __all__ = [
@@ -78,8 +97,10 @@ __all__ = [
     "NO_ACL",
     "NO_RIGHTS",
     "VIRTUAL",
+    "RIGHT_OF_FLAG",
     "Acl",
     "Rights",
+    "flags_allowed",
     "granted",
     "identifiers",
     "parse_rights",

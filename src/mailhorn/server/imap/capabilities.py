@@ -126,6 +126,15 @@ CAPABILITIES = (
     Capability("SAVEDATE", (8514,), _AFTER, "when a message came into its mailbox", ("savedate",)),
     Capability("METADATA", (5464,), _AFTER, "notes of mailboxes and of the account", ("metadata",)),
     Capability("LIST-METADATA", (9590,), _AFTER, "LIST and GETMETADATA in one", ("metadata",)),
+    Capability(
+        "ACL",
+        (4314,),
+        _AFTER,
+        "mailboxes that several use, with rights for each of them",
+        ("acl", "acl-two", "acl-flags"),
+    ),
+    Capability("RIGHTS=texk", (4314,), _AFTER, "which rights there are beyond those of RFC 2086", ("acl",)),
+    Capability("LIST-MYRIGHTS", (8440,), _AFTER, "LIST and MYRIGHTS in one", ("list-myrights",)),
     Capability("QUOTA", (9208,), _AFTER, "how much an account may keep, and keeps", ("quota",)),
     Capability("QUOTA=RES-STORAGE", (9208,), _AFTER, "in octets", ("quota",)),
     Capability("QUOTA=RES-MESSAGE", (9208,), _AFTER, "in messages", ("quota",)),
@@ -185,7 +194,6 @@ NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("UTF8=ONLY", (6855,), "names in modified UTF-7 are taken as long as there are clients that write them"),
     ("LITERAL-", (7888,), "LITERAL+ says more, and only one of them may be offered; IMAP4rev2 has it in it"),
     ("QUOTASET", (9208,), "limits are settings of the server"),
-    ("LIST-MYRIGHTS", (8440,), "there are no rights: each mailbox is one person's"),
 )
 """Name, RFCs, and what is missing: for those who ask why."""
 
@@ -193,9 +201,7 @@ NOT_OFFERED: tuple[tuple[str, tuple[int, ...], str], ...] = (
 @lru_cache(maxsize=16)
 def offered(standing: Standing) -> tuple[str, ...]:
     """Return what works as a connection stands, and nothing else, in the order of the list."""
-    return tuple(
-        [_name(capability, standing) for capability in CAPABILITIES if _works(capability, standing)]
-    )
+    return tuple([_name(capability, standing) for capability in CAPABILITIES if _works(capability, standing)])
 
 
 def _name(capability: Capability, standing: Standing) -> str:
@@ -241,8 +247,7 @@ def page() -> str:
         name = capability.name.format(append_limit="n", message_limit="n")
         proofs = ", ".join(f"`{dialogue}`" for dialogue in capability.dialogues)
         lines.append(
-            f"| `{name}` | {_links(capability.rfcs)} | {capability.when.value}"
-            f" | {capability.what} | {proofs} |"
+            f"| `{name}` | {_links(capability.rfcs)} | {capability.when.value} | {capability.what} | {proofs} |"
         )
     lines.append(_TAIL)
     for name, rfcs, why in NOT_OFFERED:

@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from ...imap.commands import Append, FetchItem, NotifyEvent
-from ...imap.responses import Code, Condition, NumberCode, StatusResponse
+from ...imap.responses import Code, Condition, FlagsCode, FlagsResponse, NumberCode, StatusResponse
 from ...imap.server import ServerConnection
 from ...model.change import Change
+from ...model.flags import SYSTEM_FLAGS
 from ...model.ids import UID, MailboxId
 from ...model.mailbox import Account, Mailbox
 from ...model.message import Placed
+from ...model.rights import granted
 from ...net.pump import HIGH_WATER, Pump
 from ...push.hub import Difference
 from ...store.abc import MailboxMissing, StagedBlob, StoreUnavailable
@@ -112,6 +114,8 @@ class Conversation:
         """What is selected; the state table lets no command that needs it run before."""
         if self.selected is None:
             raise RuntimeError("no mailbox is selected")
+        if self.selected.revoked:
+            raise CommandRefused("There is no such mailbox", "NONEXISTENT")
         return self.selected
 
     def writable_mailbox(self) -> Selected:
@@ -120,6 +124,26 @@ class Conversation:
         if selected.read_only:
             raise CommandRefused("The mailbox was opened read-only", "READ-ONLY")
         return selected
+
+    async def renew(self) -> None:
+        """
+        Look again at what may be done with the selected mailbox if it is somebody else's, and tell what has changed.
+
+        If it may not be read any more, it is gone (RFC 4314 §5.1.1). Raises StoreUnavailable.
+        """
+        selected = self.selected
+        if selected is None or not selected.guest or selected.gone:
+            return
+        selected.unsure = False
+        rights = granted(await self.context.store.index.acl(selected.mailbox), self.owner.login)
+        if rights == selected.rights:
+            return
+        before, selected.rights = selected.permanent, rights
+        if "r" not in rights:
+            selected.revoked = True
+        elif selected.permanent != before:
+            self.core.untagged(FlagsResponse(SYSTEM_FLAGS))
+            self.core.untagged(StatusResponse(Condition.OK, FlagsCode(selected.permanent), b"Other rights"))
 
     def deselect(self) -> None:
         """Let go of the selected mailbox."""
@@ -192,6 +216,7 @@ class Conversation:
 
         Raises StoreUnavailable; what could not be told is told at the next sync.
         """
+        await self.renew()
         notices, new = self.notices, list[UID]()
         flags = notices is None or self.owed or NotifyEvent.FLAG_CHANGE in notices.events
         while (selected := self.selected) is not None and self.lacks(selected, expunge) and not selected.gone:

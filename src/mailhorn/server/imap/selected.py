@@ -10,9 +10,11 @@ from enum import Enum
 
 from ...imap.grammar.ext.qresync import vanished_lines
 from ...imap.view import Count, Gone, MailboxView, Update
+from ...model.flags import SYSTEM_FLAGS
 from ...model.ids import UID, MailboxId, ModSeq, SeqNum
 from ...model.message import MessageRow
 from ...model.numbers import UIDSet
+from ...model.rights import EVERY, flags_allowed
 from ...push.hub import Channel, Difference
 from .contexts import Contexts
 
@@ -40,6 +42,10 @@ class Selected:
         unheard: Where it stood when flags changed that the client did not want to be told of (RFC 5465 §5.1).
         uid_next: No message of the view, as it was when the mailbox was opened, had this UID or a greater one.
         saved: What `$` stands for (RFC 5182).
+        rights: What may be done with it; all if it is one's own.
+        guest: It is somebody else's.
+        unsure: Somebody has changed who may do what with it.
+        revoked: It may not be read any more.
         contexts: Searches whose results are kept up to date, None while there are none (RFC 5267).
 
     """
@@ -48,13 +54,17 @@ class Selected:
         "announced",
         "channel",
         "contexts",
+        "guest",
         "manner",
         "read_only",
+        "revoked",
+        "rights",
         "saved",
         "seen",
         "uid_next",
         "uid_only",
         "unheard",
+        "unsure",
         "view",
     )
 
@@ -70,6 +80,8 @@ class Selected:
         self.uid_next = 1
         self.saved = UIDSet(())
         self.contexts: Contexts | None = None
+        self.rights = EVERY
+        self.guest = self.unsure = self.revoked = False
 
     @property
     def mailbox(self) -> MailboxId:
@@ -78,8 +90,17 @@ class Selected:
 
     @property
     def gone(self) -> bool:
-        """Whether the mailbox has been deleted."""
-        return self.channel.gone
+        """Whether the mailbox has been deleted, or is as good as deleted for who has it open."""
+        return self.channel.gone or self.revoked
+
+    @property
+    def permanent(self) -> tuple[str, ...]:
+        """The flags that can be changed for good, `\\*` for keywords (RFC 4314 §5.1.1)."""
+        if self.read_only:
+            return ()
+        may = flags_allowed(self.rights)
+        flags = SYSTEM_FLAGS if may is None else tuple(filter(may, SYSTEM_FLAGS))
+        return (*flags, "\\*") if "w" in self.rights else flags
 
     def behind(self, expunge: bool) -> bool:
         """Say whether there is something to tell, given whether EXPUNGE may be told."""

@@ -171,6 +171,9 @@ class ImapSession(Conversation):
         if selected is None or self.notices is not None:
             self._catch_up()
             return not self._busy and (selected is None or not selected.behind(True))
+        if selected.guest:  # who may not read it any more is not told
+            self._begin(self._catching_up())
+            return False
         told = selected.at_once(HIGH_WATER)
         if told is None:
             self._catch_up()
@@ -269,7 +272,7 @@ class ImapSession(Conversation):
         selected, notices = self.selected, self.notices
         if self._busy or not self.pump.writable:
             return
-        if selected is not None and self.lacks(selected, self._tells_expunge):
+        if selected is not None and (selected.unsure or self.lacks(selected, self._tells_expunge)):
             self._begin(self._catching_up())
         elif notices is not None and notices.pending:
             self._begin(self._catching_up())

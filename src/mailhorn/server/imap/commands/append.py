@@ -9,13 +9,15 @@ from ....imap.commands import Append
 from ....imap.responses import AppendUid, Condition, StatusResponse
 from ....mime.encode import without_nul
 from ....model.flags import MAX_FLAGS
-from ....model.ids import UID, MailboxId
+from ....model.ids import UID
 from ....model.message import MessageRow, Placement
 from ....model.numbers import UIDSet
+from ....model.rights import flags_allowed
 from ....store.abc import MailboxMissing, StagedBlob, StoreUnavailable
 from .. import names
 from ..conversation import Conversation, bad_sequence
 from ..progress import Progress
+from ..reach import Act, Reached, demand_selected, reach
 from ..reply import CommandRefused, Reply, ok
 from ..uidonly import demand_uids
 from .quota import demand_room
@@ -52,19 +54,24 @@ async def _look(conversation: Conversation, command: Append) -> None:
         raise CommandRefused("An empty message cannot be stored", "CANNOT")
     if len(command.flags) > MAX_FLAGS:
         raise CommandRefused(f"A message may have {MAX_FLAGS} flags at most", "LIMIT")
-    await _target(conversation, command)
+    target = await _target(conversation, command)
     size = command.size + sum(earlier.size for earlier, _ in before)
     replaced = await _replaced(conversation, command)
     if replaced is not None:
         size = max(0, size - replaced.size)
-    await demand_room(conversation, octets=size, messages=len(before) + (replaced is None))
+        if conversation.open_mailbox.guest or not target.own:  # what goes may count for somebody else
+            replaced, size = None, command.size
+    messages = len(before) + (replaced is None)
+    await demand_room(conversation, octets=size, messages=messages, account=target.mailbox.account)
 
 
 async def _replaced(conversation: Conversation, command: Append) -> MessageRow | None:
     """Return the message that is to be replaced, None if it is no REPLACE. Raises CommandRefused, BadArguments."""
     if command.replaces is None:
         return None
+    await conversation.renew()
     selected = conversation.writable_mailbox()
+    demand_selected(conversation, Act.TAKE)
     try:
         uids = selected.view.uids(command.replaces)
     except IndexError as problem:
@@ -112,7 +119,7 @@ async def _finish(conversation: Conversation) -> Reply:
         raise staged
     context = conversation.context
     try:
-        mailbox = await _target(conversation, command)
+        target = await _target(conversation, command)
     except BaseException:
         staged.discard()
         raise
@@ -120,7 +127,7 @@ async def _finish(conversation: Conversation) -> Reply:
         staged = await _without_nul(conversation, staged)
     date = int(context.wall_clock()) if command.internal_date is None else command.internal_date
     try:
-        (placed,) = await context.store.append(staged, (Placement(mailbox, command.flags),), date)
+        (placed,) = await context.store.append(staged, (_placement(target, command),), date)
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     conversation.wrote((placed,))
@@ -132,7 +139,7 @@ async def _finish_all(conversation: Conversation) -> Reply:
     context, ready = conversation.context, list[tuple[StagedBlob, Placement, int]]()
     coming = [*conversation.appended, *([] if conversation.append is None else [conversation.append])]
     try:
-        mailbox = await _target(conversation, coming[0][0])
+        target = await _target(conversation, coming[0][0])
         row = await _replaced(conversation, coming[0][0])
         replacing = None if row is None else (conversation.open_mailbox.mailbox, row.uid)
         now = int(context.wall_clock())
@@ -143,7 +150,7 @@ async def _finish_all(conversation: Conversation) -> Reply:
                 staged = await _without_nul(conversation, staged)
                 coming[number] = (command, staged)
             date = now if command.internal_date is None else command.internal_date
-            ready.append((staged, Placement(mailbox, command.flags), date))
+            ready.append((staged, _placement(target, command), date))
     except BaseException:
         conversation.append, conversation.appended = None, coming
         drop(conversation)
@@ -183,9 +190,13 @@ async def _without_nul(conversation: Conversation, staged: StagedBlob) -> Staged
     return encoded
 
 
-async def _target(conversation: Conversation, command: Append) -> MailboxId:
+def _placement(target: Reached, command: Append) -> Placement:
+    """Return where the message goes, without the flags that there is no right to set (RFC 4314 §4)."""
+    may = flags_allowed(target.rights)
+    flags = command.flags if may is None else frozenset(filter(may, command.flags))
+    return Placement(target.mailbox.id, flags)
+
+
+async def _target(conversation: Conversation, command: Append) -> Reached:
     name = await names.normal(conversation, command.mailbox)
-    mailbox = await conversation.context.store.index.mailbox(conversation.owner.id, name)
-    if mailbox is None:
-        raise CommandRefused("There is no such mailbox", "TRYCREATE")
-    return mailbox.id
+    return await reach(conversation, name, Act.APPEND, missing="TRYCREATE")

@@ -7,9 +7,11 @@ from ....imap.responses import Code, Condition, CopyUid, Modified, StatusRespons
 from ....model.flags import NO_FLAGS, RECENT, flag_set
 from ....model.ids import UID
 from ....model.numbers import SeqSet, UIDSet
+from ....model.rights import flags_allowed
 from ....store.abc import Copied, MailboxMissing, TooManyFlags
 from .. import uidonly
 from ..conversation import Conversation, bad_sequence
+from ..reach import Act, demand_selected, reach
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Manner
 from .quota import demand_room
@@ -31,10 +33,16 @@ async def store(conversation: Conversation, command: Store) -> Reply:
     flags = flag_set(command.flags)
     if RECENT in flags:
         raise CommandRefused("\\Recent cannot be changed", "CANNOT")
+    demand_selected(conversation, Act.STORE)
+    may = flags_allowed(selected.rights)
+    if may is not None and flags and not any(map(may, flags)) and command.mode is not StoreMode.REPLACE:
+        raise CommandRefused("You have no right to change these flags here", "NOPERM")
     index = conversation.context.store.index
     add, remove = (NO_FLAGS, flags) if command.mode is StoreMode.REMOVE else (flags, NO_FLAGS)
     try:
-        change = await index.set_flags(selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE, since)
+        change = await index.set_flags(
+            selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE, since, may
+        )
     except TooManyFlags as problem:
         raise CommandRefused(str(problem), "LIMIT") from None
     conversation.absorb(change, silent=True)
@@ -72,6 +80,7 @@ async def store(conversation: Conversation, command: Store) -> Reply:
 async def expunge(conversation: Conversation, command: Expunge) -> Reply:
     """Only messages that have \\Deleted, and with UID EXPUNGE only those named (RFC 4315 §2.1)."""
     selected = conversation.writable_mailbox()
+    demand_selected(conversation, Act.EXPUNGE)
     uids = None if command.uids is None else _uids(conversation, command.uids)
     change = await conversation.context.store.index.expunge(selected.mailbox, uids)
     conversation.absorb(change, expunge=True)
@@ -87,6 +96,7 @@ async def copy(conversation: Conversation, command: Copy) -> Reply:
 async def move(conversation: Conversation, command: Move) -> Reply:
     """COPYUID comes untagged before the EXPUNGEs (RFC 6851 §4.3)."""
     conversation.writable_mailbox()
+    demand_selected(conversation, Act.TAKE)
     copied = await _copied(conversation, command)
     if copied is not None:
         conversation.core.untagged(StatusResponse(Condition.OK, _copy_uid(copied), b"Moved"))
@@ -101,15 +111,20 @@ async def _copied(conversation: Conversation, command: Copy | Move) -> Copied | 
     index = conversation.context.store.index
     source = conversation.open_mailbox.mailbox
     uids = _uids(conversation, command.numbers)
-    target = await index.mailbox(conversation.owner.id, command.mailbox)
-    if target is None:
-        raise CommandRefused("There is no such mailbox", "TRYCREATE")
-    if conversation.context.options.quota and not isinstance(command, Move):
-        rows = await index.rows(source, uids)
-        await demand_room(conversation, octets=sum(row.size for row in rows), messages=len(rows))
+    found = await reach(conversation, command.mailbox, Act.APPEND, missing="TRYCREATE")
+    target = found.mailbox
+    within = isinstance(command, Move) and found.own and not conversation.open_mailbox.guest
+    if conversation.context.options.quota and not within:
+        rows, account = await index.rows(source, uids), target.account
+        await demand_room(conversation, sum(row.size for row in rows), len(rows), account=account)
     try:
         copied = await index.copy(
-            source, uids, target.id, isinstance(command, Move), whole=isinstance(command.numbers, SeqSet)
+            source,
+            uids,
+            target.id,
+            isinstance(command, Move),
+            whole=isinstance(command.numbers, SeqSet),
+            may=flags_allowed(found.rights),
         )
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None

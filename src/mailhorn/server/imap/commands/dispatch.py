@@ -11,23 +11,28 @@ from ....imap.commands import (
     Copy,
     Create,
     Delete,
+    DeleteAcl,
     Enable,
     Expunge,
     Fetch,
     FindThreads,
+    GetAcl,
     GetMetadata,
     GetQuota,
     GetQuotaRoot,
     Id,
     Keyword,
     List,
+    ListRights,
     Login,
     Move,
     MultiSearch,
+    MyRights,
     Notify,
     Rename,
     Search,
     Select,
+    SetAcl,
     SetMetadata,
     Simple,
     Sort,
@@ -41,7 +46,7 @@ from ..conversation import Conversation
 from ..progress import Progress
 from ..reply import CommandRefused, Reply
 from ..uidonly import demand_uids
-from . import auth, change, connection, fetch, idle, mailboxes, metadata, notify, quota, search, select
+from . import acl, auth, change, connection, fetch, idle, mailboxes, metadata, notify, quota, search, select
 
 _WORDS: dict[Keyword, Callable[[Conversation], Awaitable[Reply | None]]] = {
     Keyword.CAPABILITY: connection.capability,
@@ -85,6 +90,11 @@ _COMMANDS: dict[type[Command], Callable[[Conversation, Any], Awaitable[Reply | N
     SetMetadata: metadata.set_metadata,
     GetQuota: quota.get_quota,
     GetQuotaRoot: quota.get_quota_root,
+    SetAcl: acl.set_acl,
+    DeleteAcl: acl.delete_acl,
+    GetAcl: acl.get_acl,
+    ListRights: acl.list_rights,
+    MyRights: acl.my_rights,
 }
 
 _LONG = (Search, Sort, FindThreads, MultiSearch, Store, Copy, Move, Expunge, Delete, Rename)
@@ -107,6 +117,8 @@ async def run(conversation: Conversation, command: Command) -> Reply | None:
 async def _run(conversation: Conversation, command: Command) -> Reply | None:
     if conversation.uid_only and not isinstance(command, Select):  # which looks itself, after it has deselected
         demand_uids(conversation, command)
+    if conversation.selected is not None and conversation.selected.guest:
+        await conversation.renew()
     command = await search.spelled_out(conversation, command)
     reached = None
     if conversation.selected is not None:

@@ -24,6 +24,7 @@ from ..answers import NO_DIGEST, Answers, said
 from ..changed import missed_since
 from ..conversation import Conversation, bad_sequence
 from ..partial import part_of
+from ..reach import Act, may_selected
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..sections import (
     WHOLE,
@@ -162,7 +163,7 @@ class _Fetching:
         self.conversation = conversation
         self.selected = selected
         self.by_uid = by_uid
-        self.sets_seen = not selected.read_only and any(map(_sets_seen, items))
+        self.sets_seen = not selected.read_only and may_selected(conversation, Act.SEE) and any(map(_sets_seen, items))
         plain = [item for item in items if isinstance(item, Attribute) and item not in WHOLE]
         first = next(number for number, item in enumerate(items) if item not in plain)
         self.answers = Answers(plain[:first], conversation.uid_only)

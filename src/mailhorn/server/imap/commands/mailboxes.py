@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Set
 from ....imap.commands import Create, Delete, List, ListReturn, ListSelect, Rename, Status, StatusItem, Subscribe
 from ....imap.grammar.ext.children import child_mbox_flag
 from ....imap.grammar.ext.objectid import mailbox_id_code
-from ....imap.responses import ListResponse, Metadata, Namespaces, StatusItems
+from ....imap.responses import ListResponse, Metadata, MyRightsResponse, Namespaces, StatusItems
 from ....model.flags import DELETED
 from ....model.ids import UID, MailboxId
 from ....model.mailbox import DELIMITER, INBOX, Mailbox, canonical_name
+from ....model.rights import EVERY, told
 from ....store.abc import MailboxExists, MailboxMissing, Note
 from .. import special_use
 from ..conversation import Conversation
 from ..pattern import matches
+from ..reach import OTHERS, Act, Reached, canonical, of_others, place, reach
 from ..reply import CommandRefused, Reply, ok
 from ..survey import InboxRenamed, Noted
 from .metadata import noted
@@ -34,16 +36,19 @@ async def create(conversation: Conversation, command: Create) -> Reply:
     name = canonical_name(command.mailbox.removesuffix(DELIMITER))
     if name == INBOX:
         raise CommandRefused("INBOX exists always", "ALREADYEXISTS")
-    await demand_room(conversation, mailboxes=1)
+    account, local = await place(conversation, name)
+    await demand_room(conversation, mailboxes=1, account=account)
     index, owner = conversation.context.store.index, conversation.owner
     notes: dict[str, bytes] = {}
     others: list[Note] = []
+    if command.uses is not None and account != owner.id:
+        raise CommandRefused("What another's mailbox is for is the owner's business", "USEATTR")
     if command.uses is not None:
         notes[special_use.ENTRY], others = special_use.noted_uses(
             None, command.uses, await index.noted(owner.id, special_use.ENTRY)
         )
     try:
-        made = await index.create_mailbox(owner.id, name, notes)
+        made = await index.create_mailbox(account, local, notes)
     except MailboxExists:
         raise CommandRefused("The mailbox exists already", "ALREADYEXISTS") from None
     if others:
@@ -59,13 +64,15 @@ async def delete(conversation: Conversation, command: Delete) -> Reply:
     if command.mailbox == INBOX:
         raise CommandRefused("INBOX cannot be deleted", "CANNOT")
     try:
-        mailbox = await _existing(conversation, command.mailbox)
+        mailbox = (await reach(conversation, command.mailbox, Act.DELETE)).mailbox
     except CommandRefused as refusal:
         below = command.mailbox + DELIMITER
         others = await conversation.context.store.index.mailboxes(conversation.owner.id)
         if any(other.name.startswith(below) for other in others):
             raise CommandRefused("It is but a level above other mailboxes", "HASCHILDREN") from refusal
         raise
+    if mailbox.name == INBOX:
+        raise CommandRefused("INBOX cannot be deleted", "CANNOT")
     if conversation.selected is not None and conversation.selected.mailbox == mailbox.id:
         raise CommandRefused("The mailbox is selected here; UNSELECT it first", "INUSE")
     await conversation.context.store.index.delete_mailbox(mailbox.id)
@@ -80,8 +87,14 @@ async def rename(conversation: Conversation, command: Rename) -> Reply:
         if new_name == command.mailbox:
             raise CommandRefused("The mailbox has that name already", "ALREADYEXISTS")
         raise CommandRefused("A mailbox cannot be moved below itself", "CANNOT")
+    found = await reach(conversation, command.mailbox, Act.RENAME)
+    account, local = await place(conversation, new_name)
+    if account != found.mailbox.account:
+        raise CommandRefused("A mailbox cannot become another's; move its messages", "CANNOT")
+    if found.mailbox.name == INBOX and not found.own:
+        raise CommandRefused("Another's INBOX cannot be renamed", "CANNOT")
     try:
-        await conversation.context.store.index.rename_mailbox(conversation.owner.id, command.mailbox, new_name)
+        await conversation.context.store.index.rename_mailbox(account, found.mailbox.name, local)
     except MailboxExists:
         raise CommandRefused("There is a mailbox of that name", "ALREADYEXISTS") from None
     except MailboxMissing:
@@ -98,8 +111,8 @@ async def subscribe(conversation: Conversation, command: Subscribe) -> Reply:
     """A name may be unsubscribed, and stay subscribed, whether or not it exists (RFC 9051 §6.3.7)."""
     index = conversation.context.store.index
     if command.on:
-        await _existing(conversation, command.mailbox)
-    await index.subscribe(conversation.owner.id, command.mailbox, command.on)
+        await reach(conversation, command.mailbox, Act.SUBSCRIBE)
+    await index.subscribe(conversation.owner.id, canonical(command.mailbox), command.on)
     if conversation.notices is not None:
         conversation.notices.subscribed(command.mailbox, command.on)
     conversation.named()
@@ -119,7 +132,8 @@ async def list_(conversation: Conversation, command: List) -> Reply:
     not_there = "\\NonExistent" if command.extended or core.dialect.rev2 else "\\Noselect"
     select, returns = command.select or frozenset(), command.returns or frozenset()
     mailboxes = await index.mailboxes(owner.id)
-    existing = {mailbox.name: mailbox for mailbox in mailboxes}
+    guests = {one.name: one for one in await of_others(conversation)}
+    existing = {name: one.mailbox for name, one in guests.items()} | {mailbox.name: mailbox for mailbox in mailboxes}
     uses: Mapping[MailboxId, tuple[str, ...]] = {}
     only_special = ListSelect.SPECIAL_USE in select
     if not command.extended or only_special or ListReturn.SPECIAL_USE in returns:
@@ -147,8 +161,12 @@ async def list_(conversation: Conversation, command: List) -> Reply:
             attributes += uses.get(mailbox.id, ())
         if mailbox or name in parents:
             attributes.append(child_mbox_flag(name in parents))
+        found = None
+        if mailbox and name in selected:
+            own = mailbox.account == owner.id
+            found = Reached(mailbox, name, EVERY, owner.login, own) if own else guests[name]
         status = None
-        if command.status and mailbox and name in selected:
+        if command.status and mailbox and found and found.may(Act.STATUS):
             try:
                 status = StatusItems(name, await _status_items(conversation, mailbox, command.status))
             except MailboxMissing:
@@ -157,8 +175,10 @@ async def list_(conversation: Conversation, command: List) -> Reply:
         core.untagged(ListResponse(tuple(attributes), DELIMITER, name, child_info=child_info))
         if status is not None:
             core.untagged(status)
-        if command.metadata and mailbox and name in selected:
-            notes = await noted(conversation, mailbox)
+        if found and ListReturn.MYRIGHTS in returns:
+            core.untagged(MyRightsResponse(name, told(found.rights)))
+        if command.metadata and found and found.may(Act.METADATA):
+            notes = await noted(conversation, found)
             core.untagged(Metadata(name, tuple([(entry, notes.get(entry)) for entry in command.metadata])))
         await conversation.room()
     return ok(b"LIST completed")
@@ -168,6 +188,7 @@ async def _lsub(conversation: Conversation, command: List) -> Reply:
     """LSUB, with its odd rule for `%` (RFC 3501 §6.3.9)."""
     index, owner = conversation.context.store.index, conversation.owner
     existing = {mailbox.name for mailbox in await index.mailboxes(owner.id)}
+    existing.update([one.name for one in await of_others(conversation)])
     names = set(await index.subscriptions(owner.id))
     pattern = _Patterns(command)
     for name in sorted(names.union(*map(_above, names)), key=_inbox_first):
@@ -221,7 +242,7 @@ def _inbox_first(name: str) -> tuple[bool, str]:
 
 async def status(conversation: Conversation, command: Status) -> Reply:
     """Counters are kept by the store, so this is one small read."""
-    mailbox = await _existing(conversation, command.mailbox)
+    mailbox = (await reach(conversation, command.mailbox, Act.STATUS)).mailbox
     items = await _status_items(conversation, mailbox, command.items)
     conversation.core.untagged(StatusItems(command.mailbox, items))
     return ok(b"STATUS completed")
@@ -272,16 +293,9 @@ async def _deleted(conversation: Conversation, mailbox: Mailbox) -> list[int]:
 
 
 async def namespace(conversation: Conversation) -> Reply:
-    """One namespace, the user's own (RFC 2342)."""
-    conversation.core.untagged(Namespaces((("", DELIMITER),), None, None))
+    """The user's own, and other users' (RFC 2342)."""
+    conversation.core.untagged(Namespaces((("", DELIMITER),), ((OTHERS, DELIMITER),), None))
     return ok(b"NAMESPACE completed")
-
-
-async def _existing(conversation: Conversation, name: str) -> Mailbox:
-    mailbox = await conversation.context.store.index.mailbox(conversation.owner.id, name)
-    if mailbox is None:
-        raise CommandRefused("There is no such mailbox", "NONEXISTENT")
-    return mailbox
 
 
 def _above(name: str) -> list[str]:

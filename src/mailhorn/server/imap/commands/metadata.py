@@ -11,6 +11,7 @@ from ....model.mailbox import INBOX, Mailbox
 from ....store.abc import MAX_NOTES_SIZE, Note, TooManyNotes
 from .. import special_use
 from ..conversation import Conversation
+from ..reach import Act, Reached, reach
 from ..reply import CommandRefused, Reply, ok
 from ..survey import Noted
 
@@ -22,8 +23,7 @@ _SCOPES = ("/private/", "/shared/")
 
 async def get_metadata(conversation: Conversation, command: GetMetadata) -> Reply:
     """Entries that are named and have no value are NIL; of what lies below them, only what has one is told."""
-    mailbox = await _named(conversation, command.mailbox)
-    notes = await noted(conversation, mailbox)
+    notes = await noted(conversation, await _named(conversation, command.mailbox))
     found: dict[str, bytes | None] = {}
     longest = 0
     for entry, value in _asked(notes, command):
@@ -50,9 +50,11 @@ def _asked(notes: Mapping[str, bytes], command: GetMetadata) -> list[tuple[str, 
 async def set_metadata(conversation: Conversation, command: SetMetadata) -> Reply:
     """All of it or nothing (RFC 5464 §4.3)."""
     index, owner = conversation.context.store.index, conversation.owner
-    mailbox = await _named(conversation, command.mailbox)
+    found = await _named(conversation, command.mailbox)
+    mailbox = None if found is None else found.mailbox
     place = None if mailbox is None else mailbox.id
     notes: list[Note] = []
+    private: list[Note] = []
     told: list[Note] = []
     for entry, value in command.values:
         if not entry.startswith(_SCOPES):
@@ -63,16 +65,24 @@ async def set_metadata(conversation: Conversation, command: SetMetadata) -> Repl
             )
         if mailbox is None and not entry.startswith("/private/"):
             raise CommandRefused("What is shared of the server is the operator's", "NOPERM")
+        if found is not None and not found.own and entry != special_use.ENTRY:
+            if entry.startswith("/private/"):
+                private.append(Note(None, _prefix(found.mailbox) + entry, value))
+            else:
+                notes.append(Note(place, entry, value))
+            continue
         if entry != special_use.ENTRY:
             notes.append(Note(place, entry, value))
             continue
-        if mailbox is None or mailbox.name == INBOX:
+        if found is None or not found.own or mailbox is None or mailbox.name == INBOX:
             raise CommandRefused("That is for nothing special", "USEATTR")
         wanted = (value or b"").decode("latin-1").split()
         uses, told = special_use.noted_uses(mailbox.id, wanted, await index.noted(owner.id, special_use.ENTRY))
         notes += [Note(place, entry, uses), *told]
     try:
-        await index.note(owner.id, notes)
+        await index.note(owner.id if mailbox is None else mailbox.account, notes)
+        if private:
+            await index.note(owner.id, private)
     except TooManyNotes:
         raise CommandRefused(f"No more than {MAX_NOTES_SIZE} octets are kept", Code("METADATA", b"TOOMANY")) from None
     for note in (*notes, *told):
@@ -89,9 +99,15 @@ async def _tell_uses(conversation: Conversation, notes: Sequence[Note]) -> None:
             conversation.core.untagged(Metadata(mailbox.name, ((note.entry, note.value or None),)))
 
 
-async def noted(conversation: Conversation, mailbox: Mailbox | None) -> dict[str, bytes]:
-    """Return what is noted of a mailbox, or of the account."""
+async def noted(conversation: Conversation, found: Reached | None) -> dict[str, bytes]:
+    """Return what is noted of a mailbox, or of the account; of another's, what is shared and what is one's own."""
     index, owner = conversation.context.store.index, conversation.owner
+    mailbox = None if found is None else found.mailbox
+    if found is not None and not found.own:
+        shared = await index.notes(found.mailbox.account, found.mailbox.id)
+        prefix, mine = _prefix(found.mailbox), await index.notes(owner.id, None)
+        private = {name.removeprefix(prefix): value for name, value in mine.items() if name.startswith(f"{prefix}/")}
+        return {name: value for name, value in shared.items() if name.startswith("/shared/")} | private
     notes = await index.notes(owner.id, None if mailbox is None else mailbox.id)
     if mailbox is not None:
         notes.pop(special_use.ENTRY, None)
@@ -101,11 +117,13 @@ async def noted(conversation: Conversation, mailbox: Mailbox | None) -> dict[str
     return notes
 
 
-async def _named(conversation: Conversation, name: str) -> Mailbox | None:
+def _prefix(mailbox: Mailbox) -> str:
+    """Return what stands before one's own entries on another's mailbox: they are kept with one's account."""
+    return f"@{mailbox.uid_validity}"
+
+
+async def _named(conversation: Conversation, name: str) -> Reached | None:
     """Return the mailbox, None for the server. Raises CommandRefused if there is none of that name."""
     if not name:
         return None
-    mailbox = await conversation.context.store.index.mailbox(conversation.owner.id, name)
-    if mailbox is None:
-        raise CommandRefused("There is no such mailbox", "NONEXISTENT")
-    return mailbox
+    return await reach(conversation, name, Act.METADATA)

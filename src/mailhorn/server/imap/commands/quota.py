@@ -2,8 +2,10 @@
 
 from ....imap.commands import GetQuota, GetQuotaRoot
 from ....imap.responses import Quota, QuotaRoots
+from ....model.ids import AccountId
 from ....model.mailbox import Usage
 from ..conversation import Conversation
+from ..reach import Act, reach
 from ..reply import CommandRefused, Reply, ok
 
 ROOT = b""
@@ -20,8 +22,10 @@ async def get_quota(conversation: Conversation, command: GetQuota) -> Reply:
 
 async def get_quota_root(conversation: Conversation, command: GetQuotaRoot) -> Reply:
     """All mailboxes of an account have the same."""
-    if await conversation.context.store.index.mailbox(conversation.owner.id, command.mailbox) is None:
-        raise CommandRefused("There is no such mailbox", "NONEXISTENT")
+    found = await reach(conversation, command.mailbox, Act.QUOTA_ROOT)
+    if not found.own:  # it counts for its owner, who alone is told how much that is
+        conversation.core.untagged(QuotaRoots(command.mailbox, ()))
+        return ok(b"GETQUOTAROOT completed")
     conversation.core.untagged(QuotaRoots(command.mailbox, (ROOT,)))
     await _tell(conversation)
     return ok(b"GETQUOTAROOT completed")
@@ -38,14 +42,16 @@ async def _tell(conversation: Conversation) -> None:
     conversation.core.untagged(Quota(ROOT, tuple([resource for resource in resources if resource[2]])))
 
 
-async def demand_room(conversation: Conversation, octets: int = 0, messages: int = 0, mailboxes: int = 0) -> None:
-    """Raise CommandRefused if the account may not keep so much more."""
+async def demand_room(
+    conversation: Conversation, octets: int = 0, messages: int = 0, mailboxes: int = 0, account: AccountId | None = None
+) -> None:
+    """Raise CommandRefused if the account, one's own if none is given, may not keep so much more."""
     limits = conversation.context.options.quota
     if limits:
-        problem = limits.exceeded(await _usage(conversation), octets, messages, mailboxes)
+        problem = limits.exceeded(await _usage(conversation, account), octets, messages, mailboxes)
         if problem is not None:
             raise CommandRefused(problem, "OVERQUOTA")
 
 
-async def _usage(conversation: Conversation) -> Usage:
-    return await conversation.context.store.index.usage(conversation.owner.id)
+async def _usage(conversation: Conversation, account: AccountId | None = None) -> Usage:
+    return await conversation.context.store.index.usage(conversation.owner.id if account is None else account)

@@ -11,7 +11,8 @@ from ....model.mailbox import INBOX, Mailbox
 from ....model.numbers import STAR, UIDSet
 from ..changed import matched, missed_since
 from ..conversation import Conversation
-from ..reply import BadArguments, CommandRefused, Reply, ok
+from ..reach import Act, may_selected, nothing_there, reach
+from ..reply import BadArguments, Reply, ok
 from ..selected import Manner, Selected, flags_line
 from ..uidonly import demand_uids
 from .mailboxes import mailbox_id
@@ -37,8 +38,7 @@ async def select(conversation: Conversation, command: Select) -> Reply:
         conversation.notices.opened(mailbox.id)
     selected.manner, selected.uid_only = conversation.manner, conversation.uid_only
     core.untagged(FlagsResponse(SYSTEM_FLAGS))
-    permanent = () if command.read_only else (*SYSTEM_FLAGS, "\\*")
-    core.untagged(StatusResponse(Condition.OK, FlagsCode(permanent), b"Flags that stay"))
+    core.untagged(StatusResponse(Condition.OK, FlagsCode(selected.permanent), b"Flags that stay"))
     core.untagged(Exists(len(selected.view)))
     if not core.dialect.rev2:  # RFC 9051 appendix E; the LIST that it has instead is told by `names`
         core.untagged(Recent(0))
@@ -53,7 +53,7 @@ async def select(conversation: Conversation, command: Select) -> Reply:
         except BaseException:
             conversation.deselect()
             raise
-    name = "READ-ONLY" if command.read_only else "READ-WRITE"
+    name = "READ-ONLY" if command.read_only or not may_selected(conversation, Act.WRITE) else "READ-WRITE"
     return ok(b"EXAMINE completed" if command.read_only else b"SELECT completed", Code(name))
 
 
@@ -65,11 +65,12 @@ async def _open(conversation: Conversation, command: Select) -> tuple[Mailbox, S
         selected = conversation.selected = Selected(hub.watch(owner.inbox, conversation), command.read_only)
         mailbox = await index.mailbox_by_id(owner.inbox)
     else:
-        mailbox = await index.mailbox(owner.id, command.mailbox)
-    if mailbox is None:
-        raise CommandRefused("There is no such mailbox", "NONEXISTENT")
-    if not inbox:
+        found = await reach(conversation, command.mailbox, Act.SELECT)
+        mailbox = found.mailbox
         selected = conversation.selected = Selected(hub.watch(mailbox.id, conversation), command.read_only)
+        selected.rights, selected.guest = found.rights, not found.own
+    if mailbox is None:
+        raise nothing_there()
     view: MailboxView | None = selected.channel.latest
     if view is not None and view.changed_to >= mailbox.highest_mod_seq:
         selected.begin(view)
@@ -109,7 +110,7 @@ SLICE = 500
 async def close(conversation: Conversation) -> Reply:
     """Expunge without telling, and deselect; a mailbox opened by EXAMINE is only deselected."""
     selected = conversation.open_mailbox
-    if not selected.read_only and not selected.gone:
+    if not selected.read_only and not selected.gone and may_selected(conversation, Act.EXPUNGE):
         await conversation.context.store.index.expunge(selected.mailbox, None)
     conversation.deselect()
     return ok(b"CLOSE completed")

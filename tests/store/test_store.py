@@ -10,6 +10,7 @@ from tests.kit.stores import DATE, account, deliver, digest_of, opened
 from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import Placement
+from mailhorn.net.eager import begin
 from mailhorn.store.abc import MailboxMissing, MessageMissing, StoreUnavailable
 from mailhorn.store.blobs.maildir import INLINE_LIMIT, MaildirBlobs
 from mailhorn.store.index.sqlite import SqliteIndex
@@ -67,6 +68,18 @@ async def test_deliveries_wait_for_room(tmp_path: Path, monkeypatch: pytest.Monk
         _, inbox = await account(store)
         await asyncio.gather(*(deliver(store, inbox) for _ in range(40)))
         assert len((await store.index.uids(inbox))[1]) == 40
+
+
+async def test_a_delivery_that_has_never_waited_waits_for_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session's work is no task before its first wait, and this may be it."""
+    monkeypatch.setattr("mailhorn.store.blobs.maildir.MAX_BACKLOG", 1)
+    async with opened(tmp_path, delay=0.3) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+        task = begin(deliver(store, inbox))
+        assert task is not None and (await task)[0].uid
 
 
 async def test_a_stuck_disk_puts_deliveries_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ class Introspection:
         """
         loop = asyncio.get_running_loop()
         try:
+            await asyncio.sleep(0)  # a timeout needs a task, and work that has never waited may have none
             async with asyncio.timeout(2 * self._timeout):  # with the time that it may wait for a thread
                 return await loop.run_in_executor(self._pool, self._ask, token)
         except TimeoutError as error:

@@ -173,6 +173,7 @@ class MaildirBlobs(Blobs):
             return
         self._waiting += 1
         try:
+            await asyncio.sleep(0)  # a timeout needs a task, and work that has never waited may have none
             async with asyncio.timeout(PATIENCE):
                 while self._settler.backlog >= MAX_BACKLOG:
                     self._roomy.clear()

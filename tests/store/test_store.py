@@ -78,7 +78,9 @@ async def test_a_delivery_that_has_never_waited_waits_for_room(
     async with opened(tmp_path, delay=0.3) as store:
         _, inbox = await account(store)
         await deliver(store, inbox)
-        task = begin(deliver(store, inbox))
+        staged = store.stage()
+        staged.write(b"x")
+        task = begin(store.append(staged, [Placement(inbox)], DATE))
         assert task is not None and (await task)[0].uid
 
 

@@ -17,16 +17,19 @@ from ...imap.responses import Condition, ListResponse
 from ...model.mailbox import DELIMITER
 from . import special_use
 from .conversation import Conversation
-from .reply import Reply
+from .reach import OTHERS, Act, of_others, reach
+from .reply import CommandRefused, Reply
 
 
 async def normal(conversation: Conversation, name: str) -> str:
     """Return what a name means. Raises StoreUnavailable."""
     if not conversation.core.dialect.utf8 or name.isascii() or unicodedata.is_normalized("NFC", name):
         return name
-    if await conversation.context.store.index.mailbox(conversation.owner.id, name) is not None:
-        return name
-    return unicodedata.normalize("NFC", name)
+    try:
+        await reach(conversation, name, Act.LIST)
+    except CommandRefused:  # there is none that may be seen
+        return unicodedata.normalize("NFC", name)
+    return name
 
 
 async def normalised(conversation: Conversation, command: Command) -> Command:
@@ -76,12 +79,14 @@ async def _attributes(conversation: Conversation, name: str) -> tuple[str, ...]:
     """Return what LIST tells of a mailbox that exists."""
     index, owner = conversation.context.store.index, conversation.owner
     mailboxes = await index.mailboxes(owner.id)
+    called = [one.name for one in mailboxes]
+    uses: tuple[str, ...] = ()
     mailbox = next((one for one in mailboxes if one.name == name), None)
-    if mailbox is None:
-        return ()
-    uses = special_use.uses_of(mailboxes, await index.noted(owner.id, special_use.ENTRY))
-    below = any(one.name.startswith(name + DELIMITER) for one in mailboxes)
-    return (*uses.get(mailbox.id, ()), child_mbox_flag(below))
+    if mailbox is not None:
+        uses = special_use.uses_of(mailboxes, await index.noted(owner.id, special_use.ENTRY)).get(mailbox.id, ())
+    elif name.startswith(OTHERS):
+        called = [one.name for one in await of_others(conversation)]
+    return (*uses, child_mbox_flag(any(one.startswith(name + DELIMITER) for one in called)))
 
 
 def _listing(command: List) -> List:

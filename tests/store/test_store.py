@@ -11,7 +11,7 @@ from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import Placement
 from mailhorn.net.eager import begin
-from mailhorn.store.abc import MailboxMissing, MessageMissing, StoreUnavailable
+from mailhorn.store.abc import Appended, MailboxMissing, MessageMissing, StoreUnavailable
 from mailhorn.store.blobs.maildir import INLINE_LIMIT, MaildirBlobs
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.store import Store
@@ -80,7 +80,16 @@ async def test_a_delivery_that_has_never_waited_waits_for_room(
         await deliver(store, inbox)
         staged = store.stage()
         staged.write(b"x")
-        task = begin(store.append(staged, [Placement(inbox)], DATE))
+        begun: asyncio.Future[asyncio.Task[Appended] | None] = asyncio.Future()
+
+        def arrive() -> None:
+            try:
+                begun.set_result(begin(store.append(staged, [Placement(inbox)], DATE)))
+            except RuntimeError as problem:
+                begun.set_exception(problem)
+
+        asyncio.get_running_loop().call_soon(arrive)
+        task = await begun
         assert task is not None and (await task)[0].uid
 
 

@@ -18,14 +18,20 @@ from mailhorn.imap.commands import (
     Authenticate,
     Create,
     Enable,
+    EventGroup,
+    Events,
     Fetch,
     Keyword,
     Login,
+    Notify,
+    NotifyEvent,
     Resync,
     Select,
     Simple,
+    StatusItem,
     Store,
     StoreMode,
+    Watched,
 )
 from mailhorn.imap.framing import FramingLimits
 from mailhorn.imap.grammar.cursor import Unwritable
@@ -37,7 +43,9 @@ from mailhorn.imap.responses import (
     Fetched,
     FlagsItem,
     ListResponse,
+    Metadata,
     NumberCode,
+    StatusItems,
     StatusResponse,
 )
 from mailhorn.imap.state import State
@@ -393,3 +401,29 @@ def test_what_was_enabled_ends_with_the_login() -> None:
     heard(connection, b"m2 OK done\r\n")
     assert connection.enabled == frozenset()
     assert not connection.dialect.utf8
+
+
+def test_notify_is_sent_and_what_it_tells_are_events() -> None:
+    """RFC 5465 §3.1, §5: between commands as well; an overflow ends it, and so does NOTIFY NONE."""
+    both = Events(frozenset((NotifyEvent.MESSAGE_NEW, NotifyEvent.MESSAGE_EXPUNGE)))
+    command = Notify((EventGroup(Watched.MAILBOXES, ("Lists/Lemonade", "misc"), both),), status=True)
+    connection = greeted(b"* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ NOTIFY] ready\r\n")
+    connection.send(command)
+    sent = b"m1 NOTIFY SET STATUS (mailboxes (Lists/Lemonade misc) (MessageNew MessageExpunge))\r\n"
+    assert connection.data_to_send() == sent
+    assert connection.notify is None
+    heard(connection, b"m1 OK done\r\n")
+    assert connection.notify == command
+    told = heard(connection, b"* STATUS Lists/Lemonade (UIDNEXT 10002 MESSAGES 503)\r\n")
+    counts = ((StatusItem.UIDNEXT, 10002), (StatusItem.MESSAGES, 503))
+    assert told == [UntaggedReceived(StatusItems("Lists/Lemonade", counts))]
+    told = heard(connection, b'* LIST (\\NonExistent) "/" misc\r\n* METADATA "" /shared/comment\r\n')
+    assert told == [
+        UntaggedReceived(ListResponse(("\\NonExistent",), "/", "misc")),
+        UntaggedReceived(Metadata("", changed=("/shared/comment",))),
+    ]
+    (overflow,) = heard(connection, b"* OK [NOTIFICATIONOVERFLOW] ...A comment can go here...\r\n")
+    assert isinstance(overflow, UntaggedReceived) and connection.notify is None
+    connection.send(Notify(None))
+    heard(connection, b"m2 OK done\r\n")
+    assert connection.notify == Notify(None)

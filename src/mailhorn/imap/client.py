@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, replace
 
-from .commands import Authenticate, Command, Enable, Fetch, Keyword, Login, Select, Simple
+from .commands import Authenticate, Command, Enable, Fetch, Keyword, Login, Notify, Select, Simple
 from .framing import CLIENT_LIMITS, NEED_DATA, Frame, FrameError, Framer, FramingLimits
 from .framing import Eof as FramingEof
 from .grammar.command import write_command
@@ -25,6 +25,7 @@ from .grammar.response import parse_response
 from .responses import (
     Capabilities,
     CapabilityCode,
+    Code,
     Condition,
     Continuation,
     Enabled,
@@ -40,6 +41,9 @@ from .state import State, after, is_legal
 
 MAX_IN_FLIGHT = 1000
 """Commands without an answer; a caller that sends more has lost count of what it does."""
+
+OVERFLOW = Code("NOTIFICATIONOVERFLOW")
+"""The server tells no more of what NOTIFY asked for."""
 
 
 _UTF8 = frozenset({"IMAP4REV2", "UTF8=ACCEPT"})
@@ -115,6 +119,8 @@ class ClientConnection:
         messages: How many the selected mailbox holds by the server's own count, None if none is selected.
             A hint; it may be wrong (faults F21, F22).
         enabled: What the server said is enabled, in capitals; QRESYNC is off before it is named here (RFC 7162 §3.2).
+        notify: The NOTIFY that the server has agreed to; None before, and when it says that it tells no more, by an
+            untagged OK [NOTIFICATIONOVERFLOW] (RFC 5465 §5.8). What it tells then are events like any other.
 
     """
 
@@ -132,6 +138,7 @@ class ClientConnection:
         "dialect",
         "enabled",
         "messages",
+        "notify",
         "state",
     )
 
@@ -140,6 +147,7 @@ class ClientConnection:
         self.capabilities: frozenset[str] | None = None
         self.messages: int | None = None
         self.enabled: frozenset[str] = frozenset()
+        self.notify: Notify | None = None
         self.dialect = dialect
         self._limits = limits
         self._framer = Framer(limits, synchronizing=False)
@@ -300,6 +308,8 @@ class ClientConnection:
     def _status(self, response: StatusResponse) -> None:
         if isinstance(response.code, CapabilityCode):
             self._capable(response.code.capabilities)
+        elif response.code == OVERFLOW:
+            self.notify = None
         if response.condition is Condition.BYE:
             self.state = State.LOGOUT
 
@@ -346,8 +356,10 @@ class ClientConnection:
             self.capabilities = None
         if isinstance(command, Select) and not ok or self.state is State.AUTHENTICATED:
             self.messages = None
+        if ok and isinstance(command, Notify):
+            self.notify = command
         if ok and command == Simple(Keyword.UNAUTHENTICATE):  # RFC 8437 §3
-            self.enabled = frozenset()
+            self.enabled, self.notify = frozenset(), None
             self._speak()
         if ok and command == Simple(Keyword.STARTTLS):
             # RFC 9051 §6.2.1: what came with the OK is not trusted, nor is what was told before it.

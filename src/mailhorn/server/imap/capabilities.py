@@ -77,7 +77,7 @@ CAPABILITIES = (
         (9051,),
         _ALWAYS,
         "the protocol as it is now, once it is enabled",
-        ("rev2", "rev2-names", "rev2-authenticated", "rev2-selected", "rev2-codes"),
+        ("rev2", "rev2-names", "rev2-authenticated", "rev2-selected", "rev2-codes", "rev2-others"),
     ),
     Capability("LITERAL+", (7888,), _ALWAYS, "literals that do not wait to be asked for", ("append",)),
     Capability("SASL-IR", (4959,), _ALWAYS, "AUTHENTICATE with its first response", ("authenticate",)),

@@ -70,12 +70,11 @@ async def test_deliveries_wait_for_room(tmp_path: Path, monkeypatch: pytest.Monk
         assert len((await store.index.uids(inbox))[1]) == 40
 
 
-async def test_a_delivery_that_has_never_waited_waits_for_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_delivery_that_has_never_waited_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session's work is no task before its first wait, and this may be it."""
     monkeypatch.setattr("mailhorn.store.blobs.maildir.MAX_BACKLOG", 1)
-    async with opened(tmp_path, delay=0.3) as store:
+    monkeypatch.setattr("mailhorn.store.blobs.maildir.PATIENCE", 0.01)
+    async with opened(tmp_path, delay=3600) as store:
         _, inbox = await account(store)
         await deliver(store, inbox)
         staged = store.stage()
@@ -90,6 +89,18 @@ async def test_a_delivery_that_has_never_waited_waits_for_room(
 
         asyncio.get_running_loop().call_soon(arrive)
         task = await begun
+        assert task is not None
+        with pytest.raises(StoreUnavailable):
+            await task
+
+
+async def test_a_delivery_that_has_never_waited_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session's work is no task before its first wait, and this may be it."""
+    monkeypatch.setattr("mailhorn.store.blobs.maildir.MAX_BACKLOG", 1)
+    async with opened(tmp_path, delay=0.3) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+        task = begin(deliver(store, inbox))
         assert task is not None and (await task)[0].uid
 
 

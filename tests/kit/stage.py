@@ -44,6 +44,7 @@ class Stage:
         self.changes: list[StateChanged] = []
         self.logged: list[Any] = []
         self.news = asyncio.Event()
+        self.asleep = 0.0
         self.watcher: Watcher
         self.server: HostileServer
         self.running: asyncio.Task[None]
@@ -64,7 +65,11 @@ class Stage:
         """Run a watcher before a port."""
         named = [{"name": f"ann{i}"} if i else {} for i in range(accounts)]
         watched = [self.account(port, **{**account, **more}) for more in named]
-        clock = asyncio.get_running_loop().time
+        awake = asyncio.get_running_loop().time
+
+        def clock() -> float:
+            return awake() + self.asleep
+
         self.watcher = Watcher(
             watched, self.directory / "journal", on_filed=self._on_filed, on_state=self._on_state, clock=clock
         )
@@ -181,9 +186,9 @@ def _hold_for_the_journal(loop: VirtualLoop, patch: pytest.MonkeyPatch) -> None:
 # what most scripts begin with
 
 
-def mail(uid: int, subject: str = "list", flags: str = "", body: bool = True) -> str:
+def mail(uid: int, subject: str = "list", flags: str = "", body: bool = True, name: str = "") -> str:
     """Return the FETCH response for a message."""
-    head = f"Subject: {subject}\r\nMessage-ID: <{uid}@x>\r\n\r\n"
+    head = f"Subject: {subject}\r\nMessage-ID: <{name or uid}@x>\r\n\r\n"
     section = f"{{{len(head)}}}\r\n{head}" if body else "NIL"
     return (
         f'* {uid} FETCH (UID {uid} FLAGS ({flags}) INTERNALDATE "{DATE}" RFC822.SIZE 99 '

@@ -5,13 +5,20 @@ that is about reading is also one about not spinning: the time in between is hou
 """
 
 import asyncio
+import dataclasses
+import gc
+import os
+import re
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.kit.stage import (
     CAPABILITIES,
+    DATE,
+    PROGRAM,
     Stage,
     comes_back,
     delivers,
@@ -29,13 +36,17 @@ from tests.kit.stage import (
 
 from mailhorn.imap.framing import CLIENT_LIMITS
 from mailhorn.net.tls import self_signed, server_context
+from mailhorn.sieve.run import Run
 from mailhorn.testing import FaultProxy, HostileServer, Peer, Plan, Stall, Trickle
 from mailhorn.watch.account import Security
 from mailhorn.watch.conversation import DONE_PATIENCE
 from mailhorn.watch.events import State
+from mailhorn.watch.facts import install
+from mailhorn.watch.gate import CONNECTS_PER_SECOND
 from mailhorn.watch.idling import SILENCE
+from mailhorn.watch.journal import JournalError
 from mailhorn.watch.login import CONTINUATION_PATIENCE
-from mailhorn.watch.supervisor import GRID
+from mailhorn.watch.supervisor import GRID, Watcher, boottime
 
 
 @pytest.fixture(scope="module")
@@ -784,7 +795,7 @@ async def test_f48_renewals_need_no_login(stage: Stage) -> None:
 
 @on_stage()
 async def test_f50_who_we_are(stage: Stage) -> None:
-    """ID is sent in RFC 2971's form where it is offered; a server that still finds the login unsafe says so to people."""
+    """ID is sent in RFC 2971's form where it is offered; a server that finds the login unsafe is heard by people."""
 
     async def first(peer: Peer) -> None:
         await log_in(peer, f"{CAPABILITIES} ID")
@@ -967,3 +978,556 @@ async def test_f60_ipv6_leads_nowhere(stage: Stage, monkeypatch: pytest.MonkeyPa
         begin = loop.time()
         await stage.files(5)
         assert loop.time() - begin < 1
+
+
+# mailboxes change under us
+
+
+@on_stage()
+async def test_f61_numbered_anew(stage: Stage) -> None:
+    """Another UIDVALIDITY: what is there is left alone whatever its UIDs, what comes is filed, and it is said."""
+
+    async def first(peer: Peer) -> None:
+        await works(peer)
+
+    async def second(peer: Peer) -> None:
+        await log_in(peer)
+        await select(peer, uid_next=90, uid_validity=8)
+        said = await peer.command("UID FETCH")
+        assert said.arguments.startswith("90:*")
+        await peer.say("$ OK")
+        await idle(peer)
+        await peer.say("* 90 EXISTS")
+        await delivers(peer, 90)
+
+    async with stage.play(first, second) as server:
+        await stage.files(5)
+        await server.said("IDLE", 2)
+        server.peers[0].reset()
+        await stage.files(5, 90)
+        await server.said("IDLE", 4)
+        assert any("numbered INBOX anew" in text for text in stage.warnings)
+
+
+@on_stage(turns=400)
+@pytest.mark.parametrize("ends", ["bye", "nothing"])
+async def test_f63_the_mailbox_is_gone(stage: Stage, ends: str) -> None:
+    """Deleted while we idle: tried again after minutes, then more rarely; when it is back, so are we."""
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+
+    async def first(peer: Peer) -> None:
+        await ready(peer)
+        if ends == "bye":
+            await peer.say("* BYE Fatal error: Mailbox has been (re)moved")
+            await peer.gone()
+        peer.close()
+
+    async def missing(peer: Peer) -> None:
+        times.append(loop.time())
+        await log_in(peer)
+        await peer.expect(("SELECT", ["$ NO [NONEXISTENT] no such mailbox"]))
+        await peer.gone()
+
+    async with stage.play(first, *[missing] * 4, comes_back):
+        await stage.files(5)
+    assert all(b - a >= 30 for a, b in zip(times, times[1:], strict=False)) and times[-1] - times[0] > 200
+
+
+@on_stage()
+async def test_f65_read_only(stage: Stage) -> None:
+    """Nothing can be done there: it is said, and looked at again after a while; no STORE is tried."""
+
+    async def first(peer: Peer) -> None:
+        await log_in(peer)
+        await peer.expect(
+            ("SELECT", ["* 4 EXISTS", "* OK [UIDVALIDITY 7] v", "* OK [UIDNEXT 5] n", "$ OK [READ-ONLY] selected"])
+        )
+        await peer.gone()
+        assert {said.name for said in peer.heard} == {"LOGIN", "SELECT"}
+
+    async with stage.play(first, works):
+        assert "INBOX is read-only" in (await stage.enters(State.BACKOFF)).reason
+        await stage.files(5)
+
+
+@on_stage()
+@pytest.mark.parametrize("creates", [True, False])
+async def test_f66_the_target_is_missing(stage: Stage, creates: bool) -> None:
+    """TRYCREATE: it is made if that is wanted. Nothing is deleted of what was not copied."""
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer, capabilities="IMAP4rev1 IDLE UIDPLUS")
+        await peer.say("* 5 EXISTS")
+        await done(peer, mail(5))
+        await peer.expect(("UID COPY", ["$ NO [TRYCREATE] no such mailbox"]))
+        if creates:
+            await peer.expect(("CREATE", ["$ OK"]), ("SUBSCRIBE", ["$ OK"]))
+            await peer.expect(("UID COPY", ["$ OK [COPYUID 70 5 35] copied"]))
+            await peer.expect(("UID STORE", ["$ OK"]), ("UID EXPUNGE", ["* 5 EXPUNGE", "$ OK"]))
+        await idle(peer)
+        await peer.gone()
+        assert creates or "UID STORE" not in [said.name for said in peer.heard]
+
+    async with stage.play(scenario, create_mailboxes=creates):
+        if creates:
+            await stage.files(5)
+        else:
+            await stage.server.said("IDLE", 2)
+            assert any("refused" in text for text in stage.warnings)
+
+
+@on_stage()
+async def test_f67_copied_and_then_cut(stage: Stage) -> None:
+    """COPY was done and its answer lost: the copy is found, not made again, and only then the rest is done."""
+
+    async def first(peer: Peer) -> None:
+        await ready(peer, capabilities="IMAP4rev1 IDLE UIDPLUS")
+        await peer.say("* 5 EXISTS")
+        await done(peer, mail(5))
+        await peer.command("UID COPY")
+        peer.reset()
+
+    async def second(peer: Peer) -> None:
+        await log_in(peer, "IMAP4rev1 IDLE UIDPLUS")
+        await select(peer, 6)
+        await peer.expect(("UID FETCH", ["* 5 FETCH (UID 5)", "$ OK"]))
+        await peer.expect(("EXAMINE", ["* 9 EXISTS", "* OK [UIDVALIDITY 70] v", "$ OK [READ-ONLY]"]))
+        await peer.expect(("UID SEARCH", ["* SEARCH 35", "$ OK"]))
+        await peer.expect(("UID FETCH", [f'* 9 FETCH (UID 35 INTERNALDATE "{DATE}" RFC822.SIZE 99)', "$ OK"]))
+        await select(peer, 6)
+        await peer.expect(("UID STORE", ["$ OK"]), ("UID EXPUNGE", ["* 5 EXPUNGE", "$ OK"]))
+        await fetch(peer)
+        await idle(peer)
+        await peer.gone()
+
+    async with stage.play(first, second):
+        await stage.files(5)
+        await stage.server.said("IDLE", 2)
+        assert sum(said.name == "UID COPY" for peer in stage.server.peers for said in peer.heard) == 1
+
+
+@on_stage()
+async def test_f68_no_uidplus(stage: Stage) -> None:
+    """Never a bare EXPUNGE: the copy is looked for, the message is marked, and it is said."""
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer, capabilities="IMAP4rev1 IDLE")
+        await peer.say("* 5 EXISTS")
+        await done(peer, mail(5))
+        await peer.expect(("UID COPY", ["$ OK copied"]))
+        await peer.expect(("EXAMINE", ["* 9 EXISTS", "* OK [UIDVALIDITY 70] v", "$ OK [READ-ONLY]"]))
+        await peer.expect(("UID SEARCH", ["* SEARCH 35", "$ OK"]))
+        await peer.expect(("UID FETCH", [f'* 9 FETCH (UID 35 INTERNALDATE "{DATE}" RFC822.SIZE 99)', "$ OK"]))
+        await select(peer, 6)
+        await peer.expect(("UID STORE", ["$ OK"]))
+        await fetch(peer)
+        await idle(peer)
+        await peer.gone()
+        assert not {"EXPUNGE", "CLOSE"} & {said.name for said in peer.heard}
+
+    async with stage.play(scenario):
+        await stage.files(5)
+        await stage.server.said("IDLE", 2)
+        assert any("only marked deleted" in text for text in stage.warnings)
+
+
+@on_stage()
+async def test_f71_gone_while_we_decide(stage: Stage) -> None:
+    """The user was first: OK without COPYUID, or NO; the others are moved, and the watch goes on."""
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer)
+        await peer.say("* 7 EXISTS")
+        await done(peer, mail(5), mail(6), mail(7))
+        await peer.expect(("UID MOVE", ["$ NO [EXPUNGEISSUED] some are gone"]))
+        await peer.expect(("UID MOVE", ["$ OK nothing to do"]))
+        await moved(peer, 6)
+        await moved(peer, 7)
+        await idle(peer)
+        await peer.gone()
+
+    async with stage.play(scenario):
+        await stage.files(6, 7)
+        await stage.server.said("IDLE", 2)
+
+
+@on_stage(turns=400, calls=150, steps=150)
+async def test_f72_two_rules_play_ping_pong(stage: Stage) -> None:
+    """What we put into a watched mailbox is not filtered there; what somebody keeps moving back stays in the end."""
+
+    async def scenario(peer: Peer) -> None:
+        said = await opened(peer)
+        if said == "Lists":  # the message arrives here, as our own doing
+            await arrived.wait()
+            await peer.say("* 5 EXISTS")
+            await done(peer, mail(5, name="1"))
+            await idle(peer)
+            await peer.gone()
+        for uid in (5, 6, 7, 8):  # somebody moves it back each time
+            await peer.say(f"* {uid} EXISTS")
+            await done(peer, mail(uid, name="1"))
+            if uid < 8:
+                await peer.expect(("UID MOVE", [f"* OK [COPYUID 7 {uid} {uid}] moved", "$ OK"]))
+            arrived.set()
+            await idle(peer)
+        await peer.gone()
+
+    async def opened(peer: Peer) -> str:
+        await log_in(peer)
+        said = await peer.command("SELECT")
+        await peer.say("* 4 EXISTS", "* OK [UIDVALIDITY 7] v", "* OK [UIDNEXT 5] n", "$ OK [READ-WRITE]")
+        await fetch(peer)
+        await idle(peer)
+        return said.arguments
+
+    arrived = asyncio.Event()
+    rules = install('require "fileinto"; fileinto "Lists";')
+    back = {"program": rules, "mailboxes": ("INBOX", "Lists")}
+    async with stage.play(scenario, **back):
+        await stage.files(5, 6, 7)
+        await stage.until(lambda: any("message 8 of INBOX stays where it is" in text for text in stage.warnings))
+
+
+@on_stage()
+async def test_f74_two_watchers(stage: Stage) -> None:
+    """A second one on the same journal does not begin."""
+    async with stage.play(works):
+        await stage.files(5)
+        second = Watcher([stage.account(stage.server.port)], stage.directory / "journal")
+        with pytest.raises(JournalError, match="in use by another watcher"):
+            await second.run()
+        assert len(stage.server.peers) == 1
+
+
+# process, clock, resources
+
+
+@on_stage()
+async def test_f77_f78_the_computer_slept(stage: Stage) -> None:
+    """The clock that runs through suspend got ahead: the server has fifteen seconds to prove that it lives."""
+    loop = asyncio.get_running_loop()
+
+    async def first(peer: Peer) -> None:
+        await ready(peer)
+        await peer.command("DONE")
+        await peer.deaf(3600)
+
+    stage.asleep = 0.0
+    async with stage.play(first, comes_back):
+        await stage.enters(State.IDLE)
+        await asyncio.sleep(30)
+        stage.asleep = 8 * 3600.0
+        begin = loop.time()
+        stage.watcher.look()
+        await stage.enters(State.BACKOFF)
+        assert loop.time() - begin <= DONE_PATIENCE + 1
+        await stage.files(5)
+    assert boottime() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=5)
+
+
+@on_stage()
+async def test_f79_the_wall_clock_jumps(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year forward, two back: no renewal comes earlier or later."""
+    loop = asyncio.get_running_loop()
+    renewals: list[float] = []
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer)
+        for jump in (366 * 86400, -731 * 86400, 0):
+            monkeypatch.setattr(time, "time", lambda jump=jump: 1_790_000_000.0 + jump)
+            begin = loop.time()
+            await done(peer)
+            renewals.append(loop.time() - begin)
+            await idle(peer)
+        await peer.say("* 5 EXISTS")
+        await delivers(peer)
+
+    async with stage.play(scenario):
+        await stage.files(5)
+    assert all(SILENCE - 1 <= renewal <= SILENCE + GRID for renewal in renewals)
+
+
+@on_stage()
+async def test_f80_another_network(stage: Stage) -> None:
+    """Whoever knows that the network changed can say so: every connection must prove that it lives, at once."""
+    loop = asyncio.get_running_loop()
+
+    async def first(peer: Peer) -> None:
+        await ready(peer)
+        await peer.deaf(3600)
+
+    async with stage.play(first, comes_back):
+        await stage.enters(State.IDLE)
+        begin = loop.time()
+        stage.watcher.network_changed()
+        await stage.enters(State.BACKOFF)
+        assert loop.time() - begin <= DONE_PATIENCE + GRID
+        await stage.files(5)
+
+
+@on_stage(turns=40_000, calls=10_000, steps=20_000)
+async def test_f81_a_thousand_reconnects(stage: Stage) -> None:
+    """Descriptors, tasks, objects and memory are what they were after the first hundred."""
+    marks: list[tuple[int, int, int]] = []
+
+    async def scenario(peer: Peer) -> None:
+        if peer.number % 2:
+            await ready(peer)
+            peer.reset()
+        else:
+            await log_in(peer)
+            peer.close()
+        del stage.server.peers[:-1]
+        counted.append(peer.number)
+        stage.changes.clear()
+        stage.logged.clear()
+        if len(counted) in (100, 1000):
+            await peer.wait(0)
+            gc.collect()
+            marks.append((len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()), len(gc.get_objects())))
+            reached.set() if len(counted) == 1000 else None
+
+    counted: list[int] = []
+    reached = asyncio.Event()
+    async with HostileServer(scenario) as stage.server, stage.watch(stage.server.port):
+        async with asyncio.timeout(10_000_000):
+            await reached.wait()
+    (files, tasks, objects), (files_then, tasks_then, objects_then) = marks
+    assert abs(files_then - files) <= 1 and abs(tasks_then - tasks) <= 1
+    assert abs(objects_then - objects) <= objects * 0.01
+
+
+@on_stage(turns=3000, calls=1500, steps=1500)
+async def test_f82_a_flood_is_not_kept(stage: Stage) -> None:
+    """A hundred thousand lines nobody asked for leave nothing behind, and the mail behind them is filed."""
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer)
+        for _ in range(100):
+            await peer.say(*["* OK Still here", '* LIST () "/" flood', "* SEARCH 1 2 3", "* 3 EXPUNGE"] * 250)
+            await peer.wait(0)
+        await peer.wait(1)
+        kept = sum(
+            len(value) for value in vars(stage.watcher.watches[0].machine._talk).values() if hasattr(value, "__len__")
+        )
+        assert kept < 100
+        await peer.say("* 5 EXISTS")
+        await delivers(peer)
+
+    async with stage.play(scenario):
+        await stage.files(5)
+
+
+@on_stage()
+@pytest.mark.parametrize("point", ["greeting", "login", "fetch", "move", "idle"])
+async def test_f83_stopping_does_not_wait(stage: Stage, point: str) -> None:
+    """Whatever the server does not say: `run` ends within a second, which leaving the block asserts."""
+    reached = asyncio.Event()
+
+    async def scenario(peer: Peer) -> None:
+        if point not in ("greeting", "login"):
+            await log_in(peer)
+            await select(peer)
+        if point in ("move", "idle"):
+            await fetch(peer)
+            await idle(peer)
+        if point == "move":
+            await peer.say("* 5 EXISTS")
+            await done(peer, mail(5))
+            await peer.command("UID MOVE")
+        if point == "login":
+            await peer.say(f"* OK [CAPABILITY {CAPABILITIES}] ready")
+            await peer.command("LOGIN")
+        if point == "fetch":
+            await peer.command("UID FETCH")
+        reached.set()
+        await peer.gone()
+
+    async with stage.play(scenario):
+        await reached.wait()
+
+
+@on_stage()
+async def test_f85_a_message_that_breaks_the_rules(stage: Stage) -> None:
+    """A bug in the rules' engine costs one message its filing, is said, and does not come back with every look."""
+
+    def breaks(run: Run) -> None:
+        if run.size() == 99:
+            raise RecursionError("too deep")
+        PROGRAM.body(run)
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer)
+        await peer.say("* 6 EXISTS")
+        await done(peer, mail(5), mail(6).replace("SIZE 99", "SIZE 98"))
+        await moved(peer, 6)
+        await idle(peer)
+        await done(peer)
+        await idle(peer)
+        await peer.gone()
+
+    async with stage.play(scenario, program=dataclasses.replace(PROGRAM, body=breaks)):
+        await stage.files(6)
+        await asyncio.sleep(SILENCE + 2 * GRID)
+        assert sum("message 5 of INBOX stays where it is" in text for text in stage.warnings) == 1
+
+
+@on_stage()
+async def test_f86_nothing_is_said_while_idling(stage: Stage) -> None:
+    """Between IDLE and DONE there is no other line, whatever happens; a server that wants its OK first gets that."""
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer)
+        await peer.say("* 5 EXISTS")
+        await peer.command("DONE")
+        tag = peer.tag
+        await peer.command("UID FETCH")
+        await peer.say(f"{tag} OK idled", "$ BAD Could not parse command")
+        await fetch(peer, mail(5))
+        await moved(peer, 5)
+        await idle(peer)
+        await peer.say("* 6 EXISTS")
+        await peer.command("DONE")
+        await peer.wait(5)
+        await peer.say("$ OK")
+        await fetch(peer, mail(6))
+        await moved(peer, 6)
+        await idle(peer)
+        await peer.gone()
+
+    async with stage.play(scenario):
+        await stage.files(5, 6)
+
+
+@on_stage()
+async def test_f87_compression_is_not_asked_for(stage: Stage) -> None:
+    """A connection that idles has nothing to compress, and what is not used cannot get stuck."""
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer, capabilities=f"{CAPABILITIES} COMPRESS=DEFLATE")
+        assert "COMPRESS" not in {said.name for said in peer.heard}
+        await peer.say("* 5 EXISTS")
+        await delivers(peer)
+
+    async with stage.play(scenario):
+        await stage.files(5)
+
+
+@on_stage(turns=20_000, calls=6000, steps=6000)
+async def test_f88_two_hundred_accounts_come_back_together(stage: Stage) -> None:
+    """After an outage: never many at a time, never all in one second, and every one of them."""
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+    most = 0
+
+    async def first(peer: Peer) -> None:
+        await ready(peer)
+        await outage.wait()
+        peer.reset()
+
+    async def second(peer: Peer) -> None:
+        nonlocal most
+        times.append(loop.time())
+        in_second = sum(loop.time() - then < 1 for then in times)
+        most = max(most, in_second)
+        await ready(peer)
+        back.set() if len(times) == 200 else None
+        await peer.gone()
+
+    outage, back = asyncio.Event(), asyncio.Event()
+    async with HostileServer(*[first] * 200, second) as stage.server, stage.watch(stage.server.port, accounts=200):
+        await stage.enters(State.IDLE, 200)
+        outage.set()
+        async with asyncio.timeout(600):
+            await back.wait()
+    assert most <= 2 * CONNECTS_PER_SECOND
+
+
+@on_stage()
+async def test_f90_names_that_are_commands(stage: Stage) -> None:
+    """What a rule, or a sender by a Message-ID, puts into a command is quoted, and cannot become another one."""
+    rules = r'require "fileinto"; fileinto "evil\" A1 DELETE \"INBOX";'
+    evil = mail(5, name='5"')
+
+    async def first(peer: Peer) -> None:
+        await ready(peer)
+        await peer.say("* 5 EXISTS")
+        await done(peer, evil)
+        said = await peer.command("UID MOVE")
+        assert said.arguments == r'5 "evil\" A1 DELETE \"INBOX"'
+        peer.reset()
+
+    async def second(peer: Peer) -> None:
+        await log_in(peer)
+        await select(peer, 6)
+        await peer.expect(("UID FETCH", ["* 5 FETCH (UID 5)", "$ OK"]))
+        await peer.expect(("EXAMINE", ["* 9 EXISTS", "* OK [UIDVALIDITY 70] v", "$ OK [READ-ONLY]"]))
+        said = await peer.command("UID SEARCH")
+        assert said.arguments == r'HEADER Message-ID "<5\"@x>"'
+        await peer.say("$ OK")
+        await select(peer, 6)
+        await moved(peer, 5)
+        await fetch(peer)
+        await idle(peer)
+        await peer.gone()
+
+    async with stage.play(first, second, program=install(rules)):
+        await stage.files(5)
+        await stage.server.said("IDLE", 2)
+
+
+@on_stage()
+async def test_f91_let_in_without_tls(stage: Stage) -> None:
+    """PREAUTH before STARTTLS, or no STARTTLS where it was asked for: the password is not sent, and it is said why."""
+
+    async def scenario(peer: Peer) -> None:
+        await peer.say(f"* PREAUTH [CAPABILITY {CAPABILITIES}] come in")
+        await peer.gone()
+        assert not peer.heard
+
+    async with stage.play(scenario, tls=Security.STARTTLS):
+        assert "not trusted" in (await stage.enters(State.PARKED)).reason
+
+
+@on_stage()
+async def test_f91_injected_before_tls(stage: Stage, certificate: tuple[Path, Path]) -> None:
+    """What was sent behind the OK of STARTTLS does not survive it: the capabilities are asked for again."""
+
+    async def scenario(peer: Peer) -> None:
+        await peer.say("* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready")
+        await peer.command("STARTTLS")
+        await peer.say("$ OK go", "* CAPABILITY IMAP4rev1 EVIL", "m2 OK [CAPABILITY IMAP4rev1 EVIL] injected")
+        await peer.start_tls(server_context(*certificate))
+        await peer.expect(("CAPABILITY", [f"* CAPABILITY {CAPABILITIES}", "$ OK"]), ("LOGIN", ["$ OK in"]))
+        await peer.expect(("CAPABILITY", [f"* CAPABILITY {CAPABILITIES}", "$ OK"]))
+        await select(peer)
+        await fetch(peer)
+        await idle(peer)
+        await peer.say("* 5 EXISTS")
+        await delivers(peer)
+
+    async with stage.play(scenario, tls=Security.STARTTLS, ca_file=certificate[0]):
+        await stage.files(5)
+
+
+# all of them
+
+NOT_OURS = {
+    29: "rules are asked once, when a message comes; no rule depends on a flag that changes later",
+    33: "tested with several mailboxes on one connection, in test_rounds.py",
+    75: "there is nothing special about Gmail yet: a label is a mailbox, and its messages have their own UIDs there",
+    84: "there are no hooks yet; the journal, the only slow part, has its own thread",
+}
+NUMBERS = (
+    *range(1, 14), 15, 16, 17, 18, 19, 21, 22, 23, 24, *range(26, 34), *range(36, 44), 45, 46, 47, 48, 50, 51,
+    *range(53, 62), 63, 65, 66, 67, 68, 71, 72, 74, 75, *range(77, 89), 90, 91,
+)  # fmt: skip
+"""The faults of the catalogue; the numbers between were given up there."""
+
+
+def test_no_fault_is_forgotten() -> None:
+    """Every number of the catalogue has a test with its name, or a reason why it has none here."""
+    named = {int(found) for name in globals() if name.startswith("test_") for found in re.findall(r"_?f(\d\d)_", name)}
+    assert named.isdisjoint(NOT_OURS)
+    assert sorted(named | NOT_OURS.keys()) == sorted(set(NUMBERS))

@@ -217,6 +217,10 @@ class FaultProxy:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        for _ in range(2):  # the loop takes leave of them
+            await asyncio.sleep(0)
 
     def reset_all(self) -> None:
         """End all connections with RST, now."""
@@ -232,14 +236,15 @@ class FaultProxy:
         self._writers.add(writer)
         try:
             server_reader, server_writer = await asyncio.open_connection(*self._to)
-        except OSError:
-            _reset(writer)
-        else:
             self._writers.add(server_writer)
             await self._join((reader, writer), (server_reader, server_writer), plan)
-            self._writers.discard(server_writer)
-        finally:
+            self._writers -= {writer, server_writer}
+        except OSError:
+            _reset(writer)
             self._writers.discard(writer)
+        except asyncio.CancelledError:  # the proxy ends, and aborts what is left
+            pass
+        finally:
             self._tasks.discard(task)
             self.open -= 1
 

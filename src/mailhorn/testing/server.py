@@ -70,6 +70,7 @@ class Peer:
         number: Which connection to the server this is, from 0.
         tag: The tag of the last command; `$` in what is said stands for it.
         heard: Everything the client said, in order.
+        told: Awaited after each command, by who wants to know of it.
 
     """
 
@@ -78,6 +79,7 @@ class Peer:
     writer: asyncio.StreamWriter = field(repr=False)
     tag: str = ""
     heard: list[Command] = field(default_factory=list)
+    told: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
 
     # speaking
 
@@ -157,6 +159,8 @@ class Peer:
         said = Command(tag, " ".join(words[:count]).upper(), " ".join(words[count:]), _now())
         self.heard.append(said)
         self.tag = tag or self.tag
+        if self.told is not None:
+            await self.told()
         if name is not None and said.name != name:
             before = "; ".join(map(str, self.heard[-4:-1]))
             raise Unexpected(f"connection {self.number}: {name} was expected, not {said} (before that: {before})")
@@ -264,6 +268,10 @@ class HostileServer:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for peer in self.peers:
+            peer.writer.transport.abort()
+        for _ in range(2):  # the loop takes leave of them
+            await asyncio.sleep(0)
         if self.problems and (error is None or isinstance(error, TimeoutError)):
             raise self.problems[0]
 
@@ -286,6 +294,17 @@ class HostileServer:
             raise self.problems[0]
         return self.peers[count - 1]
 
+    async def said(self, name: str, count: int = 1) -> None:
+        """Wait until clients have said a command so many times, on all connections together."""
+
+        def enough() -> bool:
+            return sum(said.name == name for peer in self.peers for said in peer.heard) >= count
+
+        async with self._changed:
+            await self._changed.wait_for(lambda: enough() or bool(self.problems))
+        if not enough():
+            raise self.problems[0]
+
     async def over(self, count: int) -> None:
         """Wait until the scripts of so many connections have ended."""
         async with self._changed:
@@ -295,7 +314,7 @@ class HostileServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        peer = Peer(len(self.peers), reader, writer)
+        peer = Peer(len(self.peers), reader, writer, told=self._tell)
         self.peers.append(peer)
         self._open += 1
         await self._tell()

@@ -34,12 +34,14 @@ class WatchAccount:
         tls: How the connection is protected.
         ca_file: PEM file with the certificates to trust instead of the system's.
         verify: False takes any certificate.
-        mailboxes: What is watched, one connection each, as the server spells the names.
+        mailboxes: What is watched, as the server spells the names; the first ones have a connection of their own.
         create_mailboxes: Whether a missing target of a fileinto is made.
         backlog: Whether what is in a mailbox at the first contact is filtered too.
         discard_deletes: Whether discard deletes for good; otherwise it moves to the trash.
         trash: Where discarded messages go; None asks the server (RFC 6154), "Trash" if it does not say.
         idle_renewal: Seconds an IDLE lasts at most; None is what is known of the provider, 9 minutes as a rule.
+        connections: How many there may be at a time. The last one takes the mailboxes that have none of their own.
+        source: The text of the script, by which accounts are known to have the same rules.
 
     """
 
@@ -48,7 +50,7 @@ class WatchAccount:
     port: int
     user: str
     password: str = field(repr=False)
-    program: Program = field(repr=False)
+    program: Program = field(repr=False, compare=False)
     tls: Security = Security.IMPLICIT
     ca_file: Path | None = None
     verify: bool = True
@@ -58,3 +60,5 @@ class WatchAccount:
     discard_deletes: bool = False
     trash: str | None = None
     idle_renewal: float | None = None
+    connections: int = 3
+    source: str = field(default="", repr=False)

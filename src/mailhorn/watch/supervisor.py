@@ -1,7 +1,7 @@
 """Runs the machines of all accounts: connections, journal, clock and log. The only part of the watcher that does I/O.
 
 Rule 1: a machine's step is a plain call in the event loop; nothing here waits for a machine. Rule 2: an idle mailbox
-has no task and no timer of its own: one timer serves all, and deadlines that are far away are rounded up together, so
+has no task and no timer of its own: one alarm serves all, and deadlines that are far away are rounded up together, so
 that accounts wake at the same moment. Rule 3: a machine that fails is our bug; it is logged and replaced, and the
 others do not notice. Rule 4: passwords do not get here.
 """
@@ -10,8 +10,8 @@ import asyncio
 import math
 import random
 import ssl
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -21,6 +21,7 @@ from ..net.dial import connect
 from ..net.pump import Pump
 from ..net.tls import client_context
 from .account import WatchAccount
+from .clock import Alarm, boottime
 from .events import (
     Answered,
     Ask,
@@ -41,12 +42,11 @@ from .events import (
     Warned,
     Woke,
 )
+from .gate import Gate
 from .journal import JournalThread
 from .ledger import Answer, Place
 from .machine import Machine
 
-CONNECTS_AT_ONCE = 8
-"""Connections that are being made at a time: after an outage two hundred accounts come back together (fault F88)."""
 FAR_AWAY = 20.0
 """Seconds from which on a deadline may be late."""
 GRID = 10.0
@@ -64,14 +64,41 @@ OnFiled = Callable[[Place, Filed], None]
 OnState = Callable[[Place, StateChanged], None]
 
 
-def boottime() -> float:
-    """Return seconds of the clock that runs through suspend (fault F78); where there is none, of the other one."""
-    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    How one connection is, for people. Times are of the watcher's clock.
+
+    Attributes:
+        places: The mailboxes it watches.
+        state: Where it stands.
+        reason: Why, "" if it is as it should be.
+        since: Since when.
+        heard_at: When the server proved last that it lives.
+        wakeups: Steps in a minute, of late.
+        push: Whether the server announces what comes; if not, it is looked at more often.
+        renewal: Seconds an IDLE lasts.
+
+    """
+
+    places: tuple[Place, ...]
+    state: State
+    reason: str
+    since: float
+    heard_at: float
+    wakeups: float
+    push: bool
+    renewal: float
 
 
 class Watcher:
-    """Watches any number of accounts until it is stopped."""
+    """
+    Watches any number of accounts until it is stopped.
+
+    Attributes:
+        watches: One for each connection there may be.
+
+    """
 
     def __init__(
         self,
@@ -97,33 +124,51 @@ class Watcher:
             TLSProblem: A list of trusted certificates cannot be used.
 
         """
-        if len({account.name for account in accounts}) != len(accounts):
-            raise ValueError("two accounts have the same name")
         self._journal_path = journal_path
+        self._journal: JournalThread | None = None
         self.on_filed = on_filed
         self.on_state = on_state
+        self.clock = clock
+        self.gate = Gate()
         self._stopping = False
         self._all_stopped = asyncio.Event()
         self._all_closed = asyncio.Event()
         self._open: set[_Line] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         self._due = math.inf
-        self.clock = clock
         self._ahead: float | None = None
-        self.gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
+        self._leaving: list[_Watch] = []
+        self._coming: list[_Watch] = []
+        self.watches = self._made(accounts, {})
+
+    def _made(self, accounts: Sequence[WatchAccount], kept: "dict[_Key, _Watch]") -> "list[_Watch]":
+        """Return a watch for each connection that the accounts want, taking those that are there already."""
+        if len({account.name for account in accounts}) != len(accounts):
+            raise ValueError("two accounts have the same name")
         contexts = {
             (account.ca_file, account.verify): client_context(account.ca_file, account.verify) for account in accounts
         }
-        self.watches = [
-            _Watch(self, account, mailbox, contexts[account.ca_file, account.verify])
+        return [
+            kept.get((account, mailboxes))
+            or _Watch(self, account, mailboxes, contexts[account.ca_file, account.verify])
             for account in accounts
-            for mailbox in dict.fromkeys(account.mailboxes)
+            for mailboxes in shared_out(account.mailboxes, account.connections)
         ]
 
     @property
     def states(self) -> dict[Place, State]:
         """Where the watch of each mailbox stands."""
         return {place: watch.machine.state for watch in self.watches for place in watch.machine.places}
+
+    @property
+    def reports(self) -> list[Report]:
+        """How each connection is."""
+        return [watch.report() for watch in self.watches]
+
+    @property
+    def alive(self) -> bool:
+        """Whether every watch that is not parked has met its deadline: what a watchdog is to be fed with."""
+        return all(watch.alive(self.clock()) for watch in self.watches)
 
     async def run(self) -> None:
         """
@@ -133,7 +178,8 @@ class Watcher:
             JournalError: The journal cannot be used.
 
         """
-        journal = await asyncio.to_thread(JournalThread, self._journal_path)
+        self._journal = journal = await asyncio.to_thread(JournalThread, self._journal_path)
+        self._alarm = Alarm(self.clock, self._fire, self.look)
         try:
             for watch in self.watches:
                 watch.start(journal)
@@ -147,27 +193,71 @@ class Watcher:
                 except TimeoutError:
                     pass
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            for watch in self.watches:
+            self._alarm.close()
+            for watch in (*self.watches, *self._leaving):
                 watch.abandon()
             for line in tuple(self._open):
                 line.cut()
+            self._journal = None
             await asyncio.to_thread(journal.close)
 
     def stop(self) -> None:
         """Have `run` end, well within a second. To be called in the event loop, as from a signal handler of it."""
         self._stopping = True
+        self._coming = []
         for watch in self.watches:
             watch.stop()
         self.stopped()
+
+    def reload(self, accounts: Sequence[WatchAccount]) -> tuple[int, int]:
+        """
+        Watch these accounts from now on. What did not change goes on undisturbed; nothing changes if this raises.
+
+        Args:
+            accounts: All that is to be watched.
+
+        Returns:
+            How many connections are given up, and how many are new.
+
+        Raises:
+            ValueError: Two accounts have one name.
+            TLSProblem: A list of trusted certificates cannot be used.
+
+        """
+        present = {watch.key: watch for watch in self.watches if watch.machine.state is not State.PARKED}
+        wanted = self._made(accounts, present)
+        if self._stopping:
+            return 0, 0
+        gone = [watch for watch in self.watches if watch not in wanted]
+        new = [watch for watch in wanted if watch not in self.watches]
+        self.watches = wanted
+        self._coming = [watch for watch in (*self._coming, *new) if watch in wanted]
+        self._leaving += gone
+        for watch in gone:
+            watch.stop()
+        self.stopped()
+        return len(gone), len(new)
+
+    def network_changed(self) -> None:
+        """Have every server prove at once that it is still there (fault F80)."""
+        for watch in self.watches:
+            watch.deliver(Woke())
 
     # what watches and their connections tell
 
     def stopped(self) -> None:
         """A watch may have stopped."""
-        if all(watch.stopped for watch in self.watches):
-            self._all_stopped.set()
+        for watch in self._leaving:
+            if watch.stopped:
+                watch.abandon()
+        self._leaving = [watch for watch in self._leaving if not watch.stopped]
+        if self._stopping:
+            if not self._leaving and all(watch.stopped for watch in self.watches):
+                self._all_stopped.set()
+        elif not self._leaving and self._coming and self._journal is not None:
+            coming, self._coming = self._coming, []  # two that watch one mailbox at a time would do things twice
+            for watch in coming:
+                watch.start(self._journal)
 
     def opened(self, line: "_Line") -> None:
         """A connection was made."""
@@ -181,37 +271,42 @@ class Watcher:
 
     # the one timer
 
-    def arm(self, due: float, now: float) -> None:
+    def arm(self, due: float) -> None:
         """See to it that the watches are looked at by `due`."""
-        if due >= self._due:
-            return
-        self._due = due
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._fire)
+        if due < self._due and self._alarm is not None:
+            self._due = due
+            self._alarm.set(due)
 
     def _fire(self) -> None:
-        self._due, self._timer = math.inf, None
+        self._due = math.inf
         now = self.clock()
-        for watch in self.watches:
+        for watch in (*self.watches, *self._leaving):
             if watch.due <= now:
                 watch.deliver(DeadlineReached())
             else:
-                self.arm(watch.due, now)
+                self.arm(watch.due)
 
-    def slept(self) -> None:
-        """After a suspend, which the loop's clock did not notice, every server must prove that it lives (fault F77)."""
+    def look(self) -> None:
+        """Find out whether the computer slept; if so every server must prove that it lives (fault F77)."""
         loop = asyncio.get_running_loop()
         ahead = self.clock() - loop.time()
         slept = 0.0 if self._ahead is None else ahead - self._ahead
         self._ahead = ahead
         if slept > SUSPENDED:
             log.info("woke up", slept=round(slept))
-            loop.call_soon(self._wake)
+            self._due = math.inf  # the alarm may have slept, too
+            loop.call_soon(self.network_changed)
 
-    def _wake(self) -> None:
-        for watch in self.watches:
-            watch.deliver(Woke())
+
+_Key = tuple[WatchAccount, tuple[str, ...]]
+
+
+def shared_out(mailboxes: Sequence[str], connections: int) -> list[tuple[str, ...]]:
+    """Return which mailboxes share a connection: the first ones have their own, the last one takes the rest."""
+    distinct = list(dict.fromkeys(mailboxes))
+    own = distinct[: max(connections, 1) - 1] if len(distinct) > connections else distinct
+    rest = tuple(distinct[len(own) :])
+    return [(mailbox,) for mailbox in own] + ([rest] if rest else [])
 
 
 class _Line:
@@ -236,7 +331,7 @@ class _Line:
             return
         account = watch.account
         try:
-            async with self._watcher.gate:
+            async with self._watcher.gate.passing(account.host):
                 await connect(account.host, account.port, self.connection, self, tls=tls)
         except (OSError, UnicodeError) as error:
             self._tell(Lost(f"cannot connect to {account.host}:{account.port}: {_reason(error)}"))
@@ -305,25 +400,53 @@ class _Line:
 
 
 class _Watch:
-    """One mailbox: its machine, and its connection if there is one."""
+    """One connection's worth of mailboxes: their machine, and the connection if there is one."""
 
-    def __init__(self, watcher: Watcher, account: WatchAccount, mailbox: str, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, watcher: Watcher, account: WatchAccount, mailboxes: tuple[str, ...], tls: ssl.SSLContext
+    ) -> None:
         self.watcher = watcher
         self.account = account
-        self.machine = Machine(account, mailbox)
+        self.machine = Machine(account, *mailboxes)
         self.due = math.inf
-        self._mailbox = mailbox
+        self._since = watcher.clock()
+        self._counted = (self._since, 0)
+        self._wakeups = 0.0
+        self._mailboxes = mailboxes
         self._tls = tls
         self._line: _Line | None = None
         self._journal: JournalThread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._replacement: asyncio.TimerHandle | None = None
-        self._log = log.bind(account=account.name, mailbox=mailbox)
+        self._log = log.bind(account=account.name, mailbox=" ".join(mailboxes))
+
+    @property
+    def key(self) -> _Key:
+        """What it watches and how."""
+        return self.account, self._mailboxes
+
+    def alive(self, now: float) -> bool:
+        """Whether it is parked, or has been woken when it wanted to be."""
+        return self.machine.state in (State.PARKED, State.STOPPED) or self.due + GRID > now
+
+    def report(self) -> Report:
+        """How it is."""
+        machine = self.machine
+        return Report(
+            machine.places,
+            machine.state,
+            machine.reason,
+            self._since,
+            machine.heard_at,
+            self._wakeups,
+            machine.push_is_reliable,
+            machine.renewal,
+        )
 
     @property
     def stopped(self) -> bool:
         """Whether it has come to its end."""
-        return self.machine.state is State.STOPPED or self._replacement is not None
+        return self._journal is None or self.machine.state is State.STOPPED or self._replacement is not None
 
     def start(self, journal: JournalThread) -> None:
         """Begin."""
@@ -350,7 +473,7 @@ class _Watch:
         """Let the machine take a step, and do what it wants."""
         if self._journal is None:
             return
-        self.watcher.slept()
+        self.watcher.look()
         now = self.watcher.clock()
         machine = self.machine
         try:
@@ -368,7 +491,11 @@ class _Watch:
             self.due = math.inf
         else:
             self.due = deadline if deadline - now < FAR_AWAY else math.ceil(deadline / GRID) * GRID
-            self.watcher.arm(self.due, now)
+            self.watcher.arm(self.due)
+        since, steps = self._counted
+        if now - since >= 60.0:
+            self._wakeups = (machine.steps - steps) * 60.0 / (now - since)
+            self._counted = now, machine.steps
         if machine.state is State.STOPPED:
             self.watcher.stopped()
 
@@ -414,8 +541,10 @@ class _Watch:
             self._log.warning(state.value, **details)
         else:
             self._log.info(state.value, **details)
+        self._since = self.watcher.clock()
         if self.watcher.on_state is not None:
-            self.watcher.on_state(self.machine.places[0], change)
+            for place in self.machine.places:
+                self.watcher.on_state(place, change)
 
     def _filed(self, filed: Filed) -> None:
         done = [f"{step.kind.value} {step.target or ' '.join(step.flags)}".strip() for step in filed.steps]
@@ -430,7 +559,8 @@ class _Watch:
         if self._line is not None:
             self._line.drop()
             self._line = None
-        self.machine = Machine(self.account, self._mailbox)
+        self.machine = Machine(self.account, *self._mailboxes)
+        self._counted = self.watcher.clock(), 0
         self.due = math.inf
         if self._loop is not None:
             self._replacement = self._loop.call_later(REPLACEMENT_PAUSE, self._begin_again)
@@ -458,4 +588,4 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-__all__ = ["OnFiled", "OnState", "Watcher", "boottime"]
+__all__ = ["OnFiled", "OnState", "Report", "Watcher", "boottime", "shared_out"]

@@ -1,6 +1,7 @@
 """Facts, rules, placements, one commit."""
 
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,16 @@ async def test_a_script_files_flags_and_copies(tmp_path: Path) -> None:
         assert await server.flags("ann", "Work/Elsewhere") == [{"\\Seen", "work"}]
         assert await server.flags("ann") == [set()]
         assert await server.messages("bob") == [BODY]
+
+
+async def test_a_mailbox_a_script_makes_is_called_in_normal_form(tmp_path: Path) -> None:
+    """So that a mailbox that looks the same is the same, whoever names it (RFC 9051 §5.1)."""
+    async with receiving(tmp_path) as server:
+        script = 'require ["fileinto", "mailbox"]; fileinto :create "{}";'
+        for name in (unicodedata.normalize("NFD", "Café"), "Café"):
+            _script(tmp_path, "ann", script.format(name))
+            assert await _deliver(server, "ann") == [250]
+        assert await server.messages("ann", "Café") == [BODY, BODY]
 
 
 async def test_the_default_script_is_for_whoever_has_none(tmp_path: Path) -> None:

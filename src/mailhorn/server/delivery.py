@@ -8,6 +8,7 @@ one account get one copy per mailbox.
 import errno
 import logging
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -277,6 +278,10 @@ class Delivery:
         index = self._store.index
         try:
             mailbox = await index.mailbox(account.id, name)
+            if mailbox is None and not unicodedata.is_normalized("NFC", name):
+                # As from an IMAP client (RFC 9051 §5.1): no two mailboxes come to be that look alike.
+                name = unicodedata.normalize("NFC", name)
+                mailbox = await index.mailbox(account.id, name)
             if mailbox is None and filing.create:
                 try:
                     mailbox = await index.create_mailbox(account.id, name)

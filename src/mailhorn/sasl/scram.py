@@ -180,10 +180,22 @@ class ScramClient:
     Attributes:
         name: SCRAM-SHA-256, or PLUS where a channel binding is given.
         verified: The server has proved that it knows the password. An OK without it is worth nothing.
+        disproved: The server tried to, and does not know it.
 
     """
 
-    __slots__ = ("_auth", "_bare", "_binding", "_gs2", "_nonce", "_password", "_signature", "name", "verified")
+    __slots__ = (
+        "_auth",
+        "_bare",
+        "_binding",
+        "_gs2",
+        "_nonce",
+        "_password",
+        "_signature",
+        "disproved",
+        "name",
+        "verified",
+    )
 
     def __init__(
         self,
@@ -214,7 +226,7 @@ class ScramClient:
         flag = b"p=" + binding[0].encode("ascii") if binding else b"y" if could_bind else b"n"
         zid = b"a=" + _escaped(authzid) if authzid else b""
         self.name = PLUS if binding else NAME
-        self.verified = False
+        self.verified = self.disproved = False
         self._gs2 = flag + b"," + zid + b","
         self._binding = binding[1] if binding else b""
         self._nonce = nonce.encode("ascii")
@@ -231,6 +243,7 @@ class ScramClient:
         if self._signature is None:
             return self._final(challenge)
         self.verified = hmac.compare_digest(challenge, b"v=" + b64encode(self._signature))
+        self.disproved = challenge.startswith(b"v=") and not self.verified
         return b"" if self.verified else None
 
     def _final(self, first: bytes) -> bytes | None:

@@ -43,7 +43,9 @@ from ..model.search import SearchKey
 from .events import (
     Answered,
     Ask,
+    Bound,
     DeadlineReached,
+    Derived,
     Event,
     Heard,
     Lost,
@@ -109,6 +111,10 @@ class Conversation:
         others: The mailboxes beside the selected one whose STATUS is of interest.
         statuses: What was told of those.
         numbers: What the last SELECT told: UIDVALIDITY and UIDNEXT.
+        sends_password: The server offers SCRAM and refused it, and took the password: it is not tried again.
+        challenge: The text of the last continuation request.
+        bound: The answer to Bind.
+        derived: The answer to the last Derive.
         copied: The COPYUID codes of the last COPY or MOVE.
         idling: The tag of the IDLE whose end was not seen yet.
 
@@ -121,6 +127,7 @@ class Conversation:
         self.stop_at: float | None = None
         self.woke = False
         self.pipelines = True
+        self.sends_password = False
         self.others: frozenset[str] = frozenset()
         self._asked = 0
         self._answers: dict[int, Answer] = {}
@@ -134,6 +141,9 @@ class Conversation:
         self.gone: Over | None = None
         self.upgraded = False
         self.continued = False
+        self.challenge = b""
+        self.bound: Bound | None = None
+        self.derived: Derived | None = None
         self.heard_at = self.now
         self.idling: bytes | None = None
         self.acting = False
@@ -172,6 +182,10 @@ class Conversation:
                     self._hear(heard)
             case Upgraded():
                 self.upgraded = True
+            case Bound():
+                self.bound = event
+            case Derived():
+                self.derived = event
             case Lost(reason):
                 self.gone = self.gone or Over(Trouble.NET, reason)
             case Answered(number, answer):
@@ -194,8 +208,9 @@ class Conversation:
                 self._hear_status(response)
             case UntaggedReceived(response):
                 self._hear_untagged(response)
-            case ContinuationReceived():
+            case ContinuationReceived(text):
                 self.continued = True
+                self.challenge = text
             case Completed(tag=tag):
                 self.completed[tag] = event
                 self._hear_code(event.code)

@@ -1,10 +1,11 @@
 """What happens to the machine, and what it wants: its whole interface, as data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ..imap.client import ClientConnection, ClientEvent
 from ..model.ids import UID, UIDValidity
+from ..sasl import ClientMechanism
 from .act import Step
 from .ledger import Answer, Place, Request
 
@@ -26,6 +27,21 @@ class Heard:
 @dataclass(frozen=True, slots=True)
 class Upgraded:
     """TLS is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a login by SCRAM needs: something random, and the channel binding of the connection if it has one."""
+
+    nonce: str
+    binding: tuple[str, bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What a mechanism answers; None cancels."""
+
+    response: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +74,7 @@ class StopRequested:
     """End as soon as possible."""
 
 
-Event = Started | Heard | Upgraded | Lost | Answered | DeadlineReached | Woke | StopRequested
+Event = Started | Heard | Upgraded | Bound | Derived | Lost | Answered | DeadlineReached | Woke | StopRequested
 
 
 # what the machine wants
@@ -75,6 +91,19 @@ class Connect:
 @dataclass(frozen=True, slots=True)
 class Upgrade:
     """Begin TLS on the connection now; answer with Upgraded or Lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Say what a login by SCRAM needs; answer with Bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derive:
+    """Have the mechanism answer a challenge, in a thread, since it takes long on purpose; answer with Derived."""
+
+    mechanism: ClientMechanism = field(repr=False)
+    challenge: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +180,4 @@ class Warned:
     text: str
 
 
-Output = Connect | Upgrade | Disconnect | Ask | StateChanged | Filed | Warned
+Output = Connect | Upgrade | Bind | Derive | Disconnect | Ask | StateChanged | Filed | Warned

@@ -1,17 +1,36 @@
-"""From the greeting to the end of the login: TLS, capabilities, password, who we are. Scripts; pure."""
+"""From the greeting to the end of the login: TLS, capabilities, password, who we are. Scripts; pure.
+
+SCRAM goes before the password itself, which is sent where SCRAM is refused: many servers offer it for accounts that
+cannot use it. A server that has not proved that it knows the password gets neither it nor any command.
+"""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
 
 from .. import __version__
+from ..imap.client import Completed
 from ..imap.commands import Authenticate, Id, Keyword, Login, Simple
+from ..imap.responses import Code
 from ..imap.state import State as Connected
+from ..sasl.password import best_mechanism
+from ..sasl.scram import NAME as SCRAM
+from ..sasl.scram import PLUS as SCRAM_PLUS
+from ..sasl.scram import ScramClient
 from .account import Security, WatchAccount
 from .conversation import Conversation, Script
-from .events import Upgrade
+from .events import Bind, Derive, Upgrade
 from .trouble import Over, Trouble, refused_login, said
 
 GREETING_PATIENCE = 45.0
 """Seconds to connect, to shake hands and to be greeted; dialling has a limit of its own, of 30."""
 CONTINUATION_PATIENCE = 30.0
 """Seconds for the `+` of IDLE and of AUTHENTICATE (fault F12)."""
+DERIVING_PATIENCE = 60.0
+"""Seconds for what our own threads derive of the password: some of one, unless many accounts log in at once."""
+MAX_CHALLENGES = 4
+"""Of one exchange; SCRAM has two, and an empty one before them."""
+_NOT_THE_MECHANISM = frozenset({"UNAVAILABLE", "LIMIT", "INUSE", "EXPIRED", "CONTACTADMIN"})
+"""Codes of refusals that another mechanism does not help against (RFC 5530 §3)."""
 
 
 def log_in(talk: Conversation, account: WatchAccount, sends_id: bool) -> Script[None]:
@@ -49,6 +68,68 @@ def _start_tls(talk: Conversation) -> Script[None]:
 
 
 def _authenticate(talk: Conversation, account: WatchAccount) -> Script[None]:
+    imap = talk.imap
+    offered = {name for name in (SCRAM, SCRAM_PLUS) if imap.has(f"AUTH={name}")}
+    if offered and not talk.sends_password:
+        refused = yield from _prove(talk, account, offered)
+        if refused is None:
+            return
+        if isinstance(refused.code, Code) and refused.code.name.upper() in _NOT_THE_MECHANISM:
+            raise refused_login(refused)
+        yield from _send_password(talk, account)
+        talk.sends_password = True
+    else:
+        yield from _send_password(talk, account)
+
+
+def _prove(talk: Conversation, account: WatchAccount, offered: set[str]) -> Script[Completed | None]:
+    """Log in by SCRAM; returns None, or the answer of a server that refuses it."""
+    imap = talk.imap
+    talk.bound = None
+    talk.out.append(Bind())
+    limit = talk.now + DERIVING_PATIENCE
+    yield from talk.wait(lambda: talk.bound is not None, lambda: limit, "TLS")
+    assert talk.bound is not None
+    mechanism = best_mechanism(offered, account.user, account.password, talk.bound.nonce, talk.bound.binding)
+    if not isinstance(mechanism, ScramClient):
+        return None
+    first = mechanism.initial()
+    talk.continued = False
+    tag = imap.send(Authenticate(mechanism.name, first if imap.has("SASL-IR") else None))
+    waiting = None if imap.has("SASL-IR") else first
+    until = talk.now + CONTINUATION_PATIENCE + DERIVING_PATIENCE
+    for _ in range(MAX_CHALLENGES):
+        yield from talk.wait(lambda: talk.continued or tag in talk.completed, lambda: until, "AUTHENTICATE")
+        if tag in talk.completed:
+            break
+        talk.continued = False
+        if waiting is None:
+            waiting = yield from _derived(talk, mechanism)
+        imap.respond(waiting)
+        waiting = None
+    done = yield from talk.answer(tag)
+    if done.ok and mechanism.verified:
+        return None
+    if done.ok or mechanism.disproved:
+        raise Over(Trouble.AUTH, "the server has not proved that it knows the password; it may be another one")
+    return done
+
+
+def _derived(talk: Conversation, mechanism: ScramClient) -> Script[bytes | None]:
+    """Have the mechanism answer the server's challenge."""
+    try:
+        challenge = b64decode(talk.challenge, validate=True)
+    except (Base64Error, ValueError):
+        return None
+    talk.derived = None
+    talk.out.append(Derive(mechanism, challenge))
+    limit = talk.now + DERIVING_PATIENCE
+    yield from talk.wait(lambda: talk.derived is not None, lambda: limit, "deriving keys of the password")
+    assert talk.derived is not None
+    return talk.derived.response
+
+
+def _send_password(talk: Conversation, account: WatchAccount) -> Script[None]:
     imap = talk.imap
     user, password = account.user.encode(), account.password.encode()
     plain = b"\0" + user + b"\0" + password  # RFC 4616 §2

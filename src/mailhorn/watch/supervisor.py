@@ -3,12 +3,13 @@
 Rule 1: a machine's step is a plain call in the event loop; nothing here waits for a machine. Rule 2: an idle mailbox
 has no task and no timer of its own: one alarm serves all, and deadlines that are far away are rounded up together, so
 that accounts wake at the same moment. Rule 3: a machine that fails is our bug; it is logged and replaced, and the
-others do not notice. Rule 4: passwords do not get here.
+others do not notice. Rule 4: passwords do not get here, but for keys that are derived of them, in a thread.
 """
 
 import asyncio
 import math
 import random
+import secrets
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,14 +20,19 @@ import structlog
 from ..imap.client import ClientConnection
 from ..net.dial import connect
 from ..net.pump import Pump
-from ..net.tls import client_context
+from ..net.tls import client_context, end_point
+from ..sasl import ClientMechanism
 from .account import WatchAccount
 from .clock import Alarm, boottime
 from .events import (
     Answered,
     Ask,
+    Bind,
+    Bound,
     Connect,
     DeadlineReached,
+    Derive,
+    Derived,
     Disconnect,
     Event,
     Filed,
@@ -55,6 +61,8 @@ SUSPENDED = 30.0
 """Seconds by which the clock that runs through suspend got ahead of the one that does not: we slept (fault F77)."""
 REPLACEMENT_PAUSE = 60.0
 """Seconds before a machine that failed is replaced."""
+NONCE = 18
+"""Octets of a nonce of SCRAM, written as 24 characters."""
 LINGER = 0.2
 """Seconds connections have to end when the watcher stops; then they are cut."""
 
@@ -352,6 +360,21 @@ class _Line:
         else:
             self._tell(Upgraded())
 
+    def bind(self) -> None:
+        """Tell what a login by SCRAM needs."""
+        certificate = None if self._pump is None else self._pump.shown_certificate
+        end = None if certificate is None else end_point(certificate)
+        binding = None if end is None else ("tls-server-end-point", end)
+        bound = Bound(secrets.token_urlsafe(NONCE), binding)
+        asyncio.get_running_loop().call_soon(self._tell, bound)
+
+    def derive(self, mechanism: ClientMechanism, challenge: bytes) -> None:
+        """Have the mechanism answer, in a thread."""
+        self._task = asyncio.get_running_loop().create_task(self._derive(mechanism, challenge))
+
+    async def _derive(self, mechanism: ClientMechanism, challenge: bytes) -> None:
+        self._tell(Derived(await asyncio.to_thread(mechanism.answer, challenge)))
+
     def flush(self) -> None:
         """Send what the connection has to send."""
         if self._pump is not None:
@@ -507,6 +530,12 @@ class _Watch:
             case Upgrade():
                 if self._line is not None:
                     self._line.upgrade(self._tls)
+            case Bind():
+                if self._line is not None:
+                    self._line.bind()
+            case Derive(mechanism, challenge):
+                if self._line is not None:
+                    self._line.derive(mechanism, challenge)
             case Disconnect():
                 if self._line is not None:
                     self._line.drop()

@@ -16,6 +16,7 @@ from mailhorn.model.mailbox import INBOX
 from mailhorn.store.abc import StoreUnavailable
 from mailhorn.store.check import LOST_AND_FOUND, Checker
 from mailhorn.store.store import Store
+from mailhorn.store.texts import TEXTS
 
 LOGIN = "ada@example.org"
 BODY = "Subject: number {}\r\n\r\nhello {}\r\n"
@@ -24,7 +25,7 @@ BODY = "Subject: number {}\r\n\r\nhello {}\r\n"
 @asynccontextmanager
 async def opened(data: Path) -> AsyncIterator[tuple[Store, MailboxId]]:
     """Give a started store and the account's INBOX; everything is at rest afterwards."""
-    store = open_store(data, lambda change: None)
+    store = open_store(data, lambda change: None, text_index=True)
     await store.start()
     try:
         await store.index.add_accounts([(LOGIN, "hash")])
@@ -284,6 +285,59 @@ def test_one_account(data: Path) -> None:
     assert [finding.kind for finding in report.findings] == ["count"]
     with pytest.raises(StoreUnavailable, match="no account nobody"):
         Checker(data, live=False).check("nobody")
+
+
+def texts_of(data: Path) -> Path:
+    """Have INBOX's texts indexed; return the file."""
+
+    async def learn() -> None:
+        async with opened(data) as (store, inbox):
+            assert store.texts is not None
+            texts = [(UID(uid), body(uid).decode()) for uid in ALL]
+            assert await store.texts.add(inbox, UID(0), texts)
+
+    asyncio.run(learn())
+    (path,) = (data / TEXTS).glob("*.sqlite")
+    return path
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DELETE FROM trigrams WHERE rowid IN (5, 6)",
+        "DELETE FROM trigrams_data WHERE id > 10",
+        "DROP TABLE trigrams",
+        "DELETE FROM about",
+        None,
+    ],
+)
+def test_an_index_of_texts_that_leaves_something_out_is_removed(data: Path, harm: str | None) -> None:
+    """A search would not find what is there: it is the one thing it may not do."""
+    path = texts_of(data)
+    assert kinds(data) == []
+    if harm is None:
+        path.write_bytes(b"garbage" * 5_000)
+    else:
+        apsw.Connection(str(path)).execute(harm)
+    assert kinds(data) == ["texts"]
+    assert mended(data) == ALL
+    assert not path.exists()
+
+
+def test_an_index_of_texts_may_know_what_is_gone(data: Path) -> None:
+    """Whoever looks leaves it out; and the file of a mailbox that is gone is removed by the next start."""
+    path = texts_of(data)
+
+    async def expunge() -> None:
+        async with opened(data) as (store, inbox):
+            await store.index.expunge(inbox, [UID(1)], deleted_only=False)
+
+    asyncio.run(expunge())  # and stopped before it is forgotten
+    assert kinds(data) == []
+    path.rename(path.with_name("77.sqlite"))
+    assert any("1 files of no mailbox" in line for line in Checker(data, live=False).check().pending)
+    assert len(contents(data)) == len(ALL) - 1
+    assert not list((data / TEXTS).glob("77.*"))
 
 
 def test_lookup(data: Path) -> None:

@@ -38,11 +38,12 @@ from ..store.adopt import Adoption, adopt
 from ..store.blobs.maildir import MaildirBlobs
 from ..store.index.outside import SqliteOutside
 from ..store.index.sqlite import SqliteIndex
-from ..store.index.text import TEXTS, SqliteTexts, forget_all
+from ..store.index.text import SqliteTexts, forget_all
 from ..store.outside import Noticing, Watchman
 from ..store.rebuild import needs_rebuild, rebuild
 from ..store.settle import Places
 from ..store.store import Store
+from ..store.texts import TEXTS
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
 from .rules import rules_of

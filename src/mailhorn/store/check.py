@@ -17,11 +17,13 @@ from typing import Any
 import apsw
 
 from ..model.flags import SEEN
+from ..model.ids import MailboxId
 from ..model.mailbox import INBOX
 from .abc import StoreUnavailable
 from .journal import read_journal
 from .names import InvalidName, file_name, flags_of_letters, folder_of, login_dir, parse_file_name, system_letters
 from .settle import MAILBOX_FILE, Keywords, Places, list_messages, read_settings, sign, write_file
+from .texts import TEXTS, mailboxes_in, path_of
 
 LOST_AND_FOUND = "lost+found"
 """Directory below the data directory for what nobody can be found for."""
@@ -146,6 +148,11 @@ def _keep(places: Places, path: str) -> None:
     os.rename(path, target if not target.exists() else f"{target}-{time.time_ns()}")
 
 
+def _remove_texts(path: Path) -> None:
+    for ending in ("-shm", "-wal", ""):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
 def _all(db: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
     return db.execute(sql, values).fetchall()
 
@@ -168,6 +175,7 @@ class Checker:
         """
         self._places = Places(data)
         self._path = data / "index.sqlite"
+        self._texts = data / TEXTS
         self._live = live
         self._journaled: dict[int, tuple[str, bytes]] = {}
         self._unentered: set[tuple[int, int]] = set()
@@ -284,12 +292,18 @@ class Checker:
         )
         self._progress = lambda done: progress(done, max(total, done))
         self._progress(0)
+        texts = set(mailboxes_in(self._texts))
         for mailbox, owner, name, uid_validity, directory in boxes:
             where = f"{owner}: {name}"
             self._count(db, mailbox, where, report)
             self._folder(db, mailbox, where, uid_validity, directory, report)
+            if mailbox in texts:
+                self._index_of_texts(db, mailbox, where, uid_validity, report)
             self._progress(report.messages)
         if login is None:
+            nobodys = texts - {mailbox for mailbox, *_ in boxes}
+            if nobodys:
+                report.pending.append(f"{self._texts}: {len(nobodys)} files of no mailbox, removed at the next start")
             self._references(db, report)
             self._nobodys(db, report)
             self._leftovers(db, report)
@@ -327,6 +341,42 @@ class Checker:
                     "it is a message and an expunged one at a time",
                     "keep the message",
                     lambda mending, uid=uid: _forget_expunge(mending, mailbox, uid),  # type: ignore[misc]
+                )
+            )
+
+    def _index_of_texts(self, db: apsw.Connection, mailbox: int, where: str, uid_validity: int, report: Report) -> None:
+        """See whether searches can rely on a mailbox's index of texts: it may not leave out a message it covers."""
+        path = path_of(self._texts, MailboxId(mailbox))
+        wrong = ""
+        try:
+            texts = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            try:
+                texts.set_busy_timeout(BUSY_MS)
+                with texts:
+                    about = _one(texts, "SELECT uid_validity, covered FROM about")
+                    known = {uid for (uid,) in _all(texts, "SELECT id FROM trigrams_docsize")}
+                    _all(texts, "CREATE VIRTUAL TABLE temp.word USING fts5vocab ('main', 'trigrams', 'row')")
+                    _one(texts, "SELECT sum(cnt) FROM word")  # reads all of it
+                    wrong = "" if _one(texts, "PRAGMA quick_check(1)") == ("ok",) else "it is damaged"
+            finally:
+                texts.close()
+            of, covered = about or (0, 0)
+            there = _all(db, "SELECT uid FROM message WHERE mailbox = ? AND uid <= ?", (mailbox, covered))
+            missing = sum(uid not in known for (uid,) in there)
+            if about is None:
+                wrong = "it does not say what it knows"
+            elif of == uid_validity and missing:
+                wrong = f"it leaves out {missing} of the {len(there)} messages it should know"
+        except apsw.Error as problem:
+            wrong = f"it is damaged: {problem}"
+        if wrong:
+            report.findings.append(
+                Finding(
+                    "texts",
+                    str(path),
+                    f"the index of texts of {where} is no good: {wrong}",
+                    "remove it; the next search makes it anew",
+                    lambda mending: _remove_texts(path),
                 )
             )
 

@@ -8,9 +8,23 @@ it. Rule 3: it covers the messages of a mailbox up to a UID; what came later has
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..model.change import Change
 from ..model.ids import UID, MailboxId
+
+TEXTS = "text"
+"""Directory below the data directory: a file for each mailbox."""
+
+
+def path_of(directory: Path, mailbox: MailboxId) -> Path:
+    """Return the file of a mailbox."""
+    return directory / f"{mailbox}.sqlite"
+
+
+def mailboxes_in(directory: Path) -> list[MailboxId]:
+    """Return whose files there are."""
+    return sorted(MailboxId(int(path.stem)) for path in directory.glob("*.sqlite") if path.stem.isdecimal())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +98,14 @@ class TextIndex(ABC):
         """Let go of everything; whoever asks later is told nothing."""
 
 
-__all__ = ["BATCH", "FEW", "NO_HINTS", "Reader", "TextHints", "TextIndex"]
+__all__ = [
+    "BATCH",
+    "FEW",
+    "NO_HINTS",
+    "TEXTS",
+    "Reader",
+    "TextHints",
+    "TextIndex",
+    "mailboxes_in",
+    "path_of",
+]

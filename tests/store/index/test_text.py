@@ -14,9 +14,9 @@ from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store.abc import MessageMissing
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index.sqlite import SqliteIndex
-from mailhorn.store.index.text import BEGINNINGS, OPEN_FILES, SqliteTexts, forget_all, mailboxes_in, path_of
+from mailhorn.store.index.text import BEGINNINGS, OPEN_FILES, SqliteTexts, forget_all
 from mailhorn.store.store import Store
-from mailhorn.store.texts import FEW
+from mailhorn.store.texts import FEW, mailboxes_in, path_of
 
 NOBODY: frozenset[int] = frozenset()
 
@@ -220,7 +220,7 @@ async def test_a_mailbox_that_is_deleted_takes_its_file_along(tmp_path: Path) ->
         assert not list(w.directory.iterdir())
 
 
-@pytest.mark.parametrize("harm", ["garbage", "empty", "no table", "torn", "shadow"])
+@pytest.mark.parametrize("harm", ["garbage", "empty", "no table", "no row", "torn", "shadow"])
 async def test_a_file_that_is_damaged_is_made_again(tmp_path: Path, harm: str) -> None:
     """Whatever happened to it: nothing is known for now, and the next search makes it anew."""
     async with world(tmp_path) as w:
@@ -236,6 +236,8 @@ async def test_a_file_that_is_damaged_is_made_again(tmp_path: Path, harm: str) -
             case "no table":
                 path.unlink()
                 apsw.Connection(str(path)).execute("CREATE TABLE other (x)")
+            case "no row":
+                apsw.Connection(str(path)).execute("DELETE FROM about")
             case "torn":
                 path.write_bytes(data[: len(data) // 2])
             case _:

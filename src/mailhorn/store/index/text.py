@@ -29,11 +29,8 @@ from ...model.change import Change
 from ...model.ids import UID, MailboxId, UIDValidity
 from ...model.mailbox import Mailbox
 from ..abc import Index, MailboxMissing, MessageMissing, StoreError
-from ..texts import BATCH, FEW, NO_HINTS, Reader, TextHints, TextIndex
+from ..texts import BATCH, FEW, NO_HINTS, Reader, TextHints, TextIndex, mailboxes_in, path_of
 from .database import BUSY_MS, Database
-
-TEXTS = "text"
-"""Directory of the files, below the data directory."""
 
 FORMAT = "1"
 """Of the file; a file of another one is made again."""
@@ -349,7 +346,7 @@ class SqliteTexts(TextIndex):
                 db.execute(WORDS)
                 db.execute("INSERT INTO about VALUES (1, ?, ?, 0)", (self._rules, head.uid_validity))
             return UID(0)
-        with contextlib.suppress(apsw.SQLError):
+        with contextlib.suppress(apsw.SQLError, IndexError):
             rules, uid_validity, covered = db.ask("SELECT rules, uid_validity, covered FROM about")[0]
             if (rules, UIDValidity(uid_validity)) == (self._rules, head.uid_validity) and covered < head.uid_next:
                 db.execute(WORDS)
@@ -373,16 +370,6 @@ def _close_idle(file: _File) -> None:
         if db is not None:
             db.close()
         file.lock.release()
-
-
-def path_of(directory: Path, mailbox: MailboxId) -> Path:
-    """Return the file of a mailbox."""
-    return directory / f"{mailbox}.sqlite"
-
-
-def mailboxes_in(directory: Path) -> list[MailboxId]:
-    """Return whose files there are."""
-    return sorted(MailboxId(int(path.stem)) for path in directory.glob("*.sqlite") if path.stem.isdecimal())
 
 
 def forget_all(directory: Path) -> None:
@@ -437,4 +424,4 @@ def _sweep(db: Database, live: "array[int]") -> None:
             db.executemany("DELETE FROM trigrams WHERE rowid = ?", gone)
 
 
-__all__ = ["TEXTS", "SqliteTexts", "forget_all", "mailboxes_in", "path_of"]
+__all__ = ["SqliteTexts", "forget_all"]

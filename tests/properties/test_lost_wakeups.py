@@ -13,6 +13,7 @@ way round, and the explorer must find the schedule that breaks it.
 import asyncio
 import logging
 import random
+import re
 import types
 from array import array
 from collections.abc import Callable, Hashable, Iterator
@@ -41,6 +42,7 @@ from mailhorn.server.imap.keepalive import KeepAlive, KeepAliveOptions
 from mailhorn.server.imap.reply import Reply, ok
 from mailhorn.server.imap.selected import Selected
 from mailhorn.server.imap.session import ImapSession
+from mailhorn.server.imap.survey import Picture, Survey
 from mailhorn.server.limits import Connections
 from mailhorn.server.logins import Logins
 from mailhorn.server.sessions import Sessions
@@ -105,7 +107,18 @@ class Disk:
 
     def _row(self, name: str) -> Mailbox:
         uids = self.history[self.mod_seq]
-        return Mailbox(BOX, ANN.id, name, 1, UID(100), ModSeq(self.mod_seq), len(uids), 0, 0)
+        return Mailbox(BOX, ANN.id, name, 1, self.uid_next(self.mod_seq), ModSeq(self.mod_seq), len(uids), 0, 0)
+
+    def uid_next(self, mod_seq: int) -> UID:
+        """Return one more than the greatest UID there ever was."""
+        return UID(1 + max(uid for then, uids in self.history.items() if then <= mod_seq for uid in uids))
+
+    async def mailboxes(self, account: AccountId) -> list[Mailbox]:
+        found: list[Mailbox] = await self._read(lambda: [self._row("INBOX")])
+        return found
+
+    async def subscriptions(self, account: AccountId) -> list[str]:
+        return []
 
     async def uids(self, mailbox: MailboxId) -> tuple[ModSeq, "array[int]"]:
         found: tuple[ModSeq, array[int]] = await self._read(
@@ -144,6 +157,16 @@ SELECT, IDLE, DONE, NOOP = (
     (b"DONE\r\n", b"i OK"),
     (b"n NOOP\r\n", b"n OK"),
 )
+NOTIFY_OTHER, NOTIFY_SELECTED, NOTIFY_BOTH = (
+    (b"y NOTIFY SET STATUS (mailboxes INBOX (MessageNew MessageExpunge))\r\n", b"y OK"),
+    (b"y NOTIFY SET (selected (MessageNew MessageExpunge))\r\n", b"y OK"),
+    (
+        b"y NOTIFY SET STATUS (selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge))\r\n",
+        b"y OK",
+    ),
+)
+UNSELECT = (b"u UNSELECT\r\n", b"u OK")
+STATUS = re.compile(rb"\* STATUS INBOX \(.*\)")
 
 
 class Client(asyncio.Transport):
@@ -157,6 +180,7 @@ class Client(asyncio.Transport):
         self.view = MailboxView()
         self.session: ImapSession
         self.stalls = 0
+        self.counts: dict[bytes, int] | None = None
 
     def uids(self) -> list[int]:
         return [self.view.uid_at(SeqNum(n + 1)) for n in range(len(self.view))]
@@ -167,6 +191,14 @@ class Client(asyncio.Transport):
                 self.waits_for = None
             _, _, rest = line.partition(b" ")
             number, _, word = rest.partition(b" ")
+            if STATUS.fullmatch(line):
+                self.counts = (self.counts or {}) | {
+                    item: int(value) for item, value in re.findall(rb"(MESSAGES|UIDNEXT) ([0-9]+)", line)
+                }
+            elif line.startswith(b"u OK"):  # while it was selected, EXISTS and EXPUNGE told it
+                uid_next = max([(self.counts or {})[b"UIDNEXT"], *(uid + 1 for uid in self.uids())])
+                self.counts = {b"MESSAGES": len(self.view), b"UIDNEXT": uid_next}
+                self.view = MailboxView()
             if word == b"EXISTS":
                 self.view.exists(int(number))
             elif word == b"EXPUNGE":
@@ -285,7 +317,11 @@ class Mailroom:
                 actions.append(("say", n))
             if not client.session.pump.writable:
                 actions.append(("read on", n))
-            elif n == 0 and client.stalls < self.story.stalls and client.session.idling:
+            elif (
+                n == 0
+                and client.stalls < self.story.stalls
+                and (client.session.idling or client.session.notices is not None)
+            ):
                 actions.append(("stall", n))
         for n, look in enumerate(self.disk.looks):
             actions.append(("look back", n))
@@ -355,12 +391,14 @@ class Mailroom:
             if at_end and (client.waits_for is not None or client.said < len(client.script)):
                 raise Wrong(f"client {n} waits for {client.waits_for!r}")
             selected = session.selected
+            if session.notices is not None and selected is None:
+                self._check_status(n, client, at_end)
             if selected is None or selected.view.changed_to == 0:
                 continue
             view = selected.view
             if view.changed_to > self.disk.mod_seq:
                 raise Wrong(f"client {n} knows what is not durable")
-            resting = session.idling and not session._busy and session.pump.writable and not self.loop.ready
+            resting = self._rests(client)
             if resting and (min(view.changed_to, view.expunged_to) < self.reached):
                 raise Wrong(f"client {n} idles at {view.changed_to}, {view.expunged_to}; it was told of {self.reached}")
             if resting and client.uids() != self.disk.history[view.changed_to]:
@@ -369,6 +407,26 @@ class Mailroom:
                 raise Wrong(f"client {n} hangs")
             if at_end and client.uids() != self.disk.history[self.disk.mod_seq]:
                 raise Wrong(f"client {n} believes in {client.uids()} at the end")
+
+    def _rests(self, client: Client) -> bool:
+        session = client.session
+        listens = session._listening and client.waits_for is None
+        return listens and not session._busy and session.pump.writable and not self.loop.ready
+
+    def _check_status(self, n: int, client: Client, at_end: bool) -> None:
+        """What the client was told by STATUS is so, and no older than what the hub was told."""
+        there = {
+            mod_seq: {b"MESSAGES": len(uids), b"UIDNEXT": self.disk.uid_next(mod_seq)}
+            for mod_seq, uids in self.disk.history.items()
+        }
+        if self._rests(client) and client.counts not in [
+            counts for mod_seq, counts in there.items() if mod_seq >= self.reached
+        ]:
+            raise Wrong(f"client {n} listens and believes in {client.counts}; it was told of {self.reached}")
+        if at_end and not self._rests(client):
+            raise Wrong(f"client {n} hangs")
+        if at_end and client.counts != there[self.disk.mod_seq]:
+            raise Wrong(f"client {n} believes in {client.counts} at the end")
 
     def signature(self) -> Hashable:
         channel = self.hub._channels.get(BOX)
@@ -382,6 +440,20 @@ class Mailroom:
             tuple(self._label(timer) for timer in self.loop.sleeping[: self.loop.asleep()]),
             channel and self._channel(channel),
             tuple((round_.at, len(round_.again), len(round_.watchers)) for round_ in self.hub._rounds.values()),
+            self._survey(self.hub.overseer(ANN.id)),
+        )
+
+    def _survey(self, survey: Any) -> Hashable:
+        if survey is None:
+            return None
+        return (
+            tuple(survey._rows.values()),
+            tuple(survey._rough),
+            tuple(survey._lost),
+            survey.unsettled,
+            len(survey.picture.names),
+            tuple(map(self._session, survey._listeners)),
+            tuple(map(self._waiting, survey._lock._waiters or ())),
         )
 
     def close(self) -> None:
@@ -395,8 +467,14 @@ class Mailroom:
     def _client(self, client: Client) -> Hashable:
         session, selected = client.session, client.session.selected
         view = None if selected is None else (selected.view.changed_to, selected.view.expunged_to, len(selected.view))
-        task = session._task
+        task, notices = session._task, session.notices
+        noticed = notices and (
+            (notices.survey and notices._told is notices.survey.picture, tuple(notices._behind.items()))
+        )
         return (
+            noticed,
+            session.owed,
+            tuple((client.counts or {}).items()),
             client.said,
             client.waits_for,
             tuple(client.uids()),
@@ -465,6 +543,8 @@ def _frozen(thing: Any) -> Hashable:
             return (mod_seq, tuple(thing[1]))
         case Mailbox():
             return thing.highest_mod_seq
+        case list():
+            return tuple(map(_frozen, thing))
         case Change() | int() | bytes() | None:
             return thing
     return type(thing).__name__
@@ -513,6 +593,14 @@ STORIES = {
     "both idle, a hint is lost": Story((WATCH, WATCH), ((1, 0), (0, 1), (1, 0)), idling=2, lost=1),
     "three idle, a hint is lost": Story((WATCH, WATCH, WATCH), ((1, 0), (0, 1), (1, 0)), idling=3, lost=1),
     "both idle, one stops reading": Story((WATCH, WATCH), ((1, 0), (0, 1)), threads=False, stalls=1, idling=2),
+    "one begins to listen": Story(((NOTIFY_OTHER,),), ((1, 1), (1, 0))),
+    "one begins to listen, one listens": Story(((NOTIFY_OTHER,), (NOTIFY_OTHER,)), ((1, 0), (0, 1)), idling=1),
+    "two begin to listen": Story(((NOTIFY_OTHER,), (NOTIFY_OTHER,)), ((1, 1),)),
+    "two listen, a hint is lost": Story(((NOTIFY_OTHER,), (NOTIFY_OTHER,)), ((1, 0), (0, 1), (1, 0)), idling=2, lost=1),
+    "one listens and stops reading": Story(((NOTIFY_OTHER,),), ((1, 0), (0, 1)), stalls=1, idling=1),
+    "one listens while it says something": Story(((NOTIFY_OTHER, NOOP, IDLE, DONE),), ((1, 0), (0, 1))),
+    "one listens to what it has selected": Story(((SELECT, NOTIFY_SELECTED, NOOP),), ((1, 1), (1, 0))),
+    "one listens and opens what it listens to": Story(((NOTIFY_BOTH, SELECT, UNSELECT),), ((1, 0), (0, 1))),
 }
 """Small enough for all their schedules; between them any two steps of two sessions and a writer meet either way."""
 
@@ -605,6 +693,14 @@ class WakesThenNotes(Hub):
             channel.note(change)
 
 
+class WakesOverseersThenNotes(Hub):
+    def tell(self, change: Change) -> None:
+        overseers = self._overseers.get(change.mailbox, ())
+        self._wake(overseers)
+        for overseer in overseers:
+            overseer.note(change)
+
+
 class ForgetsWhatComesMeanwhile(Hub):
     def tell(self, change: Change) -> None:
         channel = self._channels.get(change.mailbox)
@@ -633,6 +729,14 @@ def share_the_older(channel: Channel, change: Change) -> None:
 
 NOTE = Channel.note
 
+
+async def read_then_oversee(survey: Survey) -> None:
+    seen = await survey._seen()
+    survey._rows.update((row.id, row) for row in seen)
+    survey._hub.oversee([row.id for row in seen], survey)
+    survey._stale, survey.picture = False, Picture({row.name: row.id for row in seen})
+
+
 SWAPPED: dict[str, tuple[str, Parts, tuple[tuple[Any, Any, Any], ...]]] = {
     "register, read": (
         "one comes and goes",
@@ -649,6 +753,9 @@ SWAPPED: dict[str, tuple[str, Parts, tuple[tuple[Any, Any, Any], ...]]] = {
     "note, wake": ("both idle while much happens", Parts(hub=WakesThenNotes), ()),
     "what came meanwhile, end of a round": ("one begins, one idles", Parts(hub=ForgetsWhatComesMeanwhile), ()),
     "resume, look": ("both idle, one stops reading", Parts(pump=LooksThenResumes), ()),
+    "oversee, read": ("one begins to listen", Parts(), ((Survey, "_look", read_then_oversee),)),
+    "note, wake all who listen": ("one begins to listen", Parts(hub=WakesOverseersThenNotes), ()),
+    "resume, look at other mailboxes": ("one listens and stops reading", Parts(pump=LooksThenResumes), ()),
     "old answer, new hint": (
         "both idle, a hint is lost",
         Parts(),

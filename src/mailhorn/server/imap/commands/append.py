@@ -4,13 +4,14 @@ What has NUL in it (BINARY, RFC 3516 §4.4) is kept with those parts in base64, 
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from ....imap.commands import Append
 from ....imap.responses import AppendUid, Condition, StatusResponse
 from ....mime.encode import without_nul
 from ....model.flags import MAX_FLAGS
 from ....model.ids import UID
-from ....model.message import MessageRow, Placement
+from ....model.message import MessageRow, Placed, Placement
 from ....model.numbers import UIDSet
 from ....model.rights import flags_allowed
 from ....store.abc import MailboxMissing, StagedBlob, StoreUnavailable
@@ -131,7 +132,7 @@ async def _finish(conversation: Conversation) -> Reply:
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     conversation.wrote((placed,))
-    return ok(b"APPEND completed", AppendUid(placed.uid_validity, UIDSet.of((placed.uid,))))
+    return ok(b"APPEND completed", _append_uid(target, (placed,)))
 
 
 async def _finish_all(conversation: Conversation) -> Reply:
@@ -161,11 +162,18 @@ async def _finish_all(conversation: Conversation) -> Reply:
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     conversation.wrote(placed)
-    code = AppendUid(placed[0].uid_validity, UIDSet.of([place.uid for place in placed]))
+    code = _append_uid(target, placed)
     if replacing is None:
         return ok(b"APPEND completed", code)
     conversation.core.untagged(StatusResponse(Condition.OK, code, b"Replaced"))  # RFC 8508 §3.2: before EXPUNGE
     return ok(b"REPLACE completed")
+
+
+def _append_uid(target: Reached, placed: Sequence[Placed]) -> AppendUid | None:
+    """Return what the messages have become; nothing to who may not open the mailbox (RFC 9051 §6.3.12)."""
+    if not target.may(Act.SELECT):
+        return None
+    return AppendUid(placed[0].uid_validity, UIDSet.of([place.uid for place in placed]))
 
 
 async def _without_nul(conversation: Conversation, staged: StagedBlob) -> StagedBlob:

@@ -7,18 +7,20 @@ import re
 import zlib
 from array import array
 from collections.abc import Coroutine
+from contextlib import suppress
 from random import Random
 from typing import Any, TypeVar
 
 from tests.kit.smtp import Peer
 
 from mailhorn.imap.client import ClientConnection, UntaggedReceived
-from mailhorn.imap.commands import Authenticate, Keyword, Login, Simple
+from mailhorn.imap.commands import Authenticate, Command, Enable, Keyword, Login, Simple
 from mailhorn.imap.framing import CLIENT_LIMITS, NEED_DATA, Frame, Framer
 from mailhorn.imap.grammar.body import parse_body, write_body
 from mailhorn.imap.grammar.command import parse_command, write_command
-from mailhorn.imap.grammar.cursor import STRICT, Cursor, Dialect, SyntaxProblem, Unwritable, Writer
+from mailhorn.imap.grammar.cursor import REV2, STRICT, Cursor, Dialect, SyntaxProblem, Unwritable, Writer
 from mailhorn.imap.grammar.envelope import envelope_bytes, parse_envelope
+from mailhorn.imap.grammar.ext.unauthenticate import UNAUTHENTICATE
 from mailhorn.imap.grammar.response import parse_response, write_response
 from mailhorn.imap.grammar.search import parse_search_program
 from mailhorn.imap.responses import Condition, Response, Tagged
@@ -82,17 +84,24 @@ def command(data: bytes) -> None:
     """
     events, said = _served([data])
     same("a split", _served(pieces(data)), (events, said))
+    dialect = STRICT
     for event in events:
         if isinstance(event, CommandReceived):
-            try:
-                segments = write_command(event.tag, event.command)
-            except Unwritable:  # a server reads more than a client may write: NUL in a literal
-                continue
-            same("written", parse_command(b"".join(segments)[:-2]), (event.tag, event.command))
+            with suppress(Unwritable):  # a server reads more than a client may write: NUL in a literal
+                segments = write_command(event.tag, event.command, dialect)
+                same("written", parse_command(b"".join(segments)[:-2], dialect), (event.tag, event.command))
+            dialect = _after(event.command, dialect)
     answers = [parse_response(frame, STRICT) for frame in _frames(said)]
     ends = sum(isinstance(answer, Tagged) for answer in answers)
     if ends > data.count(b"\n") + 2:
         raise Broken(f"{ends} answers to {data.count(10)} lines")
+
+
+def _after(said: Command, dialect: Dialect) -> Dialect:
+    """Return the dialect after a command: that of IMAP4rev2 from ENABLE on, until nobody is logged in."""
+    if isinstance(said, Enable):
+        return REV2 if "IMAP4REV2" in map(str.upper, said.capabilities) else dialect
+    return STRICT if said == UNAUTHENTICATE else dialect
 
 
 def _frames(data: bytes) -> list[bytes]:
@@ -144,6 +153,7 @@ def _serve(connection: ServerConnection, event: Event) -> None:
         elif event.command == Simple(Keyword.STARTTLS):  # what comes before TLS is forgotten, wherever it is cut
             connection.complete(Condition.NO, None, b"no TLS")
         else:
+            connection.dialect = _after(event.command, connection.dialect)
             connection.complete(Condition.OK, None, b"done")
     elif isinstance(event, IdleEnded | Responded | AppendEnded):
         connection.complete(Condition.OK, None, b"done")
@@ -423,6 +433,9 @@ TARGETS = {
                 b"NIL",
                 b"&AOk-",
                 b"DONE\r\n",
+                b"e ENABLE IMAP4rev2\r\n",
+                b"UTF8 (~{3+}\r\nabc)",
+                '"R&D é"'.encode(),
                 b"UID ",
                 b"$",
                 b"<0.1>",

@@ -1,6 +1,7 @@
 """Names that are not in normal form, and those that cannot be (RFC 9051 §5.1, RFC 5198)."""
 
 import asyncio
+import imaplib
 from pathlib import Path
 from unicodedata import normalize
 
@@ -85,3 +86,21 @@ async def test_every_command_takes_a_name_in_another_form(tmp_path: Path) -> Non
             f'* LIST (\\HasNoChildren) "/" "{COMPOSED}"',
         ]
         await talk.close()
+
+
+async def test_a_client_that_others_wrote(tmp_path: Path) -> None:
+    """Python's imaplib knows UTF8=ACCEPT: what it reads after ENABLE it decodes as UTF-8, or fails."""
+
+    def act(port: int) -> None:
+        client = imaplib.IMAP4("127.0.0.1", port)
+        client.login("ann", PASSWORD)
+        assert client.enable("UTF8=ACCEPT")[0] == "OK"
+        assert client.create('"Grüße & Co"')[0] == "OK"
+        assert client.list('""', '"G*"') == ("OK", ['(\\HasNoChildren) "/" "Grüße & Co"'.encode()])
+        assert client.status('"Grüße & Co"', "(MESSAGES)") == ("OK", ['"Grüße & Co" (MESSAGES 0)'.encode()])
+        assert client.select('"Grüße & Co"')[0] == "OK"
+        assert client.search(None, "SUBJECT", '"grüße"') == ("OK", [b""])
+        client.logout()
+
+    async with running_server(tmp_path, ("ann",)) as server:
+        await asyncio.to_thread(act, server.ports["imap"])

@@ -17,8 +17,8 @@ from ..conversation import Conversation
 from ..pattern import matches
 from ..reach import OTHERS, Act, Reached, canonical, of_others, place, reach
 from ..reply import CommandRefused, Reply, ok
-from ..survey import InboxRenamed, Noted
-from .metadata import noted
+from ..survey import InboxRenamed
+from .metadata import noted, tell_noted
 from .quota import demand_room
 
 MAX_PATTERNS = 100
@@ -54,8 +54,7 @@ async def create(conversation: Conversation, command: Create) -> Reply:
     if others:
         await index.note(owner.id, others)
     conversation.named([(one, True) for one in (*_above(name), name)])
-    for note in others:
-        conversation.named((), Noted(note.mailbox, (note.entry,), conversation))
+    tell_noted(conversation, others)
     return ok(b"CREATE completed", mailbox_id_code(mailbox_id(made)))
 
 

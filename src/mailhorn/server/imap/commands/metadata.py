@@ -85,10 +85,16 @@ async def set_metadata(conversation: Conversation, command: SetMetadata) -> Repl
             await index.note(owner.id, private)
     except TooManyNotes:
         raise CommandRefused(f"No more than {MAX_NOTES_SIZE} octets are kept", Code("METADATA", b"TOOMANY")) from None
-    for note in (*notes, *told):
-        conversation.named((), Noted(note.mailbox, (note.entry,), conversation))
+    tell_noted(conversation, (*notes, *told))
     await _tell_uses(conversation, told)
     return ok(b"SETMETADATA completed")
+
+
+def tell_noted(conversation: Conversation, notes: Sequence[Note]) -> None:
+    """Tell the other sessions of the account what is noted otherwise now (RFC 5465 §5.6, §5.7)."""
+    for place in dict.fromkeys([note.mailbox for note in notes]):
+        entries = tuple([note.entry for note in notes if note.mailbox == place])
+        conversation.named((), Noted(place, entries, conversation))
 
 
 async def _tell_uses(conversation: Conversation, notes: Sequence[Note]) -> None:

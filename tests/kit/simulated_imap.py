@@ -19,6 +19,8 @@ from mailhorn.imap.commands import (
     Search,
     Select,
     Simple,
+    Status,
+    StatusItem,
     Store,
     StoreMode,
     Subscribe,
@@ -45,6 +47,7 @@ from mailhorn.imap.responses import (
     ResponseCode,
     SearchResponse,
     SizeItem,
+    StatusItems,
     StatusResponse,
     Tagged,
     UidItem,
@@ -231,6 +234,8 @@ class SimulatedServer:
             case Create(name):
                 self.mailboxes.create(name)
                 self._end(tag)
+            case Status(name, items):
+                self._status(tag, name, items, boxes.get(name))
             case Select(name):
                 self._select(tag, boxes.get(name))
             case _:
@@ -253,6 +258,15 @@ class SimulatedServer:
         self._say(StatusResponse(Condition.OK, NumberCode("UIDVALIDITY", box.uid_validity), b""))
         self._say(StatusResponse(Condition.OK, NumberCode("UIDNEXT", box.uid_next), b""))
         self._end(tag, code=Code("READ-WRITE"))
+
+    def _status(self, tag: bytes, name: str, items: tuple[StatusItem, ...], box: Box | None) -> None:
+        assert box is not self._selected, "the selected mailbox is not asked for its status"
+        if box is None:
+            self._end(tag, Condition.NO, Code("NONEXISTENT"), b"no such mailbox")
+            return
+        known = {StatusItem.UIDNEXT: box.uid_next, StatusItem.UIDVALIDITY: box.uid_validity}
+        self._say(StatusItems(name, tuple((item, known[item]) for item in items)))
+        self._end(tag)
 
     def _in_selected(self, tag: bytes, command: Command, box: Box) -> None:
         match command:

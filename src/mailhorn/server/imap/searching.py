@@ -204,8 +204,10 @@ class Learning:
             self._adding = asyncio.get_running_loop().create_task(self._texts.add(self._mailbox, after, batch))
 
     async def finish(self) -> None:
-        """Have the last of it learned soon; what the search has left out, when there is time."""
+        """Have the last of it learned; and what the search has left out, when there is time."""
         await self._add()
+        if self._adding is not None and not await self._adding:
+            self._whole = False
         if not self._whole or self._at < len(self._rest):
             self._texts.catch_up(self._mailbox)
 

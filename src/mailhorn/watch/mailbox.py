@@ -91,6 +91,7 @@ class Mailbox:
     def open(self) -> Script[Loaded]:
         """Select it, find where we stood, and finish what was begun. Returns what the journal knew."""
         talk = self._talk
+        self._filing.later.clear()  # the journal knows
         loaded = yield from talk.ask(Load(self.place))
         assert isinstance(loaded, Loaded)
         yield from self._select()
@@ -114,7 +115,6 @@ class Mailbox:
     def reopen(self) -> Script[None]:
         """Select it again, after another mailbox had its turn."""
         yield from self._select()
-        self._uid_next = max(self._uid_next, self._talk.numbers.get("UIDNEXT", 0))
 
     def _select(self) -> Script[None]:
         done = yield from self._talk.select(self._name)
@@ -130,11 +130,11 @@ class Mailbox:
         self._uid_validity = self._filing.uid_validity = uid_validity
 
     def has_news(self, status: dict[StatusItem, int | str]) -> bool:
-        """Whether its STATUS says that there may be mail that we have not seen."""
-        uid_next = status.get(StatusItem.UIDNEXT)
+        """Whether its STATUS says that there may be mail that we have not seen; an empty one says nothing else."""
+        uid_next = status.get(StatusItem.UIDNEXT, 0)
         uid_validity = status.get(StatusItem.UIDVALIDITY, self._uid_validity)
-        known = max(self._cursor, self._uid_next)
-        return uid_validity != self._uid_validity or not isinstance(uid_next, int) or uid_next > known
+        seen = max(self._cursor, self._uid_next)
+        return not status or uid_validity != self._uid_validity or (isinstance(uid_next, int) and uid_next > seen)
 
     # new mail
 

@@ -3,11 +3,12 @@
 Rule 1: no login, no new connection for it; a mailbox is selected only if its STATUS says that there is something.
 Rule 2: a mailbox that cannot be opened is left alone for a while, the others go on (fault F63).
 Rule 3: the selected mailbox is never asked for its STATUS (fault F33).
+Rule 4: where there is NOTIFY (RFC 5465) the server tells when there is something, and is asked all the same, but rarely.
 """
 
 from collections.abc import Sequence
 
-from ..imap.commands import Status, StatusItem
+from ..imap.commands import EventGroup, Events, Notify, NotifyEvent, Status, StatusItem, Watched
 from .account import WatchAccount
 from .conversation import Conversation, Script
 from .ledger import Loaded, Place
@@ -17,6 +18,8 @@ from .trouble import Over, Trouble, jittered
 ROUND = 60.0
 """Seconds from one look at the mailboxes that share a connection to the next: as long as mail waits in a mailbox that
 has no connection of its own. One STATUS a minute for each is nothing to a server."""
+TOLD_ROUND = 300.0
+"""The same where the server has promised by NOTIFY to tell: a promise that is not kept costs minutes, not mail."""
 _ITEMS = (StatusItem.UIDNEXT, StatusItem.UIDVALIDITY)
 
 
@@ -51,7 +54,8 @@ class Round:
             loaded = yield from self._open(box)
             if loaded is not None:
                 self._others = [other for other in boxes if other is not box]
-                self._next = talk.now + ROUND
+                yield from self._subscribe()
+                self._next = talk.now + self._interval
                 return box, loaded
         raise Over(
             Trouble.MAILBOX,
@@ -74,7 +78,7 @@ class Round:
         yield from talk.end_idle()
         if talk.now >= self._next:
             yield from self._ask()
-            self._next = talk.now + ROUND
+            self._next = talk.now + self._interval
         wanted = [box for box in self._others if self._has_news(box)]
         for box in wanted:
             yield from self._visit(box)
@@ -84,6 +88,18 @@ class Round:
             except Over as over:  # another one can be the home of the next connection
                 raise Over(Trouble.NET, over.reason) from over
         return bool(wanted)
+
+    @property
+    def _interval(self) -> float:
+        return ROUND if self._talk.imap.notify is None else TOLD_ROUND
+
+    def _subscribe(self) -> Script[None]:
+        """Have the server tell what comes into any of the mailboxes, if it can; a refusal changes nothing."""
+        if self._talk.imap.has("NOTIFY"):
+            news = Events(frozenset({NotifyEvent.MESSAGE_NEW, NotifyEvent.MESSAGE_EXPUNGE}))  # never one alone, §5
+            names = tuple(place.mailbox for place in self._places if place not in self.shut)
+            selected = EventGroup(Watched.SELECTED, (), news)
+            yield from self._talk.run(Notify((selected, EventGroup(Watched.MAILBOXES, names, news))))
 
     def _ask(self) -> Script[None]:
         """Ask for the STATUS of all that are open, in one go."""

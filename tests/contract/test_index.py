@@ -273,6 +273,68 @@ async def test_telling_follows_the_order_of_commits(index: Index, inbox: Mailbox
     assert all(order.index(uid) < order.index(f"answered {uid}") for uid in range(1, 31))
 
 
+@pytest.mark.parametrize("kinds", [1, 3, 20])
+async def test_many_flags_change_at_once(index: Index, inbox: MailboxId, kinds: int) -> None:
+    """Whatever the flags were: each message gets its own, and those that are as asked already stay as they are."""
+    for number in range(60):
+        await index.append(message(Placement(inbox, frozenset({f"kind{number % kinds}"}))))
+    uids = [UID(uid) for uid in range(1, 61) if uid % 7]
+    change = await index.set_flags(inbox, uids, frozenset({SEEN}), frozenset({"kind0"}))
+    want = {uid: {SEEN, f"kind{(uid - 1) % kinds}"} - {"kind0"} for uid in uids}
+    assert {update.uid: set(update.flags.split()) for update in change.updated} == want
+    rows = await index.rows(inbox, [UID(uid) for uid in range(1, 61)])
+    assert {row.uid: set(row.flags.split()) for row in rows if row.uid % 7} == want
+    assert {row.mod_seq for row in rows if row.uid % 7} == {change.after}
+    assert all(row.flags == f"kind{(row.uid - 1) % kinds}" for row in rows if not row.uid % 7)
+    found = await index.mailbox_by_id(inbox)
+    assert found is not None and found.unseen == 60 - len(uids)
+    assert (await index.set_flags(inbox, uids, frozenset({SEEN}), frozenset({"kind0"}))).updated == ()
+
+
+async def test_columns_are_rows_by_the_column(index: Index, ada: AccountId, inbox: MailboxId) -> None:
+    """Also of many, which are kept in memory: whatever happens to them, few or many at once."""
+    everything = [UID(uid) for uid in range(1, 1_000)]
+
+    async def same() -> None:
+        for uids in (everything, everything[100:300], everything[3:650:2], everything[:3], everything[-1:], []):
+            rows = await index.rows(inbox, uids)
+            found = await index.columns(inbox, uids)
+            assert list(zip(*found[:5], strict=True)) == rows
+            told = await index.columns(inbox, uids, digested=True)
+            assert told[:5] == tuple(zip(*rows, strict=True)) or not rows
+            digests = [one.digest for one in await index.digests(inbox, uids)]
+            assert list(told.envelopes) == [digest.envelope for digest in digests]
+            assert list(told.body_structures) == [digest.body_structure for digest in digests]
+        mod_seq, uids = await index.uids(inbox)
+        found = await index.mailbox_by_id(inbox)
+        assert found is not None and found.highest_mod_seq == mod_seq
+        assert list(uids) == [row.uid for row in await index.rows(inbox, everything)]
+
+    await same()
+    await asyncio.gather(*[index.append(message(inbox)) for _ in range(600)])
+    await same()
+    await index.append(message(Placement(inbox, frozenset({"one"}))))
+    await index.set_flags(inbox, everything[10:20], frozenset({FLAGGED}), NONE)
+    await same()
+    await index.expunge(inbox, everything[30:33], deleted_only=False)
+    await index.set_flags(inbox, [UID(601)], frozenset({SEEN}), NONE)
+    await same()
+    await index.set_flags(inbox, everything[::3], frozenset({SEEN}), NONE)
+    await index.expunge(inbox, everything[200:400], deleted_only=False)
+    await same()
+    other = await index.create_mailbox(ada, "Other")
+    await index.copy(inbox, everything[:50], inbox)
+    await index.copy(inbox, everything[:50], other.id, move=True)
+    await same()
+    kept = (await index.uids(inbox))[1]
+    before = list(kept)
+    await index.append(message(inbox))
+    await same()
+    assert list(kept) == before
+    await index.delete_mailbox(other.id)
+    assert (await index.columns(other.id, everything)).uids == ()
+
+
 async def test_flags_are_added_removed_replaced(index: Index, inbox: MailboxId, told: list[Change]) -> None:
     """Only messages that change are in the answer; keywords keep their first spelling."""
     await index.append(message(Placement(inbox, frozenset({"Work"}))))

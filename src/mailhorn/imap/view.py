@@ -11,7 +11,7 @@ and a length); only an expunge makes a new one.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -95,14 +95,14 @@ class MailboxView:
         i = bisect_left(self._uids, uid, 0, self._length)
         return SeqNum(i + 1) if i < self._length and self._uids[i] == uid else None
 
-    def side_by_side(self, uids: "array[int]") -> Iterable[SeqNum] | None:
+    def side_by_side(self, uids: "array[int]") -> Sequence[SeqNum] | None:
         """Return the positions of UIDs (one at least, ascending), None if others stand between them or one is gone."""
         first = self.seq_of(UID(uids[0]))
         if first is None or self._length - first + 1 < len(uids):
             return None
         if self._uids[first - 1 : first - 1 + len(uids)] != uids:
             return None
-        return cast(Iterable[SeqNum], range(first, first + len(uids)))
+        return cast(Sequence[SeqNum], range(first, first + len(uids)))
 
     def uids(self, numbers: SeqSet | UIDSet) -> "array[int]":
         """

@@ -6,33 +6,40 @@ from mailhorn.imap.responses import BodyStructureItem, Fetched, FlagsItem, UidIt
 from mailhorn.model.ids import UID, ModSeq, SeqNum
 from mailhorn.model.message import Digest, MessageRow
 from mailhorn.server.imap.answers import Answers, said
+from mailhorn.store.abc import Columns
 
-ROWS = [
-    MessageRow(UID(7), ModSeq(90), "\\Seen work", 1_700_000_000, 1234),
-    MessageRow(UID(9), ModSeq(91), "", 0, 5),
-]
+ROW = MessageRow(UID(7), ModSeq(90), "\\Seen work", 1_700_000_000, 1234)
 STRUCTURE = b'("text" "plain" NIL NIL NIL "7bit" 5 1 NIL NIL NIL NIL)'
 DIGEST = Digest(2, b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)", STRUCTURE, b"")
 SEQS = [SeqNum(3), SeqNum(4)]
+FOUND = Columns(
+    (UID(7), UID(9)),
+    (ModSeq(90), ModSeq(91)),
+    ("\\Seen work", ""),
+    (1_700_000_000, 0),
+    (1234, 5),
+    (DIGEST.envelope,) * 2,
+    (STRUCTURE,) * 2,
+)
 
 
 def test_rows() -> None:
     """Each in the order that was asked for, one line a message."""
-    assert Answers([Attribute.FLAGS]).of_rows(SEQS, ROWS) == (
+    assert Answers([Attribute.FLAGS]).of(SEQS, FOUND) == (
         b"* 3 FETCH (FLAGS (\\Seen work))\r\n* 4 FETCH (FLAGS ())\r\n"
     )
     asked = [Attribute.RFC822_SIZE, Attribute.INTERNALDATE, Attribute.UID, Attribute.MODSEQ]
-    assert Answers(asked).of_rows(SEQS[:1], ROWS[:1]) == (
+    assert Answers(asked).of(SEQS[:1], FOUND.at([0])) == (
         b'* 3 FETCH (RFC822.SIZE 1234 INTERNALDATE "14-Nov-2023 22:13:20 +0000" UID 7 MODSEQ (90))\r\n'
     )
-    assert Answers([Attribute.UID]).of_rows([], []) == b""
+    assert Answers([Attribute.UID]).of([], FOUND.at([])) == b""
 
 
 def test_digests() -> None:
     """ENVELOPE and BODYSTRUCTURE as they are kept, BODY made of the latter; all of it can be read."""
     answers = Answers([Attribute.UID, Attribute.BODY, Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.FLAGS])
     assert answers.digested and not Answers([Attribute.UID]).digested
-    line = answers.of_digests(SEQS[:1], [(ROWS[0], DIGEST)])
+    line = answers.of(SEQS[:1], FOUND.at([0]))
     response = parse_response(line.removesuffix(b"\r\n"))
     assert isinstance(response, Fetched) and response.seq == 3
     uid, body, _, structure, flags = response.items
@@ -44,6 +51,4 @@ def test_digests() -> None:
 def test_said() -> None:
     """One item alone is what it is among others."""
     for item in (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.ENVELOPE, Attribute.BODY, Attribute.MODSEQ):
-        assert b"* 3 FETCH (%b)\r\n" % said(item, ROWS[0], DIGEST) == Answers([item]).of_digests(
-            SEQS[:1], [(ROWS[0], DIGEST)]
-        )
+        assert b"* 3 FETCH (%b)\r\n" % said(item, ROW, DIGEST) == Answers([item]).of(SEQS[:1], FOUND.at([0]))

@@ -11,6 +11,7 @@ from ...imap.grammar.body import without_extensions
 from ...imap.grammar.date import date_time_bytes
 from ...model.ids import UID, SeqNum
 from ...model.message import Digest, MessageOrigin, MessageRow
+from ...store.abc import Columns
 
 _FIELDS: dict[Attribute, tuple[bytes, int]] = {
     Attribute.UID: (b"UID %d", 1),
@@ -46,26 +47,12 @@ class Answers:
         said = b" ".join([_FIELDS[item][0] for item in items])
         self._pattern = head + said + b")\r\n"
         self._start = head + said + (b" " if said else b"")
-        self._pick = itemgetter(1 if uid_only else 0, *[_FIELDS[item][1] for item in items])
+        self._places = (1 if uid_only else 0, *[_FIELDS[item][1] for item in items])
+        self._pick = itemgetter(*self._places)
         self._dated = Attribute.INTERNALDATE in items
         self._short = Attribute.BODY in items
         self.original = not ORIGINAL.isdisjoint(items)
         self.digested = not _DIGESTED.isdisjoint(items)
-
-    def of_rows(self, seqs: Iterable[SeqNum], rows: Iterable[MessageRow]) -> bytes:
-        """Return the answers for messages and their numbers."""
-        pattern, pick = self._pattern, self._pick
-        if self._dated:
-            lines = [
-                pattern % pick((seq, uid, mod_seq, flags.encode("ascii"), date_time_bytes(date), size))
-                for seq, (uid, mod_seq, flags, date, size) in zip(seqs, rows, strict=True)
-            ]
-        else:
-            lines = [
-                pattern % pick((seq, uid, mod_seq, flags.encode("ascii"), date, size))
-                for seq, (uid, mod_seq, flags, date, size) in zip(seqs, rows, strict=True)
-            ]
-        return b"".join(lines)
 
     def start(self, seq: SeqNum, row: MessageRow, digest: Digest, origin: MessageOrigin | None) -> bytes:
         """Return the beginning of an answer that goes on with octets; `origin` if it is asked for."""
@@ -73,30 +60,25 @@ class Answers:
         picked: object = self._pick(values if origin is None else (*values, *_origin(origin)))
         return self._start % picked
 
-    def of_digests(self, seqs: Iterable[SeqNum], found: Iterable[tuple[MessageRow, Digest]]) -> bytes:
-        """Return the answers for messages and their numbers."""
-        pattern, pick, dated, short = self._pattern, self._pick, self._dated, self._short
-        return b"".join(
-            [
-                pattern % pick(_values(seq, row, digest, dated, short))
-                for seq, (row, digest) in zip(seqs, found, strict=True)
-            ]
-        )
-
-    def of_origins(
-        self,
-        seqs: Iterable[SeqNum],
-        found: Iterable[tuple[MessageRow, Digest | None]],
-        origins: Mapping[UID, MessageOrigin],
-    ) -> bytes:
-        """Return the answers for messages and their numbers, if it was asked where they come from."""
-        pattern, pick, short = self._pattern, self._pick, self._short
-        return b"".join(
-            [
-                pattern % pick((*_values(seq, row, digest or NO_DIGEST, True, short), *_origin(origins[row.uid])))
-                for seq, (row, digest) in zip(seqs, found, strict=True)
-            ]
-        )
+    def of(self, seqs: Sequence[SeqNum], found: Columns, origins: Mapping[UID, MessageOrigin] | None = None) -> bytes:
+        """Return the answers for messages, each with its number and, if it was asked for, where it comes from."""
+        count = len(seqs)
+        columns: dict[int, Iterable[object]] = {0: seqs, 1: found.uids, 2: found.mod_seqs, 5: found.sizes}
+        if 3 in self._places:
+            columns[3] = [text.encode("ascii") for text in found.flags]
+        if 4 in self._places:
+            columns[4] = map(date_time_bytes, found.dates)
+        if self.digested:
+            columns[6], columns[7] = found.envelopes, found.body_structures
+        if self._short:
+            columns[8] = map(without_extensions, found.body_structures)
+        if origins is not None:
+            columns[9], columns[10], columns[11] = zip(*[_origin(origins[uid]) for uid in found.uids], strict=True)
+        width = len(self._places)
+        values: list[object] = [None] * (count * width)
+        for number, place in enumerate(self._places):
+            values[number::width] = columns[place]
+        return self._pattern * count % tuple(values)
 
 
 def said(item: Attribute, row: MessageRow, digest: Digest, origin: MessageOrigin | None = None) -> bytes:

@@ -6,6 +6,7 @@ Rule 2: a change of one's own is `absorb`ed, anybody's is told by `sync`.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ...imap.commands import Append, FetchItem, NotifyEvent
 from ...imap.responses import Code, Condition, FlagsCode, FlagsResponse, NumberCode, StatusResponse
@@ -204,6 +205,8 @@ class Conversation:
         selected = self.open_mailbox
         view = selected.view
         if change.before == view.changed_to and (not expunge or view.expunged_to == change.before):
+            if silent and selected.contexts is None:
+                change = replace(change, updated=())  # flags make no difference to a view, and nobody is told
             told = selected.advance(Difference(change), expunge)
             if not silent:
                 self.core.raw(told)

@@ -12,7 +12,6 @@ from ...imap.grammar.ext.qresync import vanished_lines
 from ...imap.view import Count, Gone, MailboxView, Update
 from ...model.flags import SYSTEM_FLAGS
 from ...model.ids import UID, MailboxId, ModSeq, SeqNum
-from ...model.message import MessageRow
 from ...model.numbers import UIDSet
 from ...model.rights import EVERY, flags_allowed
 from ...push.hub import Channel, Difference
@@ -107,16 +106,16 @@ class Selected:
         view = self.view
         return self.channel.reached > view.changed_to or (expunge and view.expunged_to < view.changed_to)
 
-    def note(self, rows: Iterable[MessageRow]) -> None:
+    def note(self, mod_seqs: Iterable[ModSeq]) -> None:
         """
-        Take note that these rows are told.
+        Take note that messages with these mod-sequences are told.
 
         They were read from the index, which may be ahead of what this process has been told by one group of commits:
         a sync that goes only as far as that would tell flags that are older than these, and a client that knows
         mod-sequences would believe to have heard of all that happened before.
         """
         if self.manner is not Manner.PLAIN or self.channel.reached > self.view.changed_to:
-            self.seen = max(self.seen, max([row.mod_seq for row in rows], default=self.seen))
+            self.seen = max(self.seen, max(mod_seqs, default=self.seen))
 
     @property
     def astray(self) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
@@ -26,6 +27,7 @@ from ..abc import (
     Append,
     Appended,
     BlobRef,
+    Columns,
     Copied,
     FileRef,
     Index,
@@ -43,12 +45,16 @@ from .arrivals import Arrival, Arrived, write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .metadata import SqliteMetadata, copy_notes, forget_notes, mark_mailbox, write_notes
 from .resting import SqliteResting
+from .sheet import MAX_ROWS, Sheet, Sheets
 from .writer import Job, Tx, Writer
 
 T = TypeVar("T")
 
 FEW = 64
 """Rows that may be read on the loop: 64 digests take 0.2 ms, about what a thread's round trip costs under load."""
+
+FEW_OUTCOMES = 8
+"""Sets of flags that become others by one statement, which compares each message's with them one after the other."""
 
 FEW_UIDS = 512
 """The same for UIDs alone."""
@@ -159,6 +165,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
         self._readers = ThreadPoolExecutor(READERS, "mailhorn-reader")
         self._far = threading.local()
         self._far_all: list[Database] = []
+        self._sheets = Sheets()
         self._closed = False
 
     # reading
@@ -245,6 +252,14 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
         return Usage(*self._here(lambda db: db.ask(sql, (account,)))[0])
 
     async def uids(self, mailbox: MailboxId) -> tuple[ModSeq, "array[int]"]:
+        head = await self.mailbox_by_id(mailbox)
+        if head is None:
+            raise _missing(mailbox)
+        if head.messages > FEW_UIDS:
+            sheet = await self._sheet(mailbox)
+            if sheet is not None:
+                return sheet.mod_seq, sheet.uids[:]
+
         def read(db: Database) -> tuple[ModSeq, "array[int]"]:
             with db:
                 head = db.ask("SELECT highest_mod_seq FROM mailbox WHERE id = ?", (mailbox,))
@@ -253,9 +268,6 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
                 found = db.execute("SELECT uid FROM message WHERE mailbox = ? ORDER BY uid", (mailbox,))
                 return ModSeq(head[0][0]), array("I", [uid for (uid,) in found])
 
-        head = await self.mailbox_by_id(mailbox)
-        if head is None:
-            raise _missing(mailbox)
         return self._here(read) if head.messages <= FEW_UIDS else await self._there(read)
 
     async def changes_since(self, mailbox: MailboxId, changed_to: ModSeq, expunged_to: ModSeq, last_uid: UID) -> Change:
@@ -292,6 +304,44 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
     async def rows(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageRow]:
         sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
         return await self._by_uid(sql, mailbox, uids, lambda _, row: MessageRow(*row))
+
+    async def columns(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool = False) -> Columns:
+        if digested:
+            return await self._digested_columns(mailbox, uids)
+        sheet = await self._sheet(mailbox) if len(uids) > FEW else None
+        if sheet is not None:
+            return sheet.columns(uids)
+        return _side_by_side(await self.rows(mailbox, uids), 5)
+
+    async def _digested_columns(self, mailbox: MailboxId, uids: Sequence[UID]) -> Columns:
+        sql = (
+            f"SELECT {_ROW}, envelope, body_structure, message.blob FROM message"
+            " LEFT JOIN digest ON digest.blob = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        )
+
+        def make(db: Database, row: Any) -> Any:
+            if row[5] is not None:
+                return row
+            digest = self._fresh_digest(db, row[7])
+            return (*row[:5], digest.envelope, digest.body_structure, row[7])
+
+        return _side_by_side(await self._by_uid(sql, mailbox, uids, make), 7)
+
+    async def _sheet(self, mailbox: MailboxId) -> Sheet | None:
+        """Return the mailbox side by side, as it is now; None if it is gone or too large to be kept."""
+        head = await self.mailbox_by_id(mailbox)
+        if head is None or head.messages > MAX_ROWS:
+            self._sheets.forget(mailbox)
+            return None
+        sheet = self._sheets.get(mailbox)
+        if sheet is not None:
+            known = sheet
+            if known.mod_seq == head.highest_mod_seq or self._here(lambda db: known.catch_up(db, mailbox)):
+                return known
+        sheet = await self._there(lambda db: Sheet.read(db, mailbox))
+        if sheet is not None:
+            self._sheets.keep(mailbox, sheet)
+        return sheet
 
     async def origins(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageOrigin]:
         sql = (
@@ -644,30 +694,28 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
         def work(tx: Tx) -> Change:
             before = _head(tx, mailbox)
             after = ModSeq(before + 1)
-            outcomes: dict[str, str | None] = {}
-            updates, unseen, deleted = [], 0, 0
+            found: list[tuple[UID, str]] = []
             for first, last in wanted:
-                for uid, text in tx.db.execute(
+                found += tx.db.ask(
                     "SELECT uid, flags FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND mod_seq <= ?",
                     (mailbox, first, last, newest),
-                ):
-                    if text not in outcomes:
-                        outcomes[text] = with_flags(text, add, remove, replace, may)
-                    new = outcomes[text]
-                    if new is None:
-                        continue
-                    if new.count(" ") >= max(MAX_FLAGS, text.count(" ") + 1):  # fewer than before is always fine
-                        raise TooManyFlags(f"a message may have {MAX_FLAGS} flags at most")
-                    updates.append(FlagUpdate(uid, after, new))
-                    unseen += _unseen(new) - _unseen(text)
-                    deleted += _deleted(new) - _deleted(text)
-            if not updates:
+                )
+            counts = Counter([text for _, text in found])
+            outcomes: dict[str, str] = {}
+            unseen = deleted = 0
+            for text, count in counts.items():
+                new = with_flags(text, add, remove, replace, may)
+                if new is None:
+                    continue
+                if new.count(" ") >= max(MAX_FLAGS, text.count(" ") + 1):  # fewer than before is always fine
+                    raise TooManyFlags(f"a message may have {MAX_FLAGS} flags at most")
+                outcomes[text] = new
+                unseen += count * (_unseen(new) - _unseen(text))
+                deleted += count * (_deleted(new) - _deleted(text))
+            if not outcomes:
                 return Change(mailbox, before, before)
-            tx.db.executemany(
-                "UPDATE message SET mod_seq = ?, flags = ?, changed = 1, dirty = letters IS NOT NULL"
-                " WHERE mailbox = ? AND uid = ?",
-                ((after, update.flags, mailbox, update.uid) for update in updates),
-            )
+            updates = [FlagUpdate(uid, after, outcomes[text]) for uid, text in found if text in outcomes]
+            _write_flags(tx.db, mailbox, wanted, newest, after, outcomes, updates)
             tx.db.execute(
                 "UPDATE mailbox SET highest_mod_seq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?",
                 (after, unseen, deleted, mailbox),
@@ -679,11 +727,20 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
 
         return await self._writer.run(work)
 
-    async def expunge(self, mailbox: MailboxId, uids: Sequence[UID] | None, deleted_only: bool = True) -> Change:
+    async def expunge(
+        self, mailbox: MailboxId, uids: Sequence[UID] | None, deleted_only: bool = True, most: int | None = None
+    ) -> Change:
         wanted = [(1, MAX_UID)] if uids is None else list(ranges(uids))
-        return await self._writer.run(lambda tx: self._expunge(tx, mailbox, wanted, deleted_only))
+        return await self._writer.run(lambda tx: self._expunge(tx, mailbox, wanted, deleted_only, most))
 
-    def _expunge(self, tx: Tx, mailbox: MailboxId, wanted: Sequence[tuple[int, int]], deleted_only: bool) -> Change:
+    def _expunge(
+        self,
+        tx: Tx,
+        mailbox: MailboxId,
+        wanted: Sequence[tuple[int, int]],
+        deleted_only: bool,
+        most: int | None = None,
+    ) -> Change:
         before = _head(tx, mailbox)
         deleted = tx.db.ask("SELECT deleted FROM mailbox WHERE id = ?", (mailbox,))[0][0]
         gone: list[Any] = []
@@ -691,11 +748,18 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
             for first, last in wanted:
                 gone += tx.db.ask(
                     "SELECT uid, flags, message.size, letters, key, blob FROM message"
-                    " JOIN blob ON blob.id = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ?",
-                    (mailbox, first, last),
+                    " JOIN blob ON blob.id = message.blob WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
+                    " AND (?4 = '' OR instr(' ' || flags || ' ', ?4)) ORDER BY uid LIMIT ?5",
+                    (
+                        mailbox,
+                        first,
+                        last,
+                        f" {DELETED} " if deleted_only else "",
+                        -1 if most is None else most - len(gone),
+                    ),
                 )
-        if deleted_only:
-            gone = [row for row in gone if _deleted(row[1])]
+                if most is not None and len(gone) >= most:
+                    break
         if not gone:
             return Change(mailbox, before, before)
         due = self._clock() + self._grace
@@ -821,6 +885,11 @@ def _append(tx: Tx, message: Append, now: int) -> list[Placed]:
     return placed
 
 
+def _side_by_side(rows: Sequence[Any], columns: int) -> Columns:
+    """Return the first so many columns of rows."""
+    return Columns(*list(zip(*rows, strict=True))[:columns]) if rows else Columns(*[()] * columns)
+
+
 def _file_ref(db: Database, key: str, size: int, where: str, folders: dict[str, str]) -> FileRef:
     """Return the file that is called "mailbox/file"; `folders` keeps where mailboxes are while one read lasts."""
     mailbox, _, file = where.partition("/")
@@ -851,6 +920,33 @@ def _head(tx: Tx, mailbox: MailboxId) -> ModSeq:
 def _mailbox_named(tx: Tx, account: int, name: str) -> MailboxId | None:
     found = _one(tx.db.ask("SELECT id FROM mailbox WHERE account = ? AND name = ?", (account, name)))
     return None if found is None else MailboxId(found)
+
+
+def _write_flags(
+    db: Database,
+    mailbox: MailboxId,
+    wanted: Sequence[tuple[int, int]],
+    newest: int,
+    after: ModSeq,
+    outcomes: Mapping[str, str],
+    updates: Sequence[FlagUpdate],
+) -> None:
+    """Write what has become of flags: range by range, as that takes half the time; if all differ, one by one."""
+    assign = "changed = 1, dirty = letters IS NOT NULL WHERE mailbox = ? AND uid"
+    if len(outcomes) > FEW_OUTCOMES:
+        db.executemany(
+            f"UPDATE message SET mod_seq = ?, flags = ?, {assign} = ?",
+            ((after, update.flags, mailbox, update.uid) for update in updates),
+        )
+        return
+    cases = " WHEN ? THEN ?" * len(outcomes)
+    sql = (
+        f"UPDATE message SET mod_seq = ?, flags = CASE flags{cases} END, {assign} BETWEEN ? AND ? AND mod_seq <= ?"
+        f" AND flags IN ({', '.join('?' * len(outcomes))})"
+    )
+    texts = [text for pair in outcomes.items() for text in pair]
+    for first, last in wanted:
+        db.execute(sql, (after, *texts, mailbox, first, last, newest, *outcomes))
 
 
 def _remove(tx: Tx, mailbox: MailboxId, before: ModSeq, gone: list[Any]) -> Change:

@@ -1,19 +1,23 @@
 """STORE, EXPUNGE, COPY, MOVE and their UID forms (RFC 9051 §6.4.3, §6.4.6 to §6.4.9)."""
 
+import asyncio
 from array import array
+from collections.abc import AsyncIterator, Sequence
+from typing import cast
 
 from ....imap.commands import Copy, Expunge, Move, NumSet, Store, StoreMode
 from ....imap.responses import Code, Condition, CopyUid, Modified, StatusResponse
+from ....model.change import Change, FlagUpdate
 from ....model.flags import NO_FLAGS, RECENT, flag_set
 from ....model.ids import UID
 from ....model.numbers import SeqSet, UIDSet
 from ....model.rights import flags_allowed
-from ....store.abc import Copied, MailboxMissing, TooManyFlags
+from ....store.abc import Copied, MailboxMissing, StoreError, TooManyFlags
 from .. import uidonly
 from ..conversation import Conversation, bad_sequence
 from ..reach import Act, demand_selected, reach
 from ..reply import CommandRefused, Reply, ok
-from ..selected import Manner
+from ..selected import MANY, Manner, Selected
 from .quota import demand_room
 
 
@@ -37,78 +41,148 @@ async def store(conversation: Conversation, command: Store) -> Reply:
     may = flags_allowed(selected.rights)
     if may is not None and flags and not any(map(may, flags)) and command.mode is not StoreMode.REPLACE:
         raise CommandRefused("You have no right to change these flags here", "NOPERM")
-    index = conversation.context.store.index
+    work = _Storing(conversation, selected, command, by_uid)
     add, remove = (NO_FLAGS, flags) if command.mode is StoreMode.REMOVE else (flags, NO_FLAGS)
-    try:
-        change = await index.set_flags(
-            selected.mailbox, uids, add, remove, command.mode is StoreMode.REPLACE, since, may
-        )
-    except TooManyFlags as problem:
-        raise CommandRefused(str(problem), "LIMIT") from None
-    conversation.absorb(change, silent=True)
-    plain = conversation.manner is Manner.PLAIN
-    done = {update.uid for update in change.updated}
-    if command.silent and plain:
-        return ok(b"UID STORE completed" if by_uid else b"STORE completed")
-    rows = await index.rows(selected.mailbox, uids if since is not None or not command.silent else sorted(done))
-    selected.note(rows)
-    refused: list[int] = []
-    for row in rows:
-        seq = selected.view.seq_of(row.uid)
-        if seq is None:
-            continue
-        # One that was as asked already, and was changed since by somebody else, might as well have been refused.
-        late = since is not None and row.mod_seq > since and row.uid not in done
-        items = [b"UID %d" % row.uid] if (by_uid or not plain) and not conversation.uid_only else []
-        if late or not command.silent:
-            items.append(b"FLAGS (%b)" % row.flags.encode("ascii"))
-        if not plain:
-            items.append(b"MODSEQ (%d)" % row.mod_seq)
-        if late:
-            refused.append(row.uid if by_uid else seq)
-        if not plain and row.mod_seq > selected.view.changed_to:
-            continue  # somebody else came in between: the sync at the end of the command tells it
-        conversation.core.raw(uidonly.fetched(conversation.uid_only, seq, row.uid) + b" ".join(items) + b")\r\n")
-    missing = len(rows) < len(uids) and not by_uid
-    if missing and (since is not None or not rows and not command.silent):
+    for start in range(0, len(uids), SLICE):
+        some = [UID(uid) for uid in uids[start : start + SLICE]]
+        try:
+            change = await conversation.context.store.index.set_flags(
+                selected.mailbox, some, add, remove, command.mode is StoreMode.REPLACE, since, may
+            )
+        except TooManyFlags as problem:
+            raise CommandRefused(str(problem), "LIMIT") from None
+        conversation.absorb(change, silent=True)
+        if not (command.silent and conversation.manner is Manner.PLAIN):
+            await work.tell(some, change)
+        await conversation.room()
+    numbers = (UIDSet if by_uid else SeqSet).of(work.refused)
+    missing = work.known < len(uids) and not by_uid and work.told
+    if missing and (since is not None or not work.known and not command.silent):
         text = b"Some of the messages have been expunged"
-        return Reply(Condition.NO, Modified(SeqSet.of(refused)) if refused else Code("EXPUNGEISSUED"), text)
-    code = Modified((UIDSet if by_uid else SeqSet).of(refused)) if refused else None
+        return Reply(Condition.NO, Modified(numbers) if work.refused else Code("EXPUNGEISSUED"), text)
+    code = Modified(numbers) if work.refused else None
     return ok(b"UID STORE completed" if by_uid else b"STORE completed", code)
+
+
+SLICE = 1_000
+"""Messages whose flags are changed in one commit, and told: 3 ms of the loop, of which others may have a turn after."""
+
+
+class _Storing:
+    """
+    What a STORE tells.
+
+    Attributes:
+        known: Messages that were there.
+        told: Whether anything was asked of them.
+        refused: Numbers of those left alone, as they had changed.
+
+    """
+
+    def __init__(self, conversation: Conversation, selected: Selected, command: Store, by_uid: bool) -> None:
+        self.conversation = conversation
+        self.selected = selected
+        self.silent = command.silent
+        self.since = command.unchanged_since
+        self.by_uid = by_uid
+        self.known = 0
+        self.told = False
+        self.refused: list[int] = []
+
+    async def tell(self, uids: Sequence[UID], change: Change) -> None:
+        """Tell of messages what has become of them, or of those that changed if that is all that is asked for."""
+        conversation, selected, since = self.conversation, self.selected, self.since
+        plain = conversation.manner is Manner.PLAIN
+        done = {update.uid: update for update in change.updated}
+        updates: Sequence[FlagUpdate] = change.updated
+        if len(done) < len(uids) and (since is not None or not self.silent):
+            rows = await conversation.context.store.index.rows(selected.mailbox, uids)
+            updates = [done.get(row.uid) or FlagUpdate(row.uid, row.mod_seq, row.flags) for row in rows]
+        self.told = True
+        self.known += len(updates)
+        selected.note([update.mod_seq for update in updates])
+        seqs = selected.view.side_by_side(array("I", uids)) if len(updates) == len(uids) else None
+        with_uid = (self.by_uid or not plain) and not conversation.uid_only
+        lines = []
+        for place, (uid, mod_seq, flags) in enumerate(updates):
+            seq = selected.view.seq_of(uid) if seqs is None else seqs[place]
+            if seq is None:
+                continue
+            # One that was as asked already, and was changed since by somebody else, might as well have been refused.
+            late = since is not None and mod_seq > since and uid not in done
+            items = [b"UID %d" % uid] if with_uid else []
+            if late or not self.silent:
+                items.append(b"FLAGS (%b)" % flags.encode("ascii"))
+            if not plain:
+                items.append(b"MODSEQ (%d)" % mod_seq)
+            if late:
+                self.refused.append(uid if self.by_uid else seq)
+            if not plain and mod_seq > selected.view.changed_to:
+                continue  # somebody else came in between: the sync at the end of the command tells it
+            lines.append(uidonly.fetched(conversation.uid_only, seq, uid) + b" ".join(items) + b")\r\n")
+        conversation.core.raw(b"".join(lines))
 
 
 async def expunge(conversation: Conversation, command: Expunge) -> Reply:
     """Only messages that have \\Deleted, and with UID EXPUNGE only those named (RFC 4315 §2.1)."""
-    selected = conversation.writable_mailbox()
+    conversation.writable_mailbox()
     demand_selected(conversation, Act.EXPUNGE)
     uids = None if command.uids is None else _uids(conversation, command.uids)
-    change = await conversation.context.store.index.expunge(selected.mailbox, uids)
-    conversation.absorb(change, expunge=True)
+    async for change in expunged(conversation, uids):
+        conversation.absorb(change, expunge=True)
+        await conversation.room()
     return ok(b"EXPUNGE completed" if uids is None else b"UID EXPUNGE completed")
+
+
+AT_ONCE = 250
+"""Messages that are expunged or moved in one commit: some 5 ms, for which a delivery may have to wait."""
+
+
+async def expunged(conversation: Conversation, uids: Sequence[UID] | None) -> AsyncIterator[Change]:
+    """Expunge what has \\Deleted, of these or of all, and yield what happened, commit by commit."""
+    index, mailbox = conversation.context.store.index, conversation.open_mailbox.mailbox
+    if uids is not None:
+        for start in range(0, len(uids), AT_ONCE):
+            yield await index.expunge(mailbox, uids[start : start + AT_ONCE])
+        return
+    while True:
+        change = await index.expunge(mailbox, None, most=AT_ONCE)
+        yield change
+        if len(change.expunged) < AT_ONCE:
+            return
 
 
 async def copy(conversation: Conversation, command: Copy) -> Reply:
     """All of the messages or none (RFC 9051 §6.4.7); a UID that is not there is no error (§6.4.9)."""
-    copied = await _copied(conversation, command)
-    return ok(b"COPY completed", None if copied is None else _copy_uid(copied))
+    copied = [one async for one in _copied(conversation, command)]
+    return ok(b"COPY completed", await _copy_uid(copied) if copied else None)
 
 
 async def move(conversation: Conversation, command: Move) -> Reply:
-    """COPYUID comes untagged before the EXPUNGEs (RFC 6851 §4.3)."""
+    """COPYUID comes untagged before the EXPUNGEs (RFC 6851 §4.3), once, though many are moved in several commits."""
     conversation.writable_mailbox()
     demand_selected(conversation, Act.TAKE)
-    copied = await _copied(conversation, command)
-    if copied is not None:
-        conversation.core.untagged(StatusResponse(Condition.OK, _copy_uid(copied), b"Moved"))
+    copied: list[Copied] = []
+    problem: StoreError | CommandRefused | None = None
+    try:
+        async for one in _copied(conversation, command):
+            copied.append(one)
+    except (StoreError, CommandRefused) as error:  # those that are moved are
+        problem = error
+    if copied:
+        conversation.core.untagged(StatusResponse(Condition.OK, await _copy_uid(copied), b"Moved"))
         mailbox = conversation.open_mailbox.mailbox
-        for change in copied.changes:
-            if change.mailbox == mailbox:
-                conversation.absorb(change, expunge=True)
+        for change in [change for one in copied for change in one.changes if change.mailbox == mailbox]:
+            conversation.absorb(change, expunge=True)
+            await conversation.room()
+    if problem is not None:
+        raise problem
     return ok(b"MOVE completed")
 
 
-async def _copied(conversation: Conversation, command: Copy | Move) -> Copied | None:
-    index = conversation.context.store.index
+async def _copied(conversation: Conversation, command: Copy | Move) -> AsyncIterator[Copied]:
+    """Copy in one commit, as it must be all or none, or move in several; yield what each did, if it did anything."""
+    index, moves = conversation.context.store.index, isinstance(command, Move)
     source = conversation.open_mailbox.mailbox
     uids = _uids(conversation, command.numbers)
     found = await reach(conversation, command.mailbox, Act.APPEND, missing="TRYCREATE")
@@ -117,29 +191,40 @@ async def _copied(conversation: Conversation, command: Copy | Move) -> Copied | 
     if conversation.context.options.quota and not within:
         rows, account = await index.rows(source, uids), target.account
         await demand_room(conversation, sum(row.size for row in rows), len(rows), account=account)
-    try:
-        copied = await index.copy(
-            source,
-            uids,
-            target.id,
-            isinstance(command, Move),
-            whole=isinstance(command.numbers, SeqSet),
-            may=flags_allowed(found.rights),
+    step = AT_ONCE if moves else max(1, len(uids))
+    for start in range(0, len(uids), step):
+        try:
+            copied = await index.copy(
+                source,
+                uids[start : start + step],
+                target.id,
+                moves,
+                whole=isinstance(command.numbers, SeqSet),
+                may=flags_allowed(found.rights),
+            )
+        except MailboxMissing:
+            raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
+        conversation.wrote(copied.target)
+        if copied.target:
+            yield copied
+
+
+async def _copy_uid(copied: Sequence[Copied]) -> CopyUid:
+    """Return where all of it is now."""
+
+    def made() -> CopyUid:
+        return CopyUid(
+            copied[0].target[0].uid_validity,
+            UIDSet.of(uid for one in copied for uid in one.source),
+            UIDSet.of(placed.uid for one in copied for placed in one.target),
         )
-    except MailboxMissing:
-        raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
-    conversation.wrote(copied.target)
-    return copied if copied.target else None
+
+    return made() if sum(len(one.target) for one in copied) <= MANY else await asyncio.to_thread(made)
 
 
-def _copy_uid(copied: Copied) -> CopyUid:
-    first = copied.target[0]
-    return CopyUid(first.uid_validity, UIDSet.of(copied.source), UIDSet.of(placed.uid for placed in copied.target))
-
-
-def _uids(conversation: Conversation, numbers: NumSet) -> list[UID]:
+def _uids(conversation: Conversation, numbers: NumSet) -> Sequence[UID]:
     try:
         uids: array[int] = conversation.open_mailbox.view.uids(numbers)
     except IndexError as problem:
         raise bad_sequence(problem) from None
-    return [UID(uid) for uid in uids]
+    return cast(Sequence[UID], uids)

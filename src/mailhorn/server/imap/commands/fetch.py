@@ -6,7 +6,7 @@ Rule 2: what was digested at delivery is sent as it is kept; a body is read only
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import NamedTuple, NoReturn, cast
 
 import structlog
@@ -47,7 +47,7 @@ log = structlog.get_logger("mailhorn.imap")
 SLICE = 256
 """Messages per read of the index: some 2 ms of work for the largest answers, so that pushes are not held up."""
 
-SLICE_OF_ROWS = 1000
+SLICE_OF_ROWS = 2000
 """The same if nothing is asked but flags, dates and sizes: 1 ms."""
 
 SLICE_AT_HAND = 32
@@ -101,32 +101,29 @@ async def _answered(conversation: Conversation, selected: Selected, items: list[
     whole = True
     for start in range(0, len(uids), step):
         some = uids[start : start + step]
-        wanted = cast(Sequence[UID], some)
-        origins: dict[UID, MessageOrigin] = {}
+        origins: dict[UID, MessageOrigin] | None = None
         if answers.original:
-            origins = {origin.uid: origin for origin in await context.store.index.origins(mailbox, wanted)}
+            found = await context.store.index.origins(mailbox, cast(Sequence[UID], some))
+            origins = {origin.uid: origin for origin in found}
             whole = whole and (len(origins) == len(some) or not answers.digested)
-            some = array("I", [uid for uid in some if uid in origins])
-            wanted = cast(Sequence[UID], some)
-        found: Sequence[tuple[MessageRow, Digest]] = ()
+            some = array("I", origins)
+            if not some:
+                continue
+        wanted = cast(Sequence[UID], some)
         if answers.digested:
             context.timeline.note_fetched(mailbox, wanted)
-            found = await context.store.index.digests(mailbox, wanted)
-            rows = [row for row, _ in found]
-        else:
-            rows = await context.store.index.rows(mailbox, wanted)
-        selected.note(rows)
-        seqs: Iterable[SeqNum] | None = view.side_by_side(some) if len(rows) == len(some) else None
+        columns = await context.store.index.columns(mailbox, wanted, answers.digested)
+        selected.note(columns.mod_seqs)
+        seqs = view.side_by_side(some) if len(columns.uids) == len(some) else None
         if seqs is None:
-            whole = whole and (len(rows) == len(some) or not answers.digested)  # of flags alone nothing is missed
-            seqs = [seq for row in rows if (seq := view.seq_of(row.uid))]
-        if answers.original:
-            told = answers.of_origins(seqs, found if answers.digested else [(row, None) for row in rows], origins)
-        else:
-            told = answers.of_digests(seqs, found) if answers.digested else answers.of_rows(seqs, rows)
-        conversation.core.raw(told)
+            whole = whole and (len(columns.uids) == len(some) or not answers.digested)  # of flags nothing is missed
+            known = [(seq, place) for place, uid in enumerate(columns.uids) if (seq := view.seq_of(uid))]
+            columns = columns.at([place for _, place in known])
+            seqs = [seq for seq, _ in known]
+        conversation.core.raw(answers.of(seqs, columns, origins))
         if conversation.core.pending > OUTPUT:
             await conversation.room()
+        await asyncio.sleep(0)
     return whole
 
 
@@ -197,7 +194,7 @@ class _Fetching:
             found = await context.store.index.digests(mailbox, uids)
         else:
             found = [(row, NO_DIGEST) for row in await context.store.index.rows(mailbox, uids)]
-        self.selected.note(row for row, _ in found)
+        self.selected.note([row.mod_seq for row, _ in found])
         if self.original:  # those of which both are known: what is read later may be gone
             found = [one for one in found if one[0].uid in self.origins]
         if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)

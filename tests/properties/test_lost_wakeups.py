@@ -47,6 +47,7 @@ from mailhorn.server.limits import Connections
 from mailhorn.server.logins import Logins
 from mailhorn.server.sessions import Sessions
 from mailhorn.server.timeline import Timeline
+from mailhorn.store.abc import Shared
 
 BOX = MailboxId(1)
 ANN = Account(AccountId(1), "ann", "", BOX)
@@ -118,6 +119,9 @@ class Disk:
         return found
 
     async def subscriptions(self, account: AccountId) -> list[str]:
+        return []
+
+    async def shared(self, identifiers: tuple[str, ...]) -> list[Shared]:
         return []
 
     async def uids(self, mailbox: MailboxId) -> tuple[ModSeq, "array[int]"]:
@@ -731,7 +735,7 @@ NOTE = Channel.note
 
 
 async def read_then_oversee(survey: Survey) -> None:
-    seen = await survey._seen()
+    seen, _ = await survey._seen()
     survey._rows.update((row.id, row) for row in seen)
     survey._hub.oversee([row.id for row in seen], survey)
     survey._stale, survey.picture = False, Picture({row.name: row.id for row in seen})

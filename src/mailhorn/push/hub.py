@@ -278,22 +278,37 @@ class Hub:
         if overseer is not None:
             self.neglect(mailboxes, overseer)
 
-    def stir(self, account: AccountId | None, hint: object = None) -> None:
+    @property
+    def overseen(self) -> bool:
+        """Whether anybody looks after any account: if not, nobody need be told by `stir`."""
+        return bool(self._accounts)
+
+    def stir(self, accounts: Iterable[AccountId], mailboxes: Iterable[MailboxId] = (), hint: object = None) -> None:
         """
-        Tell who looks after an account that its mailboxes are called otherwise, or something else is noted of them.
+        Tell that mailboxes are called otherwise, or something else is noted of them.
 
         Called when it is durable and before the answer.
 
         Args:
-            account: Whose mailboxes; None: anybody's, as when it is another matter who may see which.
+            accounts: Those who look after these are told,
+            mailboxes: and those who look after these.
             hint: What it is about, a matter between who tells and who listens.
 
         """
-        found = self._accounts.get(account) if account is not None else None
-        overseers = tuple(self._accounts.values()) if account is None else () if found is None else (found,)
+        found = {self._accounts[account]: None for account in accounts if account in self._accounts}
+        for mailbox in mailboxes:
+            found.update(dict.fromkeys(self._overseers.get(mailbox, ())))
+        self._stir(tuple(found), hint)
+
+    def stir_all(self) -> None:
+        """Tell everybody: it is another matter who may see what."""
+        self._stir(tuple(self._accounts.values()), None)
+
+    def _stir(self, overseers: Sequence[Overseer], hint: object) -> None:
         for overseer in overseers:
             overseer.stirred(hint)
-        self._wake(overseers)
+        if overseers:
+            self._wake(overseers)
 
     def _wake(self, overseers: Sequence[Overseer]) -> None:
         """Wake the first of them now, the others in later turns: each wakes its own sessions, a handful."""

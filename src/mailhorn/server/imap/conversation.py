@@ -13,7 +13,7 @@ from ...imap.responses import Code, Condition, FlagsCode, FlagsResponse, NumberC
 from ...imap.server import ServerConnection
 from ...model.change import Change
 from ...model.flags import SYSTEM_FLAGS
-from ...model.ids import UID, MailboxId
+from ...model.ids import UID, AccountId, MailboxId
 from ...model.mailbox import Account, Mailbox
 from ...model.message import Placed
 from ...model.rights import granted
@@ -210,7 +210,7 @@ class Conversation:
             told = selected.advance(Difference(change), expunge)
             if not silent:
                 self.core.raw(told)
-        else:
+        elif expunge or self.manner is not Manner.PLAIN:  # else the command itself tells it
             self.owed = True
 
     async def sync(self, expunge: bool) -> None:
@@ -298,11 +298,27 @@ class Conversation:
             for mailbox, uids in by_mailbox.items():
                 self.notices.wrote(mailbox, uids)
 
-    def named(self, names: Iterable[tuple[str, bool]] = (), hint: object = None) -> None:
-        """Tell all sessions of the account that mailboxes have other names now; this one knows which there are."""
+    def named(
+        self,
+        names: Iterable[tuple[str, bool]] = (),
+        hint: object = None,
+        account: AccountId | None = None,
+        mailboxes: Iterable[MailboxId] = (),
+    ) -> None:
+        """
+        Tell who looks after the mailboxes of an account that there are others now.
+
+        Args:
+            names: Which there are, and are not any more: this session knows it.
+            hint: What it is about, if it is about something else.
+            account: Whose they are; this session's if not given, which is told in any case.
+            mailboxes: Who looks after these is told as well.
+
+        """
         if self.notices is not None:
             self.notices.named(names)
-        self.context.hub.stir(self.owner.id, hint)
+        owner = self.owner.id
+        self.context.hub.stir((owner,) if account is None else (owner, account), mailboxes, hint)
 
     async def _behind(self, selected: Selected) -> Difference | None:
         """Return what the view lacks: from the hub if it has it all, else from the store; None if all is gone."""

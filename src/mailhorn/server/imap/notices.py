@@ -167,12 +167,20 @@ class Notices:
 
     def wanted(self, name: str, *before: Picture) -> frozenset[NotifyEvent]:
         """Return what is to be told of a mailbox of that name; `before`: it is enough if it was watched then."""
+        survey = self.survey
+        if survey is None or name in survey.picture.closed:  # all of it takes the rights l and r (RFC 5465 §5)
+            return _NEVER
         wanted = _NEVER
-        pictures = (*before, *(() if self.survey is None else (self.survey.picture,)))
         for group in self._groups:
-            if not group.events.kinds <= wanted and any(_watches(group, name, picture) for picture in pictures):
+            if group.events.kinds <= wanted:
+                continue
+            if any(_watches(group, name, picture, survey.others) for picture in (*before, survey.picture)):
                 wanted |= group.events.kinds
         return wanted
+
+    def _watched(self, name: str, *pictures: Picture) -> bool:
+        others = "" if self.survey is None else self.survey.others
+        return any(_watches(group, name, picture, others) for group in self._groups for picture in pictures)
 
     def begin(self) -> None:
         """Take all that there is for known: the session has just asked to be told from now on."""
@@ -212,7 +220,7 @@ class Notices:
         if self.survey is None:
             return []
         picture = self.survey.picture
-        return [_listed(picture, name) for name in sorted(picture.closed) if self.wanted(name)]
+        return [_listed(picture, name) for name in sorted(picture.closed) if self._watched(name, picture)]
 
     async def next(self, mod_seqs: bool) -> list[Untagged]:
         """
@@ -235,6 +243,8 @@ class Notices:
             wanted = _NEVER if stood is None else self.wanted(stood.name)
             flags = NotifyEvent.FLAG_CHANGE in wanted
             row = None if MESSAGES.isdisjoint(wanted) else await survey.row(mailbox, flags)
+            if row is not None and not await survey.may_read(row):
+                row = None
             behind = self._behind.pop(mailbox, None)
             if row is not None and behind is not None and mailbox != self.selected:
                 found.extend(_status(row, behind.stood, flags, mod_seqs))
@@ -269,7 +279,8 @@ class Notices:
         for mailbox, name in was.items():
             if mailbox not in now and name not in picture.names and mine.get(name) is not False:
                 affected.update((name, _parent(name)))
-        affected.update(name for name, exists in mine.items() if exists and name not in picture.names)
+        undone = [name for name, exists in mine.items() if exists and name not in picture.names]
+        affected.update(name for name in undone if not picture.has_children(name))
         wants = NotifyEvent.MAILBOX_NAME
         tell: dict[str, str | None] = {name: None for name in affected if name and wants in self.wanted(name, before)}
         told = {
@@ -286,8 +297,10 @@ class Notices:
             if name in picture.names:
                 self._tell_all_of(picture.names[name], name)
         for name in before.closed ^ picture.closed:
-            if self.wanted(name, before):
+            if self._watched(name, before, picture):
                 tell.setdefault(name, None)
+            if name in picture.names and name not in picture.closed:
+                self._tell_all_of(picture.names[name], name)
         for name in sorted(tell):
             yield _listed(picture, name, tell[name])
 
@@ -314,10 +327,10 @@ def _is_below(name: str, old: str, told: Mapping[str, str]) -> bool:
     return last == was_last and above != "" and told.get(above) == was_above
 
 
-def _watches(group: EventGroup, name: str, picture: Picture) -> bool:
+def _watches(group: EventGroup, name: str, picture: Picture, others: str) -> bool:
     match group.watched:
         case Watched.PERSONAL | Watched.INBOXES:  # a filter may put mail anywhere (RFC 5465 §6.3)
-            return name not in picture.foreign
+            return not name.startswith(others)
         case Watched.SUBSCRIBED:
             return name in picture.subscribed
         case Watched.SUBTREE:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from ...model.change import Change
-from ...model.ids import UID, MailboxId
+from ...model.ids import UID, AccountId, MailboxId
 from ...model.mailbox import DELIMITER, Account, Mailbox
+from ...model.rights import granted, identifiers
 from ...push.hub import Hub
 from ...store.abc import Index
 
@@ -26,11 +27,12 @@ class TooMany(Exception):
 
 
 class Noted(NamedTuple):
-    """A hint: entries of METADATA that are others now, of a mailbox or of the account; `by` knows it already."""
+    """A hint: entries of METADATA that are others now, of a mailbox or of the account; `by` and `but` know it."""
 
     mailbox: MailboxId | None
     entries: tuple[str, ...]
     by: "Listener | None" = None
+    but: AccountId | None = None
 
 
 class InboxRenamed(NamedTuple):
@@ -60,7 +62,6 @@ class Picture:
     Attributes:
         names: All that the account can list.
         subscribed: Names, whether or not there is such a mailbox.
-        foreign: Those of `names` that are other accounts'.
         closed: Those of `names` that the account may list and not read.
         inboxes: New names of what INBOX held, since it was renamed.
 
@@ -68,7 +69,6 @@ class Picture:
 
     names: Mapping[str, MailboxId] = field(default_factory=dict)
     subscribed: frozenset[str] = frozenset()
-    foreign: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     inboxes: frozenset[str] = frozenset()
 
@@ -79,9 +79,8 @@ class Picture:
 
     def same(self, other: "Picture") -> bool:
         """Say whether it shows the same."""
-        return (self.names, self.subscribed, self.foreign, self.closed, self.inboxes) == (
-            *(other.names, other.subscribed, other.foreign, other.closed, other.inboxes),
-        )
+        mine = (self.names, self.subscribed, self.closed, self.inboxes)
+        return mine == (other.names, other.subscribed, other.closed, other.inboxes)
 
 
 class Survey:
@@ -89,6 +88,7 @@ class Survey:
     The mailboxes of one account. Implements `push.hub.Overseer`.
 
     Attributes:
+        others: What the names of other people's mailboxes begin with.
         picture: Which there are; replaced, never changed.
 
     """
@@ -104,11 +104,13 @@ class Survey:
         "_rough",
         "_rows",
         "_stale",
+        "others",
         "picture",
     )
 
-    def __init__(self, index: Index, hub: Hub, account: Account) -> None:
-        """Know nothing yet."""
+    def __init__(self, index: Index, hub: Hub, account: Account, others: str) -> None:
+        """Know nothing yet; `others` is what the names of other people's mailboxes begin with."""
+        self.others = others
         self._index = index
         self._hub = hub
         self._account = account
@@ -124,12 +126,12 @@ class Survey:
         self.picture = Picture()
 
     @classmethod
-    def of(cls, index: Index, hub: Hub, account: Account) -> "Survey":
+    def of(cls, index: Index, hub: Hub, account: Account, others: str) -> "Survey":
         """Return the one of an account: there is one for all its sessions."""
         found = hub.overseer(account.id)
         if isinstance(found, cls):
             return found
-        made = cls(index, hub, account)
+        made = cls(index, hub, account, others)
         hub.appoint(account.id, made)
         return made
 
@@ -174,7 +176,7 @@ class Survey:
         """Take note that names, subscriptions or rights are others now, or of what the hint says."""
         if isinstance(hint, Noted):
             row = None if hint.mailbox is None else self._rows.get(hint.mailbox)
-            if row is not None or hint.mailbox is None:
+            if hint.but != self._account.id and (row is not None or hint.mailbox is None):
                 for listener in self._listeners:
                     if listener is not hint.by:
                         listener.noted(row, hint.entries)
@@ -210,11 +212,11 @@ class Survey:
     async def _look(self) -> None:
         self._stale = False
         try:
-            seen = await self._seen()
+            seen, closed = await self._seen()
             if new := [row for row in seen if row.id not in self._rows]:
                 self._rows.update((row.id, row) for row in new)
                 self._hub.oversee([row.id for row in new], self)
-                seen = await self._seen()  # what happened before they were looked after
+                seen, closed = await self._seen()  # what happened before they were looked after
             subscribed = frozenset(await self._index.subscriptions(self._account.id))
         except BaseException:
             self._stale = True
@@ -243,7 +245,7 @@ class Survey:
         self._lost &= there
         names = {row.name: row.id for row in seen if row.id in self._rows}
         self._inboxes &= names.keys()
-        picture = Picture(names, subscribed, inboxes=frozenset(self._inboxes))
+        picture = Picture(names, subscribed, closed, frozenset(self._inboxes))
         if not picture.same(self.picture):
             self.picture = picture
 
@@ -252,12 +254,34 @@ class Survey:
         self._hub.neglect(self._rows, self)
         self._rows, self._stale, self.picture = {}, True, Picture()
 
-    async def _seen(self) -> list[Mailbox]:
-        """Return the mailboxes, each with the name it has for this account."""
+    async def _seen(self) -> tuple[list[Mailbox], frozenset[str]]:
+        """Return the mailboxes, each with the name it has for this account, and the names of those it may not read."""
         seen = await self._index.mailboxes(self._account.id)
+        own, login = {row.name for row in seen}, self._account.login
+        closed: set[str] = set()
+        for owner, mailbox, acl in await self._index.shared(identifiers(login)):
+            rights = granted(acl, login)
+            name = f"{self.others}{owner}{DELIMITER}{mailbox.name}"
+            if owner != login and "l" in rights and name not in own:
+                seen.append(replace(mailbox, name=name))
+                if "r" not in rights:
+                    closed.add(name)
         if len(seen) > MAX_MAILBOXES:
             raise TooMany(f"No more than {MAX_MAILBOXES} mailboxes are looked after")
-        return seen
+        return seen, frozenset(closed)
+
+    async def may_read(self, row: Mailbox) -> bool:
+        """
+        Say whether a mailbox may still be read; one's own always.
+
+        Rights may be taken away beside the server, so each push is asked for, as in the selected mailbox. If they were,
+        `look` is to find out which mailboxes there are. Raises StoreUnavailable.
+        """
+        if not row.name.startswith(self.others) or row.account == self._account.id:
+            return True
+        may = granted(await self._index.acl(row.id), self._account.login).issuperset("lr")
+        self._stale = self._stale or not may
+        return may
 
     async def row(self, mailbox: MailboxId, unseen: bool) -> Mailbox | None:
         """

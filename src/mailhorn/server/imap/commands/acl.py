@@ -119,9 +119,20 @@ async def _change(
         await conversation.context.store.index.set_acl(found.mailbox.id, changed)
     except TooManyNotes:
         raise CommandRefused(f"A mailbox can be shared with {MAX_ACL} at most", "LIMIT") from None
+    await _stir(conversation, found, identifier.removeprefix("-"))
     for session in conversation.context.sessions:
         if isinstance(session, Conversation) and session is not conversation:
             selected = session.selected
             if selected is not None and selected.guest and selected.mailbox == found.mailbox.id:
                 selected.unsure = True
                 session.wake()
+
+
+async def _stir(conversation: Conversation, found: Reached, identifier: str) -> None:
+    """Have those see again which mailboxes there are for whom there may be others now (RFC 5465 §5.4, §5.9)."""
+    context = conversation.context
+    if identifier == ANYONE:
+        context.hub.stir_all()
+    elif context.hub.overseen:
+        account = await context.store.index.account(identifier)
+        context.hub.stir(() if account is None else (account.id,), (found.mailbox.id,))

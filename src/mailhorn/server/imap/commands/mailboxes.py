@@ -1,14 +1,14 @@
 """Mailboxes and their names: CREATE, LIST, STATUS and the like (RFC 9051 §6.3.4 to §6.3.11; RFC 5258, 5819, 8438)."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from ....imap.commands import Create, Delete, List, ListReturn, ListSelect, Rename, Status, StatusItem, Subscribe
 from ....imap.grammar.ext.children import child_mbox_flag
 from ....imap.grammar.ext.objectid import mailbox_id_code
 from ....imap.responses import ListResponse, Metadata, MyRightsResponse, Namespaces, StatusItems
 from ....model.flags import DELETED
-from ....model.ids import UID, MailboxId
+from ....model.ids import UID, AccountId, MailboxId
 from ....model.mailbox import DELIMITER, INBOX, Mailbox, canonical_name
 from ....model.rights import EVERY, told
 from ....store.abc import MailboxExists, MailboxMissing, Note
@@ -53,7 +53,7 @@ async def create(conversation: Conversation, command: Create) -> Reply:
         raise CommandRefused("The mailbox exists already", "ALREADYEXISTS") from None
     if others:
         await index.note(owner.id, others)
-    conversation.named([(one, True) for one in (*_above(name), name)])
+    await _named(conversation, [(one, True) for one in (*_above(name), name)], account, local)
     tell_noted(conversation, others)
     return ok(b"CREATE completed", mailbox_id_code(mailbox_id(made)))
 
@@ -75,7 +75,7 @@ async def delete(conversation: Conversation, command: Delete) -> Reply:
     if conversation.selected is not None and conversation.selected.mailbox == mailbox.id:
         raise CommandRefused("The mailbox is selected here; UNSELECT it first", "INUSE")
     await conversation.context.store.index.delete_mailbox(mailbox.id)
-    conversation.named([(command.mailbox, False)])
+    conversation.named([(canonical(command.mailbox), False)], account=mailbox.account)
     return ok(b"DELETE completed")
 
 
@@ -102,8 +102,18 @@ async def rename(conversation: Conversation, command: Rename) -> Reply:
     if command.mailbox == INBOX:
         conversation.named(made, InboxRenamed(new_name))
     else:
-        conversation.named([(command.mailbox, False), *made])
+        await _named(conversation, [(canonical(command.mailbox), False), *made], account, local)
     return ok(b"RENAME completed")
+
+
+async def _named(conversation: Conversation, names: Iterable[tuple[str, bool]], account: AccountId, local: str) -> None:
+    """Tell that a mailbox has a new name, also those others who see it, or what is above or below (RFC 5465 §5.4)."""
+    kin: list[MailboxId] = []
+    if conversation.context.hub.overseen:
+        for mailbox in await conversation.context.store.index.mailboxes(account):
+            if (local + DELIMITER).startswith(mailbox.name + DELIMITER) or mailbox.name.startswith(local + DELIMITER):
+                kin.append(mailbox.id)
+    conversation.named(names, account=account, mailboxes=kin)
 
 
 async def subscribe(conversation: Conversation, command: Subscribe) -> Reply:
@@ -113,7 +123,7 @@ async def subscribe(conversation: Conversation, command: Subscribe) -> Reply:
         await reach(conversation, command.mailbox, Act.SUBSCRIBE)
     await index.subscribe(conversation.owner.id, canonical(command.mailbox), command.on)
     if conversation.notices is not None:
-        conversation.notices.subscribed(command.mailbox, command.on)
+        conversation.notices.subscribed(canonical(command.mailbox), command.on)
     conversation.named()
     return ok(b"SUBSCRIBE completed" if command.on else b"UNSUBSCRIBE completed")
 

@@ -85,16 +85,20 @@ async def set_metadata(conversation: Conversation, command: SetMetadata) -> Repl
             await index.note(owner.id, private)
     except TooManyNotes:
         raise CommandRefused(f"No more than {MAX_NOTES_SIZE} octets are kept", Code("METADATA", b"TOOMANY")) from None
-    tell_noted(conversation, (*notes, *told))
+    tell_noted(conversation, [*[Note(place, entry, value) for entry, value in command.values], *told])
     await _tell_uses(conversation, told)
     return ok(b"SETMETADATA completed")
 
 
 def tell_noted(conversation: Conversation, notes: Sequence[Note]) -> None:
-    """Tell the other sessions of the account what is noted otherwise now (RFC 5465 §5.6, §5.7)."""
+    """Tell the account's other sessions what is noted otherwise now, and others what is shared (RFC 5465 §5.6)."""
+    hub, account = conversation.context.hub, conversation.owner.id
     for place in dict.fromkeys([note.mailbox for note in notes]):
         entries = tuple([note.entry for note in notes if note.mailbox == place])
-        conversation.named((), Noted(place, entries, conversation))
+        hub.stir((account,), (), Noted(place, entries, conversation))
+        shared = tuple([entry for entry in entries if entry.startswith("/shared/")])
+        if place is not None and shared:
+            hub.stir((), (place,), Noted(place, shared, but=account))
 
 
 async def _tell_uses(conversation: Conversation, notes: Sequence[Note]) -> None:

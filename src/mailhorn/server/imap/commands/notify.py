@@ -5,6 +5,7 @@ from ....imap.responses import BadEvent, Code
 from ..conversation import Conversation
 from ..names import normal
 from ..notices import SLICE, Notices
+from ..reach import OTHERS, canonical
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Manner
 from ..survey import Survey, TooMany
@@ -32,7 +33,7 @@ async def notify(conversation: Conversation, command: Notify) -> Reply:
     before = conversation.notices
     if notices.needs_survey:
         context = conversation.context
-        survey = Survey.of(context.store.index, context.hub, conversation.owner)
+        survey = Survey.of(context.store.index, context.hub, conversation.owner, OTHERS)
         survey.join(conversation)
         try:
             await survey.look()
@@ -55,7 +56,7 @@ async def notify(conversation: Conversation, command: Notify) -> Reply:
 
 async def _meant(conversation: Conversation, group: EventGroup) -> EventGroup:
     """Return the group with what its names mean."""
-    names = tuple([await normal(conversation, name) for name in group.names])
+    names = tuple([canonical(await normal(conversation, name)) for name in group.names])
     return group if names == group.names else EventGroup(group.watched, names, group.events)
 
 

@@ -309,6 +309,7 @@ class Append:
         binary: It is a literal8: there may be NUL in it (RFC 3516 §4.4).
         utf8: It stands in `UTF8 (…)`: the literal, which is a literal8, is followed by `)` (RFC 6855 §4).
         replaces: It is REPLACE or UID REPLACE of this one message (RFC 8508).
+        urls: CATENATE: what comes before its first text, or all of it; None if it is no CATENATE (RFC 4469).
 
     """
 
@@ -319,6 +320,38 @@ class Append:
     binary: bool = False
     replaces: NumSet | None = None
     utf8: bool = False
+    urls: tuple[bytes, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppendStep:
+    """
+    What stands before, between and behind the literals of an APPEND with CATENATE (RFC 4469, RFC 3502).
+
+    Attributes:
+        urls: What comes next in the message under way.
+        closes: That message, a CATENATE, is whole then. One that is none is whole after its literal.
+        whole: Messages behind it that have no text of their own.
+        message: The message whose first literal follows.
+        size: Octets of the literal that follows, None at the end of the command. It is of `message`; else of the
+            message under way.
+        binary: It is a literal8.
+        utf8: It stands in `UTF8 (…)`.
+
+    """
+
+    urls: tuple[bytes, ...] = ()
+    closes: bool = False
+    whole: tuple[Append, ...] = ()
+    message: Append | None = None
+    size: int | None = None
+    binary: bool = False
+    utf8: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the literal that follows is of the message under way."""
+        return self.size is not None and self.message is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -614,6 +647,7 @@ Command = (
 __all__ = [
     "AclChange",
     "Append",
+    "AppendStep",
     "Attribute",
     "Authenticate",
     "BinarySection",

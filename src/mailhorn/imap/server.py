@@ -7,14 +7,15 @@ a command in the wrong state.
 Rule 3: the message of an APPEND is a stream of `AppendData`, never whole in memory.
 """
 
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..model.flags import NO_FLAGS
 from . import state as states
-from .commands import Append, Authenticate, Command, Login
+from .commands import Append, AppendStep, Authenticate, Command, Login
 from .framing import (
     NEED_DATA,
     SERVER_LIMITS,
@@ -29,7 +30,15 @@ from .framing import (
     LiteralWanted,
     StreamStart,
 )
-from .grammar.command import CommandProblem, UnknownCommand, parse_append_head, parse_append_next, parse_command
+from .grammar.command import (
+    CommandProblem,
+    UnknownCommand,
+    parse_append_head,
+    parse_append_next,
+    parse_append_rest,
+    parse_append_steps,
+    parse_command,
+)
 from .grammar.cursor import STRICT, Dialect, SyntaxProblem
 from .grammar.ext.idle import is_done
 from .grammar.ext.unauthenticate import UNAUTHENTICATE
@@ -70,6 +79,25 @@ class AppendStarted:
     tag: bytes
     command: Append
     more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AppendStepped:
+    """
+    A piece of an APPEND with CATENATE (RFC 4469), before, between or behind its literals.
+
+    If a literal follows, say `accept_append` or `complete` with a refusal; else it is the end: answer it.
+
+    Attributes:
+        tag: Of the command.
+        step: What it is.
+        first: The command begins with it.
+
+    """
+
+    tag: bytes
+    step: AppendStep
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +150,16 @@ class Ended:
 
 
 Event = (
-    CommandReceived | AppendStarted | AppendData | AppendEnded | AppendBroken | IdleEnded | Responded | Rejected | Ended
+    CommandReceived
+    | AppendStarted
+    | AppendStepped
+    | AppendData
+    | AppendEnded
+    | AppendBroken
+    | IdleEnded
+    | Responded
+    | Rejected
+    | Ended
 )
 
 
@@ -150,16 +187,32 @@ def _is_append(head: bytes, _: int) -> bool:
         try:
             parse_append_next(head.removeprefix(b")"), _NOWHERE, ANY_NAME)
         except SyntaxProblem:
-            return False
+            return _is_step(head)
         return True
     begin = head[:1100].upper()
     if b"APPEND" not in begin and b"REPLACE" not in begin:
         return False
     try:
+        if _CATENATES.match(head):
+            return parse_append_steps(head, ANY_NAME)[3].size is not None
         parse_append_head(head, ANY_NAME)
     except (CommandProblem, UnknownCommand):
         return False
     return True
+
+
+_CATENATES = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE) .*CATENATE \(", re.IGNORECASE | re.DOTALL)
+
+
+def _is_step(head: bytes) -> bool:
+    """Say whether this is what stands between two literals of an APPEND with CATENATE, wherever it is in it."""
+    for rest in {head, head.removeprefix(b")")}:
+        for inside in (True, False):
+            try:
+                return parse_append_rest(rest, "", inside, ANY_NAME).size is not None
+            except SyntaxProblem:
+                pass
+    return False
 
 
 def _tail(command: Command | None) -> bytes:
@@ -182,6 +235,7 @@ class ServerConnection:
     __slots__ = (
         "_bad",
         "_framer",
+        "_inside",
         "_mode",
         "_out",
         "_plus",
@@ -206,6 +260,7 @@ class ServerConnection:
         self._mode = _Mode.COMMANDS
         self._bad = 0
         self._plus = False
+        self._inside = False  # a CATENATE whose parenthesis is open
 
     def _fresh_framer(self) -> Framer:
         return Framer(SERVER_LIMITS_BEFORE_LOGIN, synchronizing=True, stream=_is_append)
@@ -265,7 +320,9 @@ class ServerConnection:
 
     def _frame(self, frame: bytes, events: list[Event]) -> None:
         if self._mode == _Mode.APPEND_TAIL:
-            if frame != _tail(self._running):
+            if self._inside or b"CATENATE" in frame.upper():
+                self._step(frame, None, events)
+            elif frame != _tail(self._running):
                 self._reject(self._tag, "Something after the message that is not the end of APPEND", events)
                 self._running, self._mode = None, _Mode.COMMANDS
                 events.append(AppendBroken())
@@ -275,6 +332,9 @@ class ServerConnection:
             return
         if not frame:
             self._reject(b"*", "Empty line", events)
+            return
+        if _CATENATES.match(frame):
+            self._catenate(frame, None, events)
             return
         try:
             tag, command = parse_command(frame, self.dialect)
@@ -288,6 +348,9 @@ class ServerConnection:
     def _stream(self, event: StreamStart, events: list[Event]) -> None:
         if event.head.startswith((b" ", b")")):
             running, in_append = self._running, self._mode is _Mode.APPEND_TAIL
+            if in_append and (self._inside or b"CATENATE" in event.head.upper()):
+                self._step(event.head, event.synchronizing, events)
+                return
             tail = _tail(running)
             belongs = in_append and event.head.startswith(tail + b" ")
             if not belongs or not isinstance(running, Append) or running.replaces is not None:
@@ -301,6 +364,9 @@ class ServerConnection:
             self._plus, self._running, self._mode = event.synchronizing, command, _Mode.OFFERED
             events.append(AppendStarted(self._tag, command, more=True))
             return
+        if _CATENATES.match(event.head):
+            self._catenate(event.head, event.synchronizing, events)
+            return
         try:
             tag, command = parse_append_head(event.head, self.dialect)
         except CommandProblem as problem:
@@ -311,9 +377,60 @@ class ServerConnection:
             self._framer.refuse()
             self._reject(tag, f"Not allowed in the {self.state.value} state", events)
             return
-        self._plus = event.synchronizing
+        self._plus, self._inside = event.synchronizing, False
         self._tag, self._running, self._mode = tag, command, _Mode.OFFERED
         events.append(AppendStarted(tag, command))
+
+    def _catenate(self, frame: bytes, synchronizing: bool | None, events: list[Event]) -> None:
+        """Begin an APPEND with CATENATE, up to its first literal, or whole (`synchronizing` is None)."""
+        try:
+            tag, mailbox, replaces, step = parse_append_steps(frame, self.dialect)
+        except CommandProblem as problem:
+            reason = f"Expected {problem.expected} at position {problem.position}"
+            self._turn_down(problem.tag, reason, synchronizing, events)
+            return
+        command = Append(mailbox, NO_FLAGS, None, 0, replaces=replaces)
+        if not states.is_legal(command, self.state) or (replaces is not None and self.state is not State.SELECTED):
+            self._turn_down(tag, f"Not allowed in the {self.state.value} state", synchronizing, events)
+            return
+        self._bad = 0
+        self._tag, self._running = tag, command
+        self._stepped(step, synchronizing, True, events)
+
+    def _step(self, rest: bytes, synchronizing: bool | None, events: list[Event]) -> None:
+        """Go on with an APPEND with CATENATE behind a literal."""
+        running, tail = self._running, _tail(self._running)
+        if not isinstance(running, Append):
+            raise RuntimeError("no APPEND is running")
+        try:
+            if not rest.startswith(tail):
+                raise SyntaxProblem(0, "the end of UTF8")
+            step = parse_append_rest(rest.removeprefix(tail), running.mailbox, self._inside, self.dialect)
+            if running.replaces is not None and (step.message is not None or step.whole):
+                raise SyntaxProblem(0, "one message to replace another")
+        except SyntaxProblem as problem:
+            self._turn_down(self._tag, f"Expected {problem.expected} behind the message", synchronizing, events)
+            self._running, self._mode = None, _Mode.COMMANDS
+            events.append(AppendBroken())
+            return
+        self._stepped(step, synchronizing, False, events)
+
+    def _stepped(self, step: AppendStep, synchronizing: bool | None, first: bool, events: list[Event]) -> None:
+        running = self._running
+        if isinstance(running, Append) and step.message is not None:
+            self._running = replace(step.message, replaces=running.replaces)
+        elif isinstance(running, Append) and step.goes_on:
+            self._running = replace(running, utf8=step.utf8)
+        self._inside = step.goes_on or (step.message is not None and step.message.urls is not None)
+        self._plus = bool(synchronizing)
+        self._mode = _Mode.RUNNING if step.size is None else _Mode.OFFERED
+        events.append(AppendStepped(self._tag, step, first))
+
+    def _turn_down(self, tag: bytes, reason: str, synchronizing: bool | None, events: list[Event]) -> None:
+        """Answer BAD; `synchronizing` is None if no literal has been offered."""
+        if synchronizing is not None:
+            self._framer.refuse()
+        self._reject(tag, reason, events)
 
     def _begin(self, tag: bytes, command: Command, events: list[Event]) -> None:
         if isinstance(command, Append):

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from ...model.flags import NO_FLAGS, flag_set
 from ...model.numbers import SeqSet, UIDSet
 from ..commands import (
     Append,
+    AppendStep,
     Authenticate,
     CancelUpdate,
     Command,
@@ -51,10 +51,11 @@ from ..commands import (
     Store,
     Subscribe,
 )
-from .atoms import MAX_NUMBER64, parse_astring, parse_tag, write_astring, write_tag
+from .append import parse_append_message, write_append_message
+from .atoms import parse_astring, parse_tag, write_astring, write_tag
 from .cursor import STRICT, Cursor, Dialect, SyntaxProblem, Writer
-from .date import parse_date_time, write_date_time
 from .ext.acl import parse_deleteacl, parse_listrights, parse_setacl, write_acl_entry, write_setacl
+from .ext.catenate import parse_append_step, write_append_step
 from .ext.compress import parse_compress
 from .ext.condstore import (
     parse_fetch_modifiers,
@@ -79,7 +80,6 @@ from .ext.special_use import parse_create_params, write_create_params
 from .ext.thread import parse_thread, write_thread
 from .ext.uidplus import parse_uid_expunge, write_uid_expunge
 from .fetch import parse_fetch_atts, write_fetch_atts
-from .flag import parse_flag_list, write_flag_list
 from .mailbox import parse_list_mailbox, parse_mailbox, write_list_mailbox, write_mailbox
 from .search import parse_search_program, write_search_program
 from .sequence import parse_sequence_set, write_sequence_set
@@ -88,8 +88,6 @@ from .store import parse_store_att_flags, write_store_att_flags
 
 _WORD = re.compile(rb"[A-Za-z0-9\-]{1,32}(?![^ ])")
 _KEYWORDS: Final = {keyword.value: Simple(keyword) for keyword in Keyword}
-_APPEND_LITERAL = re.compile(rb"(~?)\{([0-9]{1,19})\+?\}")
-_UTF8 = re.compile(rb"UTF8 \((?=~)", re.IGNORECASE)
 Parsed = TypeVar("Parsed")
 
 
@@ -167,7 +165,7 @@ def parse_append_next(head: bytes, first: Append, dialect: Dialect = STRICT) -> 
     """
     cur = Cursor(head, dialect)
     cur.space()
-    command = _parse_append_message(cur, first.mailbox)
+    command = parse_append_message(cur, first.mailbox)
     cur.end()
     return command
 
@@ -175,8 +173,84 @@ def parse_append_next(head: bytes, first: Append, dialect: Dialect = STRICT) -> 
 def write_append_next(command: Append, dialect: Dialect = STRICT) -> bytes:
     """Return what follows the literal of the message before this one; then as after `write_command` of an Append."""
     out = Writer(dialect, command=True)
-    _write_append_message(out, command)
+    write_append_message(out, command)
     return out.data()
+
+
+def parse_append_steps(frame: bytes, dialect: Dialect = STRICT) -> tuple[bytes, str, NumSet | None, AppendStep]:
+    """
+    append = "APPEND" SP mailbox 1*(SP append-message), also REPLACE, where a message may be a CATENATE
+
+    RFC 4469 §5, RFC 8508 §3.5: up to the header of the first literal, or to the end if there is none.
+
+    Returns:
+        The tag, the mailbox, what is replaced, and the first step.
+
+    Raises:
+        CommandProblem: It is no such command.
+
+    """
+    found: list[tuple[str, NumSet | None, AppendStep]] = []
+
+    def parse(cur: Cursor, word: bytes) -> AppendStep:
+        replaces = _parse_replaces(cur, word)
+        mailbox = _argument(cur)
+        if cur.pos == len(frame):
+            cur.space()
+        step = parse_append_step(cur, mailbox, inside=False)
+        if replaces is not None and len(step.whole) + (step.message is not None) > 1:
+            raise cur.fails("one message to replace another")
+        if replaces is not None:
+            whole = tuple([replace(message, replaces=replaces) for message in step.whole])
+            message = None if step.message is None else replace(step.message, replaces=replaces)
+            step = replace(step, whole=whole, message=message)
+        found.append((mailbox, replaces, step))
+        return step
+
+    tag, step = _parsed(frame, dialect, parse)
+    return tag, *found[0]
+
+
+def parse_append_rest(rest: bytes, mailbox: str, inside: bool, dialect: Dialect = STRICT) -> AppendStep:
+    """
+    *(SP cat-part) ")" *(SP append-message), behind a literal of an APPEND (RFC 4469 §5)
+
+    Args:
+        rest: What follows that literal, up to and including `{n}`, or to the end of the command.
+        mailbox: Where to.
+        inside: The literal was a text of a CATENATE; else it was a message.
+        dialect: What the client was allowed.
+
+    Raises:
+        SyntaxProblem: It is nothing of the kind.
+
+    """
+    cur = Cursor(rest, dialect)
+    step = parse_append_step(cur, mailbox, inside)
+    cur.end()
+    return step
+
+
+def write_append_steps(
+    tag: bytes, mailbox: str, replaces: NumSet | None, step: AppendStep, dialect: Dialect = STRICT
+) -> bytes:
+    """Return an APPEND up to its first literal, or to its end."""
+    out = Writer(dialect, command=True)
+    write_tag(out, tag)
+    if replaces is None:
+        out.write(b" APPEND")
+    else:
+        _write_word(out, b"REPLACE", replaces)
+    _write_argument(out, mailbox)
+    write_append_step(out, step)
+    return out.data() if step.size is not None else out.data() + b"\r\n"
+
+
+def write_append_rest(step: AppendStep, dialect: Dialect = STRICT) -> bytes:
+    """Return what follows a literal, up to the next one or to the end."""
+    out = Writer(dialect, command=True)
+    write_append_step(out, step)
+    return out.data() if step.size is not None else out.data() + b"\r\n"
 
 
 def write_command(tag: bytes, command: Command, dialect: Dialect = STRICT) -> list[bytes]:
@@ -559,16 +633,19 @@ def _parse_search(cur: Cursor, *, by_uid: bool) -> Search:
 
 
 def _parse_append(cur: Cursor, word: bytes) -> Append:
-    replaces = None
-    if word == b"UID":
-        cur.space()
-        replaces = _parse_replaced(cur, cur.need(_WORD, "REPLACE")[0].upper(), UIDSet)
-    elif word != b"APPEND":
-        replaces = _parse_replaced(cur, word, SeqSet)
+    replaces = _parse_replaces(cur, word)
     mailbox = _argument(cur)
     cur.space()
-    command = _parse_append_message(cur, mailbox)
+    command = parse_append_message(cur, mailbox)
     return command if replaces is None else replace(command, replaces=replaces)
+
+
+def _parse_replaces(cur: Cursor, word: bytes) -> NumSet | None:
+    """Parse what is replaced, if it is REPLACE or UID REPLACE."""
+    if word == b"UID":
+        cur.space()
+        return _parse_replaced(cur, cur.need(_WORD, "REPLACE")[0].upper(), UIDSet)
+    return None if word == b"APPEND" else _parse_replaced(cur, word, SeqSet)
 
 
 def _parse_replaced(cur: Cursor, word: bytes, kind: type[NumSet]) -> NumSet:
@@ -587,52 +664,13 @@ def _parse_replaced(cur: Cursor, word: bytes, kind: type[NumSet]) -> NumSet:
     return numbers
 
 
-def _parse_append_message(cur: Cursor, mailbox: str) -> Append:
-    """
-    append-message = [flag-list SP] [date-time SP] (literal / literal8 / "UTF8" SP "(" literal8 ")")
-
-    RFC 3502 §6.3.11, RFC 4466 §2.3, RFC 6855 §4; the SP before it is read.
-    """
-    flags, internal_date = NO_FLAGS, None
-    if cur.at(b"("):
-        flags = flag_set(parse_flag_list(cur))
-        cur.space()
-    if cur.at(b'"'):
-        internal_date = parse_date_time(cur)
-        cur.space()
-    utf8 = _UTF8.match(cur.data, cur.pos)
-    if utf8 is not None:
-        cur.pos = utf8.end()
-    start = cur.pos
-    literal = cur.need(_APPEND_LITERAL, "a literal")
-    size = int(literal[2])
-    if size > MAX_NUMBER64:
-        cur.pos = start
-        raise cur.fails("a literal of at most 2^63-1 octets")
-    return Append(mailbox, flags, internal_date, size, binary=bool(literal[1]), utf8=utf8 is not None)
-
-
 def _write_append(out: Writer, command: Append) -> None:
     if command.replaces is None:
         out.write(b" APPEND")
     else:
         _write_word(out, b"REPLACE", command.replaces)
     _write_argument(out, command.mailbox)
-    _write_append_message(out, command)
-
-
-def _write_append_message(out: Writer, command: Append) -> None:
-    if command.flags:
-        out.write(b" ")
-        write_flag_list(out, sorted(command.flags))
-    if command.internal_date is not None:
-        out.write(b" ")
-        write_date_time(out, command.internal_date)
-    if command.utf8:
-        out.write(b" UTF8 (~")
-    else:
-        out.write(b" ~" if command.binary else b" ")
-    out.literal_head(command.size)
+    write_append_message(out, command)
 
 
 def _argument(cur: Cursor) -> str:

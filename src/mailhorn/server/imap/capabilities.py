@@ -148,6 +148,7 @@ CAPABILITIES = (
         ("append", "copy-move", "uid-expunge"),
     ),
     Capability("MULTIAPPEND", (3502,), _AFTER, "several messages at a time, all or none", ("multiappend",)),
+    Capability("CATENATE", (4469,), _AFTER, "APPEND of texts and of parts of messages that are here", ("catenate",)),
     Capability("REPLACE", (8508,), _AFTER, "a new message in the place of one, in one step", ("replace",)),
     Capability("APPENDLIMIT={append_limit}", (7889,), _AFTER, "how many octets a message may have", ("appendlimit",)),
     Capability(

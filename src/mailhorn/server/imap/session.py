@@ -23,6 +23,7 @@ from ...imap.server import (
     AppendData,
     AppendEnded,
     AppendStarted,
+    AppendStepped,
     CommandReceived,
     Event,
     IdleEnded,
@@ -37,7 +38,7 @@ from ...net.eager import begin
 from ...net.pump import HIGH_WATER, Pump
 from ...store.abc import MailboxMissing, MessageMissing, StoreError, StoreUnavailable
 from . import names
-from .commands import append, auth, dispatch, fetch, idle
+from .commands import append, auth, catenate, dispatch, fetch, idle
 from .context import ImapContext
 from .conversation import Conversation
 from .reply import BadArguments, CommandRefused, Reply
@@ -253,6 +254,8 @@ class ImapSession(Conversation):
             self._run(dispatch.run(self, event.command), event.command)
         elif isinstance(event, AppendStarted):
             self._run(append.begin(self, event.command, event.more), event.command)
+        elif isinstance(event, AppendStepped):
+            self._run(names.tell_appended(self, catenate.step(self, event.step)), self.core.running)
         elif isinstance(event, AppendData):
             append.take(self, event.data)
         elif isinstance(event, AppendEnded):

@@ -33,7 +33,7 @@ async def begin(conversation: Conversation, command: Append, more: bool) -> None
         if more and conversation.append is not None:
             conversation.appended.append(conversation.append)
             conversation.append = None
-        await _look(conversation, command)
+        await look(conversation, command)
     except BaseException:
         drop(conversation)
         raise
@@ -42,7 +42,8 @@ async def begin(conversation: Conversation, command: Append, more: bool) -> None
     conversation.pump.flush()
 
 
-async def _look(conversation: Conversation, command: Append) -> None:
+async def look(conversation: Conversation, command: Append) -> None:
+    """Look whether a message may come, as far as is known of it. Raises CommandRefused, BadArguments."""
     context, before = conversation.context, conversation.appended
     demand_uids(conversation, command)
     if len(before) >= MAX_MESSAGES:
@@ -51,7 +52,7 @@ async def _look(conversation: Conversation, command: Append) -> None:
         raise CommandRefused(f"Messages may have {context.options.max_message_size} octets at most", "TOOBIG")
     if command.utf8 and not conversation.core.dialect.utf8:  # RFC 6855 §4; docs/reference/rev2.md
         raise CommandRefused("UTF8 has to be enabled first: ENABLE UTF8=ACCEPT", "CLIENTBUG")
-    if command.size == 0:
+    if command.size == 0 and command.urls is None:
         raise CommandRefused("An empty message cannot be stored", "CANNOT")
     if len(command.flags) > MAX_FLAGS:
         raise CommandRefused(f"A message may have {MAX_FLAGS} flags at most", "LIMIT")

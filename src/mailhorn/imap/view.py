@@ -10,12 +10,12 @@ and a length); only an expunge makes a new one.
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
-from ..model.change import Change
+from ..model.change import Change, FlagUpdate
 from ..model.ids import UID, ModSeq, SeqNum
 from ..model.numbers import SeqSet, UIDSet
 
@@ -139,15 +139,21 @@ class MailboxView:
             self.expunged_to = max(self.expunged_to, change.after)
         if change.after <= self.changed_to:
             return updates
-        new = [uid for uid in change.appended if uid > self.last_uid]
+        new = change.appended[bisect_right(change.appended, self.last_uid) :]
         if new:
             self._extend(new)
             updates.append(Count(self._length))
-        for uid, mod_seq, flags in change.updated:
+        updates += self.flagged(change.updated)
+        self.changed_to = change.after
+        return updates
+
+    def flagged(self, updated: Iterable[FlagUpdate]) -> list[Update]:
+        """Return what to tell of messages that have other flags now: of those that are in the view."""
+        updates: list[Update] = []
+        for uid, mod_seq, flags in updated:
             seq = self.seq_of(uid)
             if seq is not None:
                 updates.append(Flagged(seq, uid, flags, mod_seq))
-        self.changed_to = change.after
         return updates
 
     def _remove(self, uids: Sequence[UID]) -> list[Update]:

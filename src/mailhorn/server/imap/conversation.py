@@ -25,7 +25,7 @@ from .context import ImapContext
 from .notices import Notices, Overflow
 from .progress import Progress
 from .reply import BadArguments, CommandRefused
-from .selected import Manner, Selected
+from .selected import Manner, Selected, is_much
 from .survey import TooMany
 
 
@@ -204,7 +204,8 @@ class Conversation:
         """Take a change of our own making; if somebody else's came in between, leave it to the sync."""
         selected = self.open_mailbox
         view = selected.view
-        if change.before == view.changed_to and (not expunge or view.expunged_to == change.before):
+        at_hand = change.before == view.changed_to and (not expunge or view.expunged_to == change.before)
+        if at_hand and (silent or not is_much(change)):
             if silent and selected.contexts is None:
                 change = replace(change, updated=())  # flags make no difference to a view, and nobody is told
             told = selected.advance(Difference(change), expunge)
@@ -227,7 +228,13 @@ class Conversation:
             if difference is not None:
                 if notices is not None and notices.fetch:
                     new += difference.change.appended
-                await self._tell(selected.advance(difference, expunge, flags))
+                if selected.contexts is None and is_much(difference.change):
+                    for told in selected.in_parts(difference.change, expunge, flags):
+                        self.core.raw(told)
+                        await self.room()
+                        await asyncio.sleep(0)
+                else:
+                    await self._tell(selected.advance(difference, expunge, flags))
         if self.selected is not None and self.selected.contexts is not None:
             await self._tell(await self.selected.contexts.look(self.selected.view))
         self.owed = False

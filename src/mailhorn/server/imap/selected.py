@@ -4,12 +4,13 @@ Rule: a view is never changed here but replaced: sessions that stand at the same
 step from it, and tell the same octets, which are made once.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 from enum import Enum
 
 from ...imap.grammar.ext.qresync import vanished_lines
 from ...imap.view import Count, Gone, MailboxView, Update
+from ...model.change import Change
 from ...model.flags import SYSTEM_FLAGS
 from ...model.ids import UID, MailboxId, ModSeq, SeqNum
 from ...model.numbers import UIDSet
@@ -154,6 +155,27 @@ class Selected:
         self.view, data = self._step(difference, expunge)
         return left + data
 
+    def in_parts(self, change: Change, expunge: bool, flags: bool = True) -> Iterator[bytes]:
+        """Take a change as `advance` does, and yield what the client is told of it, each part the work of a moment."""
+        if expunge:
+            for end in range(len(change.expunged), 0, -MANY):  # from the end, as one would be told
+                gone = Change(
+                    change.mailbox, change.before, change.before, expunged=change.expunged[max(0, end - MANY) : end]
+                )
+                view = self.view.fork()
+                data = told(view.apply(gone, expunge=True), self.manner, self.uid_only)
+                self.view = view
+                yield data
+        if flags:
+            for start in range(0, len(change.updated), MANY):
+                updates = self.view.flagged(change.updated[start : start + MANY])
+                yield told(updates, self.manner, self.uid_only)
+        elif change.updated:
+            self.unheard = self.unheard or self.view.changed_to
+        rest = replace(change, updated=(), expunged=() if expunge else change.expunged)
+        self.view, data = self._step(Difference(rest), expunge)
+        yield data
+
     def at_once(self, most: int) -> bytes | None:
         """Take all there is if the hub has it, and return what the client is told; None if it is more than `most`."""
         channel, view = self.channel, self.view
@@ -162,7 +184,7 @@ class Selected:
         if channel.reached <= view.changed_to:
             return b""
         difference = channel.since(view.changed_to)
-        if difference is None:
+        if difference is None or is_much(difference.change):
             return None
         step = difference.steps.get(self._point(True)) or self._step(difference, True)
         if len(step[1]) > most:
@@ -201,6 +223,14 @@ class Selected:
 
 
 _NOWHERE = MailboxView()
+
+MANY = 1_000
+"""Messages of a change that are told in one go, some 3 ms. What is more is told in parts, and others have turns."""
+
+
+def is_much(change: Change) -> bool:
+    """Say whether it takes long to tell a change: new messages are only counted."""
+    return len(change.updated) + len(change.expunged) > MANY
 
 
 def told(updates: Iterable[Update], manner: Manner = Manner.PLAIN, uid_only: bool = False) -> bytes:

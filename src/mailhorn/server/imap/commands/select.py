@@ -15,6 +15,7 @@ from ..reach import Act, may_selected, nothing_there, reach
 from ..reply import BadArguments, Reply, ok
 from ..selected import Manner, Selected, flags_line
 from ..uidonly import demand_uids
+from .change import expunged
 from .mailboxes import mailbox_id
 
 
@@ -111,7 +112,8 @@ async def close(conversation: Conversation) -> Reply:
     """Expunge without telling, and deselect; a mailbox opened by EXAMINE is only deselected."""
     selected = conversation.open_mailbox
     if not selected.read_only and not selected.gone and may_selected(conversation, Act.EXPUNGE):
-        await conversation.context.store.index.expunge(selected.mailbox, None)
+        async for _ in expunged(conversation, None):
+            pass
     conversation.deselect()
     return ok(b"CLOSE completed")
 

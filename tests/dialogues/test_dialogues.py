@@ -1,14 +1,21 @@
 """Runs every dialogue of this folder over real sockets against a real server (see README.md)."""
 
 import asyncio
+import contextlib
 import re
+import ssl
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.kit.certificates import Authority
+from tests.kit.introspection import introspection
 from tests.kit.mailserver import ServerInTest, running_server
 
+from mailhorn.config.settings import Tls
 from mailhorn.net.deflate import Deflate
+from mailhorn.net.tls import client_context
 from mailhorn.server.imap.session import ImapSession
 
 FOLDER = Path(__file__).parent
@@ -18,7 +25,7 @@ PATIENCE = 10.0
 
 LINE = re.compile(
     r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)"
-    r"|(?P<macro>login|select|deflate|deliver|hold|release|limit) (?P<args>.*)"
+    r"|(?P<macro>login|select|deflate|deliver|hold|release|limit|show|with) (?P<args>.*)"
 )
 
 
@@ -32,8 +39,9 @@ class Client:
         self._macros = 0
 
     @classmethod
-    async def connect(cls, port: int) -> "Client":
-        client = cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> "Client":
+        name = "localhost" if tls else None
+        client = cls(*await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name))
         assert (await client.line()).startswith("* OK ")
         return client
 
@@ -65,6 +73,8 @@ class Client:
         """Close our side and return what came that was not expected."""
         if self._writer.can_write_eof():
             self._writer.write_eof()
+        else:  # TLS has no half of a connection
+            self._writer.close()
         async with asyncio.timeout(PATIENCE):
             rest = self._came + self._plain(await self._reader.read())
         self._writer.close()
@@ -130,7 +140,24 @@ class Hold:
         self._released.pop(verb).set()
 
 
-async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatch) -> None:
+WITH = re.compile("^with (.*)$", re.MULTILINE)
+
+
+@contextlib.contextmanager
+def settings_of(script: str, authority: Authority) -> Iterator[dict[str, object]]:
+    """Give the settings that the dialogue wants, and run what they name."""
+    with contextlib.ExitStack() as stack:
+        wanted: dict[str, object] = {}
+        for name in WITH.findall(script):
+            if name == "tokens":
+                wanted["oauth"] = stack.enter_context(introspection())[0]
+            else:
+                assert name == "certificates"
+                wanted["tls"] = Tls(client_ca=authority.certificate)
+        yield wanted
+
+
+async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatch, authority: Authority) -> None:
     holding = Hold(server, monkeypatch)
     clients: dict[str, Client] = {}
     names: dict[str, str] = {}
@@ -145,12 +172,19 @@ async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatc
             continue
         found = LINE.fullmatch(line)
         assert found, f"line {number} is not of a dialogue: {line}"
+        if found["macro"] == "with":
+            continue
         if found["macro"] == "login":
             who, login = found["args"].split()
             await (await client(who)).command(f"LOGIN {login} {server.password}")
         elif found["macro"] == "select":
             who, mailbox = found["args"].split(" ", 1)
             await (await client(who)).command(f"SELECT {mailbox}")
+        elif found["macro"] == "show":
+            who, login = found["args"].split()
+            tls = client_context(server.server.data / "tls" / "self-signed.crt")
+            tls.load_cert_chain(*authority.client(login))
+            clients[who] = await Client.connect(server.ports["imaps"], tls)
         elif found["macro"] == "deflate":
             (await client(found["args"])).deflate()
         elif found["macro"] == "hold":
@@ -180,5 +214,7 @@ async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("script", [pytest.param(file.read_text("utf-8"), id=file.stem) for file in FILES])
 async def test_dialogue(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server says what the file says, in that order, and nothing else."""
-    async with running_server(tmp_path, ("ann", "bob", "eve")) as server:
-        await play(script, server, monkeypatch)
+    authority = Authority(tmp_path / "ca")
+    with settings_of(script, authority) as settings:
+        async with running_server(tmp_path / "data", ("ann", "bob", "eve"), **settings) as server:
+            await play(script, server, monkeypatch, authority)

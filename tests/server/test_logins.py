@@ -1,21 +1,16 @@
 """Every mechanism, on IMAP and SMTP, over real sockets to a whole server; both roles are ours."""
 
 import asyncio
-import json
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from urllib.parse import parse_qs
 
 import pytest
 from tests.kit.certificates import Authority
+from tests.kit.introspection import introspection
 from tests.kit.mailserver import PASSWORD, running_server
 from tests.kit.sasl import sasl_line
 
-from mailhorn.config.settings import OAuth, Sasl, Secret, Tls
+from mailhorn.config.settings import Sasl, Tls
 from mailhorn.net.tls import client_context
 from mailhorn.sasl import PlainClient
 from mailhorn.sasl.external import ExternalClient
@@ -188,63 +183,6 @@ async def test_external_by_common_name_and_not_by_another_authority(tmp_path: Pa
         async with sasl_line(server.ports["smtp"], smtp=True) as line:
             await line.start_tls(strange)  # another mail server may have any certificate
             assert "EXTERNAL" not in await line.mechanisms()
-
-
-class Introspector(BaseHTTPRequestHandler):
-    """An authorization server's endpoint."""
-
-    tokens = {
-        "good": {"active": True, "username": "ann", "scope": "mail calendar", "aud": ["mail.example.org"]},
-        "mail": {"active": True, "username": "ann@localhost", "scope": "mail", "aud": "mail.example.org"},
-        "old": {"active": False},
-        "narrow": {"active": True, "username": "ann", "scope": "calendar", "aud": "mail.example.org"},
-        "elsewhere": {"active": True, "username": "ann", "scope": "mail", "aud": "files.example.org"},
-        "over": {"active": True, "username": "ann", "scope": "mail", "aud": "mail.example.org", "exp": 1},
-        "nobody": {"active": True, "username": "nobody", "scope": "mail", "aud": "mail.example.org"},
-    }
-    asked: list[str]
-
-    def do_POST(self) -> None:
-        assert self.headers["Authorization"] == "Basic bWFpbDpwJTI2dw=="
-        body = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        (token,) = body["token"]
-        self.asked.append(token)
-        if token == "broken":
-            self.send_error(500)
-            return
-        answer = json.dumps(self.tokens.get(token, {"active": False})).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def introspection() -> Iterator[tuple[OAuth, list[str]]]:
-    """Run the endpoint; gives the settings for it, and what it was asked."""
-    asked: list[str] = []
-    handler = type("Asked", (Introspector,), {"asked": asked})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as endpoint:
-        thread = Thread(target=endpoint.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield (
-                OAuth(
-                    introspection=f"http://127.0.0.1:{endpoint.server_port}/introspect",
-                    client_id="mail",
-                    client_secret=Secret("p&w"),
-                    scope="mail",
-                    audience="mail.example.org",
-                    discovery="https://login.example.org/.well-known/openid-configuration",
-                ),
-                asked,
-            )
-        finally:
-            endpoint.shutdown()
-            thread.join()
 
 
 @IMAP_SMTP

@@ -58,6 +58,9 @@ COMMANDS = (
     'GETMETADATA "{}" /private/comment',
     'APPEND "{}" {{3+}}\r\nabc',
     'ESEARCH IN (mailboxes "{}") ALL',
+    'GETACL "{}"',
+    'MYRIGHTS "{}"',
+    'SETACL "{}" anyone lr',
     'EXAMINE "{}"',
     'SELECT "{}"',
     'COPY 1 "{}"',
@@ -68,6 +71,7 @@ COMMANDS = (
     'RENAME "x" "{}"',
     'DELETE "{}"',
     'CREATE "{}"',
+    'NOTIFY SET (mailboxes "{}" (MailboxName))',
 )
 
 

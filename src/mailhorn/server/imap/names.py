@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from ...imap.commands import Append, Command, Delete, List, MultiSearch, Rename, Select, Simple
+from ...imap.commands import Append, Command, Delete, List, MultiSearch, Notify, Rename, Select, Simple
 from ...imap.grammar.ext.children import child_mbox_flag
 from ...imap.responses import Condition, ListResponse
 from ...model.mailbox import DELIMITER
@@ -38,6 +38,8 @@ async def normalised(conversation: Conversation, command: Command) -> Command:
         return _listing(command)
     if isinstance(command, MultiSearch):
         return await _searching(conversation, command)
+    if isinstance(command, Notify):
+        return await _watching(conversation, command)
     name = getattr(command, "mailbox", None)
     if not isinstance(name, str) or isinstance(command, Simple):
         return command
@@ -107,6 +109,16 @@ async def _searching(conversation: Conversation, command: MultiSearch) -> MultiS
         replace(source, mailboxes=tuple([meant[name] for name in source.mailboxes])) for source in command.sources
     ]
     return replace(command, sources=tuple(sources))
+
+
+async def _watching(conversation: Conversation, command: Notify) -> Notify:
+    groups = command.groups or ()
+    if all(name.isascii() for group in groups for name in group.names):
+        return command
+    meant = [
+        replace(group, names=tuple([await normal(conversation, name) for name in group.names])) for group in groups
+    ]
+    return replace(command, groups=tuple(meant))
 
 
 def _called(command: Command, name: str) -> Command:

@@ -27,8 +27,8 @@ from .people import read_people
 
 def add(config: Path | None, login: str, password_stdin: bool) -> None:
     """Make an account."""
-    settings = _settings(config)
-    name = _login(login)
+    settings = settings_of(config)
+    name = login_of(login)
     stored = _hashed(_password(password_stdin), settings)
 
     async def work() -> None:
@@ -44,12 +44,12 @@ def add(config: Path | None, login: str, password_stdin: bool) -> None:
 
 def passwd(config: Path | None, login: str, password_stdin: bool) -> None:
     """Give an account a new password."""
-    settings = _settings(config)
-    name = _login(login)
+    settings = settings_of(config)
+    name = login_of(login)
 
     async def find() -> Account:
         async with open_accounts(settings) as index:
-            return await _existing(index, name, settings)
+            return await existing(index, name, settings)
 
     account = run(find())  # before the question, so that nobody types a password for nothing
     stored = _hashed(_password(password_stdin), settings)
@@ -64,7 +64,7 @@ def passwd(config: Path | None, login: str, password_stdin: bool) -> None:
 
 def list_all(config: Path | None, as_json: bool) -> None:
     """Print all accounts."""
-    settings = _settings(config)
+    settings = settings_of(config)
 
     async def work() -> list[tuple[str, int, int, int]]:
         async with open_accounts(settings) as index:
@@ -89,12 +89,12 @@ def list_all(config: Path | None, as_json: bool) -> None:
 
 def remove(config: Path | None, login: str, yes: bool) -> None:
     """Remove an account and its mail."""
-    settings = _settings(config)
-    name = _login(login)
+    settings = settings_of(config)
+    name = login_of(login)
 
     async def find() -> tuple[Account, int]:
         async with open_accounts(settings) as index:
-            account = await _existing(index, name, settings)
+            account = await existing(index, name, settings)
             return account, sum(mailbox.messages for mailbox in await index.mailboxes(account.id))
 
     account, messages = run(find())
@@ -111,7 +111,7 @@ def remove(config: Path | None, login: str, yes: bool) -> None:
 
 def import_csv(config: Path | None, file: Path, scram: bool) -> None:
     """Make all accounts of a CSV file, or none; with keys for SCRAM if wanted, unless the settings want none at all."""
-    settings = _settings(config)
+    settings = settings_of(config)
     iterations = BULK_ITERATIONS if scram and settings.sasl.scram != "never" else 0
     people = read_people(file, _check)
 
@@ -147,8 +147,8 @@ def import_csv(config: Path | None, file: Path, scram: bool) -> None:
 
 def adopt(config: Path | None, login: str, maildir: Path, password_stdin: bool) -> None:
     """Make an account of a Maildir, with the UIDs that Dovecot or mbsync recorded in it."""
-    settings = _settings(config)
-    name = _login(login)
+    settings = settings_of(config)
+    name = login_of(login)
     stored = _hashed(_password(password_stdin), settings)
     from rich.console import Console
     from rich.progress import Progress
@@ -192,13 +192,15 @@ def _check(login: str, password: str) -> str:
     return name
 
 
-def _settings(config: Path | None) -> ServeSettings:
+def settings_of(config: Path | None) -> ServeSettings:
+    """Return the settings, and have only warnings logged."""
     settings, _ = serve_settings(config)
     set_up(Log(level="warning", format=settings.log.format))
     return settings
 
 
-def _login(login: str) -> str:
+def login_of(login: str) -> str:
+    """Return the login as it is stored. Raises CommandFailed."""
     try:
         return normal_login(login)
     except ValueError as error:
@@ -224,7 +226,8 @@ def _password(from_stdin: bool) -> str:
     return answer
 
 
-async def _existing(index: Index, name: str, settings: ServeSettings) -> Account:
+async def existing(index: Index, name: str, settings: ServeSettings) -> Account:
+    """Return the account of that login. Raises CommandFailed."""
     account = await index.account(name)
     if account is None:
         raise CommandFailed(f"there is no account {name} in {data_folder(settings)}; see: mailhorn account list")

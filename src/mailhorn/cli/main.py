@@ -205,6 +205,33 @@ def account_remove(login: str, yes: bool, config: Path | None) -> None:
     command.remove(config, login, yes)
 
 
+@account.command("share")
+@click.argument("owner")
+@click.argument("mailbox")
+@click.argument("who", required=False)
+@click.argument("rights", required=False)
+@with_config
+def account_share(owner: str, mailbox: str, who: str | None, rights: str | None, config: Path | None) -> None:
+    """
+    Say who else may use a MAILBOX of OWNER, or let WHO have other RIGHTS: read, write, all, none, or letters.
+
+    WHO is a login or `anyone`. Mail clients show the mailbox to them below "Other Users". The letters are those of
+    RFC 4314: l see it, r read, s mark as read, w set other flags, i put mail in, p post, k make mailboxes below it,
+    x delete it, t mark as deleted, e expunge, a share it with others.
+
+    \b
+    Examples:
+      mailhorn account share ann Projects              who may use it
+      mailhorn account share ann Projects bob write    bob may read, write and delete there
+      mailhorn account share ann Projects bob none     not any more
+    """
+    from . import share as command
+
+    if who is not None and rights is None:
+        raise click.UsageError("say which rights: read, write, all, none, or letters")
+    command.share(config, owner, mailbox, who, rights)
+
+
 @account.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(

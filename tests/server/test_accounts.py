@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from mailhorn.model.mailbox import Account
 from mailhorn.server import accounts as module
 from mailhorn.server.accounts import AccountOptions, Accounts, NoAccount, TooBusy, normal_login
+from mailhorn.server.credential import iterations_of
 from mailhorn.server.digest import digest
 from mailhorn.server.limits import GuessLimits
 from mailhorn.server.passwords import BULK, hash_password, needs_upgrade
@@ -225,6 +228,81 @@ async def test_whose_mail_an_address_is(accounts: Accounts, local: str, domain: 
 async def test_addresses_of_nobody(accounts: Accounts, local: str, domain: str, why: NoAccount) -> None:
     """And why."""
     assert await accounts.account_for(local, domain) is why
+
+
+async def test_keys_of_an_account_and_of_nobody(index: SqliteIndex) -> None:
+    """Who has none is asked for a proof that nobody can give, by a salt and a count that stay the same."""
+    await index.add_accounts([("old", hash_password("x", BULK, 4096)), ("new", hash_password("x", BULK, 8192))])
+    options = replace(OPTIONS, secret=b"secret")
+    accounts, again = Accounts(index, options), Accounts(index, options)
+    for each in (accounts, again):
+        await each.survey()
+    account, keys = await accounts.keys(" NEW")
+    assert account is not None and account.login == "new" and keys.iterations == 8192
+    for name in ("ann", "nobody", "broken", "stranger", "a/b", ""):
+        account, keys = await accounts.keys(name)
+        assert account is None
+        assert (await again.keys(name))[1] == keys
+    counts = Counter([(await accounts.keys(f"stranger{number}"))[1].iterations for number in range(200)])
+    assert counts[4096] + counts[8192] == 200 and min(counts.values()) > 60  # as often as accounts have them
+    other = Accounts(index, replace(options, secret=b"another"))
+    assert (await other.keys("stranger"))[1].salt != (await accounts.keys("stranger"))[1].salt
+    for each in (accounts, again, other):
+        await each.close()
+
+
+async def test_scram_is_offered_when_all_who_can_log_in_have_keys(index: SqliteIndex, tmp_path: Path) -> None:
+    """Accounts without a password, or with one that cannot be used, do not count; others without keys do."""
+    clock = Clock()
+    accounts = Accounts(index, OPTIONS, clock)
+    assert not accounts.offers_scram()  # nobody has looked yet; this has it looked at
+    assert await accounts.survey() == 3
+    for login in ("ann", "bulk", "bob@other.example"):
+        account = await index.account(login)
+        assert account is not None and not accounts.offers_scram()
+        await index.set_password_hash(account.id, hash_password("x", BULK, 4096))
+    assert not accounts.offers_scram()
+    clock.now += module.SURVEYED_EVERY
+    async with asyncio.timeout(10):
+        while not accounts.offers_scram():
+            await index.accounts()
+    await index.add_accounts([("late", hash_password("x", BULK))])
+    assert accounts.offers_scram()
+    assert await accounts.verify("late", b"x") is not None
+    assert not accounts.offers_scram()
+    await accounts.close()
+
+
+async def test_passwords_of_keys_alone(index: SqliteIndex) -> None:
+    """They let in, and get a hash."""
+    accounts = Accounts(index, replace(OPTIONS, iterations=4096))
+    await index.add_accounts([("keys", hash_password("x", BULK, 5000).split(" ")[1])])
+    assert await accounts.verify("keys", b"y") is None
+    assert await accounts.verify("keys", b"x") is not None
+    async with asyncio.timeout(10):
+        while (account := await index.account("keys")) is None or not account.password_hash.startswith("$argon2id"):
+            await index.accounts()
+    assert iterations_of(account.password_hash) == 5000  # what is dearer stays
+    await accounts.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "login"),
+    [
+        ("ann", "ann"),
+        ("Ann@example.org", "ann"),
+        ("bob@other.example", "bob@other.example"),
+        ("ann+x@example.org", None),
+        ("ann@other.example", None),
+        ("bob", None),
+        ("", None),
+        ("a/b", None),
+    ],
+)
+async def test_identities_shown_elsewhere(accounts: Accounts, text: str, login: str | None) -> None:
+    """A login, or an address in a local domain, and no detail."""
+    account = await accounts.named(text)
+    assert (account.login if account else None) == login
 
 
 def test_logins_are_normal() -> None:

@@ -30,7 +30,7 @@ from ..model.mailbox import Account
 from ..sasl.scram import Keys
 from ..store.abc import Index, StoreError
 from ..store.names import InvalidName, login_dir
-from .credential import iterations_of, read_credential
+from .credential import is_stored, iterations_of, read_credential
 from .limits import Guesses, GuessLimits
 from .passwords import (
     BULK,
@@ -280,7 +280,8 @@ class Accounts:
         """
         self._surveyed = self._clock()
         accounts = await self._index.accounts()
-        self._counts = Counter(iterations_of(account.password_hash) for account in accounts if account.password_hash)
+        kept = [account.password_hash for account in accounts]
+        self._counts = Counter(iterations_of(stored) for stored in kept if is_stored(stored))
         without = self._counts.pop(0, 0)
         self._all_have_keys = not without
         return without

@@ -37,6 +37,7 @@ class Standing:
         mechanisms: How the client may log in now, by the names of SASL; () if not yet.
         append_limit: Largest message APPEND takes, octets.
         message_limit: Messages that one command may name.
+        withheld: Names of what the program cannot cope with.
 
     """
 
@@ -45,6 +46,7 @@ class Standing:
     can_start_tls: bool = False
     mechanisms: tuple[str, ...] = ()
     message_limit: int = 1_000_000
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,8 @@ def _name(capability: Capability, standing: Standing) -> str:
 
 
 def _works(capability: Capability, standing: Standing) -> bool:
+    if capability.name in standing.withheld:
+        return False
     if capability.name.startswith(_AUTH):
         return not standing.logged_in and capability.name.removeprefix(_AUTH) in standing.mechanisms
     return _OFFERED[capability.when](standing)

@@ -24,6 +24,7 @@ from ..logins import Exchange
 from .context import ImapContext
 from .notices import Notices, Overflow
 from .progress import Progress
+from .quirks import Quirk
 from .reply import BadArguments, CommandRefused
 from .selected import Manner, Selected, is_much
 from .survey import TooMany
@@ -49,6 +50,7 @@ class Conversation:
         failures: Logins that failed on this connection.
         in_literal: Half a literal has been sent: nothing else may be.
         progress: How far the command is that runs, if it is one that may take long.
+        quirk: What is known of the program, by its ID.
         uid_only: The client wants UIDs and no message numbers (RFC 9586).
         idling: The view is up to date and kept so by the hub.
         notices: What the client wants to be told (RFC 5465); None: what a client is told that never gave NOTIFY.
@@ -75,6 +77,7 @@ class Conversation:
         "owed",
         "progress",
         "pump",
+        "quirk",
         "selected",
         "uid_only",
     )
@@ -89,6 +92,7 @@ class Conversation:
         self.selected: Selected | None = None
         self.manner = Manner.PLAIN
         self.uid_only = False
+        self.quirk: Quirk | None = None
         self.append: tuple[Append, StagedBlob | StoreUnavailable] | None = None
         self.appended: list[tuple[Append, StagedBlob | StoreUnavailable]] = []
         self.exchange: Exchange | None = None

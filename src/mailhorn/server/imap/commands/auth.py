@@ -26,10 +26,10 @@ def capabilities(conversation: Conversation, logged_in: bool = False) -> tuple[s
     logged_in = logged_in or conversation.core.state is not State.NOT_AUTHENTICATED
     can_start_tls = context.tls is not None and not conversation.pump.tls
     mechanisms = () if logged_in else context.logins.mechanisms(conversation.pump)
+    withheld = frozenset[str]() if conversation.quirk is None else conversation.quirk.withheld
+    options = context.options
     return offered(
-        Standing(
-            logged_in, context.options.max_message_size, can_start_tls, mechanisms, context.options.message_limit
-        )
+        Standing(logged_in, options.max_message_size, can_start_tls, mechanisms, options.message_limit, withheld)
     )
 
 

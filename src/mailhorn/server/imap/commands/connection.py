@@ -5,6 +5,7 @@ from ....imap.commands import Compress, Enable, Id
 from ....imap.grammar.cursor import REV2, UTF8
 from ....imap.responses import Capabilities, Condition, Enabled, IdResponse, StatusResponse
 from ..conversation import Conversation
+from ..quirks import quirk_of
 from ..reply import Reply, ok
 from ..selected import Manner
 from ..uidonly import UIDONLY, begin
@@ -37,6 +38,7 @@ async def logout(conversation: Conversation) -> Reply:
 
 async def identify(conversation: Conversation, command: Id) -> Reply:
     """Say who we are, nothing about the machine (RFC 2971 §4)."""
+    conversation.quirk = quirk_of(command)
     conversation.core.untagged(IdResponse((("name", "mailhorn"), ("version", __version__))))
     return ok(b"ID completed")
 
@@ -52,6 +54,8 @@ async def enable(conversation: Conversation, command: Enable) -> Reply:
     """Tell which of them are on now; unknown ones, and those that need no enabling, are passed over (RFC 5161 §3.1)."""
     asked = {capability.upper() for capability in command.capabilities}
     enabled = tuple([name for name in (*_DIALECTS, *_MANNERS, UIDONLY) if name.upper() in asked])
+    if conversation.quirk is not None:
+        enabled = tuple([name for name in enabled if name not in conversation.quirk.withheld])
     conversation.core.untagged(Enabled(enabled))
     for name in enabled:
         if name in _MANNERS:

@@ -175,6 +175,7 @@ async def move(conversation: Conversation, command: Move) -> Reply:
         for change in [change for one in copied for change in one.changes if change.mailbox == mailbox]:
             conversation.absorb(change, expunge=True)
             await conversation.room()
+            await asyncio.sleep(0)
     if problem is not None:
         raise problem
     return ok(b"MOVE completed")

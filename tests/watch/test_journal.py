@@ -3,6 +3,7 @@
 import queue
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -16,6 +17,7 @@ from mailhorn.watch.ledger import (
     Answer,
     Baseline,
     JournalFailed,
+    Learn,
     Load,
     Loaded,
     Outcome,
@@ -239,3 +241,50 @@ def test_thread_answers_in_order_and_closes_when_done(tmp_path: Path) -> None:
     assert isinstance(told[100][1], JournalFailed) and "has no beginning" in told[100][1].reason
     assert told[101][1] == Loaded(V, 42, ())
     assert answers.empty()
+
+
+def test_what_keeps_coming_back_is_left_alone(journal: Journal) -> None:
+    """Fault F72: three times in a day, by Message-ID, date and size; another delivery of it is another message."""
+    one(journal, Baseline(INBOX, V, 1))
+    for uid in (1, 2, 3):
+        again = replace(row(uid, MOVE), message_id="<m@x>", internal_date=9, size=9)
+        assert one(journal, Record(INBOX, V, uid + 1, (again,))) == Recorded()
+        place = (UIDValidity(8), UID(uid))
+        one(journal, Settle(INBOX, V, (Outcome(UID(uid), 0, ActionState.DONE, target=place),)))
+    other = replace(again, uid=UID(4), size=10)
+    assert one(journal, Record(INBOX, V, 5, (other,))) == Recorded()
+    back = replace(again, uid=UID(5))
+    assert one(journal, Record(INBOX, V, 6, (back,))) == Recorded(frozenset(), frozenset({UID(5)}))
+    loaded = one(journal, Load(INBOX))
+    assert isinstance(loaded, Loaded) and [task.uid for task in loaded.unfinished] == [4] and loaded.cursor == 6
+
+
+def test_what_was_learned_stays(journal: Journal) -> None:
+    """How long an IDLE may last, and how often there was mail that was not announced."""
+    one(journal, Baseline(INBOX, V, 5))
+    assert one(journal, Load(INBOX)) == Loaded(V, 5, ())
+    assert one(journal, Learn(INBOX, 45.5, 2)) == Settled()
+    assert one(journal, Load(INBOX)) == Loaded(V, 5, (), 45.5, 2)
+
+
+def test_a_journal_of_the_first_form(tmp_path: Path) -> None:
+    """What it knows is kept, and the new columns are there."""
+    path = tmp_path / "journal"
+    journal = Journal(path)
+    one(journal, Baseline(INBOX, V, 5))
+    one(journal, Record(INBOX, V, 6, (row(5, MOVE),)))
+    journal.close()
+    old = apsw.Connection(str(path))
+    for table, column in (("mailbox", "renewal"), ("mailbox", "missed"), ("message", "trouble")):
+        old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    old.pragma("user_version", 1)
+    old.close()
+    journal = Journal(path)
+    one(journal, Learn(INBOX, 60.0, 1))
+    loaded = one(journal, Load(INBOX))
+    assert isinstance(loaded, Loaded) and (loaded.cursor, len(loaded.unfinished), loaded.renewal) == (6, 1, 60.0)
+    one(journal, Record(INBOX, V, 7, (replace(row(6), trouble="it cannot be read"),)))
+    journal.close()
+    kept = apsw.Connection(str(path))
+    assert kept.execute("SELECT uid FROM message WHERE trouble <> ''").fetchall() == [(6,)]
+    kept.close()

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 
-from mailhorn.net.tls import self_signed, server_context
+from mailhorn.net.tls import TLSProblem, self_signed, server_context
 from mailhorn.sieve.run import Run
 from mailhorn.watch.account import Security, WatchAccount
 from mailhorn.watch.events import Filed, State, StateChanged
@@ -298,3 +298,62 @@ async def test_a_certificate_that_is_not_trusted(tmp_path: Path, names: list[str
         await watch.until(lambda: State.BACKOFF in {change.state for change in watch.changes})
     reason = next(change.reason for change in watch.changes if change.state is State.BACKOFF)
     assert f"127.0.0.1:{port}: its certificate is not trusted: " in reason and advice in reason
+
+
+async def test_other_settings_while_it_runs(net: Net, tmp_path: Path) -> None:
+    """What changed is stopped and begun anew, what is new begins, what is gone ends; the rest is not disturbed."""
+    stays, goes, changes = net.account("stays"), net.account("goes"), net.account("changes")
+    async with watching([stays, goes, changes], tmp_path / "j") as watch:
+        await watch.idle()
+        kept = watch.watcher.watches[0]
+        before = set(net.lines)
+        wanted = [net.account("comes"), stays, dataclasses.replace(changes, source="other rules")]
+        assert watch.watcher.reload(wanted) == (2, 2)
+        await watch.until(
+            lambda: (
+                {place.account: state for place, state in watch.watcher.states.items()}
+                == dict.fromkeys(["comes", "stays", "changes"], State.IDLE)
+            )
+        )
+        await net.until(lambda: len(net.lines) == 3)
+        assert kept in watch.watcher.watches and len(before & net.lines) == 1
+        net.deliver("list", 1)
+        await watch.until(lambda: len(watch.filed) == 1)
+        assert watch.watcher.reload(wanted) == (0, 0)
+
+
+async def test_settings_that_cannot_be_change_nothing(net: Net, tmp_path: Path) -> None:
+    """All or nothing: two accounts of one name, a list of certificates that is none."""
+    async with watching([net.account()], tmp_path / "j") as watch:
+        await watch.idle()
+        watches = list(watch.watcher.watches)
+        with pytest.raises(ValueError, match="same name"):
+            watch.watcher.reload([net.account("b"), net.account("b")])
+        with pytest.raises(TLSProblem):
+            watch.watcher.reload([net.account("b"), net.account("c", ca_file=tmp_path / "none")])
+        assert watch.watcher.watches == watches and len(net.lines) == 1
+
+
+async def test_a_parked_account_is_tried_again_after_a_reload(net: Net, tmp_path: Path) -> None:
+    """Settings that are read again are a reason to try once more, also if they are the same."""
+    wrong = dataclasses.replace(net.account(), password="wrong")
+    net.mailboxes.capabilities = ("IMAP4rev1", "IDLE", "LOGINDISABLED")
+    async with watching([wrong], tmp_path / "j") as watch:
+        await watch.until(lambda: State.PARKED in watch.watcher.states.values())
+        assert watch.watcher.alive and watch.watcher.reports[0].reason.startswith("settings: ")
+        net.mailboxes.capabilities = ("IMAP4rev1", "IDLE", "MOVE", "UIDPLUS")
+        assert watch.watcher.reload([net.account()]) == (1, 1)
+        await watch.idle()
+
+
+async def test_reports(net: Net, tmp_path: Path) -> None:
+    """What people and a watchdog want to know of each connection."""
+    async with watching([net.account(mailboxes=("INBOX", "Lists"))], tmp_path / "j") as watch:
+        await watch.idle()
+        (first, second) = watch.watcher.reports
+        assert (first.places, second.places) == ((Place("ann", "INBOX"),), (Place("ann", "Lists"),))
+        assert (first.state, first.reason, first.push, first.renewal) == (State.IDLE, "", True, 540)
+        assert first.since <= first.heard_at + 1 <= boottime() + 1
+        assert watch.watcher.alive
+        watch.watcher.watches[0].due = boottime() - 60
+        assert not watch.watcher.alive

@@ -10,6 +10,7 @@ from ..config.watching import build_watcher
 from .failure import WRONG, CommandFailed
 from .logs import set_up
 from .loop import on_stop_signal, run
+from .reload import Reloading
 
 
 def print_example() -> None:
@@ -28,11 +29,12 @@ def watch(config: Path | None) -> None:
             WRONG,
         )
     set_up(settings.log)
-    run(_watch(settings))
+    run(_watch(settings, config, path))
 
 
-async def _watch(settings: WatchSettings) -> None:
+async def _watch(settings: WatchSettings, config: Path | None, path: Path | None) -> None:
     watcher = build_watcher(settings)
     on_stop_signal(watcher.stop)
     print("Watching " + ", ".join(f"{account.name} ({account.host})" for account in settings.account), flush=True)
-    await watcher.run()
+    with Reloading(watcher, settings, config, path):
+        await watcher.run()

@@ -363,6 +363,10 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     mailboxes: Annotated[tuple[str, ...], Meta(min_length=1, description="Mailboxes whose new mail is filed.")] = (
         "INBOX",
     )
+    connections: Annotated[
+        Annotated[int, Meta(ge=1, le=50)],
+        Meta(description="Connections at a time; the first mailboxes have their own, the last one takes the rest."),
+    ] = 3
     rules: Annotated[Path | None, Meta(description="Sieve script. Default: watch only, change nothing.")] = None
     create_mailboxes: Annotated[
         bool, Meta(description="Whether a mailbox that a rule files into is made if it is missing.")

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 
+from ..sieve import Program
 from ..watch.account import Security, WatchAccount
 from ..watch.facts import install
 from ..watch.supervisor import Watcher
@@ -26,23 +27,41 @@ def build_watcher(settings: WatchSettings) -> Watcher:
         TLSProblem: A list of trusted certificates cannot be used.
 
     """
-    names = [account.name for account in settings.account]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"two accounts are called {name!r}; give each its own name")
+    accounts = watched_accounts(settings)
     journal = settings.journal or state_folder(os.environ, os.geteuid() == 0) / "watch.sqlite"
     try:
         journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"journal: {journal.parent} cannot be made: {error.strerror}") from error
-    return Watcher([_watched(account) for account in settings.account], journal)
+    return Watcher(accounts, journal)
+
+
+def watched_accounts(settings: WatchSettings) -> list[WatchAccount]:
+    """
+    Return the accounts, all of them checked. Passwords are read, and password commands run, here and now.
+
+    Raises:
+        ConfigError: An account's settings contradict each other, or its password or rules cannot be had.
+
+    """
+    names = [account.name for account in settings.account]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two accounts are called {name!r}; give each its own name")
+    return [_watched(account) for account in settings.account]
 
 
 def _watched(account: AccountSettings) -> WatchAccount:
     who = f"account {account.name!r}"
     if account.encryption == "none" and not _is_loopback(account.host):
         raise ConfigError(f"{who}: without encryption only a server on this machine; set encryption to tls or starttls")
-    rules = install("keep;") if account.rules is None else rules_of(account.rules, f"{who}: rules", install)
+    texts: list[str] = []
+
+    def installed(text: str) -> Program:
+        texts.append(text)
+        return install(text)
+
+    rules = installed("keep;") if account.rules is None else rules_of(account.rules, f"{who}: rules", installed)
     return WatchAccount(
         name=account.name,
         host=account.host,
@@ -59,6 +78,8 @@ def _watched(account: AccountSettings) -> WatchAccount:
         discard_deletes=account.discard == "delete",
         trash=account.trash,
         idle_renewal=account.idle_renewal,
+        connections=account.connections,
+        source=texts[0],
     )
 
 
@@ -101,4 +122,4 @@ def _printed(who: str, command: tuple[str, ...]) -> str:
     return done.stdout
 
 
-__all__ = ["build_watcher", "password_of"]
+__all__ = ["build_watcher", "password_of", "watched_accounts"]

@@ -320,9 +320,7 @@ class HostileServer:
         await self._tell()
         try:
             await self._scenarios[min(peer.number, len(self._scenarios) - 1)](peer)
-        except PeerGone:
-            pass
-        except asyncio.CancelledError:
+        except (ConnectionError, asyncio.CancelledError):  # PeerGone is one of the former
             pass
         except BaseException as error:
             self.problems.append(error)

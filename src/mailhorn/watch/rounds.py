@@ -3,7 +3,7 @@
 Rule 1: no login, no new connection for it; a mailbox is selected only if its STATUS says that there is something.
 Rule 2: a mailbox that cannot be opened is left alone for a while, the others go on (fault F63).
 Rule 3: the selected mailbox is never asked for its STATUS (fault F33).
-Rule 4: where there is NOTIFY (RFC 5465) the server tells when there is something, and is asked all the same, but rarely.
+Rule 4: where there is NOTIFY (RFC 5465) the server tells when there is something; it is asked all the same, but rarely.
 """
 
 from collections.abc import Sequence

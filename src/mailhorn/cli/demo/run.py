@@ -18,7 +18,7 @@ from ...config.wire import Server, build_server
 from ...model.mailbox import INBOX
 from ...server.delivery import Delivered
 from ...server.passwords import BULK, hash_password
-from ...watch.machine import State
+from ...watch.events import State
 from ..failure import CANNOT, CommandFailed
 from ..logs import set_up
 from ..loop import run, stop_signal

@@ -15,7 +15,7 @@ from ....model.rights import flags_allowed
 from ....store.abc import Copied, MailboxMissing, StoreError, TooManyFlags
 from .. import uidonly
 from ..conversation import Conversation, bad_sequence
-from ..reach import Act, demand_selected, reach
+from ..reach import Act, Reached, demand_selected, reach
 from ..reply import CommandRefused, Reply, ok
 from ..selected import MANY, Manner, Selected
 from .quota import demand_room
@@ -154,23 +154,27 @@ async def expunged(conversation: Conversation, uids: Sequence[UID] | None) -> As
 
 async def copy(conversation: Conversation, command: Copy) -> Reply:
     """All of the messages or none (RFC 9051 §6.4.7); a UID that is not there is no error (§6.4.9)."""
-    copied = [one async for one in _copied(conversation, command)]
-    return ok(b"COPY completed", await _copy_uid(copied) if copied else None)
+    uids, found = await _asked(conversation, command)
+    copied = [one async for one in _copied(conversation, command, uids, found)]
+    return ok(b"COPY completed", await _copy_uid(copied, found))
 
 
 async def move(conversation: Conversation, command: Move) -> Reply:
     """COPYUID comes untagged before the EXPUNGEs (RFC 6851 §4.3), once, though many are moved in several commits."""
     conversation.writable_mailbox()
     demand_selected(conversation, Act.TAKE)
+    uids, found = await _asked(conversation, command)
     copied: list[Copied] = []
     problem: StoreError | CommandRefused | None = None
     try:
-        async for one in _copied(conversation, command):
+        async for one in _copied(conversation, command, uids, found):
             copied.append(one)
     except (StoreError, CommandRefused) as error:  # those that are moved are
         problem = error
+    code = await _copy_uid(copied, found)
+    if code is not None:
+        conversation.core.untagged(StatusResponse(Condition.OK, code, b"Moved"))
     if copied:
-        conversation.core.untagged(StatusResponse(Condition.OK, await _copy_uid(copied), b"Moved"))
         mailbox = conversation.open_mailbox.mailbox
         for change in [change for one in copied for change in one.changes if change.mailbox == mailbox]:
             conversation.absorb(change, expunge=True)
@@ -181,12 +185,18 @@ async def move(conversation: Conversation, command: Move) -> Reply:
     return ok(b"MOVE completed")
 
 
-async def _copied(conversation: Conversation, command: Copy | Move) -> AsyncIterator[Copied]:
+async def _asked(conversation: Conversation, command: Copy | Move) -> tuple[Sequence[UID], Reached]:
+    """Return which messages, and whereto."""
+    uids = _uids(conversation, command.numbers)
+    return uids, await reach(conversation, command.mailbox, Act.APPEND, missing="TRYCREATE")
+
+
+async def _copied(
+    conversation: Conversation, command: Copy | Move, uids: Sequence[UID], found: Reached
+) -> AsyncIterator[Copied]:
     """Copy in one commit, as it must be all or none, or move in several; yield what each did, if it did anything."""
     index, moves = conversation.context.store.index, isinstance(command, Move)
     source = conversation.open_mailbox.mailbox
-    uids = _uids(conversation, command.numbers)
-    found = await reach(conversation, command.mailbox, Act.APPEND, missing="TRYCREATE")
     target = found.mailbox
     within = isinstance(command, Move) and found.own and not conversation.open_mailbox.guest
     if conversation.context.options.quota and not within:
@@ -210,8 +220,10 @@ async def _copied(conversation: Conversation, command: Copy | Move) -> AsyncIter
             yield copied
 
 
-async def _copy_uid(copied: Sequence[Copied]) -> CopyUid:
-    """Return where all of it is now."""
+async def _copy_uid(copied: Sequence[Copied], found: Reached) -> CopyUid | None:
+    """Return where all of it is now, if it is anywhere, and its client may open that mailbox (RFC 9051 §6.4.7)."""
+    if not copied or not found.may(Act.SELECT):
+        return None
 
     def made() -> CopyUid:
         return CopyUid(

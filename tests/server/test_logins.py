@@ -199,9 +199,9 @@ async def test_tokens(tmp_path: Path, smtp: bool, old: bool) -> None:
                     assert client.problem is not None and client.problem["scope"] == "mail"
                     assert client.problem["status"] == ("401" if old else "invalid_token")
                     assert ("openid-configuration" in client.problem) is not old
-            for token in ("over", "nobody"):
+            for user, token in [("ann", "over"), ("nobody", "nobody")]:
                 async with sasl_line(port(server, smtp), smtp) as line:
-                    assert not logged_in(await line.authenticate(OAuthClient("nobody", token, xoauth2=old)))
+                    assert not logged_in(await line.authenticate(OAuthClient(user, token, xoauth2=old)))
             for token in ("good", "mail", "good"):
                 async with sasl_line(port(server, smtp), smtp) as line:
                     assert logged_in(await line.authenticate(OAuthClient("ann", token, xoauth2=old), initial=False))

@@ -115,8 +115,9 @@ def _bad_url(url: bytes, why: str) -> CommandRefused:
 
 
 async def _selected(conversation: Conversation) -> Mailbox | None:
-    """Return what is selected: URLs may be relative to it (RFC 4469 §3)."""
-    if conversation.selected is None:
+    """Return what is selected and may still be read: URLs may be relative to it (RFC 4469 §3)."""
+    await conversation.renew()
+    if conversation.selected is None or conversation.selected.revoked:
         return None
     return await conversation.context.store.index.mailbox_by_id(conversation.selected.mailbox)
 

@@ -7,7 +7,7 @@ import platform
 import resource
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ import structlog
 
 from .. import __version__
 from ..model.change import Change
+from ..model.ids import AccountId, MailboxId
 from ..net.listen import Keepalive
 from ..net.tls import client_context, end_point, objection, self_signed, server_context
 from ..push.hub import Hub
@@ -51,6 +52,8 @@ from .secret import kept_secret, secret_of
 from .settings import PORTS, OAuth, ServeSettings, Sessions
 
 log = structlog.get_logger("mailhorn.config")
+
+Stir = Callable[[Sequence[AccountId], Sequence[MailboxId]], None]
 
 FILES = 128
 """Descriptors kept for what is no connection: the index and its readers, listening sockets, messages being read."""
@@ -105,6 +108,7 @@ def open_store(
     noticing: Noticing | None = None,
     restored: Callable[[str, int], None] = lambda login, messages: None,
     text_index: bool = False,
+    stir: Stir = lambda accounts, mailboxes: None,
 ) -> Store:
     """
     Return the store in a directory, which exists; `start` it before use.
@@ -115,11 +119,12 @@ def open_store(
         noticing: How to notice what other tools do in the Maildirs; None: not at all.
         restored: Called while an index that was lost is made anew: login, messages of it so far.
         text_index: Whether it has an index of texts.
+        stir: Called with the accounts in which, or the mailboxes of which, another tool has changed a name.
 
     Raises StoreUnavailable.
 
     """
-    return _store_of(SqliteIndex(data / "index.sqlite", digest), data, tell, noticing, restored, text_index)
+    return _store_of(SqliteIndex(data / "index.sqlite", digest), data, tell, noticing, restored, text_index, stir)
 
 
 def _store_of(
@@ -129,6 +134,7 @@ def _store_of(
     noticing: Noticing | None = None,
     restored: Callable[[str, int], None] = lambda login, messages: None,
     text_index: bool = False,
+    stir: Stir = lambda accounts, mailboxes: None,
 ) -> Store:
     async def restore() -> None:
         if needs_rebuild(index, data):
@@ -138,10 +144,28 @@ def _store_of(
             log.warning("the index is back", messages=messages)
 
     def watch(places: Places, quiet: threading.Lock) -> Watchman:
-        return Watchman(SqliteOutside(index), places, quiet, digest, noticing or Noticing())
+        return Watchman(_Telling(index, stir), places, quiet, digest, noticing or Noticing())
 
     texts = SqliteTexts(data / TEXTS, index, searchable, _text_rules()) if text_index else None
     return Store(index, MaildirBlobs(data, index, watch=watch if noticing else None), tell, digest, restore, texts)
+
+
+class _Telling(SqliteOutside):
+    """Tells that other tools have made or renamed a mailbox, once that is durable."""
+
+    def __init__(self, index: SqliteIndex, stir: Stir) -> None:
+        super().__init__(index)
+        self._stir = stir
+
+    async def claim(self, account: AccountId, name: str, directory: str) -> MailboxId | None:
+        mailbox = await super().claim(account, name, directory)
+        self._stir((account,), ())
+        return mailbox
+
+    async def moved(self, mailbox: MailboxId, name: str, directory: str) -> MailboxId | None:
+        moved = await super().moved(mailbox, name, directory)
+        self._stir((), (mailbox,))
+        return moved
 
 
 def _text_rules() -> str:
@@ -185,7 +209,7 @@ def build_server(settings: ServeSettings) -> Server:
     hub = Hub()
     maildir = settings.maildir
     noticing = Noticing(maildir.notice, maildir.scan_interval) if maildir.notice != "off" else None
-    store = open_store(data, hub.tell, noticing, text_index=settings.search.text_index)
+    store = open_store(data, hub.tell, noticing, text_index=settings.search.text_index, stir=hub.stir)
     accounts = Accounts(
         store.index,
         AccountOptions(
@@ -199,6 +223,7 @@ def build_server(settings: ServeSettings) -> Server:
     )
     delivery = Delivery(store, Scripts(settings.sieve.directory or data / "sieve", settings.sieve.default))
     hub.pushed = delivery.timeline.note_pushed
+    delivery.on_created = lambda mailbox: hub.stir((mailbox.account,))
     limits, sessions = settings.limits, settings.sessions
     quota = QuotaLimits(limits.quota_storage, limits.quota_messages, limits.quota_mailboxes)
     options = ServerOptions(

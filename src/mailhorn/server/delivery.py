@@ -74,6 +74,7 @@ class Delivery:
 
     Attributes:
         on_delivered: Called, if given, after every delivery that made a copy. Must not raise or block.
+        on_created: Called, if given, with each mailbox that a rule has made. Must not raise or block.
         timeline: How long it takes.
 
     """
@@ -91,6 +92,7 @@ class Delivery:
 
         """
         self.on_delivered: Callable[[Delivered], None] | None = None
+        self.on_created: Callable[[Mailbox], None] | None = None
         self.timeline = Timeline()
         self._store = store
         self._scripts = scripts or Scripts()
@@ -285,6 +287,8 @@ class Delivery:
             if mailbox is None and filing.create:
                 try:
                     mailbox = await index.create_mailbox(account.id, name)
+                    if self.on_created is not None:
+                        self.on_created(mailbox)
                 except MailboxExists:  # made by another message meanwhile
                     mailbox = await index.mailbox(account.id, name)
         except StoreUnavailable:

@@ -239,7 +239,7 @@ class Conversation:
                         await asyncio.sleep(0)
                 else:
                     await self._tell(selected.advance(difference, expunge, flags))
-        if self.selected is not None and self.selected.contexts is not None:
+        if self.selected is not None and self.selected.contexts is not None and not self.selected.gone:
             await self._tell(await self.selected.contexts.look(self.selected.view))
         self.owed = False
         if notices is not None:

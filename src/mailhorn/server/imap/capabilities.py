@@ -189,6 +189,21 @@ CAPABILITIES = (
     Capability("MULTISEARCH", (7377,), _AFTER, "ESEARCH looks into several mailboxes", ("multisearch",)),
     Capability("MESSAGELIMIT={message_limit}", (9738,), _AFTER, "messages one command may name", ("messagelimit",)),
     Capability("UIDONLY", (9586,), _AFTER, "no message numbers any more, once it is enabled", ("uidonly",)),
+    Capability(
+        "NOTIFY",
+        (5465,),
+        _AFTER,
+        "what happens to any mailbox is told at once, also between commands",
+        (
+            "notify",
+            "notify-flags",
+            "notify-mailboxes",
+            "notify-metadata",
+            "notify-refused",
+            "notify-selected",
+            "notify-shared",
+        ),
+    ),
     Capability("INPROGRESS", (9585,), _AFTER, "how far a command is that takes long", ("inprogress",)),
 )
 

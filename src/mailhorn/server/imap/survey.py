@@ -19,7 +19,7 @@ from ...push.hub import Hub
 from ...store.abc import Index
 
 MAX_MAILBOXES = 10_000
-"""Of one account that are looked after: each costs some 600 octets as long as one of its sessions has NOTIFY on."""
+"""Of one account that are looked after: each costs 350 octets as long as one of its sessions has NOTIFY on."""
 
 
 class TooMany(Exception):

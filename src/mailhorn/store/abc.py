@@ -441,8 +441,8 @@ class Index(ABC):
         """Return where the body is (inline bytes if it is not settled yet). Raises MessageMissing."""
 
     @abstractmethod
-    async def blobs(self, mailbox: MailboxId, uids: Sequence[UID]) -> dict[UID, BlobRef]:
-        """Return where the bodies are of those messages that exist."""
+    async def bodies(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[tuple[UID, bytes | str]]:
+        """Return the bodies of those messages that exist, or of files their paths; without those that are neither."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -514,12 +514,12 @@ class Blobs(ABC):
         """
 
     @abstractmethod
-    def at_once(self, ref: BlobRef, start: int, end: int) -> bytes | None:
-        """Return bytes start to end of a settled body if that waits for nothing; None: it would, or there is none."""
+    def at_once(self, path: str, start: int, end: int) -> bytes | None:
+        """Return bytes start to end of a body's file if that waits for nothing; None: it would, or there is none."""
 
     @abstractmethod
-    async def read_many(self, wanted: Sequence[tuple[BlobRef, int, int]]) -> list[bytes | None]:
-        """Return bytes start to end of each settled body, None for one that is not there or cannot be read."""
+    async def read_many(self, wanted: Sequence[tuple[str, int, int]]) -> list[bytes | None]:
+        """Return bytes start to end of each body's file, None for one that is not there or cannot be read."""
 
     @abstractmethod
     async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> OpenBlob:

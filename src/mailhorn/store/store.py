@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ..model.change import Change
 from ..model.ids import UID, MailboxId
 from ..model.message import Digest, Placed, Placement
-from .abc import Append, Appended, BlobRef, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
+from .abc import Append, Appended, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
 from .complaints import Complaints
 from .texts import TextIndex
 
@@ -192,27 +192,28 @@ class Store:
 
     async def read_many(self, mailbox: MailboxId, spans: Mapping[UID, tuple[int, int]]) -> dict[UID, bytes]:
         """
-        Return of several messages the bytes start to end, clipped to its size; several hundred KB at most in all.
+        Return of several messages the bytes start to end, all of which there are; a few MB at most in all.
 
         One that is not as the index says, at this moment, is not in the answer: ask for it with `read`. Few messages
         whose files are in the system's memory are read without waiting. Raises StoreUnavailable.
         """
         found: dict[UID, bytes] = {}
-        files: list[tuple[UID, tuple[BlobRef, int, int]]] = []
-        for uid, ref in (await self.index.blobs(mailbox, list(spans))).items():
+        uids: list[UID] = []
+        files: list[tuple[str, int, int]] = []
+        for uid, body in await self.index.bodies(mailbox, list(spans)):
             start, end = spans[uid]
-            if ref.inline is not None:
-                found[uid] = ref.inline[start:end]
+            if isinstance(body, bytes):
+                found[uid] = body[start:end]
                 continue
-            wanted = ref, start, min(end, ref.size)
-            data = self._blobs.at_once(*wanted) if len(spans) <= FEW_FILES else None
+            data = self._blobs.at_once(body, start, end) if len(spans) <= FEW_FILES else None
             if data is None:
-                files.append((uid, wanted))
+                uids.append(uid)
+                files.append((body, start, end))
             else:
                 found[uid] = data
         if files:
-            read = await self._blobs.read_many([wanted for _, wanted in files])
-            found.update((uid, data) for (uid, _), data in zip(files, read, strict=True) if data is not None)
+            read = await self._blobs.read_many(files)
+            found.update((uid, data) for uid, data in zip(uids, read, strict=True) if data is not None)
         return found
 
     async def open(self, mailbox: MailboxId, uid: UID) -> OpenBlob:

@@ -6,10 +6,11 @@ from tests.kit.letters import generated
 from mailhorn.imap.commands import Attribute, BinarySection, BinarySize, BodySection, FetchItem, Section, SectionText
 from mailhorn.mime.packed import What, part_range
 from mailhorn.server.digest import digest
-from mailhorn.server.imap.sections import Octets, UnknownEncoding, extent, named, said_of
+from mailhorn.server.imap.sections import Octets, UnknownEncoding, named, of_header, said_of
 
 LETTER = b"Subject: s\r\nTo: t\r\n\r\none two\r\n"
 HEADER = Section(text=SectionText.HEADER)
+HEADER_OF_PART = Section((1,), SectionText.HEADER)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -44,18 +45,17 @@ def test_the_messages_own_sections_are_where_its_parts_say(seed: int) -> None:
     ],
 )
 def test_what_is_said_of_octets_at_hand(item: FetchItem, said: bytes) -> None:
-    """Each form; nothing but the first octets that `extent` asks for is needed."""
+    """Each form; of what lies in the header nothing but that is needed."""
     octets = Octets(len(LETTER), digest(LETTER))
     name = named(item)
-    assert b"".join(said_of(name, octets, LETTER[: extent([name], octets)])) == said
+    assert b"".join(said_of(name, octets, LETTER[: octets.digest.header_size if of_header([name]) else None])) == said
 
 
 def test_of_headers_no_body_is_read() -> None:
     """Lists of messages are made of headers."""
-    octets = Octets(len(LETTER), digest(LETTER))
     header, whole = named(BodySection(HEADER)), named(Attribute.RFC822)
-    assert extent([header, named(Attribute.RFC822_HEADER)], octets) == octets.digest.header_size
-    assert extent([header, whole], octets) == len(LETTER)
+    assert of_header([header, named(Attribute.RFC822_HEADER)])
+    assert not of_header([header, whole]) and not of_header([named(BodySection(HEADER_OF_PART))])
 
 
 def test_an_encoding_that_nobody_knows() -> None:

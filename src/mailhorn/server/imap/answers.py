@@ -4,7 +4,6 @@ Rule: nothing is asked of a message here but its row and its digest; who needs i
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
 
 from ...imap.commands import Attribute
 from ...imap.grammar.body import without_extensions
@@ -38,6 +37,10 @@ ORIGINAL = frozenset({Attribute.EMAILID, Attribute.THREADID, Attribute.SAVEDATE}
 NO_DIGEST = Digest(0, b"", b"", b"")
 
 
+Origins = Mapping[UID, MessageOrigin] | None
+"""Where messages come from, if it was asked."""
+
+
 class Answers:
     """How the messages of one FETCH are answered."""
 
@@ -48,21 +51,26 @@ class Answers:
         self._pattern = head + said + b")\r\n"
         self._start = head + said + (b" " if said else b"")
         self._places = (1 if uid_only else 0, *[_FIELDS[item][1] for item in items])
-        self._pick = itemgetter(*self._places)
         self._dated = Attribute.INTERNALDATE in items
         self._short = Attribute.BODY in items
         self.original = not ORIGINAL.isdisjoint(items)
         self.digested = not _DIGESTED.isdisjoint(items)
 
-    def start(self, seq: SeqNum, row: MessageRow, digest: Digest, origin: MessageOrigin | None) -> bytes:
-        """Return the beginning of an answer that goes on with octets; `origin` if it is asked for."""
-        values = _values(seq, row, digest, self._dated, self._short)
-        picked: object = self._pick(values if origin is None else (*values, *_origin(origin)))
-        return self._start % picked
-
-    def of(self, seqs: Sequence[SeqNum], found: Columns, origins: Mapping[UID, MessageOrigin] | None = None) -> bytes:
+    def of(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins = None) -> bytes:
         """Return the answers for messages, each with its number and, if it was asked for, where it comes from."""
-        count = len(seqs)
+        width = len(self._places)
+        values: list[object] = [None] * (len(seqs) * width)
+        for number, column in enumerate(self._columns(seqs, found, origins)):
+            values[number::width] = column
+        return self._pattern * len(seqs) % tuple(values)
+
+    def starts(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins = None) -> list[bytes]:
+        """Return the beginnings of answers that go on with octets."""
+        start = self._start
+        return [start % values for values in zip(*self._columns(seqs, found, origins), strict=True)]
+
+    def _columns(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins) -> list[Iterable[object]]:
+        """Return what is to be filled in, in the order in which it is said."""
         columns: dict[int, Iterable[object]] = {0: seqs, 1: found.uids, 2: found.mod_seqs, 5: found.sizes}
         if 3 in self._places:
             columns[3] = [text.encode("ascii") for text in found.flags]
@@ -72,13 +80,10 @@ class Answers:
             columns[6], columns[7] = found.envelopes, found.body_structures
         if self._short:
             columns[8] = map(without_extensions, found.body_structures)
-        if origins is not None:
-            columns[9], columns[10], columns[11] = zip(*[_origin(origins[uid]) for uid in found.uids], strict=True)
-        width = len(self._places)
-        values: list[object] = [None] * (count * width)
-        for number, place in enumerate(self._places):
-            values[number::width] = columns[place]
-        return self._pattern * count % tuple(values)
+        if origins is not None and self.original:
+            told = [_origin(origins[uid]) for uid in found.uids]
+            columns.update({9 + place: [one[place] for one in told] for place in range(3)})
+        return [columns[place] for place in self._places]
 
 
 def said(item: Attribute, row: MessageRow, digest: Digest, origin: MessageOrigin | None = None) -> bytes:

@@ -1,11 +1,10 @@
 """Which octets of a message an item of FETCH names, and how it is said once they are at hand.
 
-Rule: nothing here reads. `extent` tells what has to be read so that `said_of` can say all that was asked for.
+Rule: nothing here reads. `of_header` tells what has to be read so that `said_of` can say all that was asked for.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from ...imap.commands import Attribute, BinarySection, BinarySize, BodySection, FetchItem, Preview, Section, SectionText
@@ -35,15 +34,20 @@ class UnknownEncoding(Exception):
 class Octets:
     """A message of which octets are named: its size, its digest, and its parts, unpacked only if one is asked for."""
 
+    __slots__ = ("_root", "digest", "size")
+
     def __init__(self, size: int, digest: Digest) -> None:
         """Take the size of the whole, octets; of a digest that is empty only the whole may be asked for."""
         self.size = size
         self.digest = digest
+        self._root: Part | None = None
 
-    @cached_property
+    @property
     def root(self) -> Part:
         """The message as a part."""
-        return unpack(self.digest.parts)
+        if self._root is None:
+            self._root = unpack(self.digest.parts)
+        return self._root
 
     def span(self, part: tuple[int, ...], what: What) -> tuple[int, int] | None:
         """Return from where to where a section goes, None if there is no such thing."""
@@ -80,6 +84,11 @@ class Literal:
     what: What
     fields: Section | None
     partial: tuple[int, int] | None
+
+    @property
+    def all_of_it(self) -> bool:
+        """Whether it is the whole message."""
+        return self.part == () and self.what == "body" and self.partial is None
 
     @property
     def digested(self) -> bool:
@@ -185,22 +194,19 @@ def _from(name: bytes, partial: tuple[int, int] | None) -> bytes:
     return name if partial is None else b"%b<%d>" % (name, partial[0])
 
 
-def extent(items: Iterable[Named], octets: Octets) -> int:
-    """Return how many octets from the start of the message have to be at hand for all the items."""
-    if all(isinstance(item, Literal) and item.of_header for item in items):
-        return octets.digest.header_size
-    return octets.size
+def of_header(items: Iterable[Named]) -> bool:
+    """Say whether all the items lie in the message's own header: nothing else has to be at hand then."""
+    return all(isinstance(item, Literal) and item.of_header for item in items)
 
 
 def said_of(item: Named, octets: Octets, data: bytes) -> list[bytes]:
     """Return one item in pieces, made of the first octets of the message. Raises UnknownEncoding."""
     if isinstance(item, Literal):
-        place = item.place(octets)
-        if place is None:
-            return [item.name + b" NIL"]
-        if place != (0, len(data)):
-            data = data[place.start : place.end]
-        data = item.picked(data)
+        if not item.all_of_it:
+            place = item.place(octets)
+            if place is None:
+                return [item.name + b" NIL"]
+            data = item.picked(data[place.start : place.end])
         return [b"%b {%d}\r\n" % (item.name, len(data)), data]
     if isinstance(item, Preview):
         part = preview_part(octets.root)
@@ -244,8 +250,8 @@ __all__ = [
     "Octets",
     "Place",
     "UnknownEncoding",
-    "extent",
     "named",
+    "of_header",
     "preview_end",
     "previewed",
     "said_of",

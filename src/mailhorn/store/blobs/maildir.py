@@ -199,21 +199,17 @@ class MaildirBlobs(Blobs):
             self._threads, self._read, mailbox, uid, ref, start, end
         )
 
-    def at_once(self, ref: BlobRef, start: int, end: int) -> bytes | None:
-        if not isinstance(ref, FileRef) or not ref.path:
-            return None
-        return read_cached(f"{self._root}/{ref.path}", start, end)
+    def at_once(self, path: str, start: int, end: int) -> bytes | None:
+        return read_cached(f"{self._root}/{path}", start, end)
 
-    async def read_many(self, wanted: Sequence[tuple[BlobRef, int, int]]) -> list[bytes | None]:
+    async def read_many(self, wanted: Sequence[tuple[str, int, int]]) -> list[bytes | None]:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read_many, wanted)
 
-    def _read_many(self, wanted: Sequence[tuple[BlobRef, int, int]]) -> list[bytes | None]:
+    def _read_many(self, wanted: Sequence[tuple[str, int, int]]) -> list[bytes | None]:
         found: list[bytes | None] = []
-        for ref, start, end in wanted:
-            path = ref.path if isinstance(ref, FileRef) else ""
-            full = f"{self._root}/{path}" if path else f"{self._spool}/{ref.key}"
+        for path, start, end in wanted:
             try:
-                fd = os.open(full, os.O_RDONLY | os.O_CLOEXEC)
+                fd = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 found.append(None)
                 continue

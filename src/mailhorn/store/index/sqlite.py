@@ -410,7 +410,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
         def read(db: Database) -> BlobRef | None:
             here = db.ask(f"SELECT {_BLOB} WHERE mailbox = ? AND uid = ?", (mailbox, uid))
             if here:
-                return self._ref(db, mailbox, here[0], {})
+                return self._ref(db, mailbox, here[0])
             gone = db.ask(
                 "SELECT key, leaving.size, name, inline_body.body, blob.id FROM leaving"
                 " JOIN blob ON blob.id = leaving.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
@@ -421,7 +421,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
                 return None
             key, size, name, body, number = gone[0]
             if name is not None:
-                return _file_ref(db, key, size, f"{mailbox}/{name}", {})
+                return FileRef(key, size, None, _path(db, f"{mailbox}/{name}", {}))
             body = self._body(db, number, body)
             return FileRef(key, size, None, "") if body is None else BlobRef(key, size, body)
 
@@ -430,21 +430,29 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
             raise MessageMissing(f"message {uid} of mailbox {mailbox} is gone")
         return ref
 
-    async def blobs(self, mailbox: MailboxId, uids: Sequence[UID]) -> dict[UID, BlobRef]:
-        sql = f"SELECT {_BLOB} WHERE mailbox = ? AND uid BETWEEN ? AND ?"
+    async def bodies(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[tuple[UID, bytes | str]]:
         folders: dict[str, str] = {}
-        found = await self._by_uid(
-            sql, mailbox, uids, lambda db, row: (UID(row[0]), self._ref(db, mailbox, row, folders))
-        )
-        return dict(found)
+        own = f"{mailbox}/"
 
-    def _ref(self, db: Database, mailbox: MailboxId, row: Any, folders: dict[str, str]) -> BlobRef:
-        """Return where the body is of a message that is there; `row` is of `_BLOB`, `folders` what was looked up."""
+        def make(db: Database, row: Any) -> tuple[UID, bytes | str | None]:
+            uid, key, size, letters, origin, body, number = row
+            if letters is not None:
+                return uid, _path(db, own + file_name(key, size, uid, letters), folders)
+            if origin is not None:
+                return uid, _path(db, origin, folders)
+            return uid, self._body(db, number, body)
+
+        sql = f"SELECT {_BLOB} WHERE mailbox = ? AND uid BETWEEN ? AND ?"
+        found = await self._by_uid(sql, mailbox, uids, make)
+        return [(uid, body) for uid, body in found if body is not None and body != ""]
+
+    def _ref(self, db: Database, mailbox: MailboxId, row: Any) -> BlobRef:
+        """Return where the body is of a message that is there; `row` is of `_BLOB`."""
         uid, key, size, letters, origin, body, number = row
         if letters is not None:
-            return _file_ref(db, key, size, f"{mailbox}/{file_name(key, size, uid, letters)}", folders)
+            origin = f"{mailbox}/{file_name(key, size, uid, letters)}"
         if origin is not None:
-            return _file_ref(db, key, size, origin, folders)
+            return FileRef(key, size, None, _path(db, origin, {}))
         body = self._body(db, number, body)
         return FileRef(key, size, None, "") if body is None else BlobRef(key, size, body)
 
@@ -890,14 +898,14 @@ def _side_by_side(rows: Sequence[Any], columns: int) -> Columns:
     return Columns(*list(zip(*rows, strict=True))[:columns]) if rows else Columns(*[()] * columns)
 
 
-def _file_ref(db: Database, key: str, size: int, where: str, folders: dict[str, str]) -> FileRef:
-    """Return the file that is called "mailbox/file"; `folders` keeps where mailboxes are while one read lasts."""
+def _path(db: Database, where: str, folders: dict[str, str]) -> str:
+    """Return where the file is that is called "mailbox/file", "" if nowhere; `folders` keeps what was looked up."""
     mailbox, _, file = where.partition("/")
     folder = folders.get(mailbox)
     if folder is None:
         found = db.ask("SELECT dir FROM folder WHERE mailbox = ?", (int(mailbox),))
-        folder = folders[mailbox] = found[0][0] if found else ""
-    return FileRef(key, size, None, f"{folder}/cur/{file}" if folder else "")
+        folder = folders[mailbox] = f"{found[0][0]}/cur/" if found else ""
+    return folder + file if folder else ""
 
 
 def _text(text: str) -> str:

@@ -105,7 +105,6 @@ async def find(
     unsure, pace = False, Pace()
     for start in range(0, len(uids), ROWS):
         yes, maybe = await sifter.sift(uids[start : start + ROWS])
-        yes = yes - sifter.gone
         unsure = unsure or bool(yes - sifter.rows.keys())
         asked = sorted(maybe)
         for at in range(0, len(asked), ENVELOPES):
@@ -170,20 +169,14 @@ class Learning:
         self._covered = covered
         self._rest = rest if len(rest) >= FEW else rest[:0]
         self._at = 0
-        self._whole = True
+        self._refused = False
         self._batch: list[tuple[UID, str]] = []
         self._size = 0
         self._adding: asyncio.Task[bool] | None = None
 
     def wants(self, uid: UID) -> bool:
-        """Whether this is the next message; if it comes after that, one was left out, and this is the end of it."""
-        if self._at < len(self._rest) and uid > self._rest[self._at]:
-            self._stop()
-        return self._at < len(self._rest) and uid == self._rest[self._at]
-
-    def _stop(self) -> None:
-        self._rest = self._rest[:0]
-        self._whole = False
+        """Whether this is the next message: who comes after one that was left out is not."""
+        return not self._refused and self._at < len(self._rest) and uid == self._rest[self._at]
 
     async def take(self, uid: UID, text: str) -> None:
         """Take the message that it wants, with all that can be found in it."""
@@ -196,8 +189,7 @@ class Learning:
     async def _add(self) -> None:
         """Have it learned while the search goes on."""
         if self._adding is not None and not await self._adding:
-            self._stop()
-            self._batch = []
+            self._refused, self._batch = True, []
         if self._batch:
             batch, after = self._batch, self._covered
             self._batch, self._size, self._covered = [], 0, batch[-1][0]
@@ -207,8 +199,8 @@ class Learning:
         """Have the last of it learned; and what the search has left out, when there is time."""
         await self._add()
         if self._adding is not None and not await self._adding:
-            self._whole = False
-        if not self._whole or self._at < len(self._rest):
+            self._refused = True
+        if self._refused or self._at < len(self._rest):
             self._texts.catch_up(self._mailbox)
 
 

@@ -111,11 +111,6 @@ class Sifter:
         """Up to which message it is known who may have the texts."""
         return self._hints.covered
 
-    @property
-    def gone(self) -> set[int]:
-        """Who of the slice is known to be gone: the index was asked, and has no row."""
-        return self._asked - self.rows.keys()
-
     async def _sift(self, key: SearchKey, uids: set[int]) -> Verdict:
         if not uids:
             return set(), set()

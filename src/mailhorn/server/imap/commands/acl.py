@@ -78,7 +78,7 @@ async def my_rights(conversation: Conversation, command: MyRights) -> Reply:
 def _prepared(identifier: str) -> str:
     """Return the identifier as it is compared. Raises BadArguments: nobody can be called that (RFC 4314 §3)."""
     try:
-        prepared = saslprep(identifier, stored=True).strip().lower()
+        prepared = saslprep(identifier).strip().lower()
     except ValueError as problem:
         raise BadArguments(f"The identifier cannot be prepared: {problem}") from None
     if not prepared.removeprefix("-"):

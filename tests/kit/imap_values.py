@@ -354,6 +354,7 @@ codes = st.one_of(
     ),
     st.builds(r.BadCharset, st.lists(words, max_size=3).map(tuple)),
     st.builds(r.Modified, _known_pairs.map(NumberSet)),
+    st.builds(r.MessageLimit, nz_numbers, st.none() | uids),
 )
 threads = st.recursive(
     st.builds(r.Thread, nz_numbers),
@@ -468,6 +469,7 @@ responses = st.one_of(
     st.builds(r.Expunged, seqs),
     st.builds(r.Vanished, known_uid_sets, st.booleans()),
     st.builds(r.Fetched, seqs, st.lists(fetched_items, max_size=3).map(tuple)),
+    st.builds(r.UidFetched, uids, st.lists(fetched_items, max_size=3).map(tuple)),
     namespaces,
     st.builds(r.IdResponse, id_fields),
     st.builds(r.Unknown, st.sampled_from([b"XLIST () x", b"5 VANISHED", b"XSEARCH UID ALL 1:3", b"", b"{"])),

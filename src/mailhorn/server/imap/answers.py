@@ -95,7 +95,7 @@ def said(item: Attribute, row: MessageRow, digest: Digest, origin: MessageOrigin
 
 
 def _origin(origin: MessageOrigin) -> tuple[bytes, bytes, bytes]:
-    """Return what `_FIELDS` numbers from 9 on. Which messages belong together nobody is told: THREADID is NIL."""
+    """Return what `_FIELDS` numbers from 9 on. THREADID is NIL: docs/decisions/0028."""
     return origin.email_id.encode("ascii"), b"NIL", date_time_bytes(origin.saved)
 
 

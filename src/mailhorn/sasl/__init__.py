@@ -1,8 +1,7 @@
 """SASL (RFC 4422): mechanisms as challenge → response, both roles, no I/O and no clock.
 
-One file per mechanism. Whether a password is right, and where one may be sent in the clear, is decided elsewhere.
-What is not in SERVER_MECHANISMS the server does not offer: SCRAM needs keys that accounts do not have, EXTERNAL client
-certificates, OAUTHBEARER and XOAUTH2 somebody who verifies tokens.
+One file per mechanism. Whether a password is right, and where one may be sent in the clear, is decided elsewhere; so is
+what is offered: `server.logins` for a server, `password.best_mechanism` for a client.
 """
 
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from .login import LoginClient, LoginServer
 from .plain import PlainClient, PlainServer
 
 SERVER_MECHANISMS: dict[str, Callable[[], ServerMechanism]] = {"PLAIN": PlainServer, "LOGIN": LoginServer}
-"""What a server offers, the better one first."""
+"""The ones that send the password, the better one first: all they need of a server is that it verifies one."""
 
 __all__ = [
     "SERVER_MECHANISMS",

@@ -2,7 +2,6 @@
 
 import unicodedata
 from stringprep import (
-    in_table_a1,
     in_table_b1,
     in_table_c3,
     in_table_c4,
@@ -30,13 +29,12 @@ _PROHIBITED = (
 )
 
 
-def saslprep(text: str, stored: bool = False) -> str:
+def saslprep(text: str) -> str:
     """
-    Return the text prepared.
+    Return the text prepared, as a query: characters that Unicode 3.2 did not know are let through (RFC 3454 §7).
 
     Args:
         text: A name or a password.
-        stored: It is to be kept, so that characters which Unicode 3.2 did not know are not allowed (RFC 3454 §7).
 
     Raises:
         ValueError: A character is not allowed, or the directions are mixed (RFC 4013 §2.3, §2.4).
@@ -47,7 +45,7 @@ def saslprep(text: str, stored: bool = False) -> str:
     mapped = "".join([" " if in_table_c12(c) else c for c in text if not in_table_b1(c)])
     prepared = unicodedata.normalize("NFKC", mapped)
     for character in prepared:
-        if any(prohibited(character) for prohibited in _PROHIBITED) or (stored and in_table_a1(character)):
+        if any(prohibited(character) for prohibited in _PROHIBITED):
             raise ValueError(f"the character U+{ord(character):04X} is not allowed")
     if any(map(in_table_d1, prepared)):
         if any(map(in_table_d2, prepared)):

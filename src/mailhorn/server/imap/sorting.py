@@ -164,9 +164,13 @@ def _displayed(people: tuple[Address, ...]) -> str:
     return fold(text)
 
 
-def uids_of(found: Sequence[Entry]) -> "array[int]":
+async def uids_of(found: Sequence[Entry]) -> "array[int]":
     """Return only the UIDs."""
-    return array("I", [uid for uid, _ in found])
+    pace, uids = Pace(), array("I")
+    for start in range(0, len(found), AT_ONCE):
+        uids.extend([uid for uid, _ in found[start : start + AT_ONCE]])
+        await pace.turn()
+    return uids
 
 
 __all__ = ["Entry", "entries", "in_order", "sent", "stable", "uids_of", "value"]

@@ -15,7 +15,7 @@ from ...store.abc import MessageMissing
 from ...store.store import Store
 from .matching import DATE, IN_REPLY_TO, MESSAGE_ID, SUBJECT, EnvelopeReader
 from .progress import Progress
-from .searching import ENVELOPES, Pace
+from .searching import ENVELOPES, QUICK, Pace
 from .sorting import sent, stable
 from .subject import base_subject
 
@@ -74,13 +74,16 @@ async def messages(
         if progress is not None:
             progress.done = start
         some = [UID(uid) for uid in uids[start : start + ENVELOPES]]
-        for row, digest in await store.index.digests(mailbox, some):
+        digests = await store.index.digests(mailbox, some)
+        spans = {row.uid: (0, digest.header_size) for row, digest in digests if digest.header_size <= QUICK}
+        headers = await store.read_many(mailbox, spans) if with_references else {}
+        for row, digest in digests:
             envelope = EnvelopeReader(digest.envelope)
             subject = base_subject(envelope.text(SUBJECT))
             message = Message(row.uid, *subject, sent(envelope.text(DATE), row.internal_date))
             if with_references:
                 try:
-                    header = await store.read(mailbox, row.uid, 0, digest.header_size)
+                    header = headers.get(row.uid) or await store.read(mailbox, row.uid, 0, digest.header_size)
                 except MessageMissing:
                     continue
                 message.id = next(iter(ids(envelope.text(MESSAGE_ID) or b"")), b"")
@@ -293,7 +296,11 @@ async def _finished(roots: list[_Node]) -> tuple[Thread, ...]:
         number = None if node.message is None else node.message.number
         made[node] = Thread(number, tuple([made.pop(child) for child in node.children]))
         await pace.turn()
-    return tuple([made[node] for node in await stable(roots, _date)])
+    told = []
+    for node in await stable(roots, _date):
+        told.append(made.pop(node))
+        await pace.turn()
+    return tuple(told)
 
 
 async def _from_below(roots: Iterable[_Node]) -> list[_Node]:

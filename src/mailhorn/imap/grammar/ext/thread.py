@@ -6,6 +6,7 @@ A conversation may be as deep as a mailbox has messages, so neither reading nor 
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from ....model.search import ThreadAlgorithm
@@ -93,28 +94,33 @@ def parse_thread_data(cur: Cursor) -> tuple[Thread, ...]:
 
 def write_thread_data(out: Writer, threads: tuple[Thread, ...]) -> None:
     """Write what follows the word."""
-    write = out.write
+    for word in thread_data(threads):
+        out.write(word)
+
+
+def thread_data(threads: tuple[Thread, ...]) -> Iterator[bytes]:
+    """Yield what follows the word, a few octets at a time: there may be very much of it, and one thread may be all."""
     if threads:
-        write(b" ")
+        yield b" "
     waiting: list[Thread | bytes] = list(reversed(threads))
     while waiting:
         one = waiting.pop()
         if isinstance(one, bytes):
-            write(one)
+            yield one
             continue
-        write(b"(")
+        yield b"("
         space = b""
         while one.number is not None:
             if not 0 < one.number <= MAX_NUMBER:
                 raise Unwritable("a number of no message")
-            write(space + b"%d" % one.number)
+            yield space + b"%d" % one.number
             space = b" "
             if len(one.below) != 1 or one.below[0].number is None:
                 break
             one = one.below[0]
         waiting.append(b")")
         if one.below:
-            write(space)
+            yield space
             waiting.extend(reversed(one.below))
         elif one.number is None:
             raise Unwritable("a thread of nobody")

@@ -13,7 +13,7 @@ from mailhorn.server.imap.commands import search
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four thousand messages would take long to deliver."""
     monkeypatch.setattr(search, "NUMBERS", 3)
-    monkeypatch.setattr(search, "THREADS", 2)
+    monkeypatch.setattr(search, "WORDS", 5)
 
 
 async def test_long_answers(tmp_path: Path) -> None:

@@ -170,8 +170,15 @@ def search_keys(words_of: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
 
 
 partial_ranges = st.tuples(nz_numbers, nz_numbers) | st.tuples(nz_numbers, nz_numbers).map(lambda p: (-p[0], -p[1]))
-returns = st.builds(Returns, st.frozensets(st.sampled_from(list(Return)))) | st.builds(
-    Returns, st.frozensets(st.sampled_from([r for r in Return if r is not Return.ALL])), partial_ranges
+returns = (
+    st.builds(Returns, st.frozensets(st.sampled_from(list(Return))))
+    | st.builds(Returns, st.frozensets(st.sampled_from([r for r in Return if r is not Return.ALL])), partial_ranges)
+    | st.builds(
+        Returns,
+        st.frozensets(st.sampled_from(list(Return))).map(frozenset((Return.UPDATE,)).union),
+        st.none(),
+        fetch_item_lists,
+    )
 )
 optional_returns = st.none() | returns
 _charsets = st.sampled_from(["UTF-8", "utf-8"])

@@ -1,6 +1,6 @@
 """What SEARCH, SORT, THREAD and ESEARCH ask, as data (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 5256, RFC 7377)."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -232,11 +232,14 @@ class Returns:
     Attributes:
         options: What was asked for by a word alone.
         partial: Which results, counted from 1, or from -1 backwards (RFC 9394); None if PARTIAL was not asked for.
+        fetch: What is to be fetched of messages that are new among the results, in words of IMAP; only with UPDATE
+            (RFC 5465 §7).
 
     """
 
     options: frozenset[Return] = frozenset()
     partial: tuple[int, int] | None = None
+    fetch: tuple[Hashable, ...] = ()
 
 
 class SortField(Enum):

@@ -202,6 +202,7 @@ CAPABILITIES = (
             "notify-refused",
             "notify-selected",
             "notify-shared",
+            "context-fetch",
         ),
     ),
     Capability("INPROGRESS", (9585,), _AFTER, "how far a command is that takes long", ("inprogress",)),

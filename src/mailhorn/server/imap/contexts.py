@@ -9,6 +9,7 @@ from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 
+from ...imap.commands import FetchItem
 from ...imap.grammar.cursor import STRICT, Dialect
 from ...imap.grammar.response import write_response
 from ...imap.responses import ESearchResponse, ResultUpdate
@@ -37,7 +38,7 @@ class Context:
 
     """
 
-    __slots__ = ("_by_uid", "_dialect", "_filter", "_mailbox", "_order", "_sorted", "_uids", "tag")
+    __slots__ = ("_by_uid", "_dialect", "_filter", "_mailbox", "_order", "_sorted", "_uids", "arrived", "fetch", "tag")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Context:
         sorted_: tuple[tuple[SortKey, ...], list[Entry]] | None = None,
         mailbox: tuple[str, UIDValidity] | None = None,
         dialect: Dialect = STRICT,
+        fetch: tuple[FetchItem, ...] = (),
     ) -> None:
         """
         Begin with what the client is told now.
@@ -60,9 +62,12 @@ class Context:
             sorted_: What they are sorted by, and what is, in its order.
             mailbox: Name and UIDVALIDITY, if updates are to tell them (RFC 7377 §2.1).
             dialect: How the name is written.
+            fetch: What to tell of messages that are new in the mailbox and among the results (RFC 5465 §7).
 
         """
         self.tag = tag
+        self.fetch = fetch
+        self.arrived: list[UID] = []
         self._by_uid = by_uid
         self._filter = filter_
         self._dialect = dialect
@@ -84,6 +89,8 @@ class Context:
         new = [uid for uid in uids if uid in matching and not self._has(uid)]
         for uid in new:
             insort(self._uids, uid)
+        if self.fetch:
+            self.arrived += new
         if new and self._order is None:
             updates.append(ResultUpdate(True, 0, self._set(new, view)))
         elif new and self._order is not None:
@@ -135,12 +142,14 @@ class Context:
 class Contexts:
     """The searches of one selected mailbox that are kept up to date, and which messages they have to look at."""
 
-    __slots__ = ("_contexts", "_stirred")
+    __slots__ = ("_contexts", "_made", "_new", "_stirred")
 
     def __init__(self) -> None:
         """None yet."""
         self._contexts: dict[bytes, Context] = {}
         self._stirred: set[UID] = set()
+        self._new: set[UID] = set()
+        self._made: set[UID] = set()
 
     def __len__(self) -> int:
         return len(self._contexts)
@@ -175,6 +184,7 @@ class Contexts:
     def stir(self, change: Change) -> None:
         """Take note of what a change may have brought or taken."""
         self._stirred.update(change.appended)
+        self._new.update(change.appended)
         self._stirred.update([update.uid for update in change.updated])
 
     async def look(self, view: MailboxView) -> bytes:
@@ -186,6 +196,21 @@ class Contexts:
                 told += await context.look(uids[start : start + ENVELOPES], view)
         self._stirred = set()
         return told
+
+    def wrote(self, uids: Iterable[UID]) -> None:
+        """Take note that the session itself has put these messages there: nothing is fetched of them."""
+        self._made.update(uids)
+
+    def to_fetch(self) -> dict[UID, tuple[FetchItem, ...]]:
+        """Return what is to be told of messages that are new in the mailbox and among the results, once."""
+        wanted: dict[UID, dict[FetchItem, None]] = {}
+        for context in self._contexts.values():
+            for uid in context.arrived:
+                if uid in self._new and uid not in self._made:
+                    wanted.setdefault(uid, {}).update(dict.fromkeys(context.fetch))
+            context.arrived = []
+        self._new, self._made = set(), set()
+        return {uid: tuple(items) for uid, items in wanted.items()}
 
 
 __all__ = ["MAX_CONTEXTS", "MAX_SORTED", "Context", "Contexts"]

@@ -5,7 +5,7 @@ Rule 2: a change of one's own is `absorb`ed, anybody's is told by `sync`.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...imap.commands import Append, FetchItem, NotifyEvent
@@ -240,12 +240,27 @@ class Conversation:
                 else:
                     await self._tell(selected.advance(difference, expunge, flags))
         if self.selected is not None and self.selected.contexts is not None and not self.selected.gone:
-            await self._tell(await self.selected.contexts.look(self.selected.view))
+            told = await self.selected.contexts.look(self.selected.view)
+            new = await self._fetch_found(self.selected.contexts.to_fetch(), new)
+            await self._tell(told)
         self.owed = False
         if notices is not None:
             await self._tell_notices(notices, new)
         if self.selected is not None and self.selected.gone:
             self.core.bye(b"The selected mailbox has been deleted")
+
+    async def _fetch_found(self, wanted: Mapping[UID, tuple[FetchItem, ...]], new: list[UID]) -> list[UID]:
+        """
+        Tell of new messages what searches that are kept up to date want, before they tell that they found them.
+
+        What NOTIFY wants of the same is told with it (RFC 5465 §5.2, §7). Returns the other new messages.
+        """
+        notices = self.notices
+        for uid, items in wanted.items():
+            if notices is not None and uid in new:
+                items = tuple(dict.fromkeys((*notices.fetch, *items)))
+            await self.fetch_new([uid], items)
+        return [uid for uid in new if uid not in wanted]
 
     def lacks(self, selected: Selected, expunge: bool) -> bool:
         """Say whether the client is to be told something of the selected mailbox."""
@@ -302,12 +317,15 @@ class Conversation:
 
     def wrote(self, placed: Iterable[Placed]) -> None:
         """Take note that messages were put into mailboxes by this session."""
-        if self.notices is not None:
-            by_mailbox: dict[MailboxId, list[UID]] = {}
-            for place in placed:
-                by_mailbox.setdefault(place.mailbox, []).append(place.uid)
-            for mailbox, uids in by_mailbox.items():
+        selected = self.selected
+        by_mailbox: dict[MailboxId, list[UID]] = {}
+        for place in placed:
+            by_mailbox.setdefault(place.mailbox, []).append(place.uid)
+        for mailbox, uids in by_mailbox.items():
+            if self.notices is not None:
                 self.notices.wrote(mailbox, uids)
+            if selected is not None and selected.contexts is not None and selected.mailbox == mailbox:
+                selected.contexts.wrote(uids)
 
     def named(
         self,

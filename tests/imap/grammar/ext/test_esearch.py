@@ -2,13 +2,15 @@
 
 import pytest
 
+from mailhorn.imap.commands import Attribute, BodySection, Search, Section, SectionText
+from mailhorn.imap.grammar.command import CommandProblem, parse_command, write_command
 from mailhorn.imap.grammar.cursor import LENIENT, STRICT, Cursor, SyntaxProblem, Unwritable, Writer
 from mailhorn.imap.grammar.ext.esearch import parse_search_return_opts, write_esearch_response, write_search_return_opts
 from mailhorn.imap.grammar.response import parse_response, write_response
 from mailhorn.imap.responses import ESearchResponse, ResultUpdate
 from mailhorn.model.ids import ModSeq, UIDValidity
 from mailhorn.model.numbers import SeqSet, UIDSet
-from mailhorn.model.search import Return, Returns
+from mailhorn.model.search import All, Return, Returns
 
 
 @pytest.mark.parametrize(
@@ -117,3 +119,18 @@ def test_what_cannot_be_said() -> None:
     ]:
         with pytest.raises(Unwritable):
             write_esearch_response(Writer(), response)
+
+
+def test_update_may_say_what_to_fetch() -> None:
+    """RFC 5465 §7; it goes with UPDATE alone."""
+    line = b'a00 SEARCH RETURN (COUNT UPDATE (UID BODY[HEADER.FIELDS (TO FROM SUBJECT)])) FROM "boss"'
+    _, command = parse_command(line)
+    assert isinstance(command, Search) and command.returns is not None
+    assert command.returns.options == {Return.COUNT, Return.UPDATE}
+    header = Section(text=SectionText.HEADER_FIELDS, fields=(b"TO", b"FROM", b"SUBJECT"))
+    assert command.returns.fetch == (Attribute.UID, BodySection(header))
+    assert parse_command(b"".join(write_command(b"a00", command))[:-2])[1] == command
+    with pytest.raises(CommandProblem):
+        parse_command(b"a SEARCH RETURN (COUNT (UID)) ALL")
+    with pytest.raises(Unwritable):
+        write_command(b"a", Search(All(), returns=Returns(frozenset((Return.COUNT,)), fetch=(Attribute.UID,))))

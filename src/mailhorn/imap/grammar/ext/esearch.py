@@ -4,11 +4,12 @@ Changes: `search =/ "SEARCH" search-return-opts SP search-program`, `mailbox-dat
 """
 
 import re
-from typing import Final
+from typing import Final, cast
 
 from ....model.ids import ModSeq, UIDValidity
 from ....model.numbers import SeqSet, UIDSet
 from ....model.search import Return, Returns
+from ...commands import FetchItem
 from ...responses import ESearchResponse
 from ..atoms import (
     parse_astring,
@@ -20,6 +21,7 @@ from ..atoms import (
     write_string,
 )
 from ..cursor import MAX_DEPTH, Cursor, SyntaxProblem, Unwritable, Writer
+from ..fetch import parse_fetch_atts, write_fetch_atts
 from ..mailbox import parse_mailbox, write_mailbox
 from ..sequence import parse_sequence_set, write_sequence_set
 from .context import parse_updates, write_updates
@@ -36,7 +38,8 @@ def parse_search_return_opts(cur: Cursor) -> Returns | None:
     """
     search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"
 
-    RFC 9051 §9; PARTIAL has an argument (RFC 9394 §4). None, and nothing read, if no RETURN stands here.
+    RFC 9051 §9; PARTIAL has an argument (RFC 9394 §4), and UPDATE may have one (RFC 5465 §8). None, and nothing read,
+    if no RETURN stands here.
     """
     found = _RETURN.match(cur.data, cur.pos)
     if found is None:
@@ -44,6 +47,7 @@ def parse_search_return_opts(cur: Cursor) -> Returns | None:
     cur.pos = found.end()
     options: set[Return] = set()
     partial = None
+    fetch: tuple[FetchItem, ...] = ()
     first = True
     while not cur.closes():
         if not first:
@@ -56,19 +60,29 @@ def parse_search_return_opts(cur: Cursor) -> Returns | None:
             partial = parse_partial_range(cur)
         elif word in _OPTIONS:
             options.add(_OPTIONS[word])
+            if word == b"UPDATE" and cur.at(b" ("):
+                cur.space()
+                fetch = parse_fetch_atts(cur)
         else:
             raise SyntaxProblem(start, "a return option")
         if partial is not None and Return.ALL in options:
             raise SyntaxProblem(start, "PARTIAL or ALL, not both")
-    return Returns(frozenset(options), partial)
+    return Returns(frozenset(options), partial, fetch)
 
 
 def write_search_return_opts(out: Writer, value: Returns) -> None:
     """Write the options with the space before them."""
     if value.partial is not None and Return.ALL in value.options:
         raise Unwritable("PARTIAL and ALL")
-    words = [option.value for option in Return if option in value.options]
-    out.write(b" RETURN (" + b" ".join(words))
+    if value.fetch and Return.UPDATE not in value.options:
+        raise Unwritable("what to fetch without UPDATE")
+    out.write(b" RETURN (")
+    words = [option for option in Return if option in value.options]
+    for number, option in enumerate(words):
+        out.write(b" " + option.value if number else option.value)
+        if option is Return.UPDATE and value.fetch:
+            out.write(b" ")
+            write_fetch_atts(out, cast(tuple[FetchItem, ...], value.fetch))
     if value.partial is not None:
         out.write(b" PARTIAL " if words else b"PARTIAL ")
         write_partial_range(out, value.partial)

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import cast
 
 from ....imap.commands import (
     CancelUpdate,
@@ -15,6 +16,7 @@ from ....imap.commands import (
     Copy,
     Expunge,
     Fetch,
+    FetchItem,
     FindThreads,
     Move,
     MultiSearch,
@@ -34,7 +36,6 @@ from ....imap.responses import (
     SortResponse,
     StatusResponse,
     Thread,
-    ThreadResponse,
 )
 from ....imap.view import MailboxView
 from ....model.ids import UID, MailboxId, ModSeq
@@ -88,7 +89,8 @@ async def search(conversation: Conversation, command: Search) -> Reply:
         await answer(conversation, selected, found.uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
             filter_ = Filter(store, selected.mailbox, command.key, scope)
-            _keep(conversation, selected, Context(conversation.core.tag, command.by_uid, filter_, found.uids))
+            context = Context(conversation.core.tag, command.by_uid, filter_, found.uids, fetch=_fetch(returns))
+            _keep(conversation, selected, context)
     return ok(b"UID SEARCH completed" if command.by_uid else b"SEARCH completed")
 
 
@@ -116,7 +118,10 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
         await answer(conversation, selected, uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
             filter_ = Filter(store, selected.mailbox, command.key, scope)
-            context = Context(conversation.core.tag, command.by_uid, filter_, found.uids, (command.order, ordered))
+            sorted_ = (command.order, ordered)
+            context = Context(
+                conversation.core.tag, command.by_uid, filter_, found.uids, sorted_, fetch=_fetch(returns)
+            )
             _keep(conversation, selected, context, too_many=len(ordered) > MAX_SORTED)
     return ok(b"UID SORT completed" if command.by_uid else b"SORT completed")
 
@@ -190,10 +195,17 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
             core.untagged(replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity))
         if selected is not None and at_hand and Return.UPDATE in returns.options:
             filter_, named = Filter(context.store, mailbox.id, key, scope), (mailbox.name, mailbox.uid_validity)
-            context_ = Context(core.tag, True, filter_, found.uids, mailbox=named, dialect=core.dialect)
+            context_ = Context(
+                core.tag, True, filter_, found.uids, mailbox=named, dialect=core.dialect, fetch=_fetch(returns)
+            )
             _keep(conversation, selected, context_)
         await conversation.room()
     return ok(b"ESEARCH completed")
+
+
+def _fetch(returns: Returns) -> tuple[FetchItem, ...]:
+    """Return what is to be told of new messages among the results (RFC 5465 §7)."""
+    return cast(tuple[FetchItem, ...], returns.fetch)
 
 
 async def _in_sources(conversation: Conversation, sources: Iterable[Source]) -> list[Mailbox]:

@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from . import commands, delivery, idle, push
+from . import commands, delivery, hold, idle, push
 from .figures import Figure
 from .fleet import Fleet
 from .servers import Server
 
 GROUPS = ("idle", "push", "delivery", "commands")
+ON_DEMAND = ("hold",)
+"""Groups that are run only if they are asked for: they take minutes, and say nothing that can be compared."""
 FIRST = 200
 """The account of the fleet's first connection; those before it are for all other cases."""
 FLEET = 1_000
@@ -23,7 +25,7 @@ SHARED = 100
 LARGE = 10_000
 """Messages of the large mailbox."""
 HUGE = 100_000
-"""Messages of the mailbox that is delivered into, with --full."""
+"""Messages of the mailbox that is delivered into, with --full, and of the one that holds up others."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,10 @@ def cases(groups: Sequence[str], full: bool, quick: bool, seconds: float | None)
         "push": _push(full, length),
         "delivery": _delivery(full, length),
         "commands": _commands(length),
+        "hold": [Case("hold", partial(_hold, seconds=length), ours_only=True)],
     }
-    return [case for group in GROUPS if group in groups for case in found[group] if case.quick or not quick]
+    every = (*GROUPS, *ON_DEMAND)
+    return [case for group in every if group in groups for case in found[group] if case.quick or not quick]
 
 
 def _idle(full: bool, seconds: float) -> list[Case]:
@@ -149,6 +153,10 @@ async def _mailboxes(server: Server, accounts: range) -> list[Figure]:
 async def _large_mailbox(server: Server, account: int) -> list[Figure]:
     await delivery.fill(server, account, LARGE)
     return await commands.large_mailbox(server, account, LARGE)
+
+
+async def _hold(server: Server, seconds: float) -> list[Figure]:
+    return await hold.hold(server, 130, 131, HUGE, seconds)
 
 
 async def _beside_many(server: Server, seconds: float) -> list[Figure]:

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench.clients import Commander, Refused
+from bench.hold import hold
 from bench.machine import tree
-from bench.servers import Dovecot
+from bench.servers import Dovecot, Mailhorn, login
 from tests.kit.process import environment
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,26 @@ def test_soak(tmp_path: Path) -> None:
         assert result["events"][event], f"nobody did: {event}"
     assert 0 < result["restart"]["down"] <= result["restart"]["back"]
     assert sum(period["told"] for period in result["periods"]) > 50
+
+
+async def test_hold(tmp_path: Path) -> None:
+    """Of each command it is told how long others wait; none is forgotten, and what it empties is empty."""
+    server = Mailhorn(tmp_path / "server", 2)
+    server.start()
+    try:
+        names = ("nothing", "FETCH FLAGS", "MOVE", "COPY", "EXPUNGE")
+        figures = await hold(server, 0, 1, 2_000, 0.3, names)
+        assert [figure.label for figure in figures] == [
+            f"push beside {name}" for name in ("nothing", "FETCH FLAGS", "COPY", "MOVE", "EXPUNGE")
+        ]
+        assert figures[0].details["told"] > 0 and figures[1].details["longest_wait_ms"] > 0
+        session = Commander(server.ports["imap"], login(0))
+        session.ask(b"SELECT Moved")
+        with pytest.raises(Refused):
+            session.ask(b"FETCH 1 (FLAGS)")
+        session.close()
+    finally:
+        server.stop()
 
 
 @pytest.mark.skipif(not Dovecot.installed(), reason="dovecot is not installed")

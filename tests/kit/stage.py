@@ -103,9 +103,11 @@ class Stage:
                     async with asyncio.timeout(PATIENCE / 100):
                         await self.news.wait()
 
-    async def files(self, *uids: int) -> None:
-        """Wait until so many messages are where the rules want them, and see that they are these."""
+    async def files(self, *uids: int, within: float = PATIENCE) -> None:
+        """Wait until so many messages are where the rules want them, and see that they are these, and in time."""
+        begin = asyncio.get_running_loop().time()
         await self.until(lambda: len(self.filed) >= len(uids))
+        assert asyncio.get_running_loop().time() - begin <= within
         assert [filed.uid for filed in self.filed] == list(uids)
 
     async def enters(self, state: State, times: int = 1) -> StateChanged:

@@ -39,14 +39,14 @@ from mailhorn.net.tls import self_signed, server_context
 from mailhorn.sieve.run import Run
 from mailhorn.testing import FaultProxy, HostileServer, Peer, Plan, Stall, Trickle
 from mailhorn.watch.account import Security
-from mailhorn.watch.conversation import DONE_PATIENCE
 from mailhorn.watch.events import State
 from mailhorn.watch.facts import install
 from mailhorn.watch.gate import CONNECTS_PER_SECOND
-from mailhorn.watch.idling import SILENCE
 from mailhorn.watch.journal import JournalError
-from mailhorn.watch.login import CONTINUATION_PATIENCE
 from mailhorn.watch.supervisor import GRID, Watcher, boottime
+
+SILENT_SECONDS, DONE_SECONDS, PLUS_SECONDS = 300, 15, 30
+"""What the catalogue asks for; figures of its own, not those of the code."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ async def test_f02_fin_while_idle(stage: Stage) -> None:
         peer.close()
 
     async with stage.play(first, comes_back):
-        await stage.files(5)
+        await stage.files(5, within=5)
         assert (await stage.enters(State.BACKOFF)).reason == "the server closed the connection"
 
 
@@ -114,7 +114,7 @@ async def test_f04_rst_while_idle(stage: Stage) -> None:
         peer.reset()
 
     async with stage.play(first, comes_back):
-        await stage.files(5)
+        await stage.files(5, within=5)
         assert "reset" in (await stage.enters(State.BACKOFF)).reason.lower()
 
 
@@ -131,7 +131,7 @@ async def test_f05_half_open(stage: Stage) -> None:
         await stage.enters(State.IDLE)
         begin = loop.time()
         assert (await stage.enters(State.BACKOFF)).reason == "the server: no answer in time"
-        assert loop.time() - begin <= SILENCE + DONE_PATIENCE + 2 * GRID
+        assert loop.time() - begin <= SILENT_SECONDS + DONE_SECONDS + 2 * GRID
         await stage.files(5)
 
 
@@ -168,7 +168,7 @@ async def test_f06_done_is_not_answered(stage: Stage) -> None:
         await peer.command("DONE")
         said = loop.time()
         await peer.gone()
-        assert loop.time() - said <= DONE_PATIENCE + GRID
+        assert loop.time() - said <= DONE_SECONDS + GRID
 
     async with stage.play(first, comes_back):
         await stage.files(5)
@@ -236,7 +236,7 @@ async def test_f10_exists_behind_the_plus(stage: Stage) -> None:
         await delivers(peer)
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=1)
 
 
 @on_stage()
@@ -254,7 +254,7 @@ async def test_f11_exists_before_the_plus(stage: Stage) -> None:
         await delivers(peer)
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=5)
 
 
 @on_stage()
@@ -269,7 +269,7 @@ async def test_f12_the_plus_never_comes(stage: Stage) -> None:
         await peer.command("IDLE")
         said = loop.time()
         await peer.gone()
-        assert CONTINUATION_PATIENCE <= loop.time() - said <= CONTINUATION_PATIENCE + GRID
+        assert PLUS_SECONDS <= loop.time() - said <= PLUS_SECONDS + GRID
 
     async with stage.play(first, comes_back):
         await stage.files(5)
@@ -289,7 +289,7 @@ async def test_f13_plus_again_and_again(stage: Stage) -> None:
         await delivers(peer)
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=400)
 
 
 @on_stage(turns=600, calls=300, steps=300)
@@ -363,7 +363,7 @@ async def test_f18_fifteen_hundred_lines_at_once(stage: Stage) -> None:
         assert sum(said.name == "UID FETCH" for said in peer.heard) <= 3
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=1)
 
 
 @on_stage()
@@ -400,7 +400,7 @@ async def test_f21_the_count_is_equal(stage: Stage) -> None:
         await delivers(peer)
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=1)
 
 
 @on_stage()
@@ -413,7 +413,7 @@ async def test_f22_the_count_is_lower(stage: Stage) -> None:
         await delivers(peer)
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=1)
 
 
 @on_stage()
@@ -431,7 +431,7 @@ async def test_f23_a_burst(stage: Stage) -> None:
         await peer.gone()
 
     async with stage.play(scenario):
-        await stage.files(*range(5, 55))
+        await stage.files(*range(5, 55), within=1)
 
 
 @on_stage()
@@ -448,7 +448,7 @@ async def test_f24_numbers_shift_between_two_commands(stage: Stage) -> None:
         await peer.gone()
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=1)
 
 
 @on_stage()
@@ -487,7 +487,7 @@ async def test_f27_exists_in_another_answer(stage: Stage) -> None:
         await peer.gone()
 
     async with stage.play(scenario):
-        await stage.files(5, 6)
+        await stage.files(5, 6, within=1)
 
 
 @on_stage()
@@ -502,7 +502,7 @@ async def test_f28_mail_before_idle_that_nobody_announces(stage: Stage) -> None:
         await stage.enters(State.IDLE)
         begin = asyncio.get_running_loop().time()
         await stage.files(5)
-        assert asyncio.get_running_loop().time() - begin <= SILENCE + 2 * GRID
+        assert asyncio.get_running_loop().time() - begin <= SILENT_SECONDS + 2 * GRID
 
 
 @on_stage()
@@ -559,7 +559,25 @@ async def test_f36_announced_and_not_readable_yet(stage: Stage) -> None:
         await peer.gone()
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=10)
+
+
+@on_stage()
+async def test_f36_the_cursor_stays_before_it(stage: Stage) -> None:
+    """What came before it is recorded and filed at once; it is not jumped over, also if the connection ends then."""
+
+    async def first(peer: Peer) -> None:
+        await ready(peer)
+        await peer.say("* 6 EXISTS")
+        await done(peer, mail(5), mail(6, body=False))
+        await moved(peer, 5)
+        peer.reset()
+
+    async def second(peer: Peer) -> None:
+        await comes_back(peer, 6)
+
+    async with stage.play(first, second):
+        await stage.files(5, 6)
 
 
 @on_stage()
@@ -636,7 +654,7 @@ async def test_f39_capabilities_differ_after_the_login(stage: Stage) -> None:
         await delivers(peer)
 
     async with stage.play(scenario):
-        await stage.files(5)
+        await stage.files(5, within=1)
 
 
 @on_stage()
@@ -840,7 +858,7 @@ async def test_f53_bye_right_after_idle(stage: Stage) -> None:
         peer.close()
 
     async with stage.play(first, comes_back):
-        await stage.files(5)
+        await stage.files(5, within=5)
 
 
 @on_stage()
@@ -874,7 +892,7 @@ async def test_f55_writing_fails(stage: Stage) -> None:
         peer.reset()
 
     async with stage.play(first, comes_back):
-        await stage.files(5)
+        await stage.files(5, within=5)
 
 
 @on_stage(turns=4000, calls=1500, steps=1500)
@@ -1221,7 +1239,7 @@ async def test_f77_f78_the_computer_slept(stage: Stage) -> None:
         begin = loop.time()
         stage.watcher.look()
         await stage.enters(State.BACKOFF)
-        assert loop.time() - begin <= DONE_PATIENCE + 1
+        assert loop.time() - begin <= DONE_SECONDS + 1
         await stage.files(5)
     assert boottime() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=5)
 
@@ -1245,7 +1263,7 @@ async def test_f79_the_wall_clock_jumps(stage: Stage, monkeypatch: pytest.Monkey
 
     async with stage.play(scenario):
         await stage.files(5)
-    assert all(SILENCE - 1 <= renewal <= SILENCE + GRID for renewal in renewals)
+    assert all(SILENT_SECONDS - 1 <= renewal <= SILENT_SECONDS + GRID for renewal in renewals)
 
 
 @on_stage()
@@ -1262,7 +1280,7 @@ async def test_f80_another_network(stage: Stage) -> None:
         begin = loop.time()
         stage.watcher.network_changed()
         await stage.enters(State.BACKOFF)
-        assert loop.time() - begin <= DONE_PATIENCE + GRID
+        assert loop.time() - begin <= DONE_SECONDS + GRID
         await stage.files(5)
 
 
@@ -1369,7 +1387,7 @@ async def test_f85_a_message_that_breaks_the_rules(stage: Stage) -> None:
 
     async with stage.play(scenario, program=dataclasses.replace(PROGRAM, body=breaks)):
         await stage.files(6)
-        await asyncio.sleep(SILENCE + 2 * GRID)
+        await asyncio.sleep(SILENT_SECONDS + 2 * GRID)
         assert sum("message 5 of INBOX stays where it is" in text for text in stage.warnings) == 1
 
 

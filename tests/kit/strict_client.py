@@ -9,7 +9,6 @@ a mod-sequence that goes back or is left out, EXPUNGE instead of VANISHED, VANIS
 
 import asyncio
 import re
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -579,12 +578,6 @@ class StrictClient:
         command.returned = dict(zip(rest[::2], rest[1::2], strict=True))
         if b"ALL" in command.returned:
             command.found = numbers_of(command.returned[b"ALL"])
-
-    def place_of(self, uid: int) -> int:
-        """Return the sequence number of a UID that is known, 0 if it is not there."""
-        known = [message.uid or 0 for message in self.messages]
-        at = bisect_left(known, uid) if 0 not in known else known.index(uid) if uid in known else len(known)
-        return at + 1 if at < len(known) and known[at] == uid else 0
 
     def assume(self, numbers: list[int], sign: str, flags: frozenset[str]) -> None:
         """Think of the flags as changed: of STORE.SILENT, only what others did is told."""

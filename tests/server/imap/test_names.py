@@ -8,6 +8,9 @@ from unicodedata import normalize
 import pytest
 from tests.kit.mailserver import PASSWORD, running_server
 
+from mailhorn.model.ids import AccountId
+from mailhorn.store.abc import StoreUnavailable
+
 COMPOSED, DECOMPOSED = "Café", normalize("NFD", "Café")
 
 
@@ -108,3 +111,22 @@ async def test_a_client_that_others_wrote(tmp_path: Path) -> None:
 
     async with running_server(tmp_path, ("ann",)) as server:
         await asyncio.to_thread(act, server.ports["imap"])
+
+
+async def test_what_has_been_done_stays_done_if_nothing_can_be_told_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that cannot be asked for attributes right after a SELECT or a CREATE does not make them fail."""
+
+    async def broken(account: AccountId) -> None:
+        raise StoreUnavailable("the disk is gone")
+
+    async with running_server(tmp_path, ("ann",)) as server:
+        talk = await Talk.begin(server.ports["imap"])
+        monkeypatch.setattr(server.server.mail.store.index, "mailboxes", broken)
+        assert (await talk(f'CREATE "{DECOMPOSED}"'))[-1].startswith("OK")
+        *_, told, end = await talk("SELECT INBOX")
+        assert told == '* LIST () "/" INBOX' and end.startswith("OK [READ-WRITE]")
+        monkeypatch.undo()
+        assert (await talk(f'STATUS "{COMPOSED}" (MESSAGES)'))[-1].startswith("OK")
+        await talk.close()

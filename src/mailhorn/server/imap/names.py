@@ -8,6 +8,7 @@ Rule 3: who enabled nothing writes modified UTF-7, of which the very form is kep
 
 import unicodedata
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...imap.commands import Append, Command, Delete, List, MultiSearch, Notify,
 from ...imap.grammar.ext.children import child_mbox_flag
 from ...imap.responses import Condition, ListResponse
 from ...model.mailbox import DELIMITER
+from ...store.abc import StoreError
 from . import special_use
 from .conversation import Conversation
 from .reach import OTHERS, Act, of_others, reach
@@ -51,7 +53,7 @@ async def normalised(conversation: Conversation, command: Command) -> Command:
 
 
 async def tell(conversation: Conversation, given: Command, meant: Command) -> None:
-    """Tell what was opened, or what was made of a name, after a command that has succeeded. Raises StoreUnavailable."""
+    """Tell what was opened, or what was made of a name, after a command that has succeeded, and stays so."""
     if not conversation.core.dialect.rev2 or (given is meant and not isinstance(meant, Select)):
         return
     name, old_name = getattr(meant, "mailbox", None), getattr(given, "mailbox", None)
@@ -72,13 +74,21 @@ async def tell_appended(conversation: Conversation, work: Coroutine[None, None, 
     command = conversation.core.running
     reply = await work
     if isinstance(command, Append) and reply is not None and reply.condition is Condition.OK:
-        meant = await normal(conversation, command.mailbox)
-        await tell(conversation, command, command if meant == command.mailbox else replace(command, mailbox=meant))
+        with suppress(StoreError):  # the message is there all the same
+            meant = await normal(conversation, command.mailbox)
+            await tell(conversation, command, command if meant == command.mailbox else replace(command, mailbox=meant))
     return reply
 
 
 async def _attributes(conversation: Conversation, name: str) -> tuple[str, ...]:
-    """Return what LIST tells of a mailbox that exists."""
+    """Return what LIST tells of a mailbox that exists; nothing if the store cannot say: it is said for courtesy."""
+    try:
+        return await _looked_up(conversation, name)
+    except StoreError:
+        return ()
+
+
+async def _looked_up(conversation: Conversation, name: str) -> tuple[str, ...]:
     index, owner = conversation.context.store.index, conversation.owner
     mailboxes = await index.mailboxes(owner.id)
     called = [one.name for one in mailboxes]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from mailhorn.model.change import Change
-from mailhorn.model.ids import UID, MailboxId, ModSeq
+from mailhorn.model.ids import UID, AccountId, MailboxId, ModSeq
 from mailhorn.push.hub import RING, RING_UIDS, SLICE, Channel, Hub
 from mailhorn.store.abc import StoreUnavailable
 
@@ -256,3 +256,74 @@ def test_a_hint_that_ran_ahead_of_the_store_is_corrected_but_not_what_came_meanw
     hub.tell(change(5, 6))
     channel.correct(ModSeq(5), ModSeq(3))
     assert channel.reached == 6
+
+
+ANN, BEN = AccountId(1), AccountId(2)
+
+
+class Overlooker:
+    """Notes what it is told, and when it is woken."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def note(self, change: Change) -> None:
+        self.heard.append(change.after)
+
+    def stirred(self, hint: object) -> None:
+        self.heard.append(hint)
+
+    def wake(self) -> None:
+        self.heard.append("wake")
+
+
+def test_who_oversees_many_mailboxes_is_told_each_change_and_woken_after_it() -> None:
+    """Of the mailboxes named, until they are neglected; two may oversee one."""
+    hub, one, other = Hub(), Overlooker(), Overlooker()
+    hub.oversee((BOX, OTHER), one)
+    hub.oversee((OTHER,), other)
+    hub.tell(change(1, 2))
+    hub.tell(change(1, 3, OTHER))
+    assert (one.heard, other.heard) == ([2, "wake", 3, "wake"], [3, "wake"])
+    hub.neglect((OTHER, MailboxId(9)), one)
+    hub.tell(change(3, 4, OTHER))
+    hub.tell(change(2, 3))
+    assert (one.heard[4:], other.heard[2:]) == ([3, "wake"], [4, "wake"])
+    hub.neglect((BOX,), one)
+    hub.neglect((OTHER,), other)
+    assert hub._overseers == {}
+
+
+def test_many_overseers_of_one_mailbox_are_told_in_slices() -> None:
+    """A mailbox that a thousand share: others have their turn in between, and nobody is left out."""
+    loop = Loop()
+    hub, many = Hub(loop.later), [Overlooker() for _ in range(2 * SLICE + 1)]
+    for one in many:
+        hub.oversee((BOX,), one)
+    hub.tell(change(1, 2))
+    counts = []
+    for _ in range(3):
+        counts.append(sum(one.heard == [2, "wake"] for one in many))
+        loop.turn()
+    assert counts == [SLICE, 2 * SLICE, 2 * SLICE + 1]
+    assert loop.calls == []
+
+
+def test_a_stir_reaches_who_looks_after_the_account_or_the_mailbox_once() -> None:
+    """And all, when it is another matter who may see what; after its dismissal nobody."""
+    hub, ann, ben = Hub(), Overlooker(), Overlooker()
+    assert not hub.overseen
+    hub.appoint(ANN, ann)
+    hub.appoint(BEN, ben)
+    hub.oversee((BOX,), ann)
+    hub.oversee((BOX,), ben)
+    assert hub.overseen and hub.overseer(ANN) is ann
+    hub.stir((ANN,), hint="names")
+    hub.stir((ANN, AccountId(3)), (BOX, OTHER), "shared")
+    hub.stir_all()
+    assert ann.heard == ["names", "wake", "shared", "wake", None, "wake"]
+    assert ben.heard == ["shared", "wake", None, "wake"]
+    hub.dismiss(ANN, (BOX,))
+    hub.dismiss(ANN, ())
+    hub.stir((ANN,), (BOX,), "again")
+    assert hub.overseer(ANN) is None and len(ann.heard) == 6 and ben.heard[4:] == ["again", "wake"]

@@ -326,11 +326,18 @@ class Hub:
         its client; the first of them have already been woken, the others are in the next turns of the loop.
         """
         overseers = self._overseers.get(change.mailbox, ())
-        for overseer in overseers:
-            overseer.note(change)
         self._tell_watchers(change)
         if overseers:
-            self._wake(overseers)
+            self._tell_overseers(overseers, change)
+
+    def _tell_overseers(self, overseers: Sequence[Overseer], change: Change) -> None:
+        """Let the first of them know now, the others in later turns; who is known to have missed one looks it up."""
+        for overseer in overseers[:SLICE]:
+            overseer.note(change)
+        self._wake(overseers[:SLICE])
+        if len(overseers) > SLICE:
+            later = self._later or asyncio.get_running_loop().call_soon
+            later(lambda: self._tell_overseers(overseers[SLICE:], change))
 
     def _tell_watchers(self, change: Change) -> None:
         channel = self._channels.get(change.mailbox)

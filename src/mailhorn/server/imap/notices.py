@@ -143,11 +143,13 @@ class Notices:
 
     def named(self, names: Iterable[tuple[str, bool]]) -> None:
         """Take note that by the session's doing there is a mailbox of such a name, or not any more."""
-        self._mine.update(names)
+        if self.survey is not None:
+            self._mine.update(names)
 
     def subscribed(self, name: str, on: bool) -> None:
         """Take note that the session has subscribed to a name, or ended it."""
-        self._subscribed[name] = on
+        if self.survey is not None:
+            self._subscribed[name] = on
 
     def opened(self, mailbox: MailboxId) -> None:
         """Take note that the mailbox is selected: the client is told of it otherwise."""

@@ -3,7 +3,7 @@
 import pytest
 
 from mailhorn.imap.commands import Id
-from mailhorn.server.imap.capabilities import CAPABILITIES
+from mailhorn.server.imap.capabilities import Standing, offered
 from mailhorn.server.imap.quirks import QUIRKS, Quirk, quirk_of
 
 
@@ -11,7 +11,9 @@ from mailhorn.server.imap.quirks import QUIRKS, Quirk, quirk_of
 def test_each_has_a_reason_and_takes_away_only(quirk: Quirk) -> None:
     """Without a reason nothing is different; with one, some capability is withheld that there is."""
     assert bool(quirk.reason) is bool(quirk.withheld)
-    assert quirk.withheld <= {capability.name for capability in CAPABILITIES}
+    names = offered(Standing(True, 7))
+    assert quirk.withheld <= set(names)
+    assert set(offered(Standing(True, 7, withheld=quirk.withheld))) == set(names) - quirk.withheld
     assert quirk.name == quirk.name.lower()
 
 

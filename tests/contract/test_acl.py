@@ -61,7 +61,12 @@ async def test_what_is_shared_with_somebody_is_found(store: Store) -> None:
     assert (two.mailbox.account, two.mailbox.name, two.acl) == (ada, "work", {"bob": "lr"})
     assert two.mailbox.messages == 1
     assert await index.shared(("ada@example.org",)) == []
-    assert bob and his
+    for number in range(100):
+        await index.create_mailbox(bob, f"INBOX/{number}")
+    await index.set_acl(his, lambda acl: {"ada@example.org": "l"})
+    for number in range(100, 200):
+        await index.create_mailbox(bob, f"INBOX/{number}")
+    assert len(await index.shared(("ada@example.org",))) == 101
 
 
 async def test_a_removed_account_has_rights_nowhere(store: Store) -> None:

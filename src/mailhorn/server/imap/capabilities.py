@@ -133,7 +133,7 @@ CAPABILITIES = (
         (4314,),
         _AFTER,
         "mailboxes that several use, with rights for each of them",
-        ("acl", "acl-two", "acl-flags", "acl-metadata", "acl-revoked"),
+        ("acl", "acl-two", "acl-flags", "acl-metadata", "acl-revoked", "acl-search"),
     ),
     Capability("RIGHTS=texk", (4314,), _AFTER, "which rights there are beyond those of RFC 2086", ("acl",)),
     Capability("LIST-MYRIGHTS", (8440,), _AFTER, "LIST and MYRIGHTS in one", ("list-myrights",)),

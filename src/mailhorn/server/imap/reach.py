@@ -65,7 +65,7 @@ NEEDED: Mapping[Act, Need] = {
     Act.RENAME: Need("x"),
     Act.SELECT: Need("r"),
     Act.STATUS: Need("r"),
-    Act.SEARCH: Need("r"),
+    Act.SEARCH: Need("lr"),  # a search of all that is below a name does not tell more than LIST
     Act.SET_ACL: Need("a"),
     Act.GET_ACL: Need("a"),
     Act.MY_RIGHTS: Need("", "lrikxa"),

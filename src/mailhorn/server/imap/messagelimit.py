@@ -3,6 +3,8 @@
 Rule 1: a command is cut to what it may reach before it is run; who runs it knows nothing of it. Rule 2: what must be
 done whole or not at all (COPY, SORT, THREAD, a PARTIAL of too many) is refused instead. EXPUNGE, CLOSE and STATUS know
 no limit (§3.1).
+Rule 3: messages are answered for in ascending order as ever: which ones is what §3.1 asks for, the greatest UIDs, and a
+client takes nothing from the code before the command has ended.
 """
 
 from array import array

@@ -104,6 +104,21 @@ async def test_a_delivery_that_has_never_waited_waits_for_room(tmp_path: Path, m
         assert task is not None and (await task)[0].uid
 
 
+async def test_copies_keep_no_delivery_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their bytes are in files already; a hundred thousand of them may need a minute to become files of their own."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+    monkeypatch.setattr("mailhorn.store.blobs.maildir.MAX_BACKLOG", 1)
+    monkeypatch.setattr("mailhorn.store.blobs.maildir.PATIENCE", 0.01)
+    async with opened(tmp_path, delay=3600) as store:
+        await store.index.copy(inbox, [UID(1)], inbox)
+        await store.index.copy(inbox, [UID(2)], inbox)
+        await deliver(store, inbox)
+    async with opened(tmp_path) as store:
+        assert len((await store.index.uids(inbox))[1]) == 4
+
+
 async def test_a_stuck_disk_puts_deliveries_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If there is no room in time, the delivery is refused for now."""
     monkeypatch.setattr("mailhorn.store.blobs.maildir.MAX_BACKLOG", 1)

@@ -344,7 +344,7 @@ class Settler:
 
     @property
     def backlog(self) -> int:
-        """How many messages have no file yet."""
+        """How many messages have no file yet, nor are copies of one that has."""
         return self._came - self._filed
 
     def finish(self) -> None:
@@ -423,7 +423,7 @@ class Settler:
                 return False, work.next_due
             done = self._settle(work)
         self.empty_trash()
-        self._filed += len(done.filed)
+        self._filed += sum(first for _, _, first, _ in done.filed)
         self.rested()
         if self._problems:  # the others are at rest all the same
             raise StoreError(f"{len(self._problems)} could not be written: {self._problems[0]}")

@@ -239,7 +239,7 @@ class SqliteResting(Resting):
 
     def waiting(self) -> int:
         try:
-            sql = "SELECT count(*) FROM message INDEXED BY message_unfiled WHERE letters IS NULL"
+            sql = "SELECT count(*) FROM message INDEXED BY message_unfiled WHERE letters IS NULL AND origin IS NULL"
             return int(self._db().ask(sql)[0][0])
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem

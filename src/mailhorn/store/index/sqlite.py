@@ -853,7 +853,7 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
         else:
             tx.db.executemany("UPDATE blob SET refs = refs + 1 WHERE id = ?", [(row[5],) for row in found])
         tx.changes += changes
-        tx.unfiled += len(found)
+        tx.unfiled += sum(row[3] is None and row[6] is None for row in found)  # of the others there are files already
         tx.unsettled = True
         return Copied(
             tuple(row[0] for row in found),

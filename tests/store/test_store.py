@@ -94,16 +94,6 @@ async def test_a_delivery_that_has_never_waited_waits_for_room(tmp_path: Path, m
             await task
 
 
-async def test_a_delivery_that_has_never_waited_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session's work is no task before its first wait, and this may be it."""
-    monkeypatch.setattr("mailhorn.store.blobs.maildir.MAX_BACKLOG", 1)
-    async with opened(tmp_path, delay=0.3) as store:
-        _, inbox = await account(store)
-        await deliver(store, inbox)
-        task = begin(deliver(store, inbox))
-        assert task is not None and (await task)[0].uid
-
-
 async def test_copies_keep_no_delivery_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their bytes are in files already; a hundred thousand of them may need a minute to become files of their own."""
     async with opened(tmp_path) as store:

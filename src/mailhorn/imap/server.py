@@ -351,16 +351,19 @@ class ServerConnection:
             if in_append and (self._inside or b"CATENATE" in event.head.upper()):
                 self._step(event.head, event.synchronizing, events)
                 return
-            tail = _tail(running)
-            belongs = in_append and event.head.startswith(tail + b" ")
-            if not belongs or not isinstance(running, Append) or running.replaces is not None:
+            tail, command = _tail(running), None
+            if in_append and isinstance(running, Append) and running.replaces is None and event.head.startswith(tail):
+                try:
+                    command = parse_append_next(event.head.removeprefix(tail), running, self.dialect)
+                except SyntaxProblem:
+                    pass  # a piece of a CATENATE, but there is none
+            if command is None:
                 self._framer.refuse()
                 self._reject(self._tag if in_append else b"*", "A message that belongs to no APPEND", events)
                 if in_append:
                     self._running, self._mode = None, _Mode.COMMANDS
                     events.append(AppendBroken())
                 return
-            command = parse_append_next(event.head.removeprefix(tail), running, self.dialect)
             self._plus, self._running, self._mode = event.synchronizing, command, _Mode.OFFERED
             events.append(AppendStarted(self._tag, command, more=True))
             return

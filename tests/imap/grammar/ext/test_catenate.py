@@ -15,7 +15,16 @@ from mailhorn.imap.grammar.command import (
     write_append_steps,
 )
 from mailhorn.imap.grammar.cursor import SyntaxProblem
-from mailhorn.imap.server import AppendData, AppendStepped, ServerConnection
+from mailhorn.imap.responses import Condition
+from mailhorn.imap.server import (
+    AppendBroken,
+    AppendData,
+    AppendEnded,
+    AppendStarted,
+    AppendStepped,
+    CommandReceived,
+    ServerConnection,
+)
 from mailhorn.imap.state import State
 from mailhorn.imap.url import MessageUrl, parse_message_url
 from mailhorn.model.flags import flag_set
@@ -187,3 +196,64 @@ def test_no_urls(url: bytes) -> None:
     """What names no message of this server."""
     with pytest.raises(ValueError, match="not|no |codec"):
         parse_message_url(url, None)
+
+
+def logged_in() -> ServerConnection:
+    """A core in which APPEND is legal."""
+    core = ServerConnection()
+    core.state = State.SELECTED
+    core._framer.limits = SERVER_LIMITS
+    return core
+
+
+@pytest.mark.parametrize("rest", [b" TEXT {3+}\r\n", b" URL x TEXT {3+}\r\n", b") {3+}\r\n"])
+def test_pieces_behind_a_message_that_is_none(rest: bytes) -> None:
+    """They are BAD, and the APPEND is over."""
+    core = logged_in()
+    core.receive_data(b"a APPEND b {3+}\r\n")
+    core.events_received()
+    core.accept_append()
+    core.receive_data(b"abc" + rest + b"abc\r\nb NOOP\r\n")
+    events = core.events_received()
+    assert AppendBroken() in events and isinstance(events[-1], CommandReceived)
+    assert core.data_to_send().startswith(b"a BAD ")
+
+
+SEEDS = (
+    b'a APPEND b (\\Seen) CATENATE (URL "/x/;UID=2/;section=HEADER" TEXT {3+}\r\nabc URL {2+}\r\nxy TEXT {4+}\r\nabcd) '
+    b"(\\Flagged) {3+}\r\nabc CATENATE (URL x) CATENATE (UTF8 (~{3+}\r\nabc))\r\n",
+    b"a UID REPLACE 3 b CATENATE (URL x TEXT ~{3+}\r\nabc)\r\nb NOOP\r\n",
+    b"a APPEND b CATENATE (URL x URL y) {3+}\r\nabc\r\nc NOOP\r\n",
+    b"a APPEND b UTF8 (~{3+}\r\nabc) CATENATE (TEXT {0+}\r\n)\r\n",
+)
+PIECES = (b" ", b")", b"(", b"{3+}\r\nabc", b"\r\n", b"CATENATE (", b"URL x", b"TEXT {2+}\r\nxx", b'"', b"{3}\r\n")
+
+
+def said(data: bytes, size: int) -> tuple[list[object], bytes]:
+    """Return what happens, and what is answered, if it comes in pieces of that size."""
+    core, happened = logged_in(), list[object]()
+    for start in range(0, len(data), size):
+        core.receive_data(data[start : start + size])
+        while events := core.events_received():
+            for event in events:
+                if isinstance(event, AppendStarted) or (
+                    isinstance(event, AppendStepped) and event.step.size is not None
+                ):
+                    core.accept_append()
+                elif isinstance(event, CommandReceived | AppendEnded | AppendStepped):
+                    core.complete(Condition.OK, None, b"done")
+                if not isinstance(event, AppendData):
+                    happened.append(event)
+    return happened, core.data_to_send()
+
+
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 200), st.sampled_from(PIECES), st.integers(0, 5)), max_size=3),
+)
+def test_whatever_is_sent_has_an_answer(seed: bytes, changes: list[tuple[int, bytes, int]]) -> None:
+    """No exception, and the same however it is cut."""
+    data = seed
+    for at, piece, gone in changes:
+        data = data[:at] + piece + data[at + gone :]
+    assert said(data, 1) == said(data, 7) == said(data, len(data))

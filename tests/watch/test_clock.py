@@ -5,11 +5,13 @@ import os
 import time
 
 import pytest
+from tests.kit.loops import on_both_loops
 
 from mailhorn.watch import clock
 from mailhorn.watch.clock import Alarm, boottime
 
 
+@on_both_loops
 async def test_it_goes_off_once_at_its_time() -> None:
     """Setting it again takes back what was set before."""
     rang = asyncio.Event()

@@ -26,9 +26,7 @@ def boottime() -> float:
 
 class Alarm:
     """
-    Goes off once at a time, and whenever the computer wakes up, as far as the system tells.
-
-    The loop's own timer is set, too: it is enough where there is nothing better, and a second net where there is.
+    Goes off once at a time, and tells when the computer may have woken up, as far as the system does.
     """
 
     def __init__(self, clock: Callable[[], float], goes_off: Callable[[], None], woke: Callable[[], None]) -> None:
@@ -52,11 +50,12 @@ class Alarm:
 
     def set(self, due: float) -> None:
         """Go off at that time, and not at the one that was set before."""
+        if self._files:
+            _set_timer(self._files[0], _ABSTIME, max(due, 0.001))
+            return
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(max(0.0, due - self._clock()), self._goes_off)
-        if self._files:
-            _set_timer(self._files[0], _ABSTIME, max(due, 0.001))
 
     def close(self) -> None:
         """Go off no more."""

@@ -212,7 +212,10 @@ async def _in_sources(conversation: Conversation, sources: Iterable[Source]) -> 
     """Return the mailboxes that exist of those that are to be searched, each once; the selected one first."""
     index, owner = conversation.context.store.index, conversation.owner
     own = await index.mailboxes(owner.id)
-    there = [*own, *(replace(one.mailbox, name=one.name) for one in await of_others(conversation, Act.SEARCH))]
+    opened = None if conversation.selected is None else conversation.selected.mailbox
+    others = await of_others(conversation, Act.SELECT)
+    others = [one for one in others if one.may(Act.SEARCH) or one.mailbox.id == opened]
+    there = [*own, *(replace(one.mailbox, name=one.name) for one in others)]
     wanted: dict[str, None] = {}
     for source in sources:
         match source.kind:

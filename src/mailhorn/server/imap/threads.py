@@ -124,7 +124,11 @@ async def ordered_subject(found: list[Message]) -> tuple[Thread, ...]:
         await pace.turn()
     made = []
     for first, *others in threads.values():
-        made.append(Thread(first.number, tuple([Thread(one.number) for one in others])))
+        below = []
+        for one in others:
+            below.append(Thread(one.number))
+            await pace.turn()
+        made.append(Thread(first.number, tuple(below)))
         await pace.turn()
     return tuple(made)
 

@@ -127,3 +127,15 @@ def test_two_sessions_are_told_from_where_each_stands() -> None:
     hub.tell(Change(MailboxId(1), ModSeq(2), ModSeq(3), expunged=(UID(1),)))
     told = [StatusItems("INBOX", ((StatusItem.UIDNEXT, 2), (StatusItem.MESSAGES, 0)))]
     assert quick.told() == told and slow.told() == told
+
+
+def test_what_the_session_wrote_is_not_told_but_what_others_did_meanwhile_is() -> None:
+    """RFC 5465 §5: events that the client itself has caused are left out, and nothing else is."""
+    index, hub = OneMailbox(), Hub()
+    listening = Listening(index, hub, BOTH)
+    arrivals(hub, 1, 1)
+    listening.notices.wrote(MailboxId(1), (UID(1),))
+    assert not listening.notices.pending
+    arrivals(hub, 2, 2)
+    listening.notices.wrote(MailboxId(1), (UID(3),))
+    assert listening.told() == [StatusItems("INBOX", ((StatusItem.UIDNEXT, 4), (StatusItem.MESSAGES, 3)))]

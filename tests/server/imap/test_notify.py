@@ -297,3 +297,24 @@ async def test_when_the_last_has_left_nothing_is_left(tmp_path: Path) -> None:
             while hub.overseen:
                 await last.ok(Simple(Keyword.NOOP))
         assert not hub._overseers
+
+
+async def test_rights_that_another_process_takes_away_end_it_at_once(tmp_path: Path) -> None:
+    """`mailhorn account share` beside the server tells nobody: each push of another's mailbox looks (§5.9)."""
+    async with running_server(tmp_path, ("ann", "bob")) as server, client(server) as ann:
+        async with client(server, "bob") as bob:
+            index = server.server.mail.store.index
+            await ann.ok(Create("Team"))
+            owner = await index.account("ann")
+            team = None if owner is None else await index.mailbox(owner.id, "Team")
+            assert team is not None
+            await index.set_acl(team.id, lambda acl: {"bob": "lr"})
+            wanted = Events(frozenset((NEW, GONE, NAMES)))
+            await bob.ok(Notify((EventGroup(Watched.MAILBOXES, ("Other Users/ann/Team",), wanted),)))
+            await ann.append("Team")
+            assert isinstance(await bob.untagged(), StatusItems)
+            await index.set_acl(team.id, lambda acl: {})
+            await ann.append("Team")
+            gone = await bob.untagged()
+            assert isinstance(gone, ListResponse) and gone.attributes == ("\\NonExistent",)
+            assert await bob.ok(Simple(Keyword.NOOP)) == []

@@ -388,6 +388,17 @@ async def test_expunge_leaves_what_is_not_deleted(index: Index, inbox: MailboxId
     assert (await index.append(message(inbox)))[0].uid == 5
 
 
+async def test_expunge_takes_at_most_so_many_the_first_first(index: Index, inbox: MailboxId) -> None:
+    """A mailbox of very many is emptied in several commits, between which others have theirs."""
+    for _ in range(7):
+        await index.append(message(inbox))
+    await index.set_flags(inbox, [UID(2), UID(3), UID(5), UID(6), UID(7)], frozenset({DELETED}), NONE)
+    assert (await index.expunge(inbox, [UID(3), UID(5), UID(7)], most=2)).expunged == (3, 5)
+    assert (await index.expunge(inbox, None, most=2)).expunged == (2, 6)
+    assert (await index.expunge(inbox, None, most=2)).expunged == (7,)
+    assert (await index.expunge(inbox, None, deleted_only=False, most=1)).expunged == (1,)
+
+
 async def test_an_expunged_body_can_still_be_read(index: Index, inbox: MailboxId) -> None:
     """Another session that has not heard of it yet may fetch it during the grace."""
     await index.append(message(inbox, body=b"late"))

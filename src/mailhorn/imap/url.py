@@ -20,7 +20,7 @@ _URL = re.compile(
 )
 _ELSEWHERE = re.compile(rb"//|[^/;]*:")
 """A server, or a scheme: a relative path has no colon in its first segment (RFC 3986 §4.2)."""
-_STRAY = re.compile(rb"[^A-Za-z0-9\-._~!$'()*+,;=:@&/%]|%(?![0-9A-Fa-f]{2})")
+_STRAY = re.compile(rb"[^A-Za-z0-9\-._~!$'(,;=)*:+@&/%]|%(?![0-9A-Fa-f]{2})")
 """What may not stand in a URL: it is percent-encoded there (RFC 3986 §2)."""
 
 

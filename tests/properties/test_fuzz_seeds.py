@@ -13,6 +13,8 @@ RUNS = {"command": 120, "response": 120, "smtp": 150, "mime": 120, "sieve": 120,
 FOUND = [
     # whether a line was a BDAT was forgotten while it came in pieces and was too long
     ("smtp", b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 0 L" + b"STA" * 6_000 + b"\r\n"),
+    # a tag that is too long to be quoted became a literal in a response code
+    ("response", b'* OK [INPROGRESS ("' + b"A" * 1_025 + b'" 0 3)] Still here\r\n'),
 ]
 """What broke a promise once, shortened."""
 

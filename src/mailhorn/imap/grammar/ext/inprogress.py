@@ -3,9 +3,14 @@
 Changes: `resp-text-code =/ "INPROGRESS" [SP "(" inprogress-tag SP inprogress-state ")"]`. It comes in an untagged OK.
 """
 
+import re
+
 from ...responses import InProgress
 from ..atoms import parse_number, parse_nz_number, parse_quoted, skip_nil, write_number, write_string
 from ..cursor import Cursor, Unwritable, Writer
+
+_QUOTABLE = re.compile(rb"[\x20-\x7e]{1,1024}")
+"""What `write_string` quotes."""
 
 
 def parse_resp_code_inprogress(cur: Cursor) -> InProgress:
@@ -41,6 +46,8 @@ def write_resp_code_inprogress(out: Writer, value: InProgress) -> None:
         if part is None:
             out.write(b"NIL")
         elif isinstance(part, bytes):
+            if not _QUOTABLE.fullmatch(part):
+                raise Unwritable("a tag that is none: there is no literal in a response code")
             write_string(out, part)
         else:
             write_number(out, part)

@@ -44,7 +44,14 @@ DISK_ERRORS = (
 
 
 class Database(apsw.Connection):
-    """A connection whose answers are plain rows."""
+    """A connection whose answers are plain rows, and whose statements are planned once, not for each value again."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Open it; see `apsw.Connection`."""
+        super().__init__(*args, **options)
+        # With STAT4, which the wheel has, a range would be planned anew whenever it is bound: 12 of 17 us, for nothing,
+        # as nothing is ever ANALYZEd.
+        self.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
     def ask(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Run the statement to its end and return its rows."""

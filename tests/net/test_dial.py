@@ -137,3 +137,21 @@ def test_families_take_turns() -> None:
     v6, v4 = socket.AF_INET6, socket.AF_INET
     mixed: list[dial.Address] = [(v6, ("a",)), (v6, ("b",)), (v6, ("c",)), (v4, ("d",))]
     assert [address[0] for _, address in dial.interleaved(mixed)] == ["a", "d", "b", "c"]
+
+
+@on_both_loops
+async def test_encrypted_connections_share_a_buffer(tmp_path: Path) -> None:
+    """A thousand watched accounts would keep 256 KiB each to receive into."""
+    certificate, key = self_signed(tmp_path, ["mail.example"])
+    _, make = _server()
+    listener = await listen("127.0.0.1", 0, make, server_context(certificate, key))  # type: ignore[arg-type]
+    sessions = [Listening(), Listening()]
+    trust = client_context(certificate)
+    for session in sessions:
+        await dial.connect("127.0.0.1", listener.port, Silent(), session, tls=trust, server_hostname="mail.example")
+    layers = [session.pump._transport._ssl_protocol for session in sessions]  # type: ignore[union-attr]
+    assert layers[0]._ssl_buffer is layers[1]._ssl_buffer
+    for session in sessions:
+        session.pump.abort()
+        await session.gone.wait()
+    listener.close()

@@ -9,6 +9,7 @@ from itertools import chain, zip_longest
 from .listen import CLIENT_KEEPALIVE, tune
 from .protocol_log import ProtocolLog
 from .pump import LINGER, TLS_HANDSHAKE, Core, Pump, Session
+from .tls import connect_tls
 
 HEAD_START = 0.25
 """Seconds an address has before the next one is tried beside it (RFC 8305 §5)."""
@@ -53,14 +54,17 @@ async def connect(
         sock = await _first([(family, address) for family, _, _, _, address in found])
         try:
             tune(sock, CLIENT_KEEPALIVE)
-            await loop.create_connection(
-                lambda: pump,
-                sock=sock,
-                ssl=tls,
-                server_hostname=(server_hostname or host) if tls else None,
-                ssl_handshake_timeout=TLS_HANDSHAKE if tls else None,
-                ssl_shutdown_timeout=LINGER if tls else None,
-            )
+            if tls is None:
+                await loop.create_connection(lambda: pump, sock=sock)
+            else:
+                await connect_tls(
+                    sock,
+                    pump,
+                    tls,
+                    server_hostname=server_hostname or host,
+                    handshake_timeout=TLS_HANDSHAKE,
+                    shutdown_timeout=LINGER,
+                )
         except BaseException:
             sock.close()
             raise

@@ -7,6 +7,7 @@ import asyncio.sslproto
 import datetime
 import hashlib
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -346,4 +347,56 @@ async def start_tls(
     return cast(asyncio.Transport, layer._app_transport)
 
 
-__all__ = ["TLSProblem", "client_context", "end_point", "objection", "self_signed", "server_context", "start_tls"]
+async def connect_tls(
+    sock: socket.socket,
+    protocol: asyncio.Protocol,
+    context: ssl.SSLContext,
+    *,
+    server_hostname: str,
+    handshake_timeout: float,
+    shutdown_timeout: float,
+) -> None:
+    """
+    Encrypt a connected socket from the first octet, as a client; `protocol` is told of the connection once it is.
+
+    Args:
+        sock: Connected, not blocking; closed when the connection ends, or cannot be encrypted.
+        protocol: What is told of the connection and of decrypted data.
+        context: From `client_context`.
+        server_hostname: Whose certificate is expected.
+        handshake_timeout: Seconds.
+        shutdown_timeout: Seconds that a close waits for the peer's.
+
+    Raises OSError (ssl.SSLError among them) if the handshake failed; the connection is then lost.
+
+    """
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+    layer = _Layer(
+        loop,
+        protocol,
+        context,
+        waiter,
+        False,
+        server_hostname,
+        ssl_handshake_timeout=handshake_timeout,
+        ssl_shutdown_timeout=shutdown_timeout,
+    )
+    transport, _ = await loop.create_connection(lambda: layer, sock=sock)
+    try:
+        await waiter
+    except BaseException:
+        transport.close()
+        raise
+
+
+__all__ = [
+    "TLSProblem",
+    "client_context",
+    "connect_tls",
+    "end_point",
+    "objection",
+    "self_signed",
+    "server_context",
+    "start_tls",
+]

@@ -12,29 +12,12 @@ import click
 
 from .. import __version__
 from .failure import explain
+from .options import CONTEXT, Commands, with_config, with_print_config
+from .watch.commands import watch
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-with_config = click.option(
-    "--config",
-    "-c",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Settings file (TOML). Default: the first that exists of $MAILHORN_SERVE_CONFIG (or _WATCH_), "
-    "~/.config/mailhorn and /etc/mailhorn, serve.toml or watch.toml.",
-)
-with_print_config = click.option("--print-config", is_flag=True, help="Print an annotated settings file and exit.")
 with_password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
 )
-
-
-class Commands(click.Group):
-    """Commands in the order they are written here."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return their names."""
-        return list(self.commands)
 
 
 def print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -98,24 +81,7 @@ def serve(config: Path | None, print_config: bool) -> None:
         command.serve(config)
 
 
-@app.command(short_help="File new mail of any IMAP account by rules.")
-@with_config
-@with_print_config
-def watch(config: Path | None, print_config: bool) -> None:
-    """
-    Watch IMAP accounts anywhere and file new mail by Sieve rules the moment it arrives.
-
-    \b
-    Examples:
-      mailhorn watch --print-config > ~/.config/mailhorn/watch.toml    edit this,
-      mailhorn watch                                                   then run
-    """
-    from . import watch as command
-
-    if print_config:
-        command.print_example()
-    else:
-        command.watch(config)
+app.add_command(watch)
 
 
 @app.command(short_help="Watch mail travel, in milliseconds.")

@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+from pathlib import Path
 
 from ..sieve import Program
 from ..watch.account import Security, WatchAccount
@@ -28,12 +29,23 @@ def build_watcher(settings: WatchSettings) -> Watcher:
 
     """
     accounts = watched_accounts(settings)
-    journal = settings.journal or state_folder(os.environ, os.geteuid() == 0) / "watch.sqlite"
+    journal = journal_path(settings)
     try:
         journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"journal: {journal.parent} cannot be made: {error.strerror}") from error
     return Watcher(accounts, journal)
+
+
+def journal_path(settings: WatchSettings) -> Path:
+    """Return where the journal is. Raises ConfigError if there is no place for it."""
+    return settings.journal or state_folder(os.environ, os.geteuid() == 0) / "watch.sqlite"
+
+
+def control_path(settings: WatchSettings) -> Path:
+    """Return the socket at which a running watcher answers: beside its journal. Raises ConfigError."""
+    journal = journal_path(settings)
+    return journal.with_name(f"{journal.name}.control")
 
 
 def watched_accounts(settings: WatchSettings) -> list[WatchAccount]:
@@ -122,4 +134,4 @@ def _printed(who: str, command: tuple[str, ...]) -> str:
     return done.stdout
 
 
-__all__ = ["build_watcher", "password_of", "watched_accounts"]
+__all__ = ["build_watcher", "control_path", "journal_path", "password_of", "watched_accounts"]

@@ -12,6 +12,7 @@ import random
 import secrets
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,8 @@ REPLACEMENT_PAUSE = 60.0
 """Seconds before a machine that failed is replaced."""
 NONCE = 18
 """Octets of a nonce of SCRAM, written as 24 characters."""
+WAKEUPS_OVER = 60.0
+"""Seconds over which the wakeups of a session are counted, at least."""
 LINGER = 0.2
 """Seconds connections have to end when the watcher stops; then they are cut."""
 
@@ -82,6 +85,7 @@ class Report:
         state: Where it stands.
         reason: Why, "" if it is as it should be.
         since: Since when.
+        until: When a backoff ends; None if there is none.
         heard_at: When the server proved last that it lives.
         wakeups: Steps in a minute, of late.
         push: Whether the server announces what comes; if not, it is looked at more often.
@@ -93,6 +97,7 @@ class Report:
     state: State
     reason: str
     since: float
+    until: float | None
     heard_at: float
     wakeups: float
     push: bool
@@ -177,9 +182,12 @@ class Watcher:
         """Whether every watch that is not parked has met its deadline: what a watchdog is to be fed with."""
         return all(watch.alive(self.clock()) for watch in self.watches)
 
-    async def run(self) -> None:
+    async def run(self, beside: AbstractAsyncContextManager[None] | None = None) -> None:
         """
         Watch until `stop` is called.
+
+        Args:
+            beside: Is entered once the journal is held, and left at the end.
 
         Raises:
             JournalError: The journal cannot be used.
@@ -188,17 +196,8 @@ class Watcher:
         self._journal = journal = await asyncio.to_thread(JournalThread, self._journal_path)
         self._alarm = Alarm(self.clock, self._fire, self.look)
         try:
-            for watch in self.watches:
-                watch.start(journal)
-            if self._stopping or not self.watches:
-                self.stop()
-            await self._all_stopped.wait()
-            if self._open:
-                try:
-                    async with asyncio.timeout(LINGER):
-                        await self._all_closed.wait()
-                except TimeoutError:
-                    pass
+            async with beside or nullcontext():
+                await self._run(journal)
         finally:
             self._alarm.close()
             for watch in (*self.watches, *self._leaving):
@@ -207,6 +206,19 @@ class Watcher:
                 line.cut()
             self._journal = None
             await asyncio.to_thread(journal.close)
+
+    async def _run(self, journal: JournalThread) -> None:
+        for watch in self.watches:
+            watch.start(journal)
+        if self._stopping or not self.watches:
+            self.stop()
+        await self._all_stopped.wait()
+        if self._open:
+            try:
+                async with asyncio.timeout(LINGER):
+                    await self._all_closed.wait()
+            except TimeoutError:
+                pass
 
     def stop(self) -> None:
         """Have `run` end, well within a second. To be called in the event loop, as from a signal handler of it."""
@@ -459,11 +471,19 @@ class _Watch:
             machine.state,
             machine.reason,
             self._since,
+            machine.deadline if machine.state is State.BACKOFF else None,
             machine.heard_at,
-            self._wakeups,
+            self._wakeups_by(self.watcher.clock()),
             machine.push_is_reliable,
             machine.renewal,
         )
+
+    def _wakeups_by(self, now: float) -> float:
+        """Return the steps in a minute: since they were counted last, or over the minute before if that is not long."""
+        since, steps = self._counted
+        if now - since < WAKEUPS_OVER:
+            return self._wakeups
+        return (self.machine.steps - steps) * 60.0 / (now - since)
 
     @property
     def stopped(self) -> bool:
@@ -514,9 +534,8 @@ class _Watch:
         else:
             self.due = deadline if deadline - now < FAR_AWAY else math.ceil(deadline / GRID) * GRID
             self.watcher.arm(self.due)
-        since, steps = self._counted
-        if now - since >= 60.0:
-            self._wakeups = (machine.steps - steps) * 60.0 / (now - since)
+        if now - self._counted[0] >= WAKEUPS_OVER:
+            self._wakeups = self._wakeups_by(now)
             self._counted = now, machine.steps
         if machine.state is State.STOPPED:
             self.watcher.stopped()

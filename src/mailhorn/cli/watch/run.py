@@ -1,16 +1,25 @@
 """`mailhorn watch`: runs the filter daemon until it is told to stop."""
 
+import contextlib
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ..config.example import example
-from ..config.find import places, watch_settings
-from ..config.settings import WatchSettings
-from ..config.watching import build_watcher
-from .failure import WRONG, CommandFailed
-from .logs import set_up
-from .loop import on_stop_signal, run
-from .reload import Reloading
+import structlog
+
+from ...config.example import example
+from ...config.find import places, watch_settings
+from ...config.settings import WatchSettings
+from ...config.watching import build_watcher, control_path
+from ...net.control import ControlError, listening
+from ...watch.supervisor import Watcher
+from ..failure import WRONG, CommandFailed
+from ..logs import set_up
+from ..loop import on_stop_signal, run
+from ..reload import Reloading
+from .answers import answers
+
+log = structlog.get_logger("mailhorn.watch")
 
 
 def print_example() -> None:
@@ -37,4 +46,15 @@ async def _watch(settings: WatchSettings, config: Path | None, path: Path | None
     on_stop_signal(watcher.stop)
     print("Watching " + ", ".join(f"{account.name} ({account.host})" for account in settings.account), flush=True)
     with Reloading(watcher, settings, config, path):
-        await watcher.run()
+        await watcher.run(_asked(watcher, control_path(settings)))
+
+
+@contextlib.asynccontextmanager
+async def _asked(watcher: Watcher, path: Path) -> AsyncIterator[None]:
+    """Answer the other commands meanwhile; if that cannot be, watch all the same."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(listening(path, answers(watcher)))
+        except ControlError as error:
+            log.warning("nobody can ask how it is", reason=str(error))
+        yield

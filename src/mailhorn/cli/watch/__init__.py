@@ -1,0 +1,1 @@
+"""`mailhorn watch` and what a person does with it."""

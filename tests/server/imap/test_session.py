@@ -7,8 +7,10 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -20,11 +22,13 @@ from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import MessageRow
 from mailhorn.model.numbers import UIDSet
+from mailhorn.push.hub import Channel
 from mailhorn.server.imap import conversation as conversation_module
 from mailhorn.server.imap import session as session_module
 from mailhorn.server.imap.commands import idle
 from mailhorn.server.imap.commands.fetch import PIECE
 from mailhorn.server.imap.session import ImapSession
+from mailhorn.store.abc import StoreUnavailable
 
 PATIENCE = 10.0
 
@@ -512,22 +516,22 @@ async def test_a_message_that_is_moved_while_it_is_fetched(tmp_path: Path, monke
         await client.command("CREATE Elsewhere")
         await client.command("SELECT INBOX")
         store = server.server.mail.store
-        read_many = store.read_many
+        read_stored = store.read_stored
 
-        async def move_and_read(mailbox: MailboxId, spans: Mapping[UID, tuple[int, int]]) -> dict[UID, bytes]:
+        async def move_and_read(wanted: Sequence[tuple[UID, bytes | str, int, int]]) -> dict[UID, bytes]:
             monkeypatch.undo()
             account = await store.index.account("ann")
             assert account is not None
             elsewhere = await store.index.mailbox(account.id, "Elsewhere")
             assert elsewhere is not None
-            await store.index.copy(mailbox, [min(spans)], elsewhere.id, move=True)
-            return await read_many(mailbox, spans)
+            await store.index.copy(account.inbox, [wanted[0][0]], elsewhere.id, move=True)
+            return await read_stored(wanted[1:])  # its file is moved at some time, or is the journal's
 
         with structlog.testing.capture_logs() as logged:
-            monkeypatch.setattr(store, "read_many", move_and_read)
+            monkeypatch.setattr(store, "read_stored", move_and_read)
             answer = await client.command("UID FETCH 1:* (BODY.PEEK[])")
             assert answer.count(b"* 1 EXPUNGE\r\n") == 1
-            monkeypatch.setattr(store, "read_many", move_and_read)
+            monkeypatch.setattr(store, "read_stored", move_and_read)
             await client.command("FETCH 1:* (BODY.PEEK[])", b"NO [EXPUNGEISSUED]")
         assert not [entry for entry in logged if entry["log_level"] == "error"]
 
@@ -552,6 +556,7 @@ async def test_what_is_much_is_told_in_pieces(tmp_path: Path, monkeypatch: pytes
             assert await idler.line() == b"* %d FETCH (UID %d FLAGS (\\Deleted))\r\n" % (seq, seq)
         for seq in range(8, 0, -1):
             assert await idler.line() == b"* %d EXPUNGE\r\n" % seq
+
 
 async def test_what_was_read_ahead_of_what_was_told_is_not_taken_back(tmp_path: Path) -> None:
     """FETCH sees the newest commit, the hub knows the one before: no flags are told that are older."""
@@ -598,10 +603,11 @@ async def test_who_was_told_ahead_of_all_others_learns_how_far_it_has_heard_of_e
             tell(change)
         assert b"VANISHED 2" in b"".join(await reader.command("NOOP"))
 
+
 async def test_what_goes_while_a_client_comes_back_is_told_before_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look at the UIDs and the look at the flags: else the client had a message that it knows nothing of."""
+    """Between the look at the UIDs and the look at the flags: else it knew nothing of a message that it had."""
     async with running_server(tmp_path, ["ann"]) as server:
         for subject in ("one", "two"):
             await server.deliver("ann", subject)
@@ -627,3 +633,30 @@ async def test_what_goes_while_a_client_comes_back_is_told_before_it_is_back(
         for change in held:
             tell(change)
         assert len(await reader.command("NOOP")) == 1
+
+
+async def test_a_store_that_cannot_say_what_happened_is_asked_again_in_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at once, again and again: an idling session would burn a core for as long as the disk is sick."""
+    monkeypatch.setattr(session_module, "RETRY", 0.1)
+    monkeypatch.setattr(Channel, "since", lambda channel, mod_seq: None)
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        await client.command("SELECT INBOX")
+        client.writer.write(b"i IDLE\r\n")
+        await client.until(b"+ ")
+        index = server.server.mail.store.index
+        ask, loop = index.changes_since, asyncio.get_running_loop()
+        asked: list[float] = []
+
+        async def sick(*about: Any) -> Change:
+            asked.append(loop.time())
+            if len(asked) < 4:
+                raise StoreUnavailable("the disk is sick")
+            return await ask(*about)
+
+        monkeypatch.setattr(index, "changes_since", sick)
+        await server.deliver("ann", "hello")
+        assert await client.line() == b"* 1 EXISTS\r\n"
+        assert len(asked) == 4 and all(later - one >= 0.1 for one, later in pairwise(asked))

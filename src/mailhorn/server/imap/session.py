@@ -50,6 +50,9 @@ GREETING = b"mailhorn ready"
 
 STARTTLS = Simple(Keyword.STARTTLS)
 
+RETRY = 1.0
+"""Seconds until an idling session asks a store again that could not say what happened."""
+
 AT_ONCE = 64
 """Commands run in one go for one client before all others have their turn: some five milliseconds' worth."""
 
@@ -283,7 +286,8 @@ class ImapSession(Conversation):
             selected.channel.alone()
 
     async def _catching_up(self) -> None:
-        await self._sync_safely(expunge=self._tells_expunge)
+        if not await self._sync_safely(expunge=self._tells_expunge):
+            await asyncio.sleep(RETRY)  # nobody is woken by a disk that is well again
         self._end()
 
     @property
@@ -376,12 +380,18 @@ class ImapSession(Conversation):
             log.error("bug in a command, it was answered NO", peer=self.pump.peer, exc_info=error)
             return _no("Something went wrong here, and has been logged", "SERVERBUG")
 
-    async def _sync_safely(self, expunge: bool) -> None:
-        """Tell what happened meanwhile; if the store cannot say, the next sync will."""
+    async def _sync_safely(self, expunge: bool) -> bool:
+        """Tell what happened meanwhile; return whether the store could say: if not, the next sync will."""
         try:
             await self.sync(expunge)
+        except StoreUnavailable as error:
+            what = "a session could not be told what happened, the next sync will"
+            self.context.store.complaints.note(what, error, writing=False, peer=self.pump.peer)
+            return False
         except StoreError as error:
             log.warning("a session could not be told what happened, the next sync will", error=str(error))
+            return False
+        return True
 
     async def _start_tls(self, agreed: bool) -> bool:
         """Start TLS, or read on in the clear; returns whether the connection is still there."""

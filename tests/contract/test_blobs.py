@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.kit.stores import DATE, account, deliver, message_files, opened
+from tests.kit.stores import DATE, account, deliver, digest_of, message_files, opened
 
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import Placement
@@ -49,12 +49,21 @@ async def test_several_bodies_are_read_together(tmp_path: Path, number: int) -> 
     uids = [UID(n + 1) for n in range(len(bodies))]
 
     async def read(store: Store, inbox: MailboxId, other: MailboxId) -> None:
-        spans = {uid: (0, len(body)) for uid, body in zip(uids, bodies, strict=True)}
-        found = await store.read_many(inbox, spans | {UID(999): (0, 10)})
-        assert found.items() <= dict(zip(uids, bodies, strict=True)).items()
-        assert found.keys() >= {uid for uid in uids if uid != UID(3)}  # a big one has no path before it rests
-        assert await store.read_many(inbox, {UID(2): (5, 12), UID(1): (0, 0)}) == {1: b"", 2: SMALL[5:12]}
-        assert await store.read_many(other, {UID(1): (0, len(SMALL))}) == {1: SMALL}
+        stored = {one.row.uid: one.where for one in await store.index.stored(inbox, [*uids, UID(999)], False)}
+        assert stored.keys() == set(uids)
+        known = [(uid, stored[uid], 0, len(body)) for uid, body in zip(uids, bodies, strict=True)]
+        wanted = [(uid, where, start, end) for uid, where, start, end in known if where is not None]
+        assert {uid for uid, *_ in wanted} >= set(uids) - {UID(3)}  # a big one has no path before it rests
+        found = await store.read_stored(wanted)
+        assert found == {uid: body for uid, body in zip(uids, bodies, strict=True) if stored[uid] is not None}
+        small, empty = stored[UID(2)], stored[UID(1)]
+        assert small is not None and empty is not None
+        some = await store.read_stored([(UID(2), small, 5, 12), (UID(1), empty, 0, 0)])
+        assert some == {1: b"", 2: SMALL[5:12]}
+        copy = (await store.index.stored(other, [UID(1)], True))[0]
+        assert copy.where is not None and copy.digest.header_size == digest_of(SMALL).header_size
+        assert await store.read_stored([(UID(1), copy.where, 0, len(SMALL))]) == {1: SMALL}
+        assert await store.read_many(inbox, {UID(2): (5, 12), UID(999): (0, 1)}) == {2: SMALL[5:12]}
 
     async with opened(tmp_path, delay=1000.0) as store:
         who, inbox = await account(store)
@@ -69,7 +78,9 @@ async def test_several_bodies_are_read_together(tmp_path: Path, number: int) -> 
             path for path in message_files(tmp_path) if path.stat().st_size == len(SMALL) and ".Other" not in str(path)
         )
         gone.rename(gone.with_name("elsewhere"))
-        assert await store.read_many(inbox, {UID(2): (0, 10), UID(3): (0, 10)}) == {3: BIG[:10]}
+        stored = await store.index.stored(inbox, [UID(2), UID(3)], False)
+        assert all(isinstance(one.where, str) for one in stored)
+        assert await store.read_stored([(one.row.uid, str(one.where), 0, 10) for one in stored]) == {3: BIG[:10]}
 
 
 @pytest.mark.parametrize("body", [SMALL, BIG], ids=["small", "big"])

@@ -26,6 +26,10 @@ class Digest:
     parts: bytes
 
 
+NO_DIGEST = Digest(0, b"", b"", b"")
+"""That of a message of which none was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where one copy of a message goes, and how."""

@@ -135,6 +135,16 @@ class Columns(NamedTuple):
         )
 
 
+class Stored(NamedTuple):
+    """A message and where its body is."""
+
+    row: MessageRow
+    digest: Digest
+    """Empty if it was not asked for."""
+    where: bytes | str | None
+    """The body itself if it is at hand, the path of its file below the blob store's root, None if `blob` has to say."""
+
+
 class Note(NamedTuple):
     """What is to be noted: of a mailbox, or of the account (None); `value` None: no longer."""
 
@@ -441,8 +451,8 @@ class Index(ABC):
         """Return where the body is (inline bytes if it is not settled yet). Raises MessageMissing."""
 
     @abstractmethod
-    async def bodies(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[tuple[UID, bytes | str]]:
-        """Return the bodies of those messages that exist, or of files their paths; without those that are neither."""
+    async def stored(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list["Stored"]:
+        """Return the messages that exist, ascending by UID, with digests if `digested`, and where their bodies are."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -191,24 +191,33 @@ class Store:
                 ref = again  # it came to rest, or its folder was renamed, in between
 
     async def read_many(self, mailbox: MailboxId, spans: Mapping[UID, tuple[int, int]]) -> dict[UID, bytes]:
-        """
-        Return of several messages the bytes start to end, all of which there are; a few MB at most in all.
+        """Do as `read_stored` with messages that have to be looked up."""
+        found = await self.index.stored(mailbox, list(spans), digested=False)
+        return await self.read_stored(
+            [(one.row.uid, one.where, *spans[one.row.uid]) for one in found if one.where is not None]
+        )
 
-        One that is not as the index says, at this moment, is not in the answer: ask for it with `read`. Few messages
-        whose files are in the system's memory are read without waiting. Raises StoreUnavailable.
+    async def read_stored(self, wanted: Sequence[tuple[UID, bytes | str, int, int]]) -> dict[UID, bytes]:
+        """
+        Return of several messages of a mailbox the bytes start to end; a few MB at most in all.
+
+        Args:
+            wanted: UID, where the body is (`Stored`), from where to where: all of it there is.
+
+        One that is no longer where it was is not in the answer: ask for it with `read`. Few messages whose files are
+        in the system's memory are read without waiting. Raises StoreUnavailable.
         """
         found: dict[UID, bytes] = {}
         uids: list[UID] = []
         files: list[tuple[str, int, int]] = []
-        for uid, body in await self.index.bodies(mailbox, list(spans)):
-            start, end = spans[uid]
-            if isinstance(body, bytes):
-                found[uid] = body[start:end]
+        for uid, where, start, end in wanted:
+            if isinstance(where, bytes):
+                found[uid] = where[start:end]
                 continue
-            data = self._blobs.at_once(body, start, end) if len(spans) <= FEW_FILES else None
+            data = self._blobs.at_once(where, start, end) if len(wanted) <= FEW_FILES else None
             if data is None:
                 uids.append(uid)
-                files.append((body, start, end))
+                files.append((where, start, end))
             else:
                 found[uid] = data
         if files:

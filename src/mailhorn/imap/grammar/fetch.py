@@ -1,6 +1,7 @@
 """fetch-att in FETCH, and msg-att in its answer (RFC 9051 §6.4.5, §7.5.2; RFC 3501 §7.4.2)."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from ...model.ids import UID
@@ -25,7 +26,7 @@ from ..responses import (
 )
 from .atoms import parse_nstring, parse_number64, parse_nz_number
 from .body import parse_body, write_body
-from .cursor import Cursor, SyntaxProblem, Unwritable, Writer
+from .cursor import Cursor, Dialect, SyntaxProblem, Unwritable, Writer
 from .date import parse_date_time, write_date_time
 from .envelope import parse_envelope, write_envelope
 from .ext.binary import parse_fetch_binary, parse_msg_att_binary, write_fetch_binary, write_msg_att_binary
@@ -57,12 +58,36 @@ _WHOLE = {
 }
 
 
+MAX_KNOWN = 400
+"""Octets of a list of items that is remembered, with what follows it; the lists that clients really send have 200."""
+
+
 def parse_fetch_atts(cur: Cursor) -> tuple[FetchItem, ...]:
     """
     "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")"
 
-    RFC 9051 §6.4.5, §9. Macros are spelled out.
+    RFC 9051 §6.4.5, §9. Macros are spelled out. Clients ask for the same few lists all the time: what was read is known.
     """
+    rest = cur.data[cur.pos :]
+    if len(rest) > MAX_KNOWN:
+        return _parse_fetch_atts(cur)
+    start = cur.pos
+    try:
+        items, length = _known_atts(rest, cur.dialect)
+    except SyntaxProblem:
+        return _parse_fetch_atts(cur)  # to fail where it fails
+    cur.pos = start + length
+    return items
+
+
+@lru_cache(maxsize=256)
+def _known_atts(rest: bytes, dialect: Dialect) -> tuple[tuple[FetchItem, ...], int]:
+    """Return the items at the beginning, and how far they go."""
+    cur = Cursor(rest, dialect)
+    return _parse_fetch_atts(cur), cur.pos
+
+
+def _parse_fetch_atts(cur: Cursor) -> tuple[FetchItem, ...]:
     if cur.skip(b"("):
         items = [parse_fetch_att(cur)]
         while not cur.closes():

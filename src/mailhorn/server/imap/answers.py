@@ -34,8 +34,6 @@ _DIGESTED = frozenset({Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BO
 ORIGINAL = frozenset({Attribute.EMAILID, Attribute.THREADID, Attribute.SAVEDATE})
 """What tells where a message comes from (RFC 8474, RFC 8514)."""
 
-NO_DIGEST = Digest(0, b"", b"", b"")
-
 
 Origins = Mapping[UID, MessageOrigin] | None
 """Where messages come from, if it was asked."""
@@ -111,4 +109,4 @@ def _values(
     )
 
 
-__all__ = ["NO_DIGEST", "ORIGINAL", "Answers", "said"]
+__all__ = ["ORIGINAL", "Answers", "said"]

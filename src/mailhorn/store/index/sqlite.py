@@ -21,7 +21,7 @@ from ...model.change import Change, FlagUpdate
 from ...model.flags import DELETED, MAX_FLAGS, NO_FLAGS, SEEN, Flag, Flags, flag_set, is_permanent
 from ...model.ids import MAX_MOD_SEQ, MAX_UID, UID, AccountId, MailboxId, ModSeq, UIDValidity
 from ...model.mailbox import DELIMITER, INBOX, Account, Mailbox, Usage, canonical_name
-from ...model.message import Digest, MessageDigest, MessageOrigin, MessageRow, Placed
+from ...model.message import NO_DIGEST, Digest, MessageDigest, MessageOrigin, MessageRow, Placed
 from ..abc import (
     NO_NOTES,
     Append,
@@ -35,6 +35,7 @@ from ..abc import (
     MailboxMissing,
     MessageMissing,
     Note,
+    Stored,
     StoreError,
     StoreUnavailable,
     TooManyFlags,
@@ -120,10 +121,8 @@ _ACCOUNT = (
 )
 _MAILBOX = "id, account, name, uid_validity, uid_next, highest_mod_seq, messages, unseen, size"
 _ROW = "uid, mod_seq, flags, internal_date, message.size"
-_BLOB = (
-    "uid, key, message.size, letters, origin, inline_body.body, blob.id FROM message"
-    " JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
-)
+_PLACE = "message.blob, key, letters, origin, inline_body.body"
+_PLACES = "JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
 _DIGEST = "message.blob, header_size, envelope, body_structure, parts"
 
 
@@ -408,7 +407,10 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
         await self._caught_up(mailbox)
 
         def read(db: Database) -> BlobRef | None:
-            here = db.ask(f"SELECT {_BLOB} WHERE mailbox = ? AND uid = ?", (mailbox, uid))
+            here = db.ask(
+                f"SELECT uid, message.size, {_PLACE} FROM message {_PLACES} WHERE mailbox = ? AND uid = ?",
+                (mailbox, uid),
+            )
             if here:
                 return self._ref(db, mailbox, here[0])
             gone = db.ask(
@@ -430,25 +432,38 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
             raise MessageMissing(f"message {uid} of mailbox {mailbox} is gone")
         return ref
 
-    async def bodies(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[tuple[UID, bytes | str]]:
+    async def stored(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list[Stored]:
         folders: dict[str, str] = {}
         own = f"{mailbox}/"
 
-        def make(db: Database, row: Any) -> tuple[UID, bytes | str | None]:
-            uid, key, size, letters, origin, body, number = row
+        def make(db: Database, row: Any) -> Stored:
+            uid, _, _, _, size, number, key, letters, origin, body = row[:10]
+            where: bytes | str | None
             if letters is not None:
-                return uid, _path(db, own + file_name(key, size, uid, letters), folders)
-            if origin is not None:
-                return uid, _path(db, origin, folders)
-            return uid, self._body(db, number, body)
+                where = _path(db, own + file_name(key, size, uid, letters), folders) or None
+            elif origin is not None:
+                where = _path(db, origin, folders) or None
+            else:
+                where = self._body(db, number, body)
+            digest = NO_DIGEST
+            if digested:
+                digest = self._fresh_digest(db, number) if row[10] is None else Digest(*row[10:])
+            return Stored(MessageRow(*row[:5]), digest, where)
 
-        sql = f"SELECT {_BLOB} WHERE mailbox = ? AND uid BETWEEN ? AND ?"
-        found = await self._by_uid(sql, mailbox, uids, make)
-        return [(uid, body) for uid, body in found if body is not None and body != ""]
+        digests = (
+            (", header_size, envelope, body_structure, parts", "LEFT JOIN digest ON digest.blob = message.blob")
+            if digested
+            else ("", "")
+        )
+        sql = (
+            f"SELECT {_ROW}, {_PLACE}{digests[0]} FROM message {_PLACES} {digests[1]}"
+            " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        )
+        return await self._by_uid(sql, mailbox, uids, make)
 
     def _ref(self, db: Database, mailbox: MailboxId, row: Any) -> BlobRef:
-        """Return where the body is of a message that is there; `row` is of `_BLOB`."""
-        uid, key, size, letters, origin, body, number = row
+        """Return where the body is of a message that is there; `row` is UID, size, and `_PLACE`."""
+        uid, size, number, key, letters, origin, body = row
         if letters is not None:
             origin = f"{mailbox}/{file_name(key, size, uid, letters)}"
         if origin is not None:

@@ -7,6 +7,7 @@ Rule 2: what was digested at delivery is sent as it is kept; a body is read only
 import asyncio
 from array import array
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, NoReturn, cast
 
 import structlog
@@ -17,10 +18,10 @@ from ....mime.preview import preview_part
 from ....mime.transfer import IDENTITY, decoder
 from ....model.flags import NO_FLAGS, SEEN
 from ....model.ids import UID, ModSeq
-from ....model.message import Digest, MessageOrigin, MessageRow
+from ....model.message import MessageOrigin, MessageRow
 from ....model.numbers import UIDSet
-from ....store.abc import Columns, MessageMissing, OpenBlob, StoreError
-from ..answers import NO_DIGEST, Answers, said
+from ....store.abc import Columns, MessageMissing, OpenBlob, Stored, StoreError
+from ..answers import Answers, said
 from ..changed import missed_since
 from ..conversation import Conversation, bad_sequence
 from ..partial import part_of
@@ -78,12 +79,12 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
         conversation.aware()
     if by_uid and Attribute.UID not in items and not conversation.uid_only:
         items = (Attribute.UID, *items)
-    plain = [item for item in items if isinstance(item, Attribute) and item not in WHOLE]
-    if len(plain) == len(items):
-        if await _answered(conversation, selected, plain, uids) or by_uid:
+    plan = _planned(items, conversation.uid_only)
+    if not plan.items:
+        if await _answered(conversation, selected, plan, uids) or by_uid:
             return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
         raise CommandRefused("Some of the messages have been expunged", "EXPUNGEISSUED")
-    work = _Fetching(conversation, selected, items, by_uid)
+    work = _Fetching(conversation, selected, plan, by_uid)
     for start in range(0, len(uids), SLICE):
         await work.slice([UID(uid) for uid in uids[start : start + SLICE]])
     if work.unknown_encoding:
@@ -93,11 +94,46 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
     return ok(b"UID FETCH completed" if by_uid else b"FETCH completed")
 
 
-async def _answered(conversation: Conversation, selected: Selected, items: list[Attribute], uids: "array[int]") -> bool:
+class _Plan:
+    """
+    How a FETCH of these items is answered; it is made once for all that ask for the same.
+
+    Attributes:
+        answers: For the items up to the first that asks for octets; what is known without them.
+        step: Messages that are looked up at a time, if no octets are asked for.
+        items: That one and all after it.
+        named: Those of them that ask for octets.
+        plain: All that do not.
+        digested: Whether digests have to be known.
+        original: Whether it has to be known where messages come from.
+        header_only: Whether of the octets nothing but the message's header is asked for.
+        sets_seen: Whether messages are read by this.
+
+    """
+
+    def __init__(self, items: tuple[FetchItem, ...], uid_only: bool) -> None:
+        self.plain = [item for item in items if isinstance(item, Attribute) and item not in WHOLE]
+        first = next((number for number, item in enumerate(items) if item not in self.plain), len(items))
+        self.answers = Answers(self.plain[:first], uid_only)
+        self.step = SLICE_OF_BODIES if Attribute.BODY in items else SLICE if self.answers.digested else SLICE_OF_ROWS
+        self.items = [item if item in self.plain else named(item) for item in items[first:]]
+        self.named = [item for item in self.items if not isinstance(item, Attribute)]
+        whole = Answers(self.plain)
+        self.original = whole.original
+        self.digested = whole.digested or not all(
+            isinstance(item, Literal) and not item.digested for item in self.named
+        )
+        self.header_only = of_header(self.named)
+        self.sets_seen = any(map(_sets_seen, items))
+
+
+_planned = lru_cache(maxsize=256)(_Plan)
+
+
+async def _answered(conversation: Conversation, selected: Selected, plan: _Plan, uids: "array[int]") -> bool:
     """Answer from rows and digests alone; returns whether all were there whose content was asked for."""
     context, mailbox, view = conversation.context, selected.mailbox, selected.view
-    answers = Answers(items, conversation.uid_only)
-    step = SLICE_OF_BODIES if Attribute.BODY in items else SLICE if answers.digested else SLICE_OF_ROWS
+    answers, step = plan.answers, plan.step
     whole = True
     for start in range(0, len(uids), step):
         some = uids[start : start + step]
@@ -150,53 +186,44 @@ class _Message(NamedTuple):
     row: MessageRow
     octets: Octets
     start: bytes
+    where: bytes | str | None
     need: int
 
 
 class _Fetching:
     """One FETCH under way that asks for octets."""
 
-    def __init__(
-        self, conversation: Conversation, selected: Selected, items: Sequence[FetchItem], by_uid: bool
-    ) -> None:
+    def __init__(self, conversation: Conversation, selected: Selected, plan: _Plan, by_uid: bool) -> None:
         self.conversation = conversation
         self.selected = selected
+        self.plan = plan
         self.by_uid = by_uid
-        self.sets_seen = not selected.read_only and may_selected(conversation, Act.SEE) and any(map(_sets_seen, items))
-        plain = [item for item in items if isinstance(item, Attribute) and item not in WHOLE]
-        first = next(number for number, item in enumerate(items) if item not in plain)
-        self.answers = Answers(plain[:first], conversation.uid_only)
-        self.items = [item if item in plain else named(item) for item in items[first:]]
-        self.named = [item for item in self.items if not isinstance(item, Attribute)]
-        self.unasked = [item for item in self._unasked() if item not in plain]
-        whole = Answers(plain)
-        self.original = whole.original
-        self.header_only = of_header(self.named)
-        self.digested = whole.digested or not all(
-            isinstance(item, Literal) and not item.digested for item in self.named
-        )
+        self.sets_seen = plan.sets_seen and not selected.read_only and may_selected(conversation, Act.SEE)
         self.origins: dict[UID, MessageOrigin] = {}
         self.missing = False
         self.unknown_encoding = False
 
     def _unasked(self) -> tuple[Attribute, ...]:
         """Return what is told of a message that was marked \\Seen by this (RFC 9051 §6.4.5, RFC 7162 §3.2.4)."""
+        told: tuple[Attribute, ...] = (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ)
         if self.selected.manner is Manner.PLAIN:
-            return (Attribute.FLAGS,)
-        return Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ
+            told = (Attribute.FLAGS,)
+        return tuple([item for item in told if item not in self.plan.plain])
 
     async def slice(self, uids: list[UID]) -> None:
         """Answer for some messages; the next ones are read while some are sent."""
         context, mailbox = self.conversation.context, self.selected.mailbox
         flagged = await self._mark_seen(uids) if self.sets_seen else frozenset()
         context.timeline.note_fetched(mailbox, uids)
-        if self.original:
+        if self.plan.original:
             self.origins = {origin.uid: origin for origin in await context.store.index.origins(mailbox, uids)}
-        rows, digests = await self._looked_up(uids)
-        self.selected.note([row.mod_seq for row in rows])
-        if len(rows) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
+        found = await context.store.index.stored(mailbox, uids, self.plan.digested)
+        if self.plan.original:  # those of which both are known: what is read later may be gone
+            found = [one for one in found if one.row.uid in self.origins]
+        self.selected.note([one.row.mod_seq for one in found])
+        if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
             self.missing = True
-        batches = list(self._batches(rows, digests))
+        batches = list(self._batches(found))
         if not batches:
             return
         if len(batches) == 1:
@@ -212,46 +239,32 @@ class _Fetching:
             if ahead is not None:
                 ahead.cancel()
 
-    async def _looked_up(self, uids: list[UID]) -> tuple[list[MessageRow], list[Digest]]:
-        """Return those that are there, with their digests if they are needed."""
-        index, mailbox = self.conversation.context.store.index, self.selected.mailbox
-        if self.digested:
-            found = await index.digests(mailbox, uids)
-            if self.original:  # those of which both are known: what is read later may be gone
-                found = [one for one in found if one.row.uid in self.origins]
-            return [row for row, _ in found], [digest for _, digest in found]
-        rows = await index.rows(mailbox, uids)
-        if self.original:
-            rows = [row for row in rows if row.uid in self.origins]
-        return rows, [NO_DIGEST] * len(rows)
-
-    def _batches(self, rows: list[MessageRow], digests: list[Digest]) -> Iterator[list[_Message]]:
+    def _batches(self, found: Sequence[Stored]) -> Iterator[list[_Message]]:
         """Part the messages so that each time a thread reads enough to be worth the way, and not too much."""
-        view = self.selected.view
-        known = [(seq, place) for place, row in enumerate(rows) if (seq := view.seq_of(row.uid))]
+        view, plan = self.selected.view, self.plan
+        known = [(seq, one) for one in found if (seq := view.seq_of(one.row.uid))]
         if not known:
             return
-        rows, digests = [rows[place] for _, place in known], [digests[place] for _, place in known]
-        uids, mod_seqs, flags, dates, sizes = zip(*rows, strict=True)
-        envelopes = [digest.envelope for digest in digests]
-        structures = [digest.body_structure for digest in digests]
+        uids, mod_seqs, flags, dates, sizes = zip(*[one.row for _, one in known], strict=True)
+        envelopes = [one.digest.envelope for _, one in known]
+        structures = [one.digest.body_structure for _, one in known]
         columns = Columns(uids, mod_seqs, flags, dates, sizes, envelopes, structures)
-        starts = self.answers.starts([seq for seq, _ in known], columns, self.origins)
+        starts = plan.answers.starts([seq for seq, _ in known], columns, self.origins)
         batch: list[_Message] = []
         room = OCTETS_AT_HAND
-        for row, digest, start in zip(rows, digests, starts, strict=True):
-            need = digest.header_size if self.header_only else row.size
+        for (_, (row, digest, where)), start in zip(known, starts, strict=True):
+            need = digest.header_size if plan.header_only else row.size
             if batch and (len(batch) >= SLICE_AT_HAND or need > room):
                 yield batch
                 batch, room = [], OCTETS_AT_HAND
-            batch.append(_Message(row, Octets(row.size, digest), start, need))
+            batch.append(_Message(row, Octets(row.size, digest), start, where, need))
             room -= need
         yield batch
 
     async def _read(self, batch: Sequence[_Message]) -> dict[UID, bytes]:
         """Return the octets of those messages that are not too big."""
-        spans = {message.row.uid: (0, message.need) for message in batch if message.need <= PIECE}
-        return await self.conversation.context.store.read_many(self.selected.mailbox, spans) if spans else {}
+        wanted = [(row.uid, where, 0, need) for row, _, _, where, need in batch if need <= PIECE and where is not None]
+        return await self.conversation.context.store.read_stored(wanted) if wanted else {}
 
     async def _batch(self, batch: Sequence[_Message], at_hand: Mapping[UID, bytes], flagged: frozenset[UID]) -> None:
         core = self.conversation.core
@@ -268,7 +281,7 @@ class _Fetching:
 
     def _tail(self, message: _Message) -> bytes:
         """Return what is told of a message that was marked \\Seen."""
-        return b" ".join([said(item, message.row, message.octets.digest) for item in self.unasked])
+        return b" ".join([said(item, message.row, message.octets.digest) for item in self._unasked()])
 
     def _said(self, item: Attribute, message: _Message) -> bytes:
         return said(item, message.row, message.octets.digest, self.origins.get(message.row.uid))
@@ -276,7 +289,7 @@ class _Fetching:
     def _at_once(self, message: _Message, data: bytes, tail: bytes) -> list[bytes]:
         """Return the answer for a message whose octets are at hand."""
         pieces = [message.start]
-        for item in self.items:
+        for item in self.plan.items:
             try:
                 pieces += (
                     [self._said(item, message)] if isinstance(item, Attribute) else said_of(item, message.octets, data)
@@ -309,7 +322,7 @@ class _Fetching:
         """Answer for one message, reading as it is sent. Raises StoreError, but only if nothing has been sent of it."""
         core = self.conversation.core
         pieces, sent = [message.start], False
-        for item in self.items:
+        for item in self.plan.items:
             if isinstance(item, Attribute):
                 pieces += self._said(item, message), b" "
                 continue

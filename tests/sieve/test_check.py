@@ -1,7 +1,8 @@
 import pytest
 from tests.kit.sieve import outcome
 
-from mailhorn.sieve import ALL, SieveError, compile_script
+from mailhorn.sieve import ALL, SieveError, compile_script, offered
+from mailhorn.sieve.ext import EXTENSIONS
 from mailhorn.sieve.limits import MAX_SCRIPT
 
 
@@ -12,12 +13,18 @@ def problem(text: str, offers: frozenset[str] = ALL) -> SieveError:
     return caught.value
 
 
-def test_what_this_engine_knows() -> None:
-    """The list that ManageSieve will announce."""
-    assert ALL == {
-        "fileinto", "envelope", "encoded-character", "copy", "imap4flags", "mailbox",
-        "comparator-i;octet", "comparator-i;ascii-casemap",
-    }  # fmt: skip
+def test_what_an_assembly_may_offer() -> None:
+    """What nobody can tell or do is not offered: a script that requires it is refused when it is installed."""
+    assert offered() < offered({"envelope"}) < ALL
+    assert {"fileinto", "variables", "regex"} <= offered() and "envelope" not in offered()
+    assert offered({need for extension in EXTENSIONS for need in extension.asks}) == ALL
+
+
+def test_every_extension_is_there_once() -> None:
+    """The list that ManageSieve will announce, and where each is specified."""
+    names = [extension.capability for extension in EXTENSIONS]
+    assert len(names) == len(set(names))
+    assert all(extension.rfc for extension in EXTENSIONS)
 
 
 @pytest.mark.parametrize(

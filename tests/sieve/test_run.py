@@ -2,6 +2,7 @@ import pytest
 
 from mailhorn.sieve import FileInto, HeaderFacts, Redirect, SieveRuntimeError
 from mailhorn.sieve.limits import MAX_FLAGS, MAX_OCTETS_COMPARED
+from mailhorn.sieve.comparator import ASCII_CASEMAP, OCTET
 from mailhorn.sieve.run import Asked, Missing, Run, octets
 
 
@@ -22,9 +23,9 @@ def test_any_text_has_octets(text: str, expected: bytes) -> None:
 def test_values_are_made_once() -> None:
     """Two hundred rules ask for the same subject; each kind of question has its own answer."""
     run = Run(HeaderFacts([("Subject", " A ")]))
-    folded, plain = Asked("header", "subject", "", True), Asked("header", "subject", "", False)
-    assert run.values(folded, 1).octets == (b"a",)
-    assert run.values(plain, 1).octets == (b"A",)
+    folded, plain = Asked("header", "subject", "", ASCII_CASEMAP), Asked("header", "subject", "", OCTET)
+    assert run.values(folded, 1).folded == (b"a",)
+    assert run.values(plain, 1).folded == (b"A",)
     assert run.values(folded, 1) is run.values(folded, 1)
 
 
@@ -32,9 +33,9 @@ def test_a_fact_that_is_not_there_is_missing() -> None:
     """Whatever is asked."""
     run = Run(HeaderFacts())
     for asked in (
-        Asked("header", "a", "", True),
-        Asked("address", "to", "all", True),
-        Asked("envelope", "to", "all", True),
+        Asked("header", "a", "", ASCII_CASEMAP),
+        Asked("address", "to", "all", ASCII_CASEMAP),
+        Asked("envelope", "to", "all", ASCII_CASEMAP),
     ):
         with pytest.raises(Missing):
             run.values(asked, 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from ..sieve import Program, SieveError, compile_script
+from ..sieve import Program, SieveError, compile_script, offered
 from ..store.names import login_dir
 
 REMEMBERED = 10_000
@@ -21,6 +21,8 @@ RECHECKED = 1.0
 """Seconds after which a file is looked at again. Under load a look costs 0.3 ms: it lets go of the interpreter."""
 FRESH = 5_000_000_000
 """Nanoseconds for which a folder that changed is listed again: its time of change is a coarse clock's."""
+OFFERS = offered({"envelope"})
+"""What a script may require: what needs no more than `server.delivery` tells and does."""
 LARGEST = 1_000_000
 """Octets of a script's file; `sieve` has a limit of its own in characters."""
 
@@ -40,7 +42,7 @@ def check_script(text: str) -> Program:
         ScriptRefused: It redirects: this version sends no mail to other servers.
 
     """
-    program = compile_script(text)
+    program = compile_script(text, OFFERS)
     if "redirect" in program.actions:
         raise ScriptRefused("redirect is not possible: this version of the server sends no mail to other servers")
     return program

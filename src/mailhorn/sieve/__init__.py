@@ -12,7 +12,7 @@ when a script fails on a message, the message is kept (§2.10.6).
 """
 
 from .actions import Actions, Discard, FileInto, Keep, Matched, Redirect, Step
-from .check import ALL, compile_script
+from .check import ALL, compile_script, offered
 from .errors import SieveError, SieveProblem, SieveRuntimeError
 from .evaluate import evaluate
 from .facts import Facts, HeaderFacts, Need
@@ -36,4 +36,5 @@ __all__ = [
     "Step",
     "compile_script",
     "evaluate",
+    "offered",
 ]

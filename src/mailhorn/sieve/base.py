@@ -6,11 +6,13 @@ The control commands require, if, elsif and else shape the script itself; they a
 
 from .actions import Redirect
 from .address import outbound
-from .flags import tagged_flags
+from .errors import SieveRuntimeError
+from .fields import chosen, field_names, is_plain, mime_option, names_now, places
+from .flags import flag_source
 from .language import ActionWord, Call, Tagged, Takes, Tests, TestWord
-from .match import ADDRESS_PART, COMPARATOR, MATCH_TYPE, any_value, is_field_name
+from .match import ADDRESS_PART, COMPARATOR, MATCH_TYPE, any_value, matcher
 from .program import Step, Test
-from .run import Run, Stop
+from .run import Run, Stop, values_of
 
 ADDRESS_FIELDS = frozenset(
     "from to cc bcc sender reply-to resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to"
@@ -21,30 +23,55 @@ ADDRESS_FIELDS = frozenset(
 """Fields the address test reads; all others are refused (RFC 5228 §5.1: "MUST restrict the address test")."""
 
 
-def _fields(call: Call, index: int) -> tuple[str, ...]:
-    """Return the field names of an argument in lower case, impossible ones left out, and note them."""
-    names = tuple(name.lower() for name in call.strings(index) if is_field_name(name))
-    call.inventory.headers.update(names)
-    return names
-
-
 def _header(call: Call) -> Test:
-    return any_value(call, "header", _fields(call, 0), "", call.strings(1))
+    names = field_names(call, 0)
+    if names is not None and is_plain(call, names):
+        return any_value(call, "header", names, "", call.texts(1))
+    values = chosen(call, 0, structured=False)
+    with_keys = matcher(call, call.texts(1))
+    option = mime_option(call)
+    return lambda run: with_keys.any(
+        run, (values_of([piece for value in values(run) for piece in option(value)], with_keys.comparator),)
+    )
 
 
 def _address(call: Call) -> Test:
-    names = _fields(call, 0)
-    for name in names:
+    names = field_names(call, 0)
+    for name in names or ():
         if name not in ADDRESS_FIELDS:
             raise call.error(f'the field "{name}" holds no addresses; use header instead of address', 0)
-    return any_value(call, "address", names, call.choice("address part", "all"), call.strings(1))
+    part = call.choice("address part", "all")
+    if names is not None and is_plain(call, names):
+        return any_value(call, "address", names, part, call.texts(1))
+    texts = call.texts(0)
+    values = chosen(call, 0, structured=True)
+    with_keys = matcher(call, call.texts(1))
+    line = call.line
+
+    def address(run: Run) -> bool:
+        if names is None:
+            for name in names_now(texts, run):
+                if name not in ADDRESS_FIELDS:
+                    raise SieveRuntimeError(line, f'the field "{name[:80]}" holds no addresses')
+        return with_keys.any(run, (values_of(run.parts(values(run), part, line), with_keys.comparator),))
+
+    return address
 
 
 def _exists(call: Call) -> Test:
-    names = _fields(call, 0)
-    if len(names) < len(call.strings(0)):
+    names = field_names(call, 0)
+    texts = call.texts(0)
+    where = places(call)
+    count = len(texts)
+
+    def exists(run: Run) -> bool:
+        wanted = names_now(texts, run) if names is None else names
+        found = where(run)
+        return len(wanted) == count and all(any(place.structured(name) for place in found) for name in wanted)
+
+    if names is not None and len(names) < count:
         return lambda run: False  # no message has a field with an impossible name
-    return lambda run: all(run.has_header(name) for name in names)
+    return exists
 
 
 def _size(call: Call) -> Test:
@@ -73,18 +100,28 @@ def _not(call: Call) -> Test:
     return lambda run: not test(run)
 
 
+def always(run: Run) -> bool:
+    """Say yes: the test true."""
+    return True
+
+
+def never(run: Run) -> bool:
+    """Say no: the test false."""
+    return False
+
+
 def _true(call: Call) -> Test:
-    return lambda run: True
+    return always
 
 
 def _false(call: Call) -> Test:
-    return lambda run: False
+    return never
 
 
 def _keep(call: Call) -> Step:
-    flags, line = tagged_flags(call), call.line
+    flags, line = flag_source(call), call.line
     call.inventory.actions.add("keep")
-    return lambda run: run.keep(flags if flags is not None else run.current_flags(), line)
+    return lambda run: run.keep(flags(run), line)
 
 
 def _discard(call: Call) -> Step:
@@ -94,12 +131,23 @@ def _discard(call: Call) -> Step:
 
 
 def _redirect(call: Call) -> Step:
-    address = outbound(call.string(0))
-    if address is None:
-        raise call.error('expected one address such as "ann@example.org" or "Ann <ann@example.org>"', 0)
-    step = Redirect(address, call.has("copy"), call.line)
+    text, copy, line = call.text(0), call.has("copy"), call.line
     call.inventory.actions.add("redirect")
-    return lambda run: run.redirect(step)
+    wrong = 'expected one address such as "ann@example.org" or "Ann <ann@example.org>"'
+    if text.constant is not None:
+        address = outbound(text.constant)
+        if address is None:
+            raise call.error(wrong, 0)
+        step = Redirect(address, copy, line)
+        return lambda run: run.redirect(step)
+
+    def redirect(run: Run) -> None:
+        address = outbound(text.value(run))
+        if address is None:
+            raise SieveRuntimeError(line, wrong)
+        run.redirect(Redirect(address, copy, line))
+
+    return redirect
 
 
 def _stop(call: Call) -> Step:

@@ -1,26 +1,34 @@
 """
 From the tree to a program: every check that can be made before a message comes (RFC 5228 §2.10.6).
 
-Rule 1: the whole script is checked, also what may never run. Rule 2: an error says what was expected and, where it
-can, what was probably meant. Rule 3: what an assembly does not offer is refused here, when the script is installed.
+Rule 1: the whole script is checked, also what may never run; only what stands behind a test ihave that fails is not
+(RFC 5463 §4). Rule 2: an error says what was expected and, where it can, what was probably meant; up to MAX_ERRORS of
+them come together. Rule 3: what an assembly does not offer is refused here, when the script is installed.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 from . import base
 from .actions import Matched
-from .errors import Source, printable
+from .comparator import Comparator
+from .errors import SieveError, Source, printable
 from .ext import EXTENSIONS
 from .ext.encoded_character import decode
-from .language import ActionWord, Call, Tagged, Takes, Tests, TestWord, Value
-from .limits import MAX_SCRIPT
+from .language import ActionWord, Call, Extension, MatchType, Scope, Tagged, Takes, Tests, TestWord, Value
+from .limits import MAX_ERRORS, MAX_INCLUDED, MAX_INCLUDES_DEEP, MAX_SCRIPT
+from .match import COMPARATORS, MATCH_TYPES
 from .parser import Argument, Command, Number, Strings, Tag, parse
 from .program import Inventory, Program, Step, Test
-from .run import Run
+from .run import Return as _Return
+from .run import Run, Variables
+from .text import Part, Text
 
 ALL: frozenset[str] = frozenset(extension.capability for extension in EXTENSIONS)
-"""The capabilities this engine knows; an assembly offers these, or fewer."""
+"""The capabilities this engine knows; an assembly offers these, or fewer: see `offered`."""
 
 _NO_REFUSALS: Mapping[str, str] = MappingProxyType({})
 """Refuses no action."""
@@ -29,8 +37,34 @@ _CONTROLS = ("require", "if", "elsif", "else")
 _SHOWN = 76
 """Characters of a test that a trace shows."""
 
+Scripts = Callable[[str, str], str | None]
+"""Returns the text of a script to include: its place ("personal" or "global") and its name; None if there is none."""
 
-def compile_script(text: str, offers: frozenset[str] = ALL, refuses: Mapping[str, str] = _NO_REFUSALS) -> Program:
+
+def offered(able: Iterable[str] = (), extensions: Sequence[Extension] = EXTENSIONS) -> frozenset[str]:
+    """
+    Return what an assembly may offer that knows a message's header, size and mailboxes, files and redirects.
+
+    Args:
+        able: What it can beyond that, as in `Extension.asks`.
+        extensions: Those there are.
+
+    """
+    able = frozenset(able)
+    return frozenset(extension.capability for extension in extensions if extension.asks <= able)
+
+
+def _no_scripts(place: str, name: str) -> str | None:
+    return None
+
+
+def compile_script(
+    text: str,
+    offers: frozenset[str] = ALL,
+    refuses: Mapping[str, str] = _NO_REFUSALS,
+    scripts: Scripts = _no_scripts,
+    extensions: Sequence[Extension] = EXTENSIONS,
+) -> Program:
     """
     Return the program of a script.
 
@@ -38,21 +72,18 @@ def compile_script(text: str, offers: frozenset[str] = ALL, refuses: Mapping[str
         text: The script. Octets that are no UTF-8 may come as surrogates (`errors="surrogateescape"`).
         offers: The capabilities that may be required; a watcher has no envelope, for one.
         refuses: Actions of the base language that the assembly cannot carry out, each with the message of the error.
+        scripts: Where included scripts are (RFC 6609).
+        extensions: The extensions there are; more than the engine's own may be given.
 
     Raises:
         SieveError: The script is not valid, requires what is not offered, or has an action that is refused.
 
     """
-    source = Source(text)
-    if len(text) > MAX_SCRIPT:
-        raise source.error(0, f"this script is longer than {MAX_SCRIPT} characters")
-    commands = parse(source)
-    count, requires = _requires(source, commands, offers)
-    checker = _Checker(source, requires, refuses)
-    body = checker.commands(commands[count:])
-    seen = checker.inventory
+    compilation = _Compilation(offers, refuses, scripts, extensions)
+    body = compilation.script(text, "", compilation.requires)
+    seen = compilation.inventory
     return Program(
-        requires=requires,
+        requires=frozenset(compilation.requires),
         headers=frozenset(seen.headers),
         needs_size=seen.size,
         needs_envelope=frozenset(seen.envelope),
@@ -60,32 +91,81 @@ def compile_script(text: str, offers: frozenset[str] = ALL, refuses: Mapping[str
         mailboxes=frozenset(seen.filed_mailboxes | seen.tested_mailboxes),
         tested_mailboxes=frozenset(seen.tested_mailboxes),
         body=body,
+        any_header=seen.any_header,
+        any_mailbox=seen.any_mailbox,
+        questions=frozenset(seen.questions),
     )
 
 
-def _requires(source: Source, commands: Sequence[Command], offers: frozenset[str]) -> tuple[int, frozenset[str]]:
-    """require = "require" <capabilities: string-list>; "MUST be used before anything other" (RFC 5228 §3.2)"""
-    requires: set[str] = set()
-    count = 0
-    for command in commands:
-        if command.name != "require":
-            break
-        count += 1
-        arguments = command.arguments
-        if len(arguments) != 1 or not isinstance(arguments[0], Strings):
-            raise source.error(command.start, 'expected require and a list of extensions, as in require ["fileinto"];')
-        if command.tests or command.block is not None:
-            raise source.error(command.head_end, 'expected ";" after require')
-        for capability in arguments[0].values:
-            if capability not in offers:
-                raise source.error(arguments[0].start, _not_offered(capability, offers))
-            requires.add(capability)
-    return count, frozenset(requires)
+class _Compilation:
+    """A script and all that it includes."""
+
+    def __init__(
+        self, offers: frozenset[str], refuses: Mapping[str, str], scripts: Scripts, extensions: Sequence[Extension]
+    ) -> None:
+        self.offers = offers
+        self.refuses = refuses
+        self.extensions = extensions
+        self.inventory = Inventory()
+        self.requires: set[str] = set()
+        self._scripts = scripts
+        self._under_way: list[tuple[str, str]] = []
+        self._done: dict[tuple[str, str], Step] = {}
+        self._length = 0
+
+    def script(self, text: str, name: str, requires: set[str]) -> Step:
+        """Return the step that runs a script; fill in what it requires. Raises SieveError."""
+        source = Source(text, name)
+        self._length += len(text)
+        if self._length > MAX_SCRIPT:
+            whole = "this script is" if not name else "all included scripts together are"
+            raise source.error(0, f"{whole} longer than {MAX_SCRIPT} characters")
+        commands = parse(source)
+        checker = _Checker(source, self, requires)
+        count = checker.require(commands)
+        body = checker.commands(commands[count:])
+        checker.done()
+        return body
+
+    def include(self, place: str, name: str, optional: bool, call: Call) -> Step | None:
+        """Return the step that runs an included script with variables of its own; None if it is missing and may be."""
+        key = (place, name)
+        if key in self._under_way:
+            raise call.error(f'the script "{name}" includes itself (RFC 6609 §3)')
+        if len(self._under_way) >= MAX_INCLUDES_DEEP:
+            raise call.error(f"more than {MAX_INCLUDES_DEEP} scripts include each other")
+        known = self._done.get(key)
+        if known is not None:
+            return known
+        if len(self._done) >= MAX_INCLUDED:
+            raise call.error(f"more than {MAX_INCLUDED} scripts are included")
+        text = self._scripts(place, name)
+        if text is None:
+            if optional:
+                return None
+            raise call.error(f'there is no {place} script "{name}" to include')
+        self._under_way.append(key)
+        inner: set[str] = set()
+        step = self.script(text, name, inner)
+        self.requires |= inner  # what the whole program needs
+        self._under_way.pop()
+        self._done[key] = step = partial(_included, step)
+        return step
 
 
-def _not_offered(capability: str, offers: frozenset[str]) -> str:
+def _included(body: Step, run: Run) -> None:
+    outside, run.variables = run.variables, Variables()
+    try:
+        body(run)
+    except _Return:
+        pass
+    finally:
+        run.variables = outside
+
+
+def _not_offered(capability: str, offers: frozenset[str], known: Iterable[str]) -> str:
     shown = capability if len(capability) <= _SHOWN else capability[:_SHOWN] + "..."
-    if capability in ALL:
+    if capability in known:
         return f'the extension "{shown}" is not available here'
     return f'unknown extension "{shown}"{_did_you_mean(capability, offers)}'
 
@@ -97,53 +177,138 @@ def _did_you_mean(word: str, known: Sequence[str] | frozenset[str], sign: str = 
     return f'; did you mean "{sign}{close[0]}"?' if close else ""
 
 
-class _Checker:
-    """Checks and compiles with the words that the required extensions bring."""
+_VARIABLE = re.compile(
+    r"\$\{((?:[a-z_][a-z0-9_]*\.(?:(?:[a-z_][a-z0-9_]*|[0-9]+)\.)*)?)([a-z_][a-z0-9_]*|[0-9]+)\}",
+    re.IGNORECASE | re.ASCII,
+)
+"""variable-ref = "${" [namespace] variable-name "}" (RFC 5229 §3)"""
 
-    def __init__(self, source: Source, requires: frozenset[str], refuses: Mapping[str, str]) -> None:
+_Decided = bool | None
+"""What a test is known to say whenever it runs; None: that depends."""
+
+
+class _Checker:
+    """Checks and compiles one script with the words that the required extensions bring."""
+
+    def __init__(self, source: Source, whole: _Compilation, requires: set[str]) -> None:
         self._source = source
-        self._refuses = refuses
-        self._decodes = "encoded-character" in requires
-        self.inventory = Inventory()
+        self._whole = whole
+        self._errors: list[SieveError] = []
+        self.inventory = whole.inventory
         self._tests: dict[str, TestWord] = {word.name: word for word in base.TESTS}
         self._actions: dict[str, ActionWord] = {word.name: word for word in base.ACTIONS}
         self._extra_tags: dict[str, dict[str, Tagged]] = {}
-        self._elsewhere: dict[str, str] = {}
-        """Words of extensions that are not required: which one brings them."""
-        self._tags_elsewhere: dict[tuple[str, str], str] = {}
-        for extension in EXTENSIONS:
-            if extension.capability in requires:
+        self._extra_before: dict[str, int] = {}
+        self._namespaces: dict[str, Callable[[str], Callable[[Run], str]]] = {}
+        comparators: dict[str, Comparator] = {one.name: one for one in COMPARATORS}
+        match_types: dict[str, MatchType] = {one.tag.name: one for one in MATCH_TYPES}
+        self._scope = Scope(
+            requires, comparators, match_types, set(), set(), [], whole.include, self._has, self._enable
+        )
+
+    def require(self, commands: Sequence[Command]) -> int:
+        """require = "require" <capabilities: string-list>; "MUST be used before anything other" (RFC 5228 §3.2)"""
+        count = 0
+        wanted: list[str] = []
+        for command in commands:
+            if command.name != "require":
+                break
+            count += 1
+            arguments = command.arguments
+            if len(arguments) != 1 or not isinstance(arguments[0], Strings):
+                raise self._source.error(
+                    command.start, 'expected require and a list of extensions, as in require ["fileinto"];'
+                )
+            if command.tests or command.block is not None:
+                raise self._source.error(command.head_end, 'expected ";" after require')
+            for capability in arguments[0].values:
+                if not self._has(capability):
+                    known = [extension.capability for extension in self._whole.extensions]
+                    reason = _not_offered(capability, self._whole.offers, known)
+                    raise self._source.error(arguments[0].start, reason)
+                wanted.append(capability)
+        for capability in wanted:
+            self._enable(capability)
+        return count
+
+    def _has(self, capability: str) -> bool:
+        return capability in self._whole.offers
+
+    def _enable(self, capability: str) -> None:
+        """Bring an extension into force."""
+        if capability in self._scope.requires:
+            return
+        self._scope.requires.add(capability)
+        for extension in self._whole.extensions:
+            if extension.capability == capability:
                 self._tests |= {word.name: word for word in extension.tests}
                 self._actions |= {word.name: word for word in extension.actions}
                 for name, tags in extension.tags.items():
                     self._extra_tags.setdefault(name, {}).update((tag.name, tag) for tag in tags)
-            else:
-                names = (*(word.name for word in extension.tests), *(word.name for word in extension.actions))
-                self._elsewhere |= {name: extension.capability for name in names}
-                for name, tags in extension.tags.items():
-                    self._tags_elsewhere |= {(name, tag.name): extension.capability for tag in tags}
+                for match_type in extension.match_types:
+                    self._scope.match_types[match_type.tag.name] = match_type
+                    self._extra_tags.setdefault("match type", {})[match_type.tag.name] = match_type.tag
+                self._scope.comparators.update((one.name, one) for one in extension.comparators)
+                self._namespaces |= extension.namespaces
+                for name, number in extension.before.items():
+                    self._extra_before[name] = max(number, self._extra_before.get(name, 0))
+
+    def _elsewhere(self) -> dict[str, str]:
+        """Return the words of extensions that are not in force: which one brings them."""
+        found: dict[str, str] = {}
+        for extension in self._whole.extensions:
+            if extension.capability not in self._scope.requires:
+                names = (*[word.name for word in extension.tests], *[word.name for word in extension.actions])
+                for name in names:
+                    found.setdefault(name, extension.capability)
+        return found
+
+    def _tag_elsewhere(self, word: TestWord | ActionWord, name: str) -> str | None:
+        """Return the extension that would bring a tag, None if there is none."""
+        places = {word.name, *(tag.group for tag in word.tags)}
+        for extension in self._whole.extensions:
+            if extension.capability in self._scope.requires:
+                continue
+            brought = {tag.name for place in places for tag in extension.tags.get(place, ())}
+            if "match type" in places:
+                brought |= {one.tag.name for one in extension.match_types}
+            if name in brought:
+                return extension.capability
+        return None
+
+    def done(self) -> None:
+        """Raise what was found to be wrong, if anything was."""
+        if self._errors:
+            first = self._errors[0]
+            first.others = tuple(self._errors[1:])
+            raise first
+
+    def _note(self, error: SieveError) -> None:
+        self._errors.append(error)
+        if len(self._errors) >= MAX_ERRORS:
+            self.done()
 
     def commands(self, commands: Sequence[Command]) -> Step:
         """Return the step that runs the commands one after the other."""
         steps: list[Step] = []
         index = 0
         while index < len(commands):
-            command = commands[index]
-            if command.name == "if":
-                chain = [command]
+            chain = [commands[index]]
+            if chain[0].name == "if":
                 while index + len(chain) < len(commands) and commands[index + len(chain)].name in ("elsif", "else"):
                     chain.append(commands[index + len(chain)])
-                steps.append(self._choice(chain))
-                index += len(chain)
-            else:
-                steps.append(self._action(command))
-                index += 1
-        return _sequence(tuple(steps))
+            index += len(chain)
+            try:
+                steps.append(self._choice(chain) if chain[0].name == "if" else self._action(chain[0]))
+            except SieveError as error:
+                self._note(error)
+        return _sequence(tuple(steps), self._source.line(commands[0].start) if commands else 1)
 
     def _choice(self, chain: Sequence[Command]) -> Step:
         """if <test> <block> *(elsif <test> <block>) [else <block>] (RFC 5228 §3.1)"""
         branches: list[tuple[Test, Step]] = []
         otherwise: Step | None = None
+        settled = False
         for command in chain:
             if otherwise is not None:
                 raise self._source.error(command.start, f'"{command.name}" after "else"; expected "if" or an action')
@@ -153,13 +318,16 @@ class _Checker:
                 if command.tests:
                     hint = '; for "else if" write "elsif"' if command.tests[0].name == "if" else ""
                     raise self._source.error(command.tests[0].start, f'expected "{{" after "else"{hint}')
-                otherwise = self._block(command)
+                otherwise = _nothing if settled else self._block(command)
                 continue
             if len(command.tests) != 1 or command.is_test_list:
                 hint = "; several tests are written anyof (...) or allof (...)" if command.is_test_list else ""
                 raise self._source.error(command.head_end, f'expected one test after "{command.name}"{hint}')
-            test = self._test(command.tests[0])
-            branches.append((test, self._block(command)))
+            if settled:
+                continue
+            test, decided = self._test(command.tests[0])
+            branches.append((test, _nothing if decided is False else self._block(command)))
+            settled = decided is True
         return _choice(tuple(branches), otherwise)
 
     def _block(self, command: Command) -> Step:
@@ -171,14 +339,20 @@ class _Checker:
         word = self._actions.get(command.name)
         if word is None:
             raise self._source.error(command.start, self._no_action(command.name))
-        if command.name in self._refuses:
-            raise self._source.error(command.start, self._refuses[command.name])
+        if command.name in self._whole.refuses:
+            raise self._source.error(command.start, self._whole.refuses[command.name])
         if command.tests:
             what = "its arguments" if command.arguments else f'"{command.name}"'
             raise self._source.error(command.head_end, f'expected ";" after {what}; {command.name} takes no test')
-        if command.block is not None:
-            raise self._source.error(command.end, f'expected ";" after {command.name}; it takes no block')
-        return word.build(self._call(word, command, ()))
+        if not word.block:
+            if command.block is not None:
+                raise self._source.error(command.end, f'expected ";" after {command.name}; it takes no block')
+            return word.build(self._call(word, command, ()))
+        call = self._call(word, command, ())
+        self._scope.blocks.append((word.name, call.tag_string("name", "")))
+        block = self._block(command)
+        self._scope.blocks.pop()
+        return word.build(replace(call, block=block))
 
     def _no_action(self, name: str) -> str:
         if name == "require":
@@ -187,11 +361,12 @@ class _Checker:
             return f'"{name}" without an "if" before it'
         if name in self._tests:
             return f'"{name}" is a test, not an action; it belongs after "if"'
-        if name in self._elsewhere:
-            return f'"{name}" needs: require "{self._elsewhere[name]}";'
-        return f'unknown command "{name[:_SHOWN]}"{_did_you_mean(name, (*self._actions, *_CONTROLS, *self._elsewhere))}'
+        elsewhere = self._elsewhere()
+        if name in elsewhere:
+            return f'"{name}" needs: require "{elsewhere[name]}";'
+        return f'unknown command "{name[:_SHOWN]}"{_did_you_mean(name, (*self._actions, *_CONTROLS, *elsewhere))}'
 
-    def _test(self, node: Command) -> Test:
+    def _test(self, node: Command) -> tuple[Test, _Decided]:
         word = self._tests.get(node.name)
         if word is None:
             raise self._source.error(node.start, self._no_test(node.name))
@@ -206,15 +381,36 @@ class _Checker:
                 raise self._source.error(node.head_end, f'expected "{{", "," or ")" after the test {node.name}')
             at = node.tests[0].start if node.tests else node.head_end
             raise self._source.error(at, f"{node.name} takes {word.tests.value}; usage: {word.usage}")
-        call = self._call(word, node, tuple(self._test(inner) for inner in node.tests))
-        return _traced(word.build(call), call.line, self._shown(node))
+        tests, decided = self._inner(word, node)
+        call = self._call(word, node, tests)
+        test = word.build(call)
+        if "ihave" in self._scope.requires and test in (base.always, base.never):
+            decided = test is base.always
+        return _traced(test, call.line, self._shown(node)), decided
+
+    def _inner(self, word: TestWord, node: Command) -> tuple[tuple[Test, ...], _Decided]:
+        """Return the tests of a test, and what it says if they are enough to know: the rest is not looked at then."""
+        tests: list[Test] = []
+        known: list[_Decided] = []
+        for inner in node.tests:
+            test, decided = self._test(inner)
+            tests.append(test)
+            known.append(decided)
+            if word.name == "not" and decided is not None:
+                return tuple(tests), not decided
+            if (word.name == "allof" and decided is False) or (word.name == "anyof" and decided is True):
+                return tuple(tests), decided
+        if known and word.name in ("allof", "anyof") and None not in known:
+            return tuple(tests), word.name == "allof"
+        return tuple(tests), None
 
     def _no_test(self, name: str) -> str:
         if name in self._actions or name in _CONTROLS:
             return f'expected a test, found the command "{name}"'
-        if name in self._elsewhere:
-            return f'"{name}" needs: require "{self._elsewhere[name]}";'
-        return f'unknown test "{name[:_SHOWN]}"{_did_you_mean(name, (*self._tests, *self._elsewhere))}'
+        elsewhere = self._elsewhere()
+        if name in elsewhere:
+            return f'"{name}" needs: require "{elsewhere[name]}";'
+        return f'unknown test "{name[:_SHOWN]}"{_did_you_mean(name, (*self._tests, *elsewhere))}'
 
     def _shown(self, node: Command) -> str:
         text = " ".join(self._source.text[node.start : min(node.end, node.start + 4 * _SHOWN)].split())
@@ -223,6 +419,8 @@ class _Checker:
     def _call(self, word: TestWord | ActionWord, node: Command, tests: tuple[Test, ...]) -> Call:
         """Check the arguments: tags first in any order, then the positional ones (RFC 5228 §2.6.2)."""
         known = {tag.name: tag for tag in word.tags} | self._extra_tags.get(word.name, {})
+        for group in {tag.group for tag in word.tags}:
+            known |= self._extra_tags.get(group, {})
         tags: dict[str, tuple[str, Value]] = {}
         rest = list(reversed(node.arguments))
         while rest and isinstance(rest[-1], Tag):
@@ -235,7 +433,7 @@ class _Checker:
                 earlier = tags[tag.group][0]
                 twice = "twice" if earlier == tag.name else f"with :{earlier}"
                 raise self._source.error(written.start, f":{tag.name} cannot be given {twice}")
-            value: Value = tag.name
+            value: Value = None
             if tag.takes is not None:
                 if not rest or isinstance(rest[-1], Tag):
                     raise self._source.error(written.start, f"expected {tag.takes.value} after :{tag.name}")
@@ -245,20 +443,30 @@ class _Checker:
         for argument in positional:
             if isinstance(argument, Tag):
                 raise self._source.error(argument.start, f":{argument.name} must come before the other arguments")
-        if len(positional) != len(word.takes):
-            at = node.head_end if len(positional) < len(word.takes) else positional[len(word.takes)].start
+        before = min(max(len(positional) - len(word.takes), 0), word.before + self._extra_before.get(word.name, 0))
+        count = len(positional) - before
+        if not len(word.takes) - word.optional <= count <= len(word.takes):
+            at = node.head_end if count < len(word.takes) else positional[before + len(word.takes)].start
             counted = f"{len(word.takes)} argument{'' if len(word.takes) == 1 else 's'}"
-            found = f"{len(positional)} {'is' if len(positional) == 1 else 'are'} given"
+            found = f"{count} {'is' if count == 1 else 'are'} given"
             raise self._source.error(at, f"{word.name} takes {counted}, {found}; usage: {word.usage}")
+        first: list[tuple[Text, ...]] = []
+        for argument in positional[:before]:
+            value = self._value(argument, Takes.STRINGS, f"as first argument of {word.name}; usage: {word.usage}")
+            assert isinstance(value, tuple)
+            first.append(value)
+        positional = positional[before:]
         values = tuple(
             self._value(argument, takes, f"as argument {number} of {word.name}; usage: {word.usage}")
-            for number, (argument, takes) in enumerate(zip(positional, word.takes, strict=True), 1)
+            for number, (argument, takes) in enumerate(zip(positional, word.takes, strict=False), 1)
         )
         line = self._source.line(node.start)
-        return Call(self._source, node, line, tags, values, positional, tests, self.inventory)
+        return Call(
+            self._source, node, line, tags, values, positional, tests, self.inventory, self._scope, None, tuple(first)
+        )
 
     def _no_tag(self, word: TestWord | ActionWord, name: str, known: Mapping[str, Tagged]) -> str:
-        capability = self._tags_elsewhere.get((word.name, name))
+        capability = self._tag_elsewhere(word, name)
         if capability is not None:
             return f':{name} needs: require "{capability}";'
         return f"{word.name} has no argument :{name[:_SHOWN]}{_did_you_mean(name, tuple(known), ':')}"
@@ -267,25 +475,65 @@ class _Checker:
         if isinstance(argument, Number) and takes is Takes.NUMBER:
             return argument.value
         if isinstance(argument, Strings) and takes is Takes.STRINGS:
-            return tuple(self._decoded(argument, value) for value in argument.values)
+            return tuple([self._text(argument, value) for value in argument.values])
         if isinstance(argument, Strings) and takes is Takes.STRING and not argument.is_list:
-            return self._decoded(argument, argument.values[0])
+            return self._text(argument, argument.values[0])
         raise self._source.error(argument.start, f"expected {takes.value} {where}")
 
-    def _decoded(self, argument: Strings, text: str) -> str:
-        if not self._decodes:
-            return text
-        try:
-            return decode(text)
-        except ValueError as error:
-            raise self._source.error(argument.start, str(error)) from None
+    def _text(self, argument: Strings, text: str) -> Text:
+        """Return a string, its encoded characters decoded, and then its variables found (RFC 5229 §3.1)."""
+        if "encoded-character" in self._scope.requires:
+            try:
+                text = decode(text)
+            except ValueError as error:
+                raise self._source.error(argument.start, str(error)) from None
+        if "${" not in text or "variables" not in self._scope.requires:
+            return Text((text,))
+        parts: list[Part] = []
+        at = 0
+        for found in _VARIABLE.finditer(text):
+            if found.start() > at:
+                parts.append(text[at : found.start()])
+            at = found.end()
+            parts.append(self._variable(found[1].lower(), found[2].lower(), argument))
+        if at < len(text):
+            parts.append(text[at:])
+        return Text(tuple(parts))
+
+    def _variable(self, namespace: str, name: str, argument: Strings) -> Part:
+        """Return what says the value of a variable; one that is not set is empty."""
+        if namespace:
+            first, _, rest = namespace.partition(".")
+            knows = self._namespaces.get(first)
+            if knows is None:
+                known = "".join(
+                    f'; it needs: require "{extension.capability}";'
+                    for extension in self._whole.extensions
+                    if first in extension.namespaces
+                )
+                raise self._source.error(argument.start, f'no variables begin with "{first}." here{known}')
+            try:
+                return knows(rest + name)
+            except ValueError as error:
+                raise self._source.error(argument.start, str(error)) from None
+        if name.isdecimal():
+            index = int(name) if len(name) < 10 else 10**9
+            return lambda run: run.match_variable(index)
+        self._scope.used.add(name)
+        if name in self._scope.shared:
+            return lambda run: run.shared.get(name, "")
+        return lambda run: run.variables.local.get(name, "")
 
 
-def _sequence(steps: tuple[Step, ...]) -> Step:
-    if len(steps) == 1:
-        return steps[0]
+def _nothing(run: Run) -> None:
+    """Do nothing."""
+
+
+def _sequence(steps: tuple[Step, ...], line: int) -> Step:
+    count = len(steps)
 
     def sequence(run: Run) -> None:
+        run.spend(count, line)
         for step in steps:
             step(run)
 

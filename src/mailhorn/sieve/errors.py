@@ -32,22 +32,27 @@ class SieveError(SieveProblem):
         column: The column, counted from 1 in characters.
         source_line: The line itself, without its end, as the script has it: not for a terminal.
         message: What is wrong and what was expected; printable.
+        script: The name of the included script it is in, "" if it is in the script itself.
+        others: What else is wrong with the script, in its order.
 
     """
 
-    def __init__(self, line: int, column: int, source_line: str, message: str) -> None:
-        super().__init__(line, column, source_line, message)
+    def __init__(self, line: int, column: int, source_line: str, message: str, script: str = "") -> None:
+        super().__init__(line, column, source_line, message, script)
         self.line = line
         self.column = column
         self.source_line = source_line
         self.message = printable(message)
+        self.script = printable(script)
+        self.others: tuple[SieveError, ...] = ()
 
     def __str__(self) -> str:
         """Return the message, the line and a caret below the place."""
         start = max(0, self.column - 1 - _WIDTH * 3 // 4)
         shown = self.source_line[start : start + _WIDTH]
         before = printable(self.source_line[start : self.column - 1].replace("\t", " "))
-        head = f"line {self.line}, column {self.column}: {self.message}"
+        place = f'script "{self.script}", ' if self.script else ""
+        head = f"{place}line {self.line}, column {self.column}: {self.message}"
         return f"{head}\n    {printable(shown.replace(chr(9), ' '))}\n    {' ' * len(before)}^"
 
 
@@ -74,9 +79,10 @@ class SieveRuntimeError(SieveProblem):
 class Source:
     """A script's text. Lines end in LF here: `CRLF` is what RFC 5228 §2.2 wants, plain LF is what editors write."""
 
-    __slots__ = ("_starts", "text")
+    __slots__ = ("_starts", "name", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str = "") -> None:
+        self.name = name
         self.text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self._starts: list[int] | None = None
 
@@ -96,4 +102,4 @@ class Source:
         line, column = self.position(offset)
         start = offset - column + 1
         end = self.text.find("\n", start)
-        return SieveError(line, column, self.text[start : len(self.text) if end < 0 else end], message)
+        return SieveError(line, column, self.text[start : len(self.text) if end < 0 else end], message, self.name)

@@ -3,7 +3,7 @@
 from .actions import Actions
 from .facts import Facts, Need
 from .program import Program
-from .run import Missing, Run, Stop
+from .run import Missing, Return, Run, Stop
 
 
 def evaluate(program: Program, facts: Facts) -> Actions | Need:
@@ -11,7 +11,8 @@ def evaluate(program: Program, facts: Facts) -> Actions | Need:
     Run the script over the facts.
 
     The script asks only for what its path needs. The first fact that is missing ends the run, and all that the
-    program could ask and that is not there comes back as one `Need`: who gathers that never needs a third call.
+    program could ask and that is not there comes back as one `Need`: who gathers that needs no third call, unless the
+    script computes what it asks for (`Program.any_header`, `any_mailbox`).
 
     Args:
         program: The compiled script.
@@ -27,10 +28,10 @@ def evaluate(program: Program, facts: Facts) -> Actions | Need:
     run = Run(facts)
     try:
         program.body(run)
-    except Stop:
+    except (Stop, Return):
         pass
-    except Missing:
-        return missing(program, facts)
+    except Missing as error:
+        return missing(program, facts) | error.need
     return Actions(run.steps(), run.implicit_keep, run.current_flags(), tuple(run.trace))
 
 
@@ -43,4 +44,5 @@ def missing(program: Program, facts: Facts) -> Need:
         size=program.needs_size and facts.size() is None,
         envelope=frozenset(part for part in program.needs_envelope if facts.envelope(part) is None),
         mailboxes=frozenset(name for name in program.tested_mailboxes if facts.mailbox_exists(name) is None),
+        questions=frozenset(question for question in program.questions if facts.answer(question) is None),
     )

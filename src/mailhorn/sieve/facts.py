@@ -7,9 +7,37 @@ The engine never fetches anything. It asks `Facts`; a None means "not gathered y
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from .actions import mailbox_key
+
+_Answer = TypeVar("_Answer")
+
+
+class Question(Generic[_Answer]):
+    """
+    What only some scripts want to know; the questions are in `questions.py`, and each says of what kind its answer is.
+
+    Questions are compared by value, so that their answers can be kept.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """
+    All fields of a header in their order.
+
+    Attributes:
+        fields: Name as written, value unfolded, value decoded (RFC 2047) as well.
+
+    """
+
+    fields: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class WholeHeader(Question[Header]):
+    """All header fields of the message."""
 
 
 class Facts(Protocol):
@@ -35,6 +63,9 @@ class Facts(Protocol):
     def mailbox_exists(self, name: str) -> bool | None:
         """Say whether the mailbox exists and messages can be filed there (RFC 5490 §3.1)."""
 
+    def answer(self, question: Question[_Answer]) -> _Answer | None:
+        """Answer what only some scripts want to know; an answer stays the same while a message is filtered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -47,6 +78,7 @@ class Need:
         size: The size is needed.
         envelope: Envelope parts, "from" or "to".
         mailboxes: Mailboxes of which it must be known whether they exist.
+        questions: What else is to be answered.
 
     """
 
@@ -54,6 +86,21 @@ class Need:
     size: bool = False
     envelope: frozenset[str] = frozenset()
     mailboxes: frozenset[str] = frozenset()
+    questions: frozenset[Question[Any]] = frozenset()
+
+    def __or__(self, other: "Need") -> "Need":
+        """Return what either needs."""
+        return Need(
+            self.headers | other.headers,
+            self.size or other.size,
+            self.envelope | other.envelope,
+            self.mailboxes | other.mailboxes,
+            self.questions | other.questions,
+        )
+
+
+def _unanswered(question: Question[Any]) -> Any:
+    return None
 
 
 def _as_it_is(value: str) -> str:
@@ -72,6 +119,7 @@ class HeaderFacts:
         envelope: Mapping[str, Sequence[str]] | None = None,
         mailboxes: Collection[str] | None = None,
         decode: Callable[[str], str] = _as_it_is,
+        answers: Callable[[Question[Any]], Any] = _unanswered,
     ) -> None:
         """
         Take what is known; None where nothing is.
@@ -84,12 +132,17 @@ class HeaderFacts:
             mailboxes: The names of all mailboxes that exist.
             decode: Decodes the encoded words (RFC 2047) of one value; called for values a script looks at, once
                 each. Without it the values are used as they are.
+            answers: Answers a question, or returns None; asked once for each. The whole header need not be answered.
 
         """
+        self._answers = answers
+        self._answered: dict[Question[Any], Any] = {}
         self._raw: dict[str, tuple[str, ...]] | None = None
+        self._fields: tuple[tuple[str, str], ...] = ()
         if fields is not None:
             found: dict[str, list[str]] = {name.lower(): [] for name in only or ()}
-            for name, value in fields:
+            self._fields = tuple(fields)
+            for name, value in self._fields:
                 found.setdefault(name.rstrip(" \t").lower(), []).append(value)
             self._raw = {name: tuple(values) for name, values in found.items()}
         self._is_whole = only is None
@@ -126,3 +179,14 @@ class HeaderFacts:
     def mailbox_exists(self, name: str) -> bool | None:
         """Say whether the mailbox exists, None if mailboxes were not gathered."""
         return None if self._mailboxes is None else mailbox_key(name) in self._mailboxes
+
+    def answer(self, question: Question[_Answer]) -> _Answer | None:
+        """Answer the question, None if that cannot be done yet."""
+        known: Any = self._answered.get(question)
+        if known is None:
+            known = self._answers(question)
+            if known is None and isinstance(question, WholeHeader) and self._raw is not None and self._is_whole:
+                known = Header(tuple((name, value, self._decode(value)) for name, value in self._fields))
+            if known is not None:
+                self._answered[question] = known
+        return cast("_Answer | None", known)

@@ -1,12 +1,15 @@
 """Lists of flags in scripts (RFC 5232 §2)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..model.flags import SYSTEM_FLAGS, canonical
 from .actions import Flags
+from .errors import SieveRuntimeError
 from .language import Call
 from .limits import MAX_FLAG, MAX_FLAGS
+from .run import Run
+from .text import constants
 
 _KEYWORD = re.compile(r"[^\x00-\x20\x7f-\U0010ffff(){%*\"\\\]]+")
 _SYSTEM = frozenset(flag.lower() for flag in SYSTEM_FLAGS)
@@ -29,12 +32,27 @@ def flag_list(strings: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def tagged_flags(call: Call) -> Flags | None:
-    """Return the flags after `:flags` (RFC 5232 §5), None if it was not given. Raises SieveError for too many."""
-    strings = call.tag_strings("flags")
-    if strings is None:
-        return None
-    flags = frozenset(flag_list(strings).values())
-    if len(flags) > MAX_FLAGS:
-        raise call.error(f"more than {MAX_FLAGS} flags on one message")
-    return flags
+def flag_source(call: Call) -> Callable[[Run], Flags | None]:
+    """
+    Return what says the flags of an action: those after `:flags` (RFC 5232 §5), else those of the internal variable.
+
+    None as its answer: the script has said nothing about flags. Raises SieveError, and then SieveRuntimeError, for
+    too many.
+    """
+    texts = call.tag_texts("flags")
+    if texts is None:
+        return lambda run: run.current_flags()
+    fixed, line = constants(texts), call.line
+    if fixed is not None:
+        flags = frozenset(flag_list(fixed).values())
+        if len(flags) > MAX_FLAGS:
+            raise call.error(f"more than {MAX_FLAGS} flags on one message")
+        return lambda run: flags
+
+    def now(run: Run) -> Flags:
+        found = frozenset(flag_list([text.value(run) for text in texts]).values())
+        if len(found) > MAX_FLAGS:
+            raise SieveRuntimeError(line, f"more than {MAX_FLAGS} flags on one message")
+        return found
+
+    return now

@@ -38,6 +38,35 @@ def glob(pattern: bytes) -> Callable[[bytes], bool]:
     return matches
 
 
+def spans(pattern: bytes) -> Callable[[bytes], list[tuple[int, int]]]:
+    """
+    Return a function that says where the wildcards of a value that matches are, the whole value first.
+
+    "The wildcards match as little as possible" (RFC 5229 §3.2): each piece is where it is found first.
+    """
+    pieces = _pieces(pattern)
+    first, *rest = pieces
+    compiled = [_compile(piece) for piece in rest]
+
+    def found(value: bytes) -> list[tuple[int, int]]:
+        where = [(0, len(value))]
+        where += _blanks(first, 0)
+        at = len(first)
+        end = len(value) - len(rest[-1]) if rest else at
+        for number, piece in enumerate(compiled):
+            start = end if number == len(compiled) - 1 else piece.find(value, at, end) - piece.length
+            where.append((at, start))
+            where += _blanks(rest[number], start)
+            at = start + piece.length
+        return where
+
+    return found
+
+
+def _blanks(piece: list[int], start: int) -> list[tuple[int, int]]:
+    return [(start + offset, start + offset + 1) for offset, octet in enumerate(piece) if octet == _ANY]
+
+
 def _pieces(pattern: bytes) -> list[list[int]]:
     """Return what stands between the stars; an octet is itself and a question mark is _ANY."""
     pieces: list[list[int]] = [[]]

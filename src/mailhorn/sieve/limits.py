@@ -38,3 +38,45 @@ MAX_OCTETS_COMPARED = 32 * 1024 * 1024
 
 ADDRESS_COST = 64
 """Reading addresses from an octet costs as much as comparing this many: half a mebibyte of address fields is enough."""
+
+MAX_STEPS = 100_000
+"""Commands and tests that run for one message. Scripts that include each other, and loops over parts, multiply."""
+
+MAX_VARIABLE = 64 * 1024
+"""Characters in a variable; what is longer is cut (RFC 5229 §6 wants 4,000)."""
+
+MAX_MATCH_VARIABLES = 100
+"""Match variables that are kept of one match (RFC 5229 §6 wants ten)."""
+
+MAX_ERRORS = 20
+"""Errors that are told of one script; who made more looks at the first ones."""
+
+MAX_INCLUDED = 64
+"""Different scripts that one script may include, directly or not (RFC 6609 §3.1 wants three)."""
+
+MAX_INCLUDES_DEEP = 10
+"""Scripts that include each other, one inside the other."""
+
+MAX_PARAMETERS = 100
+"""Parameters of a Content-Type that are looked at."""
+
+MAX_REGEX = 2000
+"""Instructions of a regular expression: a character is one, and a repeated piece counts as often as it repeats."""
+
+MAX_REGEX_REPEAT = 255
+"""The largest number in `{n,m}` (POSIX: RE_DUP_MAX)."""
+
+MAX_REGEX_GROUPS = 99
+"""Groups of a regular expression."""
+
+MAX_REGEX_SETS = 500
+"""Sets of states that are kept of a regular expression; simple ones have a dozen. Then it starts anew."""
+
+MAX_REGEX_WORK = 1_000_000
+"""Instructions looked at for one value: about 0.1 s. Known sets of states cost nothing, so few patterns come near."""
+
+REGEX_COST = 4
+"""Matching an octet with a regular expression costs as much as comparing this many."""
+
+MAX_INCLUDE_NAME = 256
+"""Characters in the name of a script (RFC 5804 §1.6 wants 128)."""

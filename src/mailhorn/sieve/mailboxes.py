@@ -1,8 +1,14 @@
 """Mailbox names in scripts (RFC 5228 §4.1: "Implementations MAY place restrictions on mailbox names")."""
 
 import unicodedata
+from collections.abc import Callable
 
+from .actions import mailbox_key
+from .errors import SieveRuntimeError
+from .language import Call
 from .limits import MAX_MAILBOX_NAME
+from .run import Run
+from .text import Text
 
 _NEVER = frozenset(("Cc", "Cs", "Zl", "Zp"))
 """Control characters, octets that are no UTF-8, line and paragraph separators: RFC 5198 §2, RFC 9051 §5.1."""
@@ -17,3 +23,41 @@ def problem(name: str) -> str | None:
     if any(unicodedata.category(character) in _NEVER for character in name):
         return "the name of a mailbox must be UTF-8 text without control characters"
     return None
+
+
+def named(text: Text) -> str | None:
+    """Return the name in a constant argument, None if it is known only when the script runs."""
+    return None if text.constant is None else mailbox_key(text.constant)
+
+
+def mailbox_source(call: Call, text: Text, index: int | None) -> Callable[[Run], str]:
+    """
+    Return what says the name of a mailbox, INBOX in capitals.
+
+    Args:
+        call: For its line.
+        text: The name.
+        index: The argument it is in, for the error; None: a tag's.
+
+    Raises:
+        SieveError: It is constant and no mailbox can have it; else SieveRuntimeError when it is asked for.
+
+    """
+    constant = text.constant
+    if constant is not None:
+        wrong = problem(constant)
+        if wrong:
+            raise call.error(wrong, index)
+        name = mailbox_key(constant)
+        return lambda run: name
+    call.inventory.any_mailbox = True
+    line = call.line
+
+    def now(run: Run) -> str:
+        name = text.value(run)
+        wrong = problem(name)
+        if wrong:
+            raise SieveRuntimeError(line, wrong)
+        return mailbox_key(name)
+
+    return now

@@ -1,67 +1,153 @@
-"""Comparators, match types and address parts: the arguments that many tests share (RFC 5228 §2.7)."""
+"""Match types, comparators and address parts: the arguments that many tests share (RFC 5228 §2.7)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
-from .glob import glob, weight
-from .language import Call, Tagged, Takes
+from .comparator import ASCII_CASEMAP, OCTET, Comparator
+from .errors import SieveRuntimeError
+from .glob import glob, spans, weight
+from .language import Bound, Call, MatchType, Tagged, Takes
 from .program import Test
-from .run import Run, octets
+from .run import Run, Values, octets, values_of
+from .text import Text, constants
 
-COMPARATORS = ("i;ascii-casemap", "i;octet")
+COMPARATORS = (ASCII_CASEMAP, OCTET)
 """Known to every script; the first one is the default (RFC 5228 §2.7.3)."""
 
-MATCH_TYPE = (Tagged("is", "match type"), Tagged("contains", "match type"), Tagged("matches", "match type"))
 COMPARATOR = (Tagged("comparator", "comparator", Takes.STRING),)
 ADDRESS_PART = (Tagged("localpart", "address part"), Tagged("domain", "address part"), Tagged("all", "address part"))
 
 _FIELD_NAME = re.compile(r"[\x21-\x39\x3b-\x7e]+")
 
 
+def _is(comparator: Comparator, keys: tuple[bytes, ...], argument: str) -> Bound:
+    return Bound(frozenset(keys).__contains__)
+
+
+def _contains(comparator: Comparator, keys: tuple[bytes, ...], argument: str) -> Bound:
+    if len(keys) == 1:
+        key = keys[0]
+        return Bound(lambda value: key in value, 1)
+    return Bound(lambda value: any(key in value for key in keys), len(keys))
+
+
+def _matches(comparator: Comparator, keys: tuple[bytes, ...], argument: str) -> Bound:
+    globs = [glob(key) for key in keys]
+    only = globs[0] if len(globs) == 1 else lambda value: any(one(value) for one in globs)
+    found: Callable[[bytes], list[tuple[int, int]]] = partial(_first_spans, globs, keys)
+    return Bound(only, sum(map(weight, keys)), found)
+
+
+def _first_spans(globs: list[Callable[[bytes], bool]], keys: tuple[bytes, ...], value: bytes) -> list[tuple[int, int]]:
+    for matches, key in zip(globs, keys, strict=True):
+        if matches(value):
+            return spans(key)(value)
+    return []
+
+
+MATCH_TYPES = (
+    MatchType(Tagged("is", "match type"), _is),
+    MatchType(Tagged("contains", "match type"), _contains, "substring"),
+    MatchType(Tagged("matches", "match type"), _matches, "substring"),
+)
+"""Known to every script (RFC 5228 §2.7.1)."""
+
+MATCH_TYPE = tuple(one.tag for one in MATCH_TYPES)
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """
-    A comparator, a match type and keys.
+    A comparator, a match type and keys; made by `matcher`.
 
     Attributes:
-        fold: Values must come in lower case.
-        matches: Says whether a value matches any key.
-        weight: Octets looked at per octet of a value, at most.
+        comparator: Values come folded by it.
+        constant: What was bound when the script was compiled; None: the keys have variables in them.
+        bind: Binds the keys as they are now. Raises SieveRuntimeError.
+        captures: Match variables are set (RFC 5229 §3.2).
+        line: The line of the test.
 
     """
 
-    fold: bool
-    matches: Callable[[bytes], bool]
-    weight: int
+    comparator: Comparator
+    constant: Bound | None
+    bind: Callable[[Run], Bound]
+    captures: bool
+    line: int
+
+    def bound(self, run: Run) -> Bound:
+        """Return the match type with its keys as they are now. Raises SieveRuntimeError."""
+        return self.bind(run) if self.constant is None else self.constant
+
+    def any(self, run: Run, found: Iterable[Values]) -> bool:
+        """Say whether any of the values matches any key; remember the match variables. Raises SieveRuntimeError."""
+        bound = self.bound(run)
+        if bound.counts is not None:
+            return bound.counts(sum([values.number for values in found]))
+        return any(self.one(run, bound, values) for values in found)
+
+    def one(self, run: Run, bound: Bound, values: Values) -> bool:
+        """The same for values of one source, with what `bound` returned."""
+        run.charge(values.total * bound.weight, self.line)
+        matches = bound.matches
+        for index, value in enumerate(values.folded):
+            if matches(value):
+                if self.captures and bound.spans is not None:
+                    original = values.plain[index] if self.comparator.keeps_length else value
+                    run.matched([original[start:end] if start >= 0 else b"" for start, end in bound.spans(value)])
+                return True
+        return False
 
 
-def matcher(call: Call, keys: tuple[str, ...]) -> Matcher:
-    """Return what compares values with keys as the call's tags say. Raises SieveError for unknown comparators."""
-    comparator = call.tag_string("comparator", COMPARATORS[0])
-    if comparator not in COMPARATORS:
-        known = " and ".join(f'"{name}"' for name in COMPARATORS)
+def matcher(call: Call, keys: tuple[Text, ...]) -> Matcher:
+    """Return what compares values with keys as the call's tags say. Raises SieveError if they do not fit together."""
+    name = call.tag_string("comparator", ASCII_CASEMAP.name)
+    comparator = call.scope.comparators.get(name)
+    if comparator is None:
+        known = " and ".join(f'"{name}"' for name in call.scope.comparators)
         raise call.error(f"the comparator of {call.node.name} is not known; known are {known}")
-    fold = comparator == "i;ascii-casemap"
-    wanted = tuple(octets(key).lower() if fold else octets(key) for key in keys)
-    match_type = call.choice("match type", "is")
-    if match_type == "is":
-        return Matcher(fold, frozenset(wanted).__contains__, 1)
-    if match_type == "contains":
-        return Matcher(fold, _contains(wanted), len(wanted))
-    globs = [glob(key) for key in wanted]
-    only = globs[0] if len(globs) == 1 else lambda value: any(one(value) for one in globs)
-    return Matcher(fold, only, sum(map(weight, wanted)))
+    tag = call.choice("match type", "is")
+    match_type = call.scope.match_types[tag]
+    if match_type.needs == "substring" and not comparator.has_substrings:
+        raise call.error(f'the comparator "{name}" compares whole values and cannot be used with :{tag}')
+    argument = call.tag_text("match type") or Text(())
+    line = call.line
+
+    def bind(strings: tuple[str, ...], argument: str) -> Bound:
+        found = tuple(map(octets, strings))
+        return match_type.bind(
+            comparator, tuple(map(comparator.folded, found)) if match_type.folds else found, argument
+        )
+
+    def bind_now(run: Run) -> Bound:
+        strings = tuple([key.value(run) for key in keys])
+        bound = run.bound.get((line, strings))
+        if bound is None:
+            try:
+                bound = run.bound[line, strings] = bind(strings, argument.value(run))
+            except ValueError as error:
+                raise SieveRuntimeError(line, str(error)) from None
+        assert isinstance(bound, Bound)
+        return bound
+
+    fixed = constants(keys)
+    constant: Bound | None = None
+    if fixed is not None and argument.constant is not None:
+        try:
+            constant = bind(fixed, argument.constant)
+        except ValueError as error:
+            raise call.error(str(error), len(call.at) - 1 if call.at else None) from None
+    elif argument.constant is not None:  # what is wrong with the tag's argument shows without keys, too
+        try:
+            bind((), argument.constant)
+        except ValueError as error:
+            raise call.error(str(error)) from None
+    return Matcher(comparator, constant, bind_now, "variables" in call.scope.requires, line)
 
 
-def _contains(keys: tuple[bytes, ...]) -> Callable[[bytes], bool]:
-    if len(keys) == 1:
-        key = keys[0]
-        return lambda value: key in value
-    return lambda value: any(key in value for key in keys)
-
-
-def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: tuple[str, ...]) -> Test:
+def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: tuple[Text, ...]) -> Test:
     """
     Return the test "true if any combination of names and keys matches" (RFC 5228 §5.1, §5.4, §5.7).
 
@@ -74,19 +160,31 @@ def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: t
 
     """
     with_keys = matcher(call, keys)
-    matches, cost, line = with_keys.matches, with_keys.weight, call.line
-    asks = tuple(call.inventory.ask(where, name, part, with_keys.fold) for name in dict.fromkeys(names))
+    line = call.line
+    asks = tuple(call.inventory.ask(where, name, part, with_keys.comparator) for name in dict.fromkeys(names))
+    constant = with_keys.constant
 
     def test(run: Run) -> bool:
+        return with_keys.any(run, [run.values(asked, line) for asked in asks])
+
+    def quick_test(run: Run) -> bool:
+        assert constant is not None
         for asked in asks:
             values = run.values(asked, line)
-            run.charge(values.total * cost, line)
-            for value in values.octets:
-                if matches(value):
+            run.charge(values.total * constant.weight, line)
+            for value in values.folded:
+                if constant.matches(value):
                     return True
         return False
 
-    return test
+    if constant is None or constant.counts is not None or (with_keys.captures and constant.spans is not None):
+        return test
+    return quick_test
+
+
+def some_strings(with_keys: Matcher, run: Run, strings: Iterable[str]) -> bool:
+    """Say whether any of the strings matches. Raises SieveRuntimeError."""
+    return with_keys.any(run, (values_of(strings, with_keys.comparator),))
 
 
 def is_field_name(name: str) -> bool:

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from .comparator import Comparator
+from .facts import Question
 from .run import Asked, Run
 
 Test = Callable[[Run], bool]
@@ -22,11 +25,14 @@ class Inventory:
     tested_mailboxes: set[str] = field(default_factory=set)
     filed_mailboxes: set[str] = field(default_factory=set)
     actions: set[str] = field(default_factory=set)
-    asked: dict[tuple[str, str, str, bool], Asked] = field(default_factory=dict)
+    questions: set[Question[Any]] = field(default_factory=set)
+    any_header: bool = False
+    any_mailbox: bool = False
+    asked: dict[tuple[str, str, str, str], Asked] = field(default_factory=dict)
 
-    def ask(self, where: str, name: str, part: str, fold: bool) -> Asked:
+    def ask(self, where: str, name: str, part: str, comparator: Comparator) -> Asked:
         """Return the one object of this program that stands for these values."""
-        return self.asked.setdefault((where, name, part, fold), Asked(where, name, part, fold))
+        return self.asked.setdefault((where, name, part, comparator.name), Asked(where, name, part, comparator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,12 @@ class Program:
         headers: The header fields it may ask for, in lower case (see `Need.headers`: quote them).
         needs_size: It may ask for the size.
         needs_envelope: The envelope parts it may ask for.
-        actions: The actions it may take: "keep", "fileinto", "discard", "redirect".
+        actions: The names of the actions it may take, as "keep", "fileinto", "discard", "redirect".
         mailboxes: The mailboxes it may file into or ask about.
         tested_mailboxes: Those of them of which it may ask whether they exist.
+        any_header: It may also ask for header fields that nobody can tell before it runs: `Need` names them then.
+        any_mailbox: The same for mailboxes, to file into or to ask about.
+        questions: What else it may ask, as far as that can be told before it runs.
 
     """
 
@@ -53,3 +62,6 @@ class Program:
     mailboxes: frozenset[str]
     tested_mailboxes: frozenset[str]
     body: Step = field(repr=False)
+    any_header: bool = False
+    any_mailbox: bool = False
+    questions: frozenset[Question[Any]] = frozenset()

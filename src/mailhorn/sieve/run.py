@@ -5,25 +5,44 @@ Rule 1: every test sees values as octets (RFC 5228 §2.7.2), made once per evalu
 missing raises `Missing`, which `evaluate` turns into a `Need`. Rule 3: nothing here outlives the evaluation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from .actions import Discard, FileInto, Flags, Keep, Matched, Redirect, Step, mailbox_key, merge
 from .address import Address, addresses, envelope_address
+from .comparator import Comparator
 from .errors import SieveRuntimeError
-from .facts import Facts
-from .limits import ADDRESS_COST, MAX_ACTIONS, MAX_FLAGS, MAX_OCTETS_COMPARED, MAX_REDIRECTS
+from .facts import Facts, Need, Question
+from .limits import (
+    ADDRESS_COST,
+    MAX_ACTIONS,
+    MAX_FLAGS,
+    MAX_MATCH_VARIABLES,
+    MAX_OCTETS_COMPARED,
+    MAX_REDIRECTS,
+    MAX_STEPS,
+    MAX_VARIABLE,
+)
+from .questions import Entity, Structure
 
 _Fact = TypeVar("_Fact")
 
 
 class Missing(Exception):
-    """A fact is not gathered yet."""
+    """A fact is not gathered yet; `need` says which, if the script could not tell before it ran."""
+
+    def __init__(self, need: Need | None = None) -> None:
+        super().__init__()
+        self.need = need or Need()
 
 
 class Stop(Exception):
     """The script said `stop`."""
+
+
+class Return(Exception):
+    """The included script said `return` (RFC 6609 §3.3)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,21 +54,42 @@ class Asked:
         where: "header", "address" or "envelope".
         name: The header field in lower case, or the part of the envelope.
         part: "all", "localpart" or "domain"; "" for whole header values.
-        fold: ASCII letters are compared without case (i;ascii-casemap).
+        comparator: By which the values are folded.
 
     """
 
     where: str
     name: str
     part: str
-    fold: bool
+    comparator: Comparator
 
 
 class Values(NamedTuple):
-    """The values found, and how many octets they are together (and one each, so that empty ones count)."""
+    """
+    The values found of one source.
 
-    octets: tuple[bytes, ...]
+    Attributes:
+        folded: As the comparator compares them.
+        total: How many octets they are together, and one each, so that empty ones count.
+        plain: The values themselves.
+        number: How many there are for `:count` (RFC 5231 §4.2).
+
+    """
+
+    folded: tuple[bytes, ...]
     total: int
+    plain: tuple[bytes, ...]
+    number: int
+
+
+class Variables:
+    """What one script knows: each script that is included has its own (RFC 6609 §3.4)."""
+
+    __slots__ = ("local", "matched")
+
+    def __init__(self) -> None:
+        self.local: dict[str, str] = {}
+        self.matched: tuple[bytes, ...] = ()
 
 
 def octets(text: str) -> bytes:
@@ -60,21 +100,67 @@ def octets(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
+def values_of(texts: Iterable[str], comparator: Comparator) -> Values:
+    """Return the texts as the comparator compares them."""
+    plain = tuple(map(octets, texts))
+    folded = plain if comparator.fold is None else tuple(map(comparator.fold, plain))
+    return Values(folded, sum(map(len, plain)) + len(plain), plain, len(plain))
+
+
+_LOWER = {code: code + 32 for code in range(65, 91)}
+_UPPER = {code: code - 32 for code in range(97, 123)}
+
+
+def ascii_lower(text: str) -> str:
+    """Return the text with the capitals of ASCII in lower case, nothing else changed."""
+    return text.translate(_LOWER)
+
+
+def ascii_upper(text: str) -> str:
+    """Return the text with the small letters of ASCII in upper case, nothing else changed."""
+    return text.translate(_UPPER)
+
+
 class Run:
     """One evaluation."""
 
-    __slots__ = ("_asked", "_compared", "_facts", "_redirects", "_steps", "flags", "implicit_keep", "trace")
+    __slots__ = (
+        "_asked",
+        "_compared",
+        "_facts",
+        "_redirects",
+        "_spent",
+        "_steps",
+        "bound",
+        "flags",
+        "implicit_keep",
+        "included",
+        "part",
+        "shared",
+        "trace",
+        "variables",
+    )
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._asked: dict[Asked, Values] = {}
         self._compared = 0
+        self._spent = 0
         self._redirects = 0
         self._steps: dict[tuple[str, str], Step] = {}
         self.implicit_keep = True
         self.flags: dict[str, str] | None = None
         """The internal variable of RFC 5232: lower case to spelling; None as long as the script has not touched it."""
         self.trace: list[Matched] = []
+        self.variables = Variables()
+        self.shared: dict[str, str] = {}
+        """The global variables (RFC 6609 §3.4)."""
+        self.included: set[Hashable] = set()
+        """The scripts that were included (RFC 6609 §3.2, `:once`)."""
+        self.part: Entity | None = None
+        """The part that `foreverypart` is at (RFC 5703 §3); None: the message."""
+        self.bound: dict[Hashable, object] = {}
+        """What was made of strings with variables in them, to be found again."""
 
     # What is asked
 
@@ -82,36 +168,95 @@ class Run:
         """Return the octets a test compares; the line is the test's. Raises Missing, SieveRuntimeError."""
         known = self._asked.get(asked)
         if known is None:
-            texts: Iterable[str]
             if asked.where == "header":
-                texts = (value.strip(" \t\r\n") for value in present(self._facts.header(asked.name)))
+                known = values_of(self.header(asked.name), asked.comparator)
             elif asked.where == "address":
-                fields = present(self._facts.structured(asked.name))
-                self.charge(sum(map(len, fields)) * ADDRESS_COST, line)
-                texts = _parts((address for field in fields for address in addresses(field)), asked.part)
+                known = values_of(self.parts(self.structured(asked.name), asked.part, line), asked.comparator)
             else:
-                texts = _parts(map(envelope_address, present(self._facts.envelope(asked.name))), asked.part)
-            found = tuple(octets(text).lower() if asked.fold else octets(text) for text in texts)
-            known = self._asked[asked] = Values(found, sum(map(len, found)) + len(found))
+                paths = self.envelope(asked.name)
+                known = values_of(parts(map(envelope_address, paths), asked.part), asked.comparator)
+                known = known._replace(number=sum(map(bool, known.plain)))
+            self._asked[asked] = known
         return known
+
+    def header(self, name: str) -> list[str]:
+        """Return the decoded values of the fields of that name (in lower case), trimmed. Raises Missing."""
+        values = self._facts.header(name)
+        if values is None:
+            raise Missing(Need(headers=frozenset((name,))))
+        return [value.strip(" \t\r\n") for value in values]
+
+    def structured(self, name: str) -> Sequence[str]:
+        """Return the values of the fields of that name (in lower case) with encoded words. Raises Missing."""
+        values = self._facts.structured(name)
+        if values is None:
+            raise Missing(Need(headers=frozenset((name,))))
+        return values
+
+    def parts(self, fields: Sequence[str], part: str, line: int) -> Sequence[str]:
+        """Return the parts of the addresses in fields. Raises SieveRuntimeError."""
+        self.charge(sum(map(len, fields)) * ADDRESS_COST, line)
+        return parts((address for field in fields for address in addresses(field)), part)
+
+    def envelope(self, part: str) -> Sequence[str]:
+        """Return the paths of an envelope's part. Raises Missing."""
+        return present(self._facts.envelope(part), Need(envelope=frozenset((part,))))
+
+    def answer(self, question: Question[_Fact]) -> _Fact:
+        """Return the answer. Raises Missing."""
+        return present(self._facts.answer(question), Need(questions=frozenset((question,))))
 
     def has_header(self, name: str) -> bool:
         """Say whether the message has a field of that name. Raises Missing."""
-        return bool(present(self._facts.structured(name)))
+        return bool(self.structured(name))
 
     def size(self) -> int:
         """Return the size of the message. Raises Missing."""
-        return present(self._facts.size())
+        return present(self._facts.size(), Need(size=True))
 
     def mailbox_exists(self, name: str) -> bool:
         """Say whether the mailbox exists. Raises Missing."""
-        return present(self._facts.mailbox_exists(name))
+        return present(self._facts.mailbox_exists(name), Need(mailboxes=frozenset((name,))))
 
     def charge(self, compared: int, line: int) -> None:
         """Count octets that are about to be compared. Raises SieveRuntimeError when a message costs too much."""
         self._compared += compared
         if self._compared > MAX_OCTETS_COMPARED:
             raise SieveRuntimeError(line, "comparing this message with the script takes too long")
+
+    def entity(self) -> Entity:
+        """Return the part that is looked at. Raises Missing."""
+        return self.answer(Structure()) if self.part is None else self.part
+
+    def spend(self, steps: int, line: int) -> None:
+        """Count commands that are about to run. Raises SieveRuntimeError when they are too many."""
+        self._spent += steps
+        if self._spent > MAX_STEPS:
+            raise SieveRuntimeError(line, f"more than {MAX_STEPS} commands run for one message")
+
+    # What is remembered
+
+    def matched(self, found: list[bytes]) -> None:
+        """Remember the match variables, the whole match first (RFC 5229 §3.2)."""
+        self.variables.matched = tuple(found[: MAX_MATCH_VARIABLES + 1])
+
+    def match_variable(self, index: int) -> str:
+        """Return a match variable, "" if there is none of that number."""
+        found = self.variables.matched
+        return found[index].decode("utf-8", "surrogateescape") if index < len(found) else ""
+
+    def variable(self, name: str) -> str:
+        """Return a variable, "" if it is not set; the name is in lower case, "global." before it if it is shared."""
+        if name.startswith("global."):
+            return self.shared.get(name[7:], "")
+        return self.variables.local.get(name, "")
+
+    def set(self, name: str, value: str) -> None:
+        """Set a variable by such a name. What is too long is cut (RFC 5229 §6)."""
+        if name.startswith("global."):
+            self.shared[name[7:]] = value[:MAX_VARIABLE]
+        else:
+            self.variables.local[name] = value[:MAX_VARIABLE]
 
     # What is decided
 
@@ -170,17 +315,28 @@ class Run:
             raise SieveRuntimeError(step.line, f"more than {MAX_ACTIONS} actions on one message")
 
 
-def present(fact: _Fact | None) -> _Fact:
+def present(fact: _Fact | None, need: Need) -> _Fact:
     """Return the fact. Raises Missing if it is None."""
     if fact is None:
-        raise Missing
+        raise Missing(need)
     return fact
 
 
-def _parts(found: Iterable[Address], part: str) -> Sequence[str]:
+SEPARATOR = "+"
+
+
+"""Stands between user and detail (RFC 5233 §4)."""
+
+
+def parts(found: Iterable[Address], part: str) -> Sequence[str]:
     """Return the parts to compare; "If an address is not syntactically valid", only :all sees it (RFC 5228 §2.7.4)."""
     if part == "all":
         return [address.whole for address in found]
+    if part == "domain":
+        return [address.domain for address in found if address.domain is not None]
+    local_parts = [address.local_part for address in found if address.local_part is not None]
     if part == "localpart":
-        return [address.local_part for address in found if address.local_part is not None]
-    return [address.domain for address in found if address.domain is not None]
+        return local_parts
+    if part == "user":
+        return [local_part.partition(SEPARATOR)[0] for local_part in local_parts]
+    return [local_part.partition(SEPARATOR)[2] for local_part in local_parts if SEPARATOR in local_part]

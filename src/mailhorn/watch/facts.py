@@ -15,11 +15,11 @@ from ..mime.decode import decoded_header
 from ..mime.header import fields, unfold
 from ..model.flags import NO_FLAGS, Flags, flag_set
 from ..model.ids import UID
-from ..sieve import ALL, HeaderFacts, Program, compile_script
+from ..sieve import HeaderFacts, Program, compile_script, offered
 from ..sieve.errors import Source
 from ..sieve.parser import parse
 
-OFFERS: Final = ALL - {"envelope"}
+OFFERS: Final = offered()
 """What a script may require here. There is no envelope in a mailbox (RFC 5228 §5.4)."""
 
 _UNDOABLE: Final = {
@@ -28,6 +28,8 @@ _UNDOABLE: Final = {
     "ereject": "a watcher cannot reject: the message has been accepted long ago",
     "vacation": "a watcher cannot send mail, so there is no vacation here",
 }
+
+_UNTOLD: Final = "names of header fields cannot be variables: a watcher fetches what the script names"
 
 MAX_MESSAGE_ID = 998
 """Characters kept of a Message-ID: one line (RFC 5322 §2.1.1)."""
@@ -48,12 +50,17 @@ def install(text: str) -> Program:
         if command.name in _UNDOABLE:
             raise source.error(command.start, _UNDOABLE[command.name])
         waiting.extend(command.block or ())
-    return compile_script(text, OFFERS)
+    program = compile_script(text, OFFERS)
+    if program.any_header:
+        raise source.error(0, _UNTOLD)
+    return program
 
 
 def check_program(program: Program) -> list[str]:
     """Return why a watcher cannot run a program that was compiled elsewhere, one line each; none if it can."""
     problems = [_UNDOABLE[action] for action in sorted(program.actions & _UNDOABLE.keys())]
+    if program.any_header:
+        problems.append(_UNTOLD)
     if program.needs_envelope:
         problems.append("a watcher sees no envelope: mail in a mailbox has none")
     return problems

@@ -1,15 +1,39 @@
 """The extensions. This table is all there is: what is not in it cannot be required (RFC 5228 §6)."""
 
 from ..language import Extension
-from ..match import COMPARATORS
-from . import copy, encoded_character, envelope, fileinto, imap4flags, mailbox
+from . import (
+    comparators,
+    copy,
+    date,
+    encoded_character,
+    envelope,
+    fileinto,
+    ihave,
+    imap4flags,
+    include,
+    index,
+    mailbox,
+    regex,
+    relational,
+    subaddress,
+    variables,
+)
 
 EXTENSIONS: tuple[Extension, ...] = (
-    fileinto.EXTENSION,  # RFC 5228 §4.1
-    envelope.EXTENSION,  # RFC 5228 §5.4
-    encoded_character.EXTENSION,  # RFC 5228 §2.4.2.4
-    copy.EXTENSION,  # RFC 3894
-    imap4flags.EXTENSION,  # RFC 5232
-    mailbox.EXTENSION,  # RFC 5490 §3
-    *(Extension(f"comparator-{name}") for name in COMPARATORS),  # RFC 5228 §6.1; in force even if not required
+    fileinto.EXTENSION,
+    envelope.EXTENSION,
+    encoded_character.EXTENSION,
+    copy.EXTENSION,
+    imap4flags.EXTENSION,
+    mailbox.EXTENSION,
+    variables.EXTENSION,
+    regex.EXTENSION,
+    relational.EXTENSION,
+    subaddress.EXTENSION,
+    date.EXTENSION,
+    index.EXTENSION,
+    include.EXTENSION,
+    ihave.EXTENSION,
+    *comparators.EXTENSIONS,
 )
+"""In the order in which they are documented."""

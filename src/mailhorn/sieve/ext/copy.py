@@ -8,4 +8,4 @@ from ..language import Extension, Tagged
 
 _COPY = (Tagged("copy", "copy"),)
 
-EXTENSION: Extension = Extension("copy", tags={"fileinto": _COPY, "redirect": _COPY})
+EXTENSION: Extension = Extension("copy", tags={"fileinto": _COPY, "redirect": _COPY}, rfc="RFC 3894")

@@ -9,7 +9,7 @@ import re
 from ..language import Extension
 from ..run import octets
 
-EXTENSION: Extension = Extension("encoded-character")
+EXTENSION: Extension = Extension("encoded-character", rfc="RFC 5228 §2.4.2.4")
 
 _ENCODED = re.compile(r"\$\{(hex|unicode):([0-9a-f \t\r\n]*)\}", re.IGNORECASE | re.ASCII)
 

@@ -18,7 +18,7 @@ def _envelope(call: Call) -> Test:
         if part not in _PARTS:
             raise call.error('the parts of an envelope are "from" and "to"', 0)
     call.inventory.envelope.update(parts)
-    return any_value(call, "envelope", parts, call.choice("address part", "all"), call.strings(1))
+    return any_value(call, "envelope", parts, call.choice("address part", "all"), call.texts(1))
 
 
 EXTENSION: Extension = Extension(
@@ -32,4 +32,6 @@ EXTENSION: Extension = Extension(
             (*COMPARATOR, *ADDRESS_PART, *MATCH_TYPE),
         ),
     ),
+    asks=frozenset({"envelope"}),
+    rfc="RFC 5228 §5.4",
 )

@@ -4,29 +4,30 @@ fileinto: put the message into a mailbox (RFC 5228 §4.1).
 Adds: fileinto <mailbox: string>
 """
 
-from ..actions import FileInto, mailbox_key
-from ..flags import tagged_flags
+from ..actions import FileInto
+from ..flags import flag_source
 from ..language import ActionWord, Call, Extension, Takes
-from ..mailboxes import problem
+from ..mailboxes import mailbox_source, named
 from ..program import Step
 from ..run import Run
 
 
 def _fileinto(call: Call) -> Step:
-    wrong = problem(call.string(0))
-    if wrong:
-        raise call.error(wrong, 0)
-    mailbox = mailbox_key(call.string(0))
-    flags, copy, create, line = tagged_flags(call), call.has("copy"), call.has("create"), call.line
+    mailbox = mailbox_source(call, call.text(0), 0)
+    flags, copy, create, line = flag_source(call), call.has("copy"), call.has("create"), call.line
     call.inventory.actions.add("fileinto")
-    call.inventory.filed_mailboxes.add(mailbox)
+    name = named(call.text(0))
+    if name is not None:
+        call.inventory.filed_mailboxes.add(name)
 
     def file_into(run: Run) -> None:
-        run.file_into(FileInto(mailbox, run.current_flags() if flags is None else flags, copy, create, line))
+        run.file_into(FileInto(mailbox(run), flags(run), copy, create, line))
 
     return file_into
 
 
 EXTENSION: Extension = Extension(
-    "fileinto", actions=(ActionWord("fileinto", "fileinto <mailbox>;", _fileinto, (Takes.STRING,)),)
+    "fileinto",
+    actions=(ActionWord("fileinto", "fileinto <mailbox>;", _fileinto, (Takes.STRING,)),),
+    rfc="RFC 5228 §4.1",
 )

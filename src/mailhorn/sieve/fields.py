@@ -1,0 +1,124 @@
+"""
+Which header fields a test looks at: of the message, of a part of it (RFC 5703 §4), the nth one (RFC 5260 §6).
+
+A test whose names are constant and that has none of these arguments is compiled by `match.any_value`, which is faster.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from .language import Call
+from .match import is_field_name
+from .parameters import content_type, disposition
+from .questions import Structure
+from .run import Run
+from .text import Text, constants
+
+_TAGS = ("index", "last", "mime")
+
+
+class Place(Protocol):
+    """What has header fields: the message as `Run` knows it, or a part. Names are in lower case."""
+
+    def header(self, name: str) -> Sequence[str]:
+        """Return the decoded values of the fields of that name, trimmed. Raises Missing."""
+
+    def structured(self, name: str) -> Sequence[str]:
+        """Return the values of the fields of that name with encoded words. Raises Missing."""
+
+
+Places = Callable[[Run], Sequence[Place]]
+"""Returns where to look."""
+
+
+def _message(run: Run) -> Sequence[Place]:
+    return (run,)
+
+
+def places(call: Call) -> Places:
+    """Return what says where a test looks: at the message, or with `:mime` at parts (RFC 5703 §4)."""
+    if not call.has("mime"):
+        if call.has("anychild") or call.has("mime option"):
+            raise call.error(f":{call.choice('anychild', call.choice('mime option', ''))} needs :mime before it")
+        return _message
+    if call.has("anychild"):
+        return lambda run: tuple(run.entity().walk())
+    return lambda run: (run.entity(),)
+
+
+def field_names(call: Call, index: int) -> tuple[str, ...] | None:
+    """Return the names of an argument in lower case, impossible ones left out, and note them; None: variables."""
+    texts = call.texts(index) or (call.text(index),)
+    fixed = constants(texts)
+    if call.has("mime"):
+        call.inventory.questions.add(Structure())
+    elif fixed is None:
+        call.inventory.any_header = True
+    else:
+        call.inventory.headers.update(_possible(fixed))
+    return None if fixed is None else _possible(fixed)
+
+
+def _possible(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple([name.lower() for name in names if is_field_name(name)])
+
+
+def is_plain(call: Call, names: tuple[str, ...] | None) -> bool:
+    """Say whether the test looks at all fields of constant names of the message."""
+    return names is not None and not any(call.has(tag) for tag in _TAGS)
+
+
+def names_now(texts: tuple[Text, ...], run: Run) -> tuple[str, ...]:
+    """Return field names as they are now."""
+    return _possible([text.value(run) for text in texts])
+
+
+def chosen(call: Call, index: int, structured: bool) -> Callable[[Run], list[str]]:
+    """
+    Return what gets the values of the fields a test looks at.
+
+    Args:
+        call: For its tags `:index`, `:last`, `:mime` and `:anychild`.
+        index: The argument with the names.
+        structured: Values with encoded words as they are, for addresses.
+
+    """
+    texts = call.texts(index) or (call.text(index),)
+    names = field_names(call, index)
+    where = places(call)
+    number = call.tag_number("index", 0)
+    if call.has("index") and number < 1:
+        raise call.error("fields are counted from 1; expected :index 1 or more")
+    if call.has("last") and not number:
+        raise call.error(":last needs :index (RFC 5260 §6)")
+    last = call.has("last")
+
+    def values(run: Run) -> list[str]:
+        wanted = names_now(texts, run) if names is None else names
+        found: list[str] = []
+        for place in where(run):
+            for name in wanted:
+                found += place.structured(name) if structured else place.header(name)
+        if number:
+            at = len(found) - number if last else number - 1
+            return found[at : at + 1] if at >= 0 else []
+        return found
+
+    return values
+
+
+def mime_option(call: Call) -> Callable[[str], list[str]]:
+    """Return what takes from a field what a test compares with a tag such as `:subtype` (RFC 5703 §4)."""
+    tag = call.choice("mime option", "")
+    if not tag:
+        return lambda value: [value]
+    wanted = frozenset(name.lower() for name in constants(call.tag_texts("mime option") or ()) or ())
+
+    def pieces(value: str) -> list[str]:
+        kind, parameters = content_type(value) if "/" in value.partition(";")[0] else disposition(value)
+        if tag == "param":
+            return [text for name, text in parameters if name in wanted]
+        first, _, second = kind.partition("/")
+        return {"type": [first], "subtype": [second], "contenttype": [kind]}[tag] if kind else []
+
+    return pieces

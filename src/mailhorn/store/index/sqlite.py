@@ -123,6 +123,14 @@ _MAILBOX = "id, account, name, uid_validity, uid_next, highest_mod_seq, messages
 _ROW = "uid, mod_seq, flags, internal_date, message.size"
 _PLACE = "message.blob, key, letters, origin, inline_body.body"
 _PLACES = "JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
+_STORED, _STORED_DIGESTED = [
+    f"SELECT {_ROW}, {_PLACE}, dir{more} FROM message {_PLACES} LEFT JOIN folder ON folder.mailbox = message.mailbox"
+    f" {other} WHERE message.mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+    for more, other in (
+        ("", ""),
+        (", header_size, envelope, body_structure, parts", "LEFT JOIN digest ON digest.blob = message.blob"),
+    )
+]
 _DIGEST = "message.blob, header_size, envelope, body_structure, parts"
 
 
@@ -434,32 +442,22 @@ class SqliteIndex(SqliteResting, SqliteMetadata, SqliteAcl, Index):
 
     async def stored(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list[Stored]:
         folders: dict[str, str] = {}
-        own = f"{mailbox}/"
 
         def make(db: Database, row: Any) -> Stored:
-            uid, _, _, _, size, number, key, letters, origin, body = row[:10]
+            uid, _, _, _, size, number, key, letters, origin, body, folder = row[:11]
             where: bytes | str | None
             if letters is not None:
-                where = _path(db, own + file_name(key, size, uid, letters), folders) or None
+                where = f"{folder}/cur/{file_name(key, size, uid, letters)}" if folder is not None else None
             elif origin is not None:
                 where = _path(db, origin, folders) or None
             else:
                 where = self._body(db, number, body)
             digest = NO_DIGEST
             if digested:
-                digest = self._fresh_digest(db, number) if row[10] is None else Digest(*row[10:])
+                digest = self._fresh_digest(db, number) if row[11] is None else Digest(*row[11:])
             return Stored(MessageRow(*row[:5]), digest, where)
 
-        digests = (
-            (", header_size, envelope, body_structure, parts", "LEFT JOIN digest ON digest.blob = message.blob")
-            if digested
-            else ("", "")
-        )
-        sql = (
-            f"SELECT {_ROW}, {_PLACE}{digests[0]} FROM message {_PLACES} {digests[1]}"
-            " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
-        )
-        return await self._by_uid(sql, mailbox, uids, make)
+        return await self._by_uid(_STORED_DIGESTED if digested else _STORED, mailbox, uids, make)
 
     def _ref(self, db: Database, mailbox: MailboxId, row: Any) -> BlobRef:
         """Return where the body is of a message that is there; `row` is UID, size, and `_PLACE`."""

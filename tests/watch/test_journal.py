@@ -16,14 +16,18 @@ from mailhorn.watch.ledger import (
     ActionState,
     Answer,
     Baseline,
+    Brake,
     JournalFailed,
     Learn,
     Load,
     Loaded,
+    Order,
+    Ordered,
     Outcome,
     Place,
     Record,
     Recorded,
+    Release,
     Request,
     Row,
     Settle,
@@ -267,7 +271,8 @@ def test_what_was_learned_stays(journal: Journal) -> None:
     assert one(journal, Load(INBOX)) == Loaded(V, 5, (), 45.5, 2)
 
 
-def test_a_journal_of_the_first_form(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [1, 2])
+def test_a_journal_of_an_earlier_form(tmp_path: Path, form: int) -> None:
     """What it knows is kept, and the new columns are there."""
     path = tmp_path / "journal"
     journal = Journal(path)
@@ -275,9 +280,15 @@ def test_a_journal_of_the_first_form(tmp_path: Path) -> None:
     one(journal, Record(INBOX, V, 6, (row(5, MOVE),)))
     journal.close()
     old = apsw.Connection(str(path))
-    for table, column in (("mailbox", "renewal"), ("mailbox", "missed"), ("message", "trouble")):
-        old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    old.pragma("user_version", 1)
+    old.execute("DROP INDEX action_by_rule; DROP INDEX action_held")
+    later = {"mailbox": ["backlog"], "message": ["sender", "subject"], "action": ["rule", "errand", "undoes"]}
+    if form == 1:
+        later["mailbox"] += ["renewal", "missed"]
+        later["message"] += ["trouble"]
+    for table, columns in later.items():
+        for column in columns:
+            old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    old.pragma("user_version", form)
     old.close()
     journal = Journal(path)
     one(journal, Learn(INBOX, 60.0, 1))
@@ -288,3 +299,57 @@ def test_a_journal_of_the_first_form(tmp_path: Path) -> None:
     kept = apsw.Connection(str(path))
     assert kept.execute("SELECT uid FROM message WHERE trouble <> ''").fetchall() == [(6,)]
     kept.close()
+
+
+def test_the_brake_holds_a_rule_and_keeps_it(tmp_path: Path) -> None:
+    """A tenth of the mailbox, fifty at least; once something is held it goes on until somebody releases it."""
+    journal = Journal(tmp_path / "journal")
+    one(journal, Baseline(INBOX, V, 1))
+    move = Step(Kind.MOVE, "Lists", rule="Lists")
+    other = Step(Kind.MOVE, "Lists", rule="another")
+    rows = [row(uid, move) for uid in range(1, 71)]
+    brake = Brake(0.1, 50, 600)
+    answer = one(journal, Record(INBOX, V, 71, tuple(rows), False, brake))
+    assert isinstance(answer, Recorded) and answer.held == dict.fromkeys(range(61, 71), "Lists")
+    answer = one(journal, Record(INBOX, V, 73, (row(71, move), row(72, other)), False, Brake(0.1, 50, 10**6)))
+    assert isinstance(answer, Recorded) and answer.held == {71: "Lists"}
+    loaded = one(journal, Load(INBOX))
+    assert isinstance(loaded, Loaded) and [task.uid for task in loaded.unfinished] == [*range(1, 61), 72]
+    assert one(journal, Release(INBOX, V, tuple(range(61, 70)), drop=True)) == Ordered(())
+    ordered = one(journal, Release(INBOX, V, (70, 71)))
+    assert isinstance(ordered, Ordered) and [task.uid for task in ordered.tasks] == [70, 71]
+    answer = one(journal, Record(INBOX, V, 74, (row(73, move),), False, Brake(0.1, 50, 10**6)))
+    assert isinstance(answer, Recorded) and not answer.held
+    journal.close()
+
+
+def test_a_backlog_that_somebody_wants_has_no_brake(tmp_path: Path) -> None:
+    """What came after it has."""
+    journal = Journal(tmp_path / "journal")
+    one(journal, Baseline(INBOX, V, 1, backlog=100))
+    rows = tuple(row(uid, MOVE) for uid in range(1, 102))
+    answer = one(journal, Record(INBOX, V, 102, rows, False, Brake(0.1, 50, 100)))
+    assert isinstance(answer, Recorded) and answer.held == {}
+    rows = tuple(row(uid, MOVE) for uid in range(102, 152))
+    answer = one(journal, Record(INBOX, V, 152, rows, False, Brake(0.1, 50, 100)))
+    assert isinstance(answer, Recorded) and set(answer.held) == {150, 151}
+    journal.close()
+
+
+def test_what_an_errand_has_under_way_is_its_own(tmp_path: Path) -> None:
+    """The watcher leaves it alone as long as the errand lives, and finishes it afterwards."""
+    journal = Journal(tmp_path / "journal")
+    one(journal, Baseline(INBOX, V, 9))
+    errand = Journal(tmp_path / "journal", errand=True)
+    with pytest.raises(JournalError, match="another undo or apply"):
+        Journal(tmp_path / "journal", errand=True)
+    ordered = one(errand, Order(INBOX, V, (row(3, MOVE), row(4))))
+    assert isinstance(ordered, Ordered) and [task.uid for task in ordered.tasks] == [3]
+    loaded = one(journal, Load(INBOX))
+    assert isinstance(loaded, Loaded) and (loaded.cursor, loaded.unfinished) == (9, ())
+    again = one(errand, Order(INBOX, V, (row(3, MOVE),)))
+    assert again == Ordered(()), "what is under way is not begun again"
+    errand.close()
+    loaded = one(journal, Load(INBOX))
+    assert isinstance(loaded, Loaded) and [task.uid for task in loaded.unfinished] == [3]
+    journal.close()

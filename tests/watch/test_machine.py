@@ -54,7 +54,7 @@ if header :contains "subject" "list" { fileinto "Lists"; }
 elsif header :contains "subject" "both" { fileinto :copy "Copies"; }
 elsif header :contains "subject" "spam" { discard; }
 """
-ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (message-id subject)])"
+ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (from message-id subject)])"
 READY = "* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS] ready"
 
 
@@ -738,7 +738,7 @@ def test_many_are_moved_by_the_hundred(d: Dialogue) -> None:
     """After a cut only those of the command that was not answered are looked for in the target."""
     d.idle()
     idle = d.tag
-    d.s("* 250 EXISTS")
+    d.s("* 2500 EXISTS")
     d.c("DONE", f"UID FETCH 5:* {ITEMS}")
     d.s(f"{idle} OK", *(d.mail(uid, "a list") for uid in range(5, 255)), "$ OK")
     d.c("UID MOVE 5:104 Lists")

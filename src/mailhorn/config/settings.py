@@ -380,6 +380,17 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     trash: Annotated[
         str | None, Meta(description="The mailbox that is the trash. Default: the one the server says is, else Trash.")
     ] = None
+    brake: Annotated[
+        Annotated[float, Meta(ge=0, le=1)],
+        Meta(
+            description="Share of a mailbox that one rule may take out of it in five minutes; what it matches beyond "
+            "stays where it is until you say: mailhorn watch release. 0: as much as it wants."
+        ),
+    ] = 0.1
+    brake_at_least: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Meta(description="Messages that a rule may take in that time, however small the mailbox is."),
+    ] = 50
     idle_renewal: Annotated[
         Annotated[float, Meta(ge=15)] | None,
         Meta(description="IDLE is renewed so often, seconds. Default: what the provider is known to stand, else 540."),

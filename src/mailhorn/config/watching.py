@@ -91,6 +91,8 @@ def _watched(account: AccountSettings) -> WatchAccount:
         trash=account.trash,
         idle_renewal=account.idle_renewal,
         connections=account.connections,
+        brake=account.brake,
+        brake_at_least=account.brake_at_least,
         source=texts[0],
     )
 

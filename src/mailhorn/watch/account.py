@@ -41,6 +41,8 @@ class WatchAccount:
         trash: Where discarded messages go; None asks the server (RFC 6154), "Trash" if it does not say.
         idle_renewal: Seconds an IDLE lasts at most; None is what is known of the provider, 9 minutes as a rule.
         connections: How many there may be at a time. The last one takes the mailboxes that have none of their own.
+        brake: The share of a mailbox that one rule may take out of it in five minutes; 0 is as much as it wants.
+        brake_at_least: Messages that a rule may take in that time, however small the mailbox is.
         source: The text of the script, by which accounts are known to have the same rules.
 
     """
@@ -61,4 +63,6 @@ class WatchAccount:
     trash: str | None = None
     idle_renewal: float | None = None
     connections: int = 3
+    brake: float = 0.1
+    brake_at_least: int = 50
     source: str = field(default="", repr=False)

@@ -5,11 +5,12 @@ message away (MOVE, DELETE) last. Rule 2: a step is data, as it stands in the jo
 the machine's business. Rule 3: what a watcher cannot do is refused when the script is installed.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ..model.flags import Flag, Flags
-from ..sieve import Actions
+from ..sieve import Actions, Discard
 
 
 class Kind(Enum):
@@ -32,6 +33,7 @@ class Step:
         target: The mailbox, for COPY and MOVE.
         flags: The flags, for ADD_FLAGS and REMOVE_FLAGS, sorted.
         create: Make the target if it is missing, whatever the account's setting says (RFC 5490 §3.2).
+        rule: What it is the doing of, for people; two steps that do the same are equal.
 
     """
 
@@ -39,9 +41,21 @@ class Step:
     target: str = ""
     flags: tuple[Flag, ...] = ()
     create: bool = False
+    rule: str = field(default="", compare=False)
+
+    @property
+    def takes_away(self) -> bool:
+        """Whether the message is no longer there afterwards."""
+        return self.kind in (Kind.MOVE, Kind.DELETE)
 
 
-def plan(actions: Actions, home: str, present: Flags, trash: str | None) -> tuple[Step, ...]:
+def _line(line: int) -> str:
+    return f"line {line}"
+
+
+def plan(
+    actions: Actions, home: str, present: Flags, trash: str | None, rule: Callable[[int], str] = _line
+) -> tuple[Step, ...]:
     """
     Return what to do with a message that is in the watched mailbox.
 
@@ -53,6 +67,7 @@ def plan(actions: Actions, home: str, present: Flags, trash: str | None) -> tupl
         home: The watched mailbox, which is what keep means here.
         present: The flags the message has.
         trash: Where a discarded message goes; None deletes it.
+        rule: Says what the rule on a line is called.
 
     Returns:
         The steps in order; none if the message stays as it is.
@@ -60,29 +75,37 @@ def plan(actions: Actions, home: str, present: Flags, trash: str | None) -> tupl
     """
     steps: list[Step] = []
     ours: Flags = frozenset()
+    told = [matched.line for matched in actions.trace if matched.result]
 
-    def flag(wanted: Flags | None) -> None:
+    def named(line: int) -> str:
+        # What a script does without a command of its own is the doing of the last test that was true.
+        line = line or (told[-1] if told else 0)
+        return rule(line) if line else ""
+
+    def flag(wanted: Flags | None, of: str) -> None:
         nonlocal ours
         lower = {name.lower() for name in present}
         wanted = frozenset(name for name in wanted or () if name.lower() not in lower)
         if ours - wanted:
-            steps.append(Step(Kind.REMOVE_FLAGS, flags=tuple(sorted(ours - wanted))))
+            steps.append(Step(Kind.REMOVE_FLAGS, flags=tuple(sorted(ours - wanted)), rule=of))
         if wanted - ours:
-            steps.append(Step(Kind.ADD_FLAGS, flags=tuple(sorted(wanted - ours))))
+            steps.append(Step(Kind.ADD_FLAGS, flags=tuple(sorted(wanted - ours)), rule=of))
         ours = wanted
 
     filings = actions.filings(home)
     elsewhere = [filing for filing in filings if filing.mailbox != home]
     stays = [filing for filing in filings if filing.mailbox == home]
     for i, filing in enumerate(elsewhere):
-        flag(filing.flags)
+        of = named(filing.line)
+        flag(filing.flags, of)
         last = i == len(elsewhere) - 1 and not stays
-        steps.append(Step(Kind.MOVE if last else Kind.COPY, filing.mailbox, create=filing.create))
+        steps.append(Step(Kind.MOVE if last else Kind.COPY, filing.mailbox, create=filing.create, rule=of))
     for filing in stays:
-        flag(filing.flags)
+        flag(filing.flags, named(filing.line))
     if not filings:
+        of = named(next((step.line for step in actions.steps if isinstance(step, Discard)), 0))
         if trash is None:
-            steps.append(Step(Kind.DELETE))
+            steps.append(Step(Kind.DELETE, rule=of))
         elif trash != home:
-            steps.append(Step(Kind.MOVE, trash, create=True))
+            steps.append(Step(Kind.MOVE, trash, create=True, rule=of))
     return tuple(steps)

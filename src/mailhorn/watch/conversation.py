@@ -115,6 +115,7 @@ class Conversation:
         challenge: The text of the last continuation request.
         bound: The answer to Bind.
         derived: The answer to the last Derive.
+        exists: How many messages are in the selected mailbox, as far as was told.
         copied: The COPYUID codes of the last COPY or MOVE.
         idling: The tag of the IDLE whose end was not seen yet.
 
@@ -151,6 +152,7 @@ class Conversation:
         self.dirty = False
         self.hinted_at: float | None = None
         self.numbers: dict[str, int] = {}
+        self.exists = 0
         self.statuses: dict[str, dict[StatusItem, int | str]] = {}
         self.copied: list[CopyUid] = []
         self.completed: dict[bytes, Completed] = {}
@@ -228,7 +230,10 @@ class Conversation:
 
     def _hear_untagged(self, response: Untagged) -> None:
         match response:
-            case Exists() | Recent():
+            case Exists(count):
+                self.exists = count
+                self.hint()
+            case Recent():
                 self.hint()
             case Fetched():
                 self._hear_fetched(response)

@@ -159,6 +159,7 @@ class Filed:
         message_id: Its Message-ID, "" if it has none.
         steps: What was done.
         target: UIDVALIDITY and UID in the mailbox it was moved or copied to, if the server said so.
+        subject: For people.
         heard_at: When the server announced it, on the clock of `now`; None if it was found by looking.
         filed_at: When the server confirmed the last step.
 
@@ -171,6 +172,7 @@ class Filed:
     target: tuple[UIDValidity, UID] | None
     heard_at: float | None
     filed_at: float
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What is asked of the server about a message, and what the rules get to know of it. Pure.
 
-Rule 1: one FETCH of exactly the header fields the script may ask for, and Message-ID for the journal; bodies are not
-fetched. Rule 2: nothing the sender wrote can fail here; what makes no sense is kept as it is. Rule 3: what a watcher
-cannot know or do (envelope, redirect) is refused when the script is installed, with its line.
+Rule 1: one FETCH of exactly the header fields the script may ask for, with Message-ID, From and Subject, by which the
+journal and its readers know a message; bodies are not fetched. Rule 2: nothing the sender wrote can fail here; what
+makes no sense is kept as it is. Rule 3: what a watcher cannot know or do (envelope, redirect) is refused when the
+script is installed, with its line.
 """
 
 from collections.abc import Iterable
@@ -29,10 +30,15 @@ _UNDOABLE: Final = {
     "vacation": "a watcher cannot send mail, so there is no vacation here",
 }
 
+_NAMING: Final = frozenset({"message-id", "from", "subject"})
+"""What a message is known by, to programs and to people."""
+
 _UNTOLD: Final = "names of header fields cannot be variables: a watcher fetches what the script names"
 
 MAX_MESSAGE_ID = 998
 """Characters kept of a Message-ID: one line (RFC 5322 §2.1.1)."""
+MAX_NAME = 200
+"""Characters kept of sender and subject: more than fit on a line of a terminal."""
 
 
 def install(text: str) -> Program:
@@ -68,7 +74,7 @@ def check_program(program: Program) -> list[str]:
 
 def items_to_fetch(program: Program) -> tuple[FetchItem, ...]:
     """Return the items of the one FETCH that tells all a program may ask."""
-    names = tuple(sorted(name.encode("utf-8", "surrogateescape") for name in program.headers | {"message-id"}))
+    names = tuple(sorted(name.encode("utf-8", "surrogateescape") for name in program.headers | _NAMING))
     return (
         Attribute.UID,
         Attribute.FLAGS,
@@ -120,16 +126,29 @@ class Gathered:
     @property
     def message_id(self) -> str:
         """Its Message-ID, "" if it has none."""
+        return _clean(self._first("message-id"))[:MAX_MESSAGE_ID]
+
+    @property
+    def sender(self) -> str:
+        """Its From, decoded, "" if it has none."""
+        return _clean(_decoded(self._first("from")[: 4 * MAX_NAME]))[:MAX_NAME]
+
+    @property
+    def subject(self) -> str:
+        """Its subject, decoded, "" if it has none."""
+        return _clean(_decoded(self._first("subject")[: 4 * MAX_NAME]))[:MAX_NAME]
+
+    def _first(self, wanted: str) -> str:
         for name, value in self.fields or ():
-            if name.rstrip(" \t").lower() == "message-id":
-                return value[:MAX_MESSAGE_ID].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            if name.rstrip(" \t").lower() == wanted:
+                return value
         return ""
 
     def facts(self, program: Program, mailboxes: frozenset[str] | None) -> HeaderFacts:
         """Return what the rules are told; `mailboxes` are the names of all mailboxes, None if not asked yet."""
         return HeaderFacts(
             self.fields or (),
-            only=program.headers | {"message-id"},
+            only=program.headers | _NAMING,
             size=self.size,
             mailboxes=mailboxes,
             decode=_decoded,
@@ -139,6 +158,11 @@ class Gathered:
 def _text(raw: bytes) -> str:
     """Header octets as text, as a script's octets are read: UTF-8 (RFC 6532), what is not UTF-8 as surrogates."""
     return raw.decode("utf-8", "surrogateescape")
+
+
+def _clean(text: str) -> str:
+    """Text that a database takes: what was not UTF-8 is replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _decoded(value: str) -> str:

@@ -129,7 +129,7 @@ class Filing:
                     continue
                 outcomes.append(Outcome(task.uid, number, ActionState.DONE, task.attempts, place))
                 if last:
-                    self._filed(task, tuple(s for _, s in steps), place, heard_at)
+                    self._filed(task, tuple(s for _, s in task.steps), place, heard_at)
                 else:
                     outcomes.append(Outcome(task.uid, steps[i + 1][0], ActionState.SENT))
                     left.append(task)
@@ -151,7 +151,8 @@ class Filing:
     def _filed(
         self, task: Task, steps: tuple[Step, ...], target: tuple[UIDValidity, UID] | None, heard_at: float | None
     ) -> None:
-        self._talk.out.append(Filed(self._place, task.uid, task.message_id, steps, target, heard_at, self._talk.now))
+        now = self._talk.now
+        self._talk.out.append(Filed(self._place, task.uid, task.message_id, steps, target, heard_at, now, task.subject))
 
     def _refused(
         self, group: list[Task], steps: tuple[tuple[int, Step], ...], done: _Done, heard_at: float | None

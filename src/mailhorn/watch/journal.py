@@ -4,17 +4,20 @@ Rule 1: the cursor says "every UID below me is recorded, those that no rule matc
 the transaction that records them. Rule 2: an action is in here, `sent`, before its command is on the wire; after a
 crash `sent` means "maybe done", and the machine finds out. Rule 3: finished actions with the UID the server gave
 the message in its new place (COPYUID) are the undo log. Rule 4: one thread writes, in the order it was asked, as
-many requests as wait in one transaction. Rule 5: one process holds a journal; the lock ends with the process.
+many requests as wait in one transaction. Rule 5: one watcher holds a journal; the lock ends with the process. Beside it
+one errand (what a person wants done: undo, apply) may write; what an errand has under way nobody else touches.
 
 Everything is synchronous=FULL: the cursor and the actions are one transaction, and one flush a batch is cheap.
 """
 
 import fcntl
+import math
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -25,13 +28,19 @@ from .ledger import (
     ActionState,
     Answer,
     Baseline,
+    Brake,
     JournalFailed,
     Learn,
     Load,
     Loaded,
+    Order,
+    Ordered,
+    Outcome,
+    Pending,
     Place,
     Record,
     Recorded,
+    Release,
     Request,
     Row,
     Settle,
@@ -49,6 +58,12 @@ MAX_HOPS, HOP_PERIOD = 3, 86400
 """Times one message is moved in so many seconds: another program, or a person, that moves it back each time must not
 keep it on the way for ever. It is known by Message-ID, date and size, which a move leaves as they are."""
 
+BRAKE_PERIOD = 300
+"""Seconds over which is counted what one rule takes out of a mailbox."""
+
+BUSY = 10_000
+"""Milliseconds to wait for the other writer; a transaction takes a few."""
+
 SAFE_SQLITE = (3, 51, 3)
 """Older ones may corrupt a WAL file when it is reset while another connection commits."""
 
@@ -61,6 +76,7 @@ CREATE TABLE mailbox (
     cursor INTEGER NOT NULL,
     renewal REAL,
     missed INTEGER NOT NULL DEFAULT 0,
+    backlog INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, name)
 ) STRICT;
 CREATE TABLE message (
@@ -73,6 +89,8 @@ CREATE TABLE message (
     size INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
     trouble TEXT NOT NULL DEFAULT '',
+    sender TEXT NOT NULL DEFAULT '',
+    subject TEXT NOT NULL DEFAULT '',
     UNIQUE (mailbox, uid_validity, uid)
 ) STRICT;
 CREATE INDEX message_by_message_id ON message (message_id) WHERE message_id <> '';
@@ -90,17 +108,36 @@ CREATE TABLE action (
     target_uid_validity INTEGER,
     target_uid INTEGER,
     changed_at INTEGER NOT NULL,
+    rule TEXT NOT NULL DEFAULT '',
+    errand INTEGER NOT NULL DEFAULT 0,
+    undoes INTEGER NOT NULL DEFAULT 0,
     UNIQUE (message, step)
 ) STRICT;
 CREATE INDEX action_unfinished ON action (message) WHERE state IN ('planned', 'sent');
-PRAGMA user_version = 2;
+CREATE INDEX action_by_rule ON action (rule, changed_at);
+CREATE INDEX action_held ON action (rule) WHERE state = 'held';
+PRAGMA user_version = 3;
 """
+"""A mailbox of which uid_validity is 0 is not watched: a message was put there, or taken back from there."""
 
 FROM_1_TO_2 = """
 ALTER TABLE mailbox ADD COLUMN renewal REAL;
 ALTER TABLE mailbox ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN trouble TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = 2;
+"""
+
+
+FROM_2_TO_3 = """
+ALTER TABLE mailbox ADD COLUMN backlog INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN sender TEXT NOT NULL DEFAULT '';
+ALTER TABLE message ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+ALTER TABLE action ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+ALTER TABLE action ADD COLUMN errand INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE action ADD COLUMN undoes INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX action_by_rule ON action (rule, changed_at);
+CREATE INDEX action_held ON action (rule) WHERE state = 'held';
+PRAGMA user_version = 3;
 """
 
 
@@ -111,12 +148,13 @@ class JournalError(Exception):
 class Journal:
     """The journal as plain calls, each a part of one transaction. Not for two threads at once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, errand: bool = False) -> None:
         """
         Open or make the file.
 
         Args:
-            path: The database. Beside it `.lock` keeps a second watcher away.
+            path: The database. Beside it `.lock` keeps a second watcher away, `.errand` a second errand.
+            errand: It is for an errand, beside a watcher or without one.
 
         Raises:
             JournalError: Held by another process, too new, not ours, not writable.
@@ -126,14 +164,15 @@ class Journal:
             raise JournalError(f"SQLite {apsw.sqlite_lib_version()} is not safe with WAL; 3.51.3 or newer is needed")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = _opened(f"{path}.{'errand' if errand else 'lock'}")
         except OSError as error:
             raise JournalError(f"journal {path}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _locked(self._lock):
             os.close(self._lock)
-            raise JournalError(f"journal {path} is in use by another watcher") from error
+            who = "another undo or apply; wait until it has ended" if errand else "another watcher"
+            raise JournalError(f"journal {path} is in use by {who}")
+        self._errand = errand
+        self._path = path
         try:
             self._db = apsw.Connection(str(path))
             self._prepare(path)
@@ -143,18 +182,17 @@ class Journal:
 
     def _prepare(self, path: Path) -> None:
         db = self._db
+        db.set_busy_timeout(BUSY)
         db.pragma("journal_mode", "wal")
         db.pragma("synchronous", "full")
         db.pragma("foreign_keys", True)
         version = db.pragma("user_version")
-        if version == 0:
-            with db:
-                db.execute(SCHEMA)
-        elif version == 1:
-            with db:
-                db.execute(FROM_1_TO_2)
-        elif version != 2:
+        steps = {0: (SCHEMA,), 1: (FROM_1_TO_2, FROM_2_TO_3), 2: (FROM_2_TO_3,), 3: ()}.get(version)
+        if steps is None:
             raise JournalError(f"it was made by a newer mailhorn (version {version})")
+        for step in steps:
+            with db:
+                db.execute(step)
         os.chmod(path, 0o600)
 
     def close(self) -> None:
@@ -166,8 +204,13 @@ class Journal:
         """Carry out requests in one transaction and return an answer for each; all fail if one does."""
         answers: list[Answer] = []
         try:
-            with self._db:
+            self._db.execute("BEGIN IMMEDIATE")  # an errand may write, too: wait before, not in the middle
+            try:
                 answers += [self._one(request) for request in requests]
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
         except (apsw.Error, JournalError, ValueError) as error:  # ValueError: a file changed by hand
             return [JournalFailed(f"journal: {error}")] * len(requests)
         return answers
@@ -177,7 +220,7 @@ class Journal:
             case Load():
                 return self._load(request.place)
             case Baseline():
-                self._baseline(request.place, request.uid_validity, request.cursor)
+                self._baseline(request)
                 return Recorded()
             case Record():
                 return self._record(request)
@@ -185,6 +228,12 @@ class Journal:
                 return self._settle(request)
             case Learn():
                 return self._learn(request)
+            case Order():
+                return self._order(request)
+            case Pending():
+                return self._pending(request)
+            case Release():
+                return self._release(request)
 
     def _load(self, place: Place) -> Loaded:
         found = self._db.execute(
@@ -194,29 +243,52 @@ class Journal:
         if found is None:
             return Loaded(None, 1, ())
         mailbox, uid_validity, cursor, renewal, missed = found
+        if not uid_validity:
+            return Loaded(None, 1, ())
+        tasks = self._unfinished(mailbox, uid_validity, (0, int(self._errands_are_over())))
+        return Loaded(UIDValidity(uid_validity), cursor, tasks, renewal, missed)
+
+    def _unfinished(self, mailbox: int, uid_validity: int, errands: tuple[int, int]) -> tuple[Task, ...]:
+        """Return what was begun in a mailbox: by the watcher (0), by errands (1)."""
         rows = self._db.execute(
-            "SELECT m.uid, m.message_id, m.internal_date, m.size,"
-            " a.step, a.kind, a.target, a.flags, a.creates, a.state, a.attempts"
+            "SELECT m.uid, m.message_id, m.internal_date, m.size, m.subject,"
+            " a.step, a.kind, a.target, a.flags, a.creates, a.state, a.attempts, a.rule"
             " FROM action a JOIN message m ON m.id = a.message"
-            " WHERE a.state IN ('planned', 'sent') AND m.mailbox = ? AND m.uid_validity = ? ORDER BY m.uid, a.step",
-            (mailbox, uid_validity),
+            " WHERE a.state IN ('planned', 'sent') AND m.mailbox = ? AND m.uid_validity = ? AND a.errand IN (?, ?)"
+            " ORDER BY m.uid, a.step",
+            (mailbox, uid_validity, *errands),
         )
         tasks: dict[int, Task] = {}
-        for uid, message_id, date, size, number, kind, target, flags, creates, state, attempts in rows:
-            step = (number, Step(Kind(kind), target, tuple(flags.split()), bool(creates)))
+        for uid, message_id, date, size, subject, number, kind, target, flags, creates, state, attempts, rule in rows:
+            step = (number, Step(Kind(kind), target, tuple(flags.split()), bool(creates), rule))
             task = tasks.get(uid)
             if task is None:
                 sent = state == ActionState.SENT.value
-                tasks[uid] = Task(UID(uid), message_id, date, size, (step,), sent, attempts)
+                tasks[uid] = Task(UID(uid), message_id, date, size, (step,), sent, attempts, subject)
             else:
-                tasks[uid] = Task(task.uid, message_id, date, size, (*task.steps, step), task.sent, task.attempts)
-        return Loaded(UIDValidity(uid_validity), cursor, tuple(tasks.values()), renewal, missed)
+                tasks[uid] = replace(task, steps=(*task.steps, step))
+        return tuple(tasks.values())
 
-    def _baseline(self, place: Place, uid_validity: UIDValidity, cursor: int) -> None:
+    def _errands_are_over(self) -> bool:
+        """Whether what an errand has left is ours to finish: none runs, or we are it."""
+        if self._errand:
+            return True
+        try:
+            lock = _opened(f"{self._path}.errand")
+        except OSError:
+            return True
+        try:
+            return _locked(lock)
+        finally:
+            os.close(lock)
+
+    def _baseline(self, request: Baseline) -> None:
+        place, uid_validity, cursor = request.place, request.uid_validity, request.cursor
         self._db.execute(
-            "INSERT INTO mailbox (account, name, uid_validity, cursor) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET uid_validity = excluded.uid_validity, cursor = excluded.cursor",
-            (place.account, place.mailbox, uid_validity, cursor),
+            "INSERT INTO mailbox (account, name, uid_validity, cursor, backlog) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET uid_validity = excluded.uid_validity, cursor = excluded.cursor,"
+            " backlog = excluded.backlog",
+            (place.account, place.mailbox, uid_validity, cursor, request.backlog),
         )
         mailbox = self._mailbox(place)
         self._db.execute(
@@ -241,12 +313,14 @@ class Journal:
         now = int(time.time())
         mailbox = self._mailbox(request.place)
         ours, circling = set(), set()
+        held: dict[UID, str] = {}
+        pedal = _Pedal(self._db, mailbox, request.brake, now)
         for row in request.rows:
             self._db.execute(
                 "INSERT INTO message"
-                " (mailbox, uid_validity, uid, message_id, internal_date, size, recorded_at, trouble)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (mailbox, request.uid_validity, row.uid, row.message_id, row.internal_date, row.size, now, row.trouble),
+                " (mailbox, uid_validity, uid, message_id, internal_date, size, recorded_at, trouble, sender, subject)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                _message(mailbox, request.uid_validity, row, now),
             )
             if self._db.changes() == 0 or (row.steps and self._is_ours(request, row)):
                 ours.add(row.uid)
@@ -255,23 +329,13 @@ class Journal:
                 circling.add(row.uid)
                 continue
             message = self._db.last_insert_rowid()
-            self._db.executemany(
-                "INSERT INTO action (message, step, kind, target, flags, creates, state, changed_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (
-                        message,
-                        number,
-                        step.kind.value,
-                        step.target,
-                        " ".join(step.flags),
-                        int(step.create),
-                        "sent" if request.sent and number == 0 else "planned",
-                        now,
-                    )
-                    for number, step in enumerate(row.steps)
-                ),
-            )
+            braked = pedal.holds(row)
+            if braked is not None:
+                held[row.uid] = braked
+                first = later = ActionState.HELD
+            else:
+                first, later = ActionState.SENT if request.sent else ActionState.PLANNED, ActionState.PLANNED
+            self._plan(message, enumerate(row.steps), first, later, now)
         self._db.execute(
             "UPDATE mailbox SET cursor = max(cursor, ?) WHERE id = ? AND uid_validity = ?",
             (request.cursor, mailbox, request.uid_validity),
@@ -281,7 +345,38 @@ class Journal:
             " (SELECT 1 FROM action a WHERE a.message = m.id AND a.state IN ('planned', 'sent')) LIMIT ?)",
             (now - RETENTION, MAX_FORGOTTEN),
         )
-        return Recorded(frozenset(ours), frozenset(circling))
+        return Recorded(frozenset(ours), frozenset(circling), held)
+
+    def _plan(
+        self,
+        message: int,
+        steps: Iterable[tuple[int, Step]],
+        first: ActionState,
+        later: ActionState,
+        now: int,
+        undoes: int | None = None,
+    ) -> None:
+        """Write down what is to be done to a message; `undoes` is None if it is the watcher's own doing."""
+        self._db.executemany(
+            "INSERT INTO action (message, step, kind, target, flags, creates, state, changed_at, rule, errand, undoes)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    message,
+                    number,
+                    step.kind.value,
+                    step.target,
+                    " ".join(step.flags),
+                    int(step.create),
+                    (later if place else first).value,
+                    now,
+                    step.rule,
+                    int(undoes is not None),
+                    undoes or 0,
+                )
+                for place, (number, step) in enumerate(steps)
+            ],
+        )
 
     def _is_ours(self, request: Record, row: Row) -> bool:
         """Whether one of our own actions put the message here: by COPYUID, else by Message-ID."""
@@ -309,7 +404,7 @@ class Journal:
         moves = self._db.execute(
             "SELECT count(*) FROM message m JOIN action a ON a.message = m.id JOIN mailbox b ON b.id = m.mailbox"
             " WHERE m.message_id = ? AND m.internal_date = ? AND m.size = ? AND b.account = ?"
-            " AND a.kind = 'move' AND a.state = 'done' AND a.changed_at > ?",
+            " AND a.kind = 'move' AND a.state = 'done' AND NOT a.errand AND a.changed_at > ?",
             (row.message_id, row.internal_date, row.size, account, now - HOP_PERIOD),
         ).get
         return isinstance(moves, int) and moves >= MAX_HOPS
@@ -335,7 +430,81 @@ class Journal:
                     outcome.uid,
                 ),
             )
+            if outcome.state is ActionState.DONE:
+                self._mark_undone(request, mailbox, outcome)
         return Settled()
+
+    def _mark_undone(self, request: Settle, mailbox: int, outcome: Outcome) -> None:
+        """If this was an undoing, the other way is no longer done."""
+        found = self._db.execute(
+            "SELECT a.undoes, a.kind FROM action a JOIN message m ON m.id = a.message"
+            " WHERE m.mailbox = ? AND m.uid_validity = ? AND m.uid = ? AND a.step = ? AND a.undoes",
+            (mailbox, request.uid_validity, outcome.uid, outcome.step),
+        ).get
+        if found is None:
+            return
+        original, kind = found
+        kinds, target = {
+            "move": ("move", None),
+            "delete": ("copy", request.place.mailbox),
+            "remove-flags": ("flags", None),
+        }[kind]
+        self._db.execute(
+            "UPDATE action SET state = 'undone' WHERE message = ?1 AND state = 'done' AND NOT undoes"
+            " AND kind GLOB ?2 AND (?3 IS NULL OR target = ?3)",
+            (original, f"*{kinds}", target),
+        )
+
+    def _order(self, request: Order) -> Ordered:
+        now = int(time.time())
+        mailbox = self._place(request.place)
+        tasks = []
+        for row in request.rows:
+            self._db.execute(
+                "INSERT INTO message"
+                " (mailbox, uid_validity, uid, message_id, internal_date, size, recorded_at, trouble, sender, subject)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET recorded_at = excluded.recorded_at, trouble = excluded.trouble",
+                _message(mailbox, request.uid_validity, row, now),
+            )
+            message, steps, unfinished = self._db.execute(
+                "SELECT m.id, coalesce(max(a.step) + 1, 0), coalesce(max(a.state IN ('planned', 'sent')), 0)"
+                " FROM message m LEFT JOIN action a ON a.message = m.id"
+                " WHERE m.mailbox = ? AND m.uid_validity = ? AND m.uid = ?",
+                (mailbox, request.uid_validity, row.uid),
+            ).get
+            if unfinished or not row.steps:
+                continue
+            numbered = tuple(enumerate(row.steps, steps))
+            self._plan(message, numbered, ActionState.SENT, ActionState.PLANNED, now, row.undoes)
+            tasks.append(
+                Task(row.uid, row.message_id, row.internal_date, row.size, numbered, sent=True, subject=row.subject)
+            )
+        return Ordered(tuple(tasks))
+
+    def _place(self, place: Place) -> int:
+        """Return a mailbox's number, also if it is not watched."""
+        self._db.execute(
+            "INSERT INTO mailbox (account, name, uid_validity, cursor) VALUES (?, ?, 0, 1) ON CONFLICT DO NOTHING",
+            (place.account, place.mailbox),
+        )
+        return self._mailbox(place)
+
+    def _pending(self, request: Pending) -> Ordered:
+        return Ordered(self._unfinished(self._place(request.place), request.uid_validity, (1, 1)))
+
+    def _release(self, request: Release) -> Ordered:
+        mailbox = self._place(request.place)
+        state = ActionState.DROPPED if request.drop else ActionState.PLANNED
+        wanted = set(request.uids)
+        for uid in wanted:
+            self._db.execute(
+                "UPDATE action SET state = ?, errand = 1, changed_at = ? WHERE state = 'held' AND message ="
+                " (SELECT id FROM message WHERE mailbox = ? AND uid_validity = ? AND uid = ?)",
+                (state.value, int(time.time()), mailbox, request.uid_validity, uid),
+            )
+        tasks = self._unfinished(mailbox, request.uid_validity, (1, 1))
+        return Ordered(() if request.drop else tuple(task for task in tasks if task.uid in wanted))
 
     def _learn(self, request: Learn) -> Settled:
         self._db.execute(
@@ -345,6 +514,75 @@ class Journal:
         return Settled()
 
 
+class _Pedal:
+    """The brake, for one mailbox and one request: a rule that takes away too much takes no more (decision 31)."""
+
+    def __init__(self, db: apsw.Connection, mailbox: int, brake: Brake | None, now: int) -> None:
+        self._db = db
+        self._mailbox = mailbox
+        self._brake = brake
+        self._now = now
+        self._taken: dict[str, float] = {}
+        self._backlog = 0
+        if brake is not None:
+            found = db.execute("SELECT backlog FROM mailbox WHERE id = ?", (mailbox,)).get
+            self._backlog = found if isinstance(found, int) else 0
+
+    def holds(self, row: Row) -> str | None:
+        """Return the rule that is not to take this message, None if all is well."""
+        away = next((step for step in row.steps if step.takes_away), None)
+        if self._brake is None or away is None or row.uid < self._backlog:
+            return None
+        taken = self._taken.get(away.rule)
+        if taken is None:
+            taken = self._taken_by(away.rule)
+        if taken >= self._brake.limit:
+            self._taken[away.rule] = math.inf
+            return away.rule
+        self._taken[away.rule] = taken + 1
+        return None
+
+    def _taken_by(self, rule: str) -> float:
+        """Return how many messages a rule took of late; no end of them if some are held already."""
+        held, taken = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM action a JOIN message m ON m.id = a.message"
+            " WHERE a.state = 'held' AND a.rule = ?1 AND m.mailbox = ?2),"
+            " (SELECT count(*) FROM action a JOIN message m ON m.id = a.message"
+            " WHERE a.rule = ?1 AND a.changed_at > ?3 AND m.mailbox = ?2 AND a.kind IN ('move', 'delete')"
+            " AND a.state IN ('planned', 'sent', 'done') AND NOT a.errand AND m.uid >= ?4)",
+            (rule, self._mailbox, self._now - BRAKE_PERIOD, self._backlog),
+        ).get
+        return math.inf if held else float(taken)
+
+
+def _message(mailbox: int, uid_validity: int, row: Row, now: int) -> tuple[str | int, ...]:
+    return (
+        mailbox,
+        uid_validity,
+        row.uid,
+        row.message_id,
+        row.internal_date,
+        row.size,
+        now,
+        row.trouble,
+        row.sender,
+        row.subject,
+    )
+
+
+def _opened(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _locked(file: int) -> bool:
+    """Lock a file, if nobody else has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 MAX_BATCH = 64
 """Requests in one transaction: with one a mailbox in flight, a commit for every few dozen accounts."""
 
@@ -352,9 +590,9 @@ MAX_BATCH = 64
 class JournalThread:
     """A journal in its own thread. `answer` is called in that thread, in the order of the requests."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the journal and start the thread. Raises JournalError."""
-        self._journal = Journal(path)
+    def __init__(self, path: Path, errand: bool = False) -> None:
+        """Open the journal, for an errand or for a watcher, and start the thread. Raises JournalError."""
+        self._journal = Journal(path, errand)
         self._requests: queue.SimpleQueue[tuple[Request, Callable[[Answer], None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()

@@ -1,6 +1,7 @@
 """What is asked of the journal and what it answers. Data only: the machine speaks it and does no I/O."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ..model.ids import UID, UIDValidity
@@ -19,6 +20,12 @@ class ActionState(Enum):
     """The message was no longer there when its turn came: the user, or another client, was first."""
     FAILED = "failed"
     """The server refused it too often; the message is where it was."""
+    HELD = "held"
+    """The brake holds it until a person decides; the message is where it was."""
+    UNDONE = "undone"
+    """It was done, and a person has taken it back."""
+    DROPPED = "dropped"
+    """The brake held it, and a person wants it not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,11 @@ class Row:
     steps: tuple[Step, ...]
     trouble: str = ""
     """Why the rules could not be asked, "" if they could: it is left alone, in quarantine where it is."""
+    sender: str = ""
+    """Its From, for people."""
+    subject: str = ""
+    undoes: int = 0
+    """The journal's number of the message whose actions this takes back, 0 if it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class Task:
         steps: What is left, with the number each step has in the journal.
         sent: Whether the first of them may have been done already.
         attempts: How often the server refused the first of them.
+        subject: For people.
 
     """
 
@@ -59,6 +72,7 @@ class Task:
     steps: tuple[tuple[int, Step], ...]
     sent: bool = False
     attempts: int = 0
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +113,43 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Begin a mailbox, or a new epoch of it; unfinished actions of an older epoch are GONE. Answered with Recorded."""
+    """
+    Begin a mailbox, or a new epoch of it; unfinished actions of an older epoch are GONE. Answered with Recorded.
+
+    Attributes:
+        place: The mailbox.
+        uid_validity: Its epoch.
+        cursor: Every UID below it is taken as recorded.
+        backlog: UIDs below it were there before, and are filed because somebody wants that: no brake.
+
+    """
 
     place: Place
     uid_validity: UIDValidity
     cursor: int
+    backlog: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """
+    How much one rule may take out of a mailbox in `journal.BRAKE_PERIOD`: the larger of the two.
+
+    Attributes:
+        share: A part of the messages in it.
+        at_least: Messages.
+        present: How many messages are in it.
+
+    """
+
+    share: float
+    at_least: int
+    present: int
+
+    @property
+    def limit(self) -> float:
+        """How many messages that are."""
+        return max(self.at_least, self.share * self.present)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +165,7 @@ class Record:
         cursor: Every UID below it is recorded after this.
         rows: The messages.
         sent: The first step of each is SENT at once, because it will be; otherwise PLANNED.
+        brake: What holds a rule that takes away too much; None for nothing.
 
     """
 
@@ -127,6 +174,7 @@ class Record:
     cursor: int
     rows: tuple[Row, ...]
     sent: bool = True
+    brake: Brake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +185,66 @@ class Recorded:
     Attributes:
         ours: The messages that we put there ourselves.
         circling: Those that came back too often after we had moved them (fault F72).
+        held: Those that the brake holds, and their rules.
 
     """
 
     ours: frozenset[UID] = frozenset()
     circling: frozenset[UID] = frozenset()
+    held: Mapping[UID, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """
+    Record what a person wants done, whatever was recorded of these messages before. Answered with Ordered.
+
+    What is unfinished of one of them goes first, so such a message is left out. The cursor stays.
+
+    Attributes:
+        place: The mailbox; it need not be a watched one.
+        uid_validity: Its epoch.
+        rows: The messages.
+
+    """
+
+    place: Place
+    uid_validity: UIDValidity
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Ask for what earlier orders left unfinished in a mailbox. Answered with Ordered."""
+
+    place: Place
+    uid_validity: UIDValidity
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """
+    Ask for what the brake holds of some messages; it becomes an order. Answered with Ordered.
+
+    Attributes:
+        place: The mailbox.
+        uid_validity: Its epoch.
+        uids: The messages.
+        drop: It is not to be done, ever; nothing is ordered.
+
+    """
+
+    place: Place
+    uid_validity: UIDValidity
+    uids: tuple[UID, ...]
+    drop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What is to be done now; the first step of each is SENT."""
+
+    tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,5 +289,5 @@ class JournalFailed:
     reason: str
 
 
-Request = Load | Baseline | Record | Settle | Learn
-Answer = Loaded | Recorded | Settled | JournalFailed
+Request = Load | Baseline | Record | Settle | Learn | Order | Pending | Release
+Answer = Loaded | Recorded | Settled | Ordered | JournalFailed

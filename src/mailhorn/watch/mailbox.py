@@ -7,6 +7,7 @@ the journal knows, and the others go on (faults F19, F36, F85).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..imap.commands import Fetch, StatusItem
 from ..imap.responses import Code
@@ -19,7 +20,8 @@ from .act import Step, plan
 from .conversation import Conversation, Script
 from .facts import Gathered, items_to_fetch
 from .filing import WINDOW, Filing
-from .ledger import Baseline, Load, Loaded, Place, Record, Recorded, Row, Task
+from .ledger import Baseline, Brake, Load, Loaded, Place, Record, Recorded, Row, Task
+from .rules import RuleNames
 from .trouble import Over, Trouble, refused
 
 EMPTY_ROUNDS = 3
@@ -30,6 +32,26 @@ RETRY_PAUSES = (0.2, 1.0, 5.0)
 """Seconds before a message is fetched again that was announced and is not readable yet (fault F36)."""
 SEARCH_SPAN = 50_000
 """UIDs searched at once where most of a long range may be gone; doubled as long as nothing is found."""
+
+
+def row_of(message: Gathered, steps: tuple[Step, ...], trouble: str = "", undoes: int = 0) -> Row:
+    """Return what is recorded of a message."""
+    return Row(
+        message.uid,
+        message.message_id,
+        message.internal_date,
+        message.size,
+        steps,
+        trouble,
+        message.sender,
+        message.subject,
+        undoes,
+    )
+
+
+def task_of(row: Row) -> Task:
+    """Return what is to be done to a message that was recorded."""
+    return Task(row.uid, row.message_id, row.internal_date, row.size, tuple(enumerate(row.steps)), subject=row.subject)
 
 
 class Directory:
@@ -76,6 +98,8 @@ class Mailbox:
         self._talk = talk
         self._account = account
         self._items = items_to_fetch(account.program)
+        self._rules = RuleNames(account.source)
+        self._braked: set[str] = set()
         self._directory = directory
         self._filing = Filing(talk, account, place, self._select)
         self._uid_validity = UIDValidity(0)
@@ -105,8 +129,9 @@ class Mailbox:
             yield from self._filing.reconcile(loaded.unfinished)
             return loaded
         first = loaded.uid_validity is None
-        self._cursor = 1 if first and self._account.backlog else uid_next
-        yield from talk.ask(Baseline(self.place, self._uid_validity, self._cursor))
+        backlog = uid_next if first and self._account.backlog else 0
+        self._cursor = 1 if backlog else uid_next
+        yield from talk.ask(Baseline(self.place, self._uid_validity, self._cursor, backlog))
         if not first:
             # Fault F61. What was there when the numbers changed is not filtered again.
             talk.warn(f"the server has numbered {self._name} anew; rules apply to what comes from now on")
@@ -226,16 +251,21 @@ class Mailbox:
         # What does not fit into one command is told to the journal when its turn comes: after a cut each one that is
         # SENT has to be looked up.
         at_once = self._filing.takes_at_once(sum(bool(row.steps) for row in rows))
-        answer = yield from self._talk.ask(Record(self.place, self._uid_validity, cursor, tuple(rows), at_once))
+        account = self._account
+        brake = Brake(account.brake, account.brake_at_least, self._talk.exists) if account.brake else None
+        answer = yield from self._talk.ask(Record(self.place, self._uid_validity, cursor, tuple(rows), at_once, brake))
         assert isinstance(answer, Recorded)
         self._cursor = cursor
         for uid in sorted(answer.circling):
             self._talk.warn(f"message {uid} of {self._name} stays where it is: it was moved too often in one day")
-        tasks = [
-            Task(row.uid, row.message_id, row.internal_date, row.size, tuple(enumerate(row.steps)), at_once)
-            for row in rows
-            if row.steps and row.uid not in answer.ours and row.uid not in answer.circling
-        ]
+        for rule in sorted(set(answer.held.values()) - self._braked):
+            self._braked.add(rule)
+            self._talk.warn(
+                f"{rule} takes too much out of {self._name}: what it matches stays there until you have looked; "
+                "see: mailhorn watch release"
+            )
+        left = answer.ours | answer.circling | answer.held.keys()
+        tasks = [replace(task_of(row), sent=at_once) for row in rows if row.steps and row.uid not in left]
         yield from self._filing.act(tasks, heard_at)
 
     def _judge(self, message: Gathered) -> Script[Row]:
@@ -251,10 +281,10 @@ class Mailbox:
                 trash = None
                 if not self._account.discard_deletes and not decided.filings(self._name):
                     trash = yield from self._directory.trash()
-                steps = plan(decided, self._name, message.flags, trash)
+                steps = plan(decided, self._name, message.flags, trash, self._rules.at)
             elif not trouble:
                 trouble = f"the rules ask for {decided}"
-        return Row(message.uid, message.message_id, message.internal_date, message.size, steps, trouble)
+        return row_of(message, steps, trouble)
 
     def _evaluated(self, message: Gathered) -> tuple[Actions | Need | None, str]:
         """Return what the rules say, or what is wrong; they are pure, so trying again would change nothing."""
@@ -267,4 +297,4 @@ class Mailbox:
             return None, f"a bug in the rules' engine, please report it: {type(error).__name__}: {error}"
 
 
-__all__ = ["Directory", "Mailbox"]
+__all__ = ["Directory", "Mailbox", "row_of", "task_of"]

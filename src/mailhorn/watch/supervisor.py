@@ -598,7 +598,16 @@ class _Watch:
         details: dict[str, object] = {} if filed.target is None else {"target_uid": filed.target[1]}
         if filed.heard_at is not None:
             details["ms"] = round((filed.filed_at - filed.heard_at) * 1000, 1)
-        self._log.info("filed", uid=filed.uid, message_id=filed.message_id, done="; ".join(done), **details)
+        rules = dict.fromkeys(step.rule for step in filed.steps if step.rule)
+        self._log.info(
+            "filed",
+            uid=filed.uid,
+            message_id=filed.message_id,
+            subject=filed.subject,
+            done="; ".join(done),
+            rule=", ".join(rules),
+            **details,
+        )
         if self.watcher.on_filed is not None:
             self.watcher.on_filed(filed.place, filed)
 

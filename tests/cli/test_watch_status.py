@@ -4,26 +4,25 @@ import json
 from pathlib import Path
 
 from tests.kit.commands import mailhorn
-from tests.kit.watching import account_served, watching
+from tests.kit.watching import account_served, command, watching
 
 CONTROL = "watch.sqlite.control"
 
 
 def test_every_session_is_told_of(tmp_path: Path) -> None:
     """For people and for programs; then nobody answers any more."""
-    config = ("--config", str(tmp_path / "watch.toml"))
     with account_served(tmp_path, "keep;", 'mailboxes = ["INBOX", "Elsewhere"]'):
-        none = mailhorn("watch", "status", *config, home=tmp_path)
+        none = command(tmp_path, "status")
         assert none.returncode == 1 and none.stderr.count("\n") == 1 and "does `mailhorn watch` run" in none.stderr
         with watching(tmp_path, "backoff"):
             assert (tmp_path / CONTROL).stat().st_mode & 0o777 == 0o600
-            said = mailhorn("watch", "status", "--json", *config, home=tmp_path)
+            said = command(tmp_path, "status", "--json")
             assert said.returncode == 0, said.stderr
             told = json.loads(said.stdout)
             inbox, elsewhere = told["sessions"]
             assert (inbox["account"], inbox["mailboxes"], inbox["push"]) == ("ann", ["INBOX"], True)
             assert elsewhere["state"] == "backoff" and elsewhere["until"] > 0 and "Elsewhere" in elsewhere["reason"]
-            people = mailhorn("watch", "-c", str(tmp_path / "watch.toml"), "status", home=tmp_path)
+            people = mailhorn("watch", "status", "-c", str(tmp_path / "watch.toml"), home=tmp_path)
             assert "again in" in people.stdout and f"process {told['process']}" in people.stdout
         assert not (tmp_path / CONTROL).exists()
 
@@ -36,5 +35,5 @@ def test_what_a_killed_watcher_left_is_in_nobodys_way(tmp_path: Path) -> None:
             watcher.wait()
         assert (tmp_path / CONTROL).exists()
         with watching(tmp_path):
-            said = mailhorn("watch", "status", "--config", str(tmp_path / "watch.toml"), home=tmp_path)
+            said = command(tmp_path, "status")
             assert said.returncode == 0 and "INBOX" in said.stdout, said.stderr

@@ -6,9 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from click.testing import CliRunner
 from tests.kit.commands import Serving, environment, mailhorn, serving
+
+from mailhorn.cli.failure import explain
+from mailhorn.cli.main import app
 
 SETTINGS = """
 journal = "watch.sqlite"
@@ -23,6 +28,26 @@ rules = "ann.sieve"
 {more}
 """
 PATIENCE = 20.0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(home: Path, *args: str, text: str = "") -> Said:
+    """Run `mailhorn watch` with a command below it, in this process: a process of its own takes half a second."""
+    result = CliRunner().invoke(app, ["watch", "--config", str(home / "watch.toml"), *args], input=text)
+    failure = explain(result.exception) if isinstance(result.exception, Exception) else None
+    if failure is not None:
+        return Said(failure.code, result.stdout, f"{result.stderr}mailhorn: {failure}\n")
+    if isinstance(result.exception, Exception):
+        raise result.exception
+    return Said(result.exit_code, result.stdout, result.stderr)
 
 
 @contextmanager

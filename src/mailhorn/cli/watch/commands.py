@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ..options import Commands, with_config, with_json, with_print_config
+from ..when import When
 
 
 @click.group(
@@ -70,3 +71,53 @@ def status(context: click.Context, as_json: bool, config: Path | None) -> None:
     from . import status as command
 
     command.status(_settings(context, config), as_json)
+
+
+@watch.command("log", short_help="What was done to which message, and by which rule?")
+@click.option("--last", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="So many messages.")
+@click.option("--since", type=When(), metavar="WHEN", help="What was done since: 2h, 3d, 14:30, 2026-11-22.")
+@click.option("--rule", metavar="NAME", help="What this rule did.")
+@click.option("--account", metavar="NAME", help="Of this account.")
+@click.option("--message", "message_id", metavar="ID", help="The message with this Message-ID.")
+@click.option("--held", is_flag=True, help="What the brake holds.")
+@click.option("--all", "every", is_flag=True, help="Also messages that no rule wanted.")
+@with_json
+@with_config
+@click.pass_context
+def log(
+    context: click.Context,
+    last: int,
+    since: float | None,
+    rule: str | None,
+    account: str | None,
+    message_id: str | None,
+    held: bool,
+    every: bool,
+    as_json: bool,
+    config: Path | None,
+) -> None:
+    """
+    Say what was done to which message and by which rule, the latest last. Kept for 30 days.
+
+    A rule is called by the last comment `# rule:[NAME]` above it in the script, or else by its line.
+
+    \b
+    Examples:
+      mailhorn watch log
+      mailhorn watch log --since 2h --rule Lists
+      mailhorn watch log --message '<1234@example.org>' --json
+    """
+    from ...watch.history import Wanted
+    from ...watch.ledger import ActionState
+    from . import log as command
+
+    wanted = Wanted(
+        last=last,
+        since=since,
+        rule=rule,
+        account=account,
+        message_id=message_id,
+        state=ActionState.HELD if held else None,
+        untouched=every,
+    )
+    command.log(_settings(context, config), wanted, as_json)

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from . import commands, delivery, hold, idle, push
+from . import commands, delivery, hold, idle, push, watching
 from .figures import Figure
 from .fleet import Fleet
 from .servers import Server
 
 GROUPS = ("idle", "push", "delivery", "commands")
-ON_DEMAND = ("hold",)
+ON_DEMAND = ("hold", "watching")
 """Groups that are run only if they are asked for: they take minutes, and say nothing that can be compared."""
 FIRST = 200
 """The account of the fleet's first connection; those before it are for all other cases."""
@@ -59,6 +59,15 @@ def cases(groups: Sequence[str], full: bool, quick: bool, seconds: float | None)
         "delivery": _delivery(full, length),
         "commands": _commands(length),
         "hold": [Case("hold", partial(_hold, seconds=length), ours_only=True)],
+        "watching": [
+            Case(
+                f"watching {FLEET}{' TLS' if tls else ''}",
+                partial(watching.many, accounts=_fleet(FLEET), encrypted=tls, seconds=seconds or 600.0),
+                FIRST + FLEET,
+                ours_only=True,
+            )
+            for tls in (False, True)
+        ],
     }
     every = (*GROUPS, *ON_DEMAND)
     return [case for group in every if group in groups for case in found[group] if case.quick or not quick]

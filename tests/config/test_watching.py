@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from mailhorn.config.credentials import password_of
 from mailhorn.config.find import ConfigError
 from mailhorn.config.settings import AccountSettings, Secret, WatchSettings
-from mailhorn.config.watching import build_watcher, password_of
+from mailhorn.config.watching import build_watcher
 
 
 def account(**settings: Any) -> AccountSettings:
@@ -44,8 +45,8 @@ def written(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"password": None}, "set one of password, password_file and password_command"),
-        ({"password_file": Path("x")}, "set one of password, password_file and password_command"),
+        ({"password": None}, "set one of password, password_file, password_command"),
+        ({"password_file": Path("x")}, "set one of password, password_file, password_command"),
         ({"password": None, "password_file": Path("/nowhere")}, "password_file /nowhere cannot be read: No such file"),
         ({"password": None, "password_file": Path("/dev/null")}, "the password is empty"),
         ({"password": None, "password_command": ("/nowhere",)}, "password_command /nowhere cannot be run: No such"),

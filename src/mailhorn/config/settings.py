@@ -354,19 +354,52 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     verify: Annotated[bool, Meta(description="false takes any certificate: encryption without knowing with whom.")] = (
         True
     )
-    password: Annotated[Secret | None, Meta(description="The password itself; one of these three is needed.")] = None
+    password: Annotated[
+        Secret | None, Meta(description="The password itself; one of these four is needed, or tokens.")
+    ] = None
     password_file: Annotated[Path | None, Meta(description="File with the password in its first line.")] = None
     password_command: Annotated[
         Annotated[tuple[str, ...], Meta(min_length=1)] | None,
         Meta(description='Program and arguments that print the password, as ["pass", "show", "mail"].'),
     ] = None
+    password_keyring: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="Service under which the desktop's keyring has the password of `user`; needs keyring."),
+    ] = None
+    oauth_client_id: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="Log in with access tokens (OAuth) instead of a password: who you have registered this program "
+            "as with the provider. The first token comes by: mailhorn watch login NAME."
+        ),
+    ] = None
+    oauth_client_secret: Annotated[
+        Secret | None, Meta(description="Its password there, if it was given one; desktop programs of Google are.")
+    ] = None
+    oauth_client_secret_file: Annotated[Path | None, Meta(description="Or a file with it in its first line.")] = None
+    oauth_tokens: Annotated[
+        Path | None, Meta(description="File that keeps the tokens. Default: NAME.tokens beside the journal.")
+    ] = None
+    oauth_scope: Annotated[str | None, Meta(description="What is asked for. Default: what the provider wants.")] = None
+    oauth_authorize: Annotated[
+        str | None, Meta(description="URL that a browser is sent to. Default: the provider's, if it is known.")
+    ] = None
+    oauth_token: Annotated[
+        str | None, Meta(description="URL that gives out tokens. Default: the provider's, if it is known.")
+    ] = None
+    oauth_device: Annotated[
+        str | None, Meta(description="URL for a login on another device. Default: the provider's, if it has one.")
+    ] = None
     mailboxes: Annotated[tuple[str, ...], Meta(min_length=1, description="Mailboxes whose new mail is filed.")] = (
         "INBOX",
     )
     connections: Annotated[
-        Annotated[int, Meta(ge=1, le=50)],
-        Meta(description="Connections at a time; the first mailboxes have their own, the last one takes the rest."),
-    ] = 3
+        Annotated[int, Meta(ge=1, le=50)] | None,
+        Meta(
+            description="Connections at a time; the first mailboxes have their own, the last one takes the rest. "
+            "Default: what the provider is known to stand, 3 as a rule."
+        ),
+    ] = None
     rules: Annotated[Path | None, Meta(description="Sieve script. Default: watch only, change nothing.")] = None
     create_mailboxes: Annotated[
         bool, Meta(description="Whether a mailbox that a rule files into is made if it is missing.")

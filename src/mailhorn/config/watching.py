@@ -1,20 +1,17 @@
 """Puts the watcher together as the settings want it. Apart from `wire`: who serves need not carry the watcher about."""
 
 import os
-import shlex
-import subprocess
 from pathlib import Path
 
 from ..sieve import Program
 from ..watch.account import Security, WatchAccount
 from ..watch.facts import install
+from ..watch.providers import provider_of
 from ..watch.supervisor import Watcher
+from .credentials import password_of, token_source_of
 from .find import ConfigError, state_folder
 from .rules import rules_of
 from .settings import AccountSettings, WatchSettings
-
-PASSWORD_COMMAND_LIMIT = 60
-"""Seconds a password command may take: a person may have to unlock a key ring."""
 
 _SECURITY = {"tls": Security.IMPLICIT, "starttls": Security.STARTTLS, "none": Security.NONE}
 
@@ -60,10 +57,11 @@ def watched_accounts(settings: WatchSettings) -> list[WatchAccount]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"two accounts are called {name!r}; give each its own name")
-    return [_watched(account) for account in settings.account]
+    journal = journal_path(settings)
+    return [_watched(account, journal) for account in settings.account]
 
 
-def _watched(account: AccountSettings) -> WatchAccount:
+def _watched(account: AccountSettings, journal: Path) -> WatchAccount:
     who = f"account {account.name!r}"
     if account.encryption == "none" and not _is_loopback(account.host):
         raise ConfigError(f"{who}: without encryption only a server on this machine; set encryption to tls or starttls")
@@ -90,7 +88,8 @@ def _watched(account: AccountSettings) -> WatchAccount:
         discard_deletes=account.discard == "delete",
         trash=account.trash,
         idle_renewal=account.idle_renewal,
-        connections=account.connections,
+        connections=account.connections or provider_of(account.host).connections,
+        tokens=token_source_of(account, journal),
         brake=account.brake,
         brake_at_least=account.brake_at_least,
         source=texts[0],
@@ -101,39 +100,4 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def password_of(account: AccountSettings) -> str:
-    """Return the account's password, wherever the settings say it is. Raises ConfigError, never with the password."""
-    who = f"account {account.name!r}"
-    given = [account.password, account.password_file, account.password_command]
-    if sum(way is not None for way in given) != 1:
-        raise ConfigError(f"{who}: set one of password, password_file and password_command")
-    if account.password is not None:
-        return account.password.reveal()
-    if account.password_file is not None:
-        try:
-            text = account.password_file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise ConfigError(f"{who}: password_file {account.password_file} cannot be read: {reason}") from error
-    else:
-        text = _printed(who, account.password_command or ())
-    password = text.split("\n", 1)[0].rstrip("\r")
-    if not password:
-        raise ConfigError(f"{who}: the password is empty")
-    return password
-
-
-def _printed(who: str, command: tuple[str, ...]) -> str:
-    shown = shlex.join(command)
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PASSWORD_COMMAND_LIMIT, check=False, text=True)
-    except OSError as error:
-        raise ConfigError(f"{who}: password_command {shown} cannot be run: {error.strerror}") from error
-    except (subprocess.TimeoutExpired, UnicodeDecodeError, IndexError) as error:
-        raise ConfigError(f"{who}: password_command {shown} printed nothing usable in time") from error
-    if done.returncode != 0:
-        raise ConfigError(f"{who}: password_command {shown} failed with exit code {done.returncode}")
-    return done.stdout
-
-
-__all__ = ["build_watcher", "control_path", "journal_path", "password_of", "watched_accounts"]
+__all__ = ["build_watcher", "control_path", "journal_path", "watched_accounts"]

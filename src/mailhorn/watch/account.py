@@ -20,6 +20,33 @@ class Security(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSource:
+    """
+    Where an account's access tokens come from, and where they are kept.
+
+    Attributes:
+        authorize: URL a person is sent to with a browser, "" if there is none.
+        token: URL that gives out tokens.
+        device: URL that begins a login on another device, "" if there is none.
+        client_id: Who we are there.
+        client_secret: Our password there, "" if we have none.
+        scope: What we ask for.
+        file: Keeps the tokens, readable by its owner only.
+        login: The command that gets the first ones, for errors.
+
+    """
+
+    authorize: str
+    token: str
+    device: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str
+    file: Path
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
 class WatchAccount:
     """
     An account to watch.
@@ -29,7 +56,7 @@ class WatchAccount:
         host: Name or address of the server.
         port: Port.
         user: Login name.
-        password: Password.
+        password: Password; "" if there are tokens.
         program: The compiled Sieve script; see `facts.check_program`.
         tls: How the connection is protected.
         ca_file: PEM file with the certificates to trust instead of the system's.
@@ -43,6 +70,7 @@ class WatchAccount:
         connections: How many there may be at a time. The last one takes the mailboxes that have none of their own.
         brake: The share of a mailbox that one rule may take out of it in five minutes; 0 is as much as it wants.
         brake_at_least: Messages that a rule may take in that time, however small the mailbox is.
+        tokens: Where its access tokens come from; None if it has a password.
         source: The text of the script, by which accounts are known to have the same rules.
 
     """
@@ -63,6 +91,7 @@ class WatchAccount:
     trash: str | None = None
     idle_renewal: float | None = None
     connections: int = 3
+    tokens: TokenSource | None = None
     brake: float = 0.1
     brake_at_least: int = 50
     source: str = field(default="", repr=False)

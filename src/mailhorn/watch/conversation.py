@@ -5,6 +5,7 @@ Rule 2: a script is suspended at a `yield`, with the deadline until which it is 
 Rule 3: every wait for the server has a limit; what breaks one is a dead connection.
 """
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from itertools import chain, islice
 from typing import TypeVar
@@ -43,6 +44,7 @@ from ..model.search import SearchKey
 from .events import (
     Answered,
     Ask,
+    Authorized,
     Bound,
     DeadlineReached,
     Derived,
@@ -115,6 +117,9 @@ class Conversation:
         challenge: The text of the last continuation request.
         bound: The answer to Bind.
         derived: The answer to the last Derive.
+        authorized: The answer to Authorize.
+        refused_token: The access token that was refused last.
+        login_ends: When the login expires; infinite if it does not.
         exists: How many messages are in the selected mailbox, as far as was told.
         copied: The COPYUID codes of the last COPY or MOVE.
         idling: The tag of the IDLE whose end was not seen yet.
@@ -129,6 +134,7 @@ class Conversation:
         self.woke = False
         self.pipelines = True
         self.sends_password = False
+        self.refused_token = ""
         self.others: frozenset[str] = frozenset()
         self._asked = 0
         self._answers: dict[int, Answer] = {}
@@ -145,6 +151,8 @@ class Conversation:
         self.challenge = b""
         self.bound: Bound | None = None
         self.derived: Derived | None = None
+        self.authorized: Authorized | None = None
+        self.login_ends = math.inf
         self.heard_at = self.now
         self.idling: bytes | None = None
         self.acting = False
@@ -188,6 +196,8 @@ class Conversation:
                 self.bound = event
             case Derived():
                 self.derived = event
+            case Authorized():
+                self.authorized = event
             case Lost(reason):
                 self.gone = self.gone or Over(Trouble.NET, reason)
             case Answered(number, answer):

@@ -45,6 +45,27 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
+class Authorized:
+    """
+    The account's access token, or why there is none.
+
+    Attributes:
+        token: Itself, "" if there is none.
+        good_for: Seconds until there will be a better one.
+        new: Whether it was given out just now.
+        problem: Why there is none.
+        final: Whether somebody has to do something before there is one.
+
+    """
+
+    token: str = field(default="", repr=False)
+    good_for: float = 0.0
+    new: bool = False
+    problem: str = ""
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """There is no connection, or none any more; `reason` is for people."""
 
@@ -74,7 +95,9 @@ class StopRequested:
     """End as soon as possible."""
 
 
-Event = Started | Heard | Upgraded | Bound | Derived | Lost | Answered | DeadlineReached | Woke | StopRequested
+Event = (
+    Started | Heard | Upgraded | Bound | Derived | Authorized | Lost | Answered | DeadlineReached | Woke | StopRequested
+)
 
 
 # what the machine wants
@@ -104,6 +127,13 @@ class Derive:
 
     mechanism: ClientMechanism = field(repr=False)
     challenge: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """Say the account's access token, and another one than that which the server refused; answer with Authorized."""
+
+    refused: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +212,4 @@ class Warned:
     text: str
 
 
-Output = Connect | Upgrade | Bind | Derive | Disconnect | Ask | StateChanged | Filed | Warned
+Output = Connect | Upgrade | Bind | Derive | Authorize | Disconnect | Ask | StateChanged | Filed | Warned

@@ -12,13 +12,14 @@ from ..imap.client import Completed
 from ..imap.commands import Authenticate, Id, Keyword, Login, Simple
 from ..imap.responses import Code
 from ..imap.state import State as Connected
+from ..sasl.oauth import OAuthClient
 from ..sasl.password import best_mechanism
 from ..sasl.scram import NAME as SCRAM
 from ..sasl.scram import PLUS as SCRAM_PLUS
 from ..sasl.scram import ScramClient
 from .account import Security, WatchAccount
 from .conversation import Conversation, Script
-from .events import Bind, Derive, Upgrade
+from .events import Authorize, Bind, Derive, Upgrade
 from .trouble import Over, Trouble, refused_login, said
 
 GREETING_PATIENCE = 45.0
@@ -27,6 +28,8 @@ CONTINUATION_PATIENCE = 30.0
 """Seconds for the `+` of IDLE and of AUTHENTICATE (fault F12)."""
 DERIVING_PATIENCE = 60.0
 """Seconds for what our own threads derive of the password: some of one, unless many accounts log in at once."""
+TOKEN_PATIENCE = 60.0
+"""Seconds for an access token; whom it is asked of has a limit of its own, of some 15."""
 MAX_CHALLENGES = 4
 """Of one exchange; SCRAM has two, and an empty one before them."""
 _NOT_THE_MECHANISM = frozenset({"UNAVAILABLE", "LIMIT", "INUSE", "EXPIRED", "CONTACTADMIN"})
@@ -68,6 +71,9 @@ def _start_tls(talk: Conversation) -> Script[None]:
 
 
 def _authenticate(talk: Conversation, account: WatchAccount) -> Script[None]:
+    if account.tokens is not None:
+        yield from _show_token(talk, account)
+        return
     imap = talk.imap
     offered = {name for name in (SCRAM, SCRAM_PLUS) if imap.has(f"AUTH={name}")}
     if offered and not talk.sends_password:
@@ -115,11 +121,57 @@ def _prove(talk: Conversation, account: WatchAccount, offered: set[str]) -> Scri
     return done
 
 
+def _show_token(talk: Conversation, account: WatchAccount) -> Script[None]:
+    """Log in by OAUTHBEARER (RFC 7628), or XOAUTH2 where there is nothing else, with a token that is still good."""
+    imap = talk.imap
+    standard = imap.has("AUTH=OAUTHBEARER")
+    if not standard and not imap.has("AUTH=XOAUTH2"):
+        raise Over(Trouble.SETTINGS, "the server takes no tokens; it wants a password")
+    talk.authorized = None
+    talk.out.append(Authorize(talk.refused_token))
+    limit = talk.now + TOKEN_PATIENCE
+    yield from talk.wait(lambda: talk.authorized is not None, lambda: limit, "the access token")
+    got = talk.authorized
+    assert got is not None
+    if got.problem:
+        raise Over(Trouble.SETTINGS if got.final else Trouble.NET, got.problem)
+    try:
+        mechanism = OAuthClient(account.user, got.token, account.host, account.port, xoauth2=not standard)
+    except ValueError as error:
+        raise Over(Trouble.SETTINGS, str(error)) from error
+    talk.continued = False
+    tag = imap.send(Authenticate(mechanism.name, mechanism.initial() if imap.has("SASL-IR") else None))
+    until = talk.now + CONTINUATION_PATIENCE
+    for _ in range(MAX_CHALLENGES):
+        yield from talk.wait(lambda: talk.continued or tag in talk.completed, lambda: until, "AUTHENTICATE")
+        if tag in talk.completed:
+            break
+        talk.continued = False
+        imap.respond(mechanism.answer(_decoded(talk.challenge) or b""))
+    done = yield from talk.answer(tag)
+    if done.ok:
+        talk.refused_token = ""
+        talk.login_ends = talk.now + got.good_for
+        return
+    over = refused_login(done)
+    if over.trouble is Trouble.AUTH:
+        talk.refused_token = got.token
+        if not got.new:  # fault F42: it may have been taken back; the next one is asked for at once, once
+            raise Over(Trouble.EXPIRED, over.reason)
+    raise over
+
+
+def _decoded(challenge: bytes) -> bytes | None:
+    try:
+        return b64decode(challenge, validate=True)
+    except (Base64Error, ValueError):
+        return None
+
+
 def _derived(talk: Conversation, mechanism: ScramClient) -> Script[bytes | None]:
     """Have the mechanism answer the server's challenge."""
-    try:
-        challenge = b64decode(talk.challenge, validate=True)
-    except (Base64Error, ValueError):
+    challenge = _decoded(talk.challenge)
+    if challenge is None:
         return None
     talk.derived = None
     talk.out.append(Derive(mechanism, challenge))

@@ -194,8 +194,13 @@ class Machine:
                 self._in_use_since = home.news_at = talk.now
             self._keep_what_was_learned()
             yield from self._idling.rest(
-                self._in_use_since, home.news_at, self._round.due_at() or math.inf, self._round.is_due
+                self._in_use_since,
+                home.news_at,
+                min(self._round.due_at() or math.inf, talk.login_ends),
+                self._round.is_due,
             )
+            if talk.now >= talk.login_ends:  # fault F42: before the server cuts us off, maybe in the middle of a move
+                return Over(Trouble.EXPIRED, "the access token is about to expire")
             announced = yield from self._round.go(home)
 
     # what was learned of the server

@@ -21,6 +21,7 @@ from .conversation import Conversation, Script
 from .facts import Gathered, items_to_fetch
 from .filing import WINDOW, Filing
 from .ledger import Baseline, Brake, Load, Loaded, Place, Record, Recorded, Row, Task
+from .providers import provider_of
 from .rules import RuleNames
 from .trouble import Over, Trouble, refused
 
@@ -67,19 +68,22 @@ class Directory:
         self.names: frozenset[str] | None = None
         self._talk = talk
         self._trash = account.trash
+        self._default = provider_of(account.host).trash
 
     def learn(self) -> Script[None]:
         """Learn which mailboxes there are, and which is the trash (RFC 6154)."""
         there = yield from self._talk.list_mailboxes()
         self.names = frozenset(one.mailbox for one in there)
         if self._trash is None:
-            self._trash = next((one.mailbox for one in there if "\\trash" in map(str.lower, one.attributes)), "Trash")
+            self._trash = next(
+                (one.mailbox for one in there if "\\trash" in map(str.lower, one.attributes)), self._default
+            )
 
     def trash(self) -> Script[str]:
         """Return where discarded messages go."""
         if self._trash is None:
             yield from self.learn()
-        return self._trash or "Trash"
+        return self._trash or self._default
 
 
 class Mailbox:

@@ -23,11 +23,13 @@ from ..net.dial import connect
 from ..net.pump import Pump
 from ..net.tls import client_context, end_point
 from ..sasl import ClientMechanism
-from .account import WatchAccount
+from .account import TokenSource, WatchAccount
 from .clock import Alarm, boottime
 from .events import (
     Answered,
     Ask,
+    Authorize,
+    Authorized,
     Bind,
     Bound,
     Connect,
@@ -53,6 +55,7 @@ from .gate import Gate
 from .journal import JournalThread
 from .ledger import Answer, Place
 from .machine import Machine
+from .tokens import AccountTokens, NoToken
 
 FAR_AWAY = 20.0
 """Seconds from which on a deadline may be late."""
@@ -150,6 +153,7 @@ class Watcher:
         self._alarm: Alarm | None = None
         self._due = math.inf
         self._ahead: float | None = None
+        self._tokens: dict[TokenSource, AccountTokens] = {}
         self._leaving: list[_Watch] = []
         self._coming: list[_Watch] = []
         self.watches = self._made(accounts, {})
@@ -261,6 +265,10 @@ class Watcher:
         """Have every server prove at once that it is still there (fault F80)."""
         for watch in self.watches:
             watch.deliver(Woke())
+
+    def tokens(self, source: TokenSource) -> AccountTokens:
+        """Return the tokens from there, for all connections of their account."""
+        return self._tokens.setdefault(source, AccountTokens(source, self.clock))
 
     # what watches and their connections tell
 
@@ -385,6 +393,21 @@ class _Line:
 
     async def _derive(self, mechanism: ClientMechanism, challenge: bytes) -> None:
         self._tell(Derived(await asyncio.to_thread(mechanism.answer, challenge)))
+
+    def authorize(self, refused: str) -> None:
+        """Get an access token."""
+        self._task = asyncio.get_running_loop().create_task(self._authorize(refused))
+
+    async def _authorize(self, refused: str) -> None:
+        source = None if self._watch is None else self._watch.account.tokens
+        if source is None:
+            return
+        try:
+            token = await self._watcher.tokens(source).get(refused)
+        except NoToken as error:
+            self._tell(Authorized(problem=str(error), final=error.final))
+        else:
+            self._tell(Authorized(token.text, token.good_for, token.new))
 
     def flush(self) -> None:
         """Send what the connection has to send."""
@@ -554,6 +577,9 @@ class _Watch:
             case Derive(mechanism, challenge):
                 if self._line is not None:
                     self._line.derive(mechanism, challenge)
+            case Authorize(refused):
+                if self._line is not None:
+                    self._line.authorize(refused)
             case Disconnect():
                 if self._line is not None:
                     self._line.drop()

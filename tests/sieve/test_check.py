@@ -85,7 +85,7 @@ def test_every_extension_is_there_once() -> None:
         ("if header :comparator { }", (1, 11), "expected a string after :comparator"),
         # Extensions
         ('require "filinto";', (1, 9), 'unknown extension "filinto"; did you mean "fileinto"?'),
-        ('require ["fileinto", "vacation"];', (1, 9), 'unknown extension "vacation"'),
+        ('require ["fileinto", "vacations"];', (1, 9), 'unknown extension "vacations"; did you mean "vacation"?'),
         ('require "FileInto";', (1, 9), 'unknown extension "FileInto"; did you mean "fileinto"?'),
         ('require "";', (1, 9), 'unknown extension ""'),
         ('fileinto "a";', (1, 1), '"fileinto" needs: require "fileinto";'),

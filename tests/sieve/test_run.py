@@ -1,8 +1,8 @@
 import pytest
 
 from mailhorn.sieve import FileInto, HeaderFacts, Redirect, SieveRuntimeError
-from mailhorn.sieve.limits import MAX_FLAGS, MAX_OCTETS_COMPARED
 from mailhorn.sieve.comparator import ASCII_CASEMAP, OCTET
+from mailhorn.sieve.limits import MAX_FLAGS, MAX_OCTETS_COMPARED
 from mailhorn.sieve.run import Asked, Missing, Run, octets
 
 

@@ -133,19 +133,18 @@ def _discard(call: Call) -> Step:
 def _redirect(call: Call) -> Step:
     text, copy, line = call.text(0), call.has("copy"), call.line
     call.inventory.actions.add("redirect")
+    if call.has("list"):  # RFC 6134 §2.7: the address is the name of a list
+        return lambda run: run.redirect(Redirect("", copy, line, run.made(), text.value(run)))
     wrong = 'expected one address such as "ann@example.org" or "Ann <ann@example.org>"'
-    if text.constant is not None:
-        address = outbound(text.constant)
-        if address is None:
-            raise call.error(wrong, 0)
-        step = Redirect(address, copy, line)
-        return lambda run: run.redirect(step)
+    fixed = None if text.constant is None else outbound(text.constant)
+    if text.constant is not None and fixed is None:
+        raise call.error(wrong, 0)
 
     def redirect(run: Run) -> None:
-        address = outbound(text.value(run))
+        address = outbound(text.value(run)) if fixed is None else fixed
         if address is None:
             raise SieveRuntimeError(line, wrong)
-        run.redirect(Redirect(address, copy, line))
+        run.redirect(Redirect(address, copy, line, run.made()))
 
     return redirect
 

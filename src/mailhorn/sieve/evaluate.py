@@ -32,7 +32,7 @@ def evaluate(program: Program, facts: Facts) -> Actions | Need:
         pass
     except Missing as error:
         return missing(program, facts) | error.need
-    return Actions(run.steps(), run.implicit_keep, run.current_flags(), tuple(run.trace))
+    return Actions(run.steps(), run.implicit_keep, run.current_flags(), tuple(run.trace), tuple(run.edits))
 
 
 def missing(program: Program, facts: Facts) -> Need:

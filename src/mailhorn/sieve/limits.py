@@ -80,3 +80,24 @@ REGEX_COST = 4
 
 MAX_INCLUDE_NAME = 256
 """Characters in the name of a script (RFC 5804 §1.6 wants 128)."""
+
+MAX_EDITS = 200
+"""Changes a script may make to one message."""
+
+MAX_NOTIFICATIONS = 8
+"""Notifications of one message: each of them leaves the house."""
+
+MAX_HEADER_VALUE = 2000
+"""Octets in a header field that a script adds (RFC 5293 §4 wants 998)."""
+
+MAX_EXTRACTED = 64 * 1024
+"""Characters that extracttext takes of a part."""
+
+MIN_DUPLICATE, DEFAULT_DUPLICATE, MAX_DUPLICATE = 1, 7 * 86400, 90 * 86400
+"""Seconds that a message is remembered (RFC 7352 §3.3): the default it wants, and three months as an end."""
+
+MIN_VACATION_DAYS, DEFAULT_VACATION_DAYS, MAX_VACATION_DAYS = 1, 7, 365
+"""Days between two answers to the same sender (RFC 5230 §4.1)."""
+
+MAX_VACATION_SECONDS = MAX_VACATION_DAYS * 86400
+"""The same for :seconds, where 0 is allowed (RFC 6131 §2)."""

@@ -1,5 +1,6 @@
 """Mailbox names in scripts (RFC 5228 §4.1: "Implementations MAY place restrictions on mailbox names")."""
 
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -61,3 +62,13 @@ def mailbox_source(call: Call, text: Text, index: int | None) -> Callable[[Run],
         return mailbox_key(name)
 
     return now
+
+
+_SPECIAL_USE = re.compile(r"\\[A-Za-z][A-Za-z0-9-]*")
+
+
+def special_use(text: str, line: int) -> str:
+    """Return a special-use attribute (RFC 6154 §2), checked. Raises SieveRuntimeError."""
+    if not _SPECIAL_USE.fullmatch(text):
+        raise SieveRuntimeError(line, 'expected a special use such as "\\\\Junk"')
+    return text

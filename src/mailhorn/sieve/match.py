@@ -77,6 +77,10 @@ class Matcher:
     captures: bool
     line: int
 
+    def without_captures(self) -> "Matcher":
+        """Return the same that sets no match variables."""
+        return Matcher(self.comparator, self.constant, self.bind, False, self.line)
+
     def bound(self, run: Run) -> Bound:
         """Return the match type with its keys as they are now. Raises SieveRuntimeError."""
         return self.bind(run) if self.constant is None else self.constant

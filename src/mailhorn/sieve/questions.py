@@ -26,6 +26,13 @@ class Entity(Protocol):
     def children(self) -> Sequence["Entity"]:
         """The parts of a multipart, the message in a message/rfc822, else none."""
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """Offsets into the message: where its header begins, where its body ends."""
+
+    def around(self) -> Sequence[str]:
+        """Return of a multipart what stands before its first part and after its last one, as text."""
+
     def walk(self) -> Iterator["Entity"]:
         """Yield this and all below it, in the order of the message."""
 

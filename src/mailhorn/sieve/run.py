@@ -9,16 +9,34 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from .actions import Discard, FileInto, Flags, Keep, Matched, Redirect, Step, mailbox_key, merge
+from .actions import (
+    Discard,
+    Edit,
+    FileInto,
+    Flags,
+    Keep,
+    Matched,
+    Notify,
+    Pipe,
+    Redirect,
+    Reject,
+    Remember,
+    Step,
+    Vacation,
+    mailbox_key,
+    merge,
+)
 from .address import Address, addresses, envelope_address
 from .comparator import Comparator
 from .errors import SieveRuntimeError
-from .facts import Facts, Need, Question
+from .facts import Facts, Need, Question, WholeHeader
 from .limits import (
     ADDRESS_COST,
     MAX_ACTIONS,
+    MAX_EDITS,
     MAX_FLAGS,
     MAX_MATCH_VARIABLES,
+    MAX_NOTIFICATIONS,
     MAX_OCTETS_COMPARED,
     MAX_REDIRECTS,
     MAX_STEPS,
@@ -102,7 +120,11 @@ def octets(text: str) -> bytes:
 
 def values_of(texts: Iterable[str], comparator: Comparator) -> Values:
     """Return the texts as the comparator compares them."""
-    plain = tuple(map(octets, texts))
+    return values_of_octets(tuple(map(octets, texts)), comparator)
+
+
+def values_of_octets(plain: tuple[bytes, ...], comparator: Comparator) -> Values:
+    """The same for what is octets already."""
     folded = plain if comparator.fold is None else tuple(map(comparator.fold, plain))
     return Values(folded, sum(map(len, plain)) + len(plain), plain, len(plain))
 
@@ -130,8 +152,10 @@ class Run:
         "_facts",
         "_redirects",
         "_spent",
+        "_fields",
         "_steps",
         "bound",
+        "edits",
         "flags",
         "implicit_keep",
         "included",
@@ -148,6 +172,9 @@ class Run:
         self._spent = 0
         self._redirects = 0
         self._steps: dict[tuple[str, str], Step] = {}
+        self._fields: list[tuple[str, str, str]] | None = None
+        self.edits: list[Edit] = []
+        """What was changed of the message."""
         self.implicit_keep = True
         self.flags: dict[str, str] | None = None
         """The internal variable of RFC 5232: lower case to spelling; None as long as the script has not touched it."""
@@ -181,13 +208,19 @@ class Run:
 
     def header(self, name: str) -> list[str]:
         """Return the decoded values of the fields of that name (in lower case), trimmed. Raises Missing."""
-        values = self._facts.header(name)
+        values: Sequence[str] | None
+        if self._fields is None:
+            values = self._facts.header(name)
+        else:
+            values = [decoded for written, _, decoded in self._fields if written.lower() == name]
         if values is None:
             raise Missing(Need(headers=frozenset((name,))))
         return [value.strip(" \t\r\n") for value in values]
 
     def structured(self, name: str) -> Sequence[str]:
         """Return the values of the fields of that name (in lower case) with encoded words. Raises Missing."""
+        if self._fields is not None:
+            return [value for written, value, _ in self._fields if written.lower() == name]
         values = self._facts.structured(name)
         if values is None:
             raise Missing(Need(headers=frozenset((name,))))
@@ -258,6 +291,23 @@ class Run:
         else:
             self.variables.local[name] = value[:MAX_VARIABLE]
 
+    # What is changed
+
+    def fields(self) -> list[tuple[str, str, str]]:
+        """Return the header as it is now: name, value, decoded value. Raises Missing."""
+        if self._fields is not None:
+            return self._fields
+        return list(self.answer(WholeHeader()).fields)
+
+    def edit(self, edit: Edit, fields: list[tuple[str, str, str]] | None, line: int) -> None:
+        """Change the message; from now on the header is that. Raises SieveRuntimeError."""
+        if len(self.edits) >= MAX_EDITS:
+            raise SieveRuntimeError(line, f"more than {MAX_EDITS} changes to one message")
+        self.edits.append(edit)
+        if fields is not None:
+            self._fields = fields
+            self._asked.clear()
+
     # What is decided
 
     def keep(self, flags: Flags | None, line: int) -> None:
@@ -265,12 +315,14 @@ class Run:
         earlier = self._steps.get(("keep", ""))
         if isinstance(earlier, Keep) and flags is None and earlier.flags is not None:
             flags = frozenset()  # "the last flag list value MUST win" (RFC 5232 §3), and the last one is empty
-        self._put(("keep", ""), Keep(flags, line))
+        self._stay(line)
+        self._put(("keep", ""), Keep(flags, line, len(self.edits)))
         self.implicit_keep = False
 
     def file_into(self, step: FileInto) -> None:
         """Take the action fileinto; a mailbox that was named before stays one step (RFC 5228 §2.10.3)."""
-        key = ("fileinto", mailbox_key(step.mailbox))
+        self._stay(step.line)
+        key = ("fileinto", f"{step.id}\0{step.use}\0{mailbox_key(step.mailbox)}")
         earlier = self._steps.get(key)
         self._put(key, merge(earlier, step) if isinstance(earlier, FileInto) else step)
         if not step.copy:
@@ -278,7 +330,8 @@ class Run:
 
     def redirect(self, step: Redirect) -> None:
         """Take the action redirect."""
-        key = ("redirect", step.address)
+        self._stay(step.line)
+        key = ("redirect", f"{step.list}\0{step.address}")
         earlier = self._steps.get(key)
         if earlier is None:
             self._redirects += 1
@@ -294,6 +347,42 @@ class Run:
         self._put(("discard", ""), Discard(line))
         self.implicit_keep = False
 
+    def reject(self, step: Reject) -> None:
+        """Take the action reject or ereject, which goes with hardly anything else (RFC 5429 §2.4)."""
+        for taken in self._steps.values():
+            if not isinstance(taken, Discard | Remember | Notify):
+                raise SieveRuntimeError(step.line, "a message that is filed, sent on or answered cannot be rejected")
+        self._put(("reject", ""), step)
+        self.implicit_keep = False
+
+    def vacation(self, step: Vacation) -> None:
+        """Take the action vacation: once, and not with reject (RFC 5230 §4.7)."""
+        if ("vacation", "") in self._steps:
+            raise SieveRuntimeError(step.line, "vacation was done already, and can be done once only")
+        self._stay(step.line)
+        self._put(("vacation", ""), step)
+
+    def notify(self, step: Notify) -> None:
+        """Take the action notify; the same one twice is done once."""
+        if sum(isinstance(taken, Notify) for taken in self._steps.values()) >= MAX_NOTIFICATIONS:
+            raise SieveRuntimeError(step.line, f"more than {MAX_NOTIFICATIONS} notifications of one message")
+        self._put(("notify", f"{step.method}\0{step.message}"), step)
+
+    def remember(self, step: Remember) -> None:
+        """Take note of what to remember in the end."""
+        self._put(("remember", f"{step.handle}\0{step.value}"), step)
+
+    def pipe(self, step: Pipe) -> None:
+        """Take the action pipe."""
+        self._stay(step.line)
+        self._put(("pipe", "\0".join((step.program, *step.arguments))), step)
+        if not step.copy:
+            self.implicit_keep = False
+
+    def _stay(self, line: int) -> None:
+        if ("reject", "") in self._steps:
+            raise SieveRuntimeError(line, "a message that was rejected cannot be filed, sent on or answered")
+
     def set_flags(self, flags: dict[str, str], line: int) -> None:
         """Replace the internal variable."""
         if len(flags) > MAX_FLAGS:
@@ -303,6 +392,10 @@ class Run:
     def current_flags(self) -> Flags | None:
         """Return the internal variable's flags, None if the script has not touched it."""
         return None if self.flags is None else frozenset(self.flags.values())
+
+    def made(self) -> int:
+        """Return how many edits the message has by now."""
+        return len(self.edits)
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps in their order."""

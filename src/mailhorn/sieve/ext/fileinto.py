@@ -7,7 +7,7 @@ Adds: fileinto <mailbox: string>
 from ..actions import FileInto
 from ..flags import flag_source
 from ..language import ActionWord, Call, Extension, Takes
-from ..mailboxes import mailbox_source, named
+from ..mailboxes import mailbox_source, named, special_use
 from ..program import Step
 from ..run import Run
 
@@ -20,8 +20,12 @@ def _fileinto(call: Call) -> Step:
     if name is not None:
         call.inventory.filed_mailboxes.add(name)
 
+    id, use = call.tag_text("mailboxid"), call.tag_text("specialuse")
+
     def file_into(run: Run) -> None:
-        run.file_into(FileInto(mailbox(run), flags(run), copy, create, line))
+        named_id = "" if id is None else id.value(run)
+        named_use = "" if use is None else special_use(use.value(run), line)
+        run.file_into(FileInto(mailbox(run), flags(run), copy, create, line, run.made(), named_id, named_use))
 
     return file_into
 

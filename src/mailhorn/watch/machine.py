@@ -172,7 +172,8 @@ class Machine:
 
     # one connection
 
-    def _watch(self) -> Script[Over]:
+    def _arrive(self) -> Script[None]:
+        """Connect and log in."""
         talk = self._talk
         talk.begin()
         self._idling.begin()
@@ -183,6 +184,10 @@ class Machine:
         yield from log_in(talk, self._account, self._provider.sends_id)
         self._recovery.logged_in()
         self._enter(State.SYNCING)
+
+    def _watch(self) -> Script[Over]:
+        talk = self._talk
+        yield from self._arrive()
         home, loaded = yield from self._round.begin()
         self._recall(loaded)
         talk.hinted_at = None  # what SELECT counts was not announced

@@ -7,22 +7,18 @@ the journal knows, and the others go on (faults F19, F36, F85).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..imap.commands import Fetch, StatusItem
 from ..imap.responses import Code
 from ..model.ids import UIDValidity
 from ..model.numbers import STAR, UIDSet
 from ..model.search import InUIDs
-from ..sieve import Actions, Need, SieveRuntimeError, evaluate
 from .account import WatchAccount
-from .act import Step, plan
 from .conversation import Conversation, Script
-from .facts import Gathered, items_to_fetch
+from .facts import items_to_fetch
 from .filing import WINDOW, Filing
+from .judging import Directory, Judge, task_of
 from .ledger import Baseline, Brake, Load, Loaded, Place, Record, Recorded, Row, Task
-from .providers import provider_of
-from .rules import RuleNames
 from .trouble import Over, Trouble, refused
 
 EMPTY_ROUNDS = 3
@@ -33,57 +29,6 @@ RETRY_PAUSES = (0.2, 1.0, 5.0)
 """Seconds before a message is fetched again that was announced and is not readable yet (fault F36)."""
 SEARCH_SPAN = 50_000
 """UIDs searched at once where most of a long range may be gone; doubled as long as nothing is found."""
-
-
-def row_of(message: Gathered, steps: tuple[Step, ...], trouble: str = "", undoes: int = 0) -> Row:
-    """Return what is recorded of a message."""
-    return Row(
-        message.uid,
-        message.message_id,
-        message.internal_date,
-        message.size,
-        steps,
-        trouble,
-        message.sender,
-        message.subject,
-        undoes,
-    )
-
-
-def task_of(row: Row) -> Task:
-    """Return what is to be done to a message that was recorded."""
-    return Task(row.uid, row.message_id, row.internal_date, row.size, tuple(enumerate(row.steps)), subject=row.subject)
-
-
-class Directory:
-    """
-    The account's other mailboxes, as far as rules ask for them. Of one connection.
-
-    Attributes:
-        names: All mailboxes; None as long as nobody asked.
-
-    """
-
-    def __init__(self, talk: Conversation, account: WatchAccount) -> None:
-        self.names: frozenset[str] | None = None
-        self._talk = talk
-        self._trash = account.trash
-        self._default = provider_of(account.host).trash
-
-    def learn(self) -> Script[None]:
-        """Learn which mailboxes there are, and which is the trash (RFC 6154)."""
-        there = yield from self._talk.list_mailboxes()
-        self.names = frozenset(one.mailbox for one in there)
-        if self._trash is None:
-            self._trash = next(
-                (one.mailbox for one in there if "\\trash" in map(str.lower, one.attributes)), self._default
-            )
-
-    def trash(self) -> Script[str]:
-        """Return where discarded messages go."""
-        if self._trash is None:
-            yield from self.learn()
-        return self._trash or self._default
 
 
 class Mailbox:
@@ -102,9 +47,8 @@ class Mailbox:
         self._talk = talk
         self._account = account
         self._items = items_to_fetch(account.program)
-        self._rules = RuleNames(account.source)
+        self._judge = Judge(account, place.mailbox, directory)
         self._braked: set[str] = set()
-        self._directory = directory
         self._filing = Filing(talk, account, place, self._select)
         self._uid_validity = UIDValidity(0)
         self._uid_next = 0
@@ -221,7 +165,7 @@ class Mailbox:
                 if tries < len(RETRY_PAUSES):
                     pause, more, cursor = RETRY_PAUSES[tries], True, uid
                     break
-            row = yield from self._judge(fetched[uid])
+            row = (yield from self._judge.judge(fetched[uid])).row()
             if row.trouble:
                 talk.warn(f"message {uid} of {self._name} stays where it is: {row.trouble}")
             rows.append(row)
@@ -269,36 +213,8 @@ class Mailbox:
                 "see: mailhorn watch release"
             )
         left = answer.ours | answer.circling | answer.held.keys()
-        tasks = [replace(task_of(row), sent=at_once) for row in rows if row.steps and row.uid not in left]
+        tasks = [task_of(row, at_once) for row in rows if row.steps and row.uid not in left]
         yield from self._filing.act(tasks, heard_at)
 
-    def _judge(self, message: Gathered) -> Script[Row]:
-        """Return what is to be recorded of a message, with what was wrong with it."""
-        steps: tuple[Step, ...] = ()
-        trouble = "it cannot be read"
-        if message.fields is not None:
-            decided, trouble = self._evaluated(message)
-            if isinstance(decided, Need) and decided.mailboxes:
-                yield from self._directory.learn()
-                decided, trouble = self._evaluated(message)
-            if isinstance(decided, Actions):
-                trash = None
-                if not self._account.discard_deletes and not decided.filings(self._name):
-                    trash = yield from self._directory.trash()
-                steps = plan(decided, self._name, message.flags, trash, self._rules.at)
-            elif not trouble:
-                trouble = f"the rules ask for {decided}"
-        return row_of(message, steps, trouble)
 
-    def _evaluated(self, message: Gathered) -> tuple[Actions | Need | None, str]:
-        """Return what the rules say, or what is wrong; they are pure, so trying again would change nothing."""
-        program = self._account.program
-        try:
-            return evaluate(program, message.facts(program, self._directory.names)), ""
-        except SieveRuntimeError as error:
-            return None, f"the rules fail, {error}"
-        except Exception as error:  # a bug of ours must not cost the messages behind this one (fault F85)
-            return None, f"a bug in the rules' engine, please report it: {type(error).__name__}: {error}"
-
-
-__all__ = ["Directory", "Mailbox", "row_of", "task_of"]
+__all__ = ["Directory", "Mailbox"]

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from ..imap.commands import EventGroup, Events, Notify, NotifyEvent, Status, StatusItem, Watched
 from .account import WatchAccount
 from .conversation import Conversation, Script
+from .judging import Directory
 from .ledger import Loaded, Place
-from .mailbox import Directory, Mailbox
+from .mailbox import Mailbox
 from .trouble import Over, Trouble, jittered
 
 ROUND = 60.0

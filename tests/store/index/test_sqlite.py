@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from tests.kit.stores import account, deliver, digest_of, opened
 
 from mailhorn.model.flags import SEEN
-from mailhorn.store.index.sqlite import SqliteIndex, flag_text, ranges, with_flags
+from mailhorn.store.index.database import Database
+from mailhorn.store.index.messages import flag_text, with_flags
+from mailhorn.store.index.reading import ranges
+from mailhorn.store.index.sqlite import SqliteIndex
 
 ADD = """
 import asyncio, sys
@@ -114,5 +118,5 @@ async def test_nothing_is_left_of_what_is_gone(tmp_path: Path, deleted_by: str) 
         "dirty_account",
         "removed_account",
     ):
-        assert await index._there(lambda db, name=table: db.ask(f"SELECT * FROM {name}")) == [], table
+        assert await index._there(partial(Database.ask, sql=f"SELECT * FROM {table}")) == [], table
     await index.close()

@@ -27,8 +27,10 @@ from ..abc import (
 )
 from .arrivals import write_digest
 from .database import DISK_ERRORS, Database, open_reader, unavailable
+from .messages import flag_text, with_flags
 from .metadata import mark_mailbox
-from .sqlite import SqliteIndex, flag_text, ranges, with_flags
+from .reading import ranges
+from .sqlite import SqliteIndex
 from .writer import Tx
 
 _FOLDER = (

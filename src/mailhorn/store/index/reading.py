@@ -1,0 +1,416 @@
+"""The part of the SQLite index that reads.
+
+Rule: a read that finds its rows by an index and returns few of them runs on the loop (5 us; a thread's round trip is
+60); a scan runs in a reader's thread. Who reads a mailbox waits until the tables have all of it that was answered.
+"""
+
+import asyncio
+import threading
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from ...model.change import Change, FlagUpdate
+from ...model.ids import UID, AccountId, MailboxId, ModSeq
+from ...model.mailbox import INBOX, Account, Mailbox, Usage
+from ...model.message import NO_DIGEST, Digest, MessageDigest, MessageOrigin, MessageRow
+from ..abc import (
+    BlobRef,
+    Columns,
+    FileRef,
+    Index,
+    MailboxMissing,
+    MessageMissing,
+    Stored,
+    StoreUnavailable,
+)
+from ..names import file_name
+from .database import DISK_ERRORS, Database, open_reader, unavailable
+from .resting import SqliteResting
+from .sheet import MAX_ROWS, Sheet, Sheets
+
+T = TypeVar("T")
+
+FEW = 64
+"""Rows that may be read on the loop: 64 digests take 0.2 ms, about what a thread's round trip costs under load."""
+
+FEW_UIDS = 512
+"""The same for UIDs alone."""
+
+READERS = 2
+"""Threads for scans: more than the machine's idle cores would only take turns."""
+
+MAX_DIGESTS = 4_096
+"""Digests kept in memory until their messages come to rest, 4 MiB; beyond, they are computed again when needed."""
+
+
+def ranges(uids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the shortest ascending (first, last) ranges that make up the UIDs."""
+    first = last = -1
+    for uid in sorted(set(uids)):
+        if uid == last + 1:
+            last = uid
+            continue
+        if last >= 0:
+            yield first, last
+        first = last = uid
+    if last >= 0:
+        yield first, last
+
+
+def email_id(key: str, size: int) -> str:
+    """Return the name of a body that IMAP tells (RFC 8474 §4): copies share it, and a rebuild finds it again."""
+    return f"M{blake2b(f'{key} {size}'.encode('utf-8', 'surrogateescape'), digest_size=12).hexdigest()}"
+
+
+def missing(mailbox: MailboxId) -> MailboxMissing:
+    return MailboxMissing(f"there is no mailbox {mailbox}; it was deleted")
+
+
+_ACCOUNT = (
+    "account.id, login, password_hash, mailbox.id FROM account"
+    f" JOIN mailbox ON mailbox.account = account.id AND mailbox.name = '{INBOX}'"
+)
+MAILBOX_COLUMNS = "id, account, name, uid_validity, uid_next, highest_mod_seq, messages, unseen, size"
+_ROW = "uid, mod_seq, flags, internal_date, message.size"
+_PLACE = "message.blob, key, letters, origin, inline_body.body"
+_PLACES = "JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
+_STORED, _STORED_DIGESTED = [
+    f"SELECT {_ROW}, {_PLACE}, dir{more} FROM message {_PLACES} LEFT JOIN folder ON folder.mailbox = message.mailbox"
+    f" {other} WHERE message.mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+    for more, other in (
+        ("", ""),
+        (", header_size, envelope, body_structure, parts", "LEFT JOIN digest ON digest.blob = message.blob"),
+    )
+]
+_DIGEST = "message.blob, header_size, envelope, body_structure, parts"
+
+
+class SqliteReading(SqliteResting, Index):
+    """The verbs of `Index` that read mailboxes and messages."""
+
+    _readers: ThreadPoolExecutor
+    _far: threading.local
+    _far_all: list[Database]
+    _near: Database
+    _sheets: Sheets
+    _closed: bool
+
+    def _open_for_thread(self) -> Database:
+        db: Database | None = getattr(self._far, "db", None)
+        if db is None:
+            db = self._far.db = open_reader(self._path)
+            self._far_all.append(db)
+        return db
+
+    def _here(self, read: Callable[[Database], T]) -> T:
+        """Read on this thread: few rows, found by an index."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            return read(self._near)
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+
+    async def _there(self, read: Callable[[Database], T]) -> T:
+        """Read on a reader's thread."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, lambda: read(self._open_for_thread())
+            )
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+
+    async def _caught_up(self, mailbox: MailboxId | None = None) -> None:
+        """Return when the tables have all that was answered, of this mailbox or of all."""
+        if self._writer.is_behind(mailbox):
+            await self._writer.caught_up()
+
+    async def account(self, login: str) -> Account | None:
+        found = self._here(
+            lambda db: db.ask(
+                f"SELECT {_ACCOUNT} WHERE login = ?",
+                (text_of(login.lower()),),
+            )
+        )
+        return Account(*found[0]) if found else None
+
+    async def accounts(self, limit: int | None = None) -> list[Account]:
+        sql = f"SELECT {_ACCOUNT} ORDER BY login LIMIT ?"
+        found = await self._there(lambda db: db.ask(sql, (-1 if limit is None else limit,)))
+        return [Account(*row) for row in found]
+
+    async def mailboxes(self, account: AccountId) -> list[Mailbox]:
+        await self._caught_up()
+        sql = f"SELECT {MAILBOX_COLUMNS} FROM mailbox WHERE account = ? ORDER BY name LIMIT ?"
+        found = self._here(lambda db: db.ask(sql, (account, FEW + 1)))
+        if len(found) > FEW:
+            found = await self._there(lambda db: db.ask(sql, (account, -1)))
+        return [Mailbox(*row) for row in found]
+
+    async def mailbox(self, account: AccountId, name: str) -> Mailbox | None:
+        def read(db: Database) -> list[Any]:
+            return db.ask(
+                f"SELECT {MAILBOX_COLUMNS} FROM mailbox WHERE account = ? AND name = ?", (account, text_of(name))
+            )
+
+        found = self._here(read)
+        if found and self._writer.is_behind(found[0][0]):
+            await self._writer.caught_up()
+            found = self._here(read)
+        return Mailbox(*found[0]) if found else None
+
+    async def mailbox_by_id(self, mailbox: MailboxId) -> Mailbox | None:
+        await self._caught_up(mailbox)
+        found = self._here(lambda db: db.ask(f"SELECT {MAILBOX_COLUMNS} FROM mailbox WHERE id = ?", (mailbox,)))
+        return Mailbox(*found[0]) if found else None
+
+    async def subscriptions(self, account: AccountId) -> list[str]:
+        found = self._here(
+            lambda db: db.ask("SELECT name FROM subscription WHERE account = ? ORDER BY name", (account,))
+        )
+        return [str(name) for (name,) in found]
+
+    async def usage(self, account: AccountId, exact: bool = True) -> Usage:
+        if exact:
+            await self._caught_up()
+        sql = "SELECT coalesce(sum(size), 0), coalesce(sum(messages), 0), count(*) FROM mailbox WHERE account = ?"
+        return Usage(*self._here(lambda db: db.ask(sql, (account,)))[0])
+
+    async def uids(self, mailbox: MailboxId) -> tuple[ModSeq, "array[int]"]:
+        head = await self.mailbox_by_id(mailbox)
+        if head is None:
+            raise missing(mailbox)
+        if head.messages > FEW_UIDS:
+            sheet = await self._sheet(mailbox)
+            if sheet is not None:
+                return sheet.mod_seq, sheet.uids[:]
+
+        def read(db: Database) -> tuple[ModSeq, "array[int]"]:
+            with db:
+                head = db.ask("SELECT highest_mod_seq FROM mailbox WHERE id = ?", (mailbox,))
+                if not head:
+                    raise missing(mailbox)
+                found = db.execute("SELECT uid FROM message WHERE mailbox = ? ORDER BY uid", (mailbox,))
+                return ModSeq(head[0][0]), array("I", [uid for (uid,) in found])
+
+        return self._here(read) if head.messages <= FEW_UIDS else await self._there(read)
+
+    async def changes_since(self, mailbox: MailboxId, changed_to: ModSeq, expunged_to: ModSeq, last_uid: UID) -> Change:
+        def read(db: Database) -> Change:
+            with db:
+                head = db.ask("SELECT highest_mod_seq FROM mailbox WHERE id = ?", (mailbox,))
+                if not head:
+                    return Change(mailbox, changed_to, ModSeq(changed_to + 1), gone=True)
+                appended = db.ask(
+                    "SELECT uid FROM message WHERE mailbox = ? AND uid > ? ORDER BY uid", (mailbox, last_uid)
+                )
+                updated = db.ask(
+                    "SELECT uid, mod_seq, flags FROM message INDEXED BY message_changed"
+                    " WHERE changed = 1 AND mailbox = ? AND mod_seq > ? AND uid <= ? ORDER BY uid",
+                    (mailbox, changed_to, last_uid),
+                )
+                expunged = db.ask(
+                    "SELECT uid FROM tombstone WHERE mailbox = ? AND mod_seq > ? AND uid <= ? ORDER BY uid",
+                    (mailbox, expunged_to, last_uid),
+                )
+            return Change(
+                mailbox,
+                changed_to,
+                ModSeq(head[0][0]),
+                tuple(uid for (uid,) in appended),
+                tuple(FlagUpdate(*row) for row in updated),
+                tuple(uid for (uid,) in expunged),
+            )
+
+        head = await self.mailbox_by_id(mailbox)
+        behind = 0 if head is None else head.highest_mod_seq - min(changed_to, expunged_to)
+        return self._here(read) if behind <= FEW else await self._there(read)
+
+    async def rows(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageRow]:
+        sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        return await self._by_uid(sql, mailbox, uids, lambda _, row: MessageRow(*row))
+
+    async def columns(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool = False) -> Columns:
+        if digested:
+            return await self._digested_columns(mailbox, uids)
+        sheet = await self._sheet(mailbox) if len(uids) > FEW else None
+        if sheet is not None:
+            return sheet.columns(uids)
+        return _side_by_side(await self.rows(mailbox, uids), 5)
+
+    async def _digested_columns(self, mailbox: MailboxId, uids: Sequence[UID]) -> Columns:
+        sql = (
+            f"SELECT {_ROW}, envelope, body_structure, message.blob FROM message"
+            " LEFT JOIN digest ON digest.blob = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        )
+
+        def make(db: Database, row: Any) -> Any:
+            if row[5] is not None:
+                return row
+            digest = self._fresh_digest(db, row[7])
+            return (*row[:5], digest.envelope, digest.body_structure, row[7])
+
+        return _side_by_side(await self._by_uid(sql, mailbox, uids, make), 7)
+
+    async def _sheet(self, mailbox: MailboxId) -> Sheet | None:
+        """Return the mailbox side by side, as it is now; None if it is gone or too large to be kept."""
+        head = await self.mailbox_by_id(mailbox)
+        if head is None or head.messages > MAX_ROWS:
+            self._sheets.forget(mailbox)
+            return None
+        sheet = self._sheets.get(mailbox)
+        if sheet is not None:
+            known = sheet
+            if known.mod_seq == head.highest_mod_seq or self._here(lambda db: known.catch_up(db, mailbox)):
+                return known
+        sheet = await self._there(lambda db: Sheet.read(db, mailbox))
+        if sheet is not None:
+            self._sheets.keep(mailbox, sheet)
+        return sheet
+
+    async def origins(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageOrigin]:
+        sql = (
+            "SELECT uid, key, message.size, coalesce(save_date, internal_date) FROM message"
+            " JOIN blob ON blob.id = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        )
+        return await self._by_uid(
+            sql, mailbox, uids, lambda _, row: MessageOrigin(row[0], email_id(row[1], row[2]), row[3])
+        )
+
+    async def digests(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageDigest]:
+        sql = (
+            f"SELECT {_ROW}, {_DIGEST} FROM message LEFT JOIN digest ON digest.blob = message.blob"
+            " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+        )
+
+        def make(db: Database, row: Any) -> MessageDigest:
+            blob = row[5]
+            digest = Digest(*row[6:]) if row[6] is not None else self._fresh_digest(db, blob)
+            return MessageDigest(MessageRow(*row[:5]), digest)
+
+        return await self._by_uid(sql, mailbox, uids, make)
+
+    def _fresh_digest(self, db: Database, blob: int) -> Digest:
+        """Return the digest of a message that has not come to rest."""
+        digest = self._digests.get(blob)
+        if digest is None:
+            body = self._body(db, blob, None)
+            if body is not None:
+                return self._digest(body)
+            kept = db.ask("SELECT header_size, envelope, body_structure, parts FROM digest WHERE blob = ?", (blob,))
+            if not kept:
+                return self._digest(b"")  # expunged meanwhile, and its grace is over
+            digest = Digest(*kept[0])  # it came to rest just now
+        return digest
+
+    def _digest_soon(self, blob: int, body: bytes) -> None:
+        """Compute what FETCH will need, now that the message is told and answered."""
+        if len(self._digests) >= MAX_DIGESTS:  # some of them of messages that were expunged before they rested
+            self._digests.clear()
+        self._digests[blob] = self._digest(body)
+
+    async def _by_uid(
+        self, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Database, Any], T]
+    ) -> list[T]:
+        """Return what is made of the rows of the UIDs, in one consistent read."""
+
+        await self._caught_up(mailbox)
+
+        def read(db: Database) -> list[T]:
+            wanted = list(ranges(uids))
+            if len(wanted) == 1:
+                rows = db.ask(sql, (mailbox, *wanted[0]))
+            else:
+                with db:
+                    rows = [row for first, last in wanted for row in db.ask(sql, (mailbox, first, last))]
+            return [
+                make(db, row) for row in rows
+            ]  # after it: what has come to rest meanwhile is nowhere but in the tables
+
+        return self._here(read) if len(uids) <= FEW else await self._there(read)
+
+    async def blob(self, mailbox: MailboxId, uid: UID) -> BlobRef:
+        await self._caught_up(mailbox)
+
+        def read(db: Database) -> BlobRef | None:
+            here = db.ask(
+                f"SELECT uid, message.size, {_PLACE} FROM message {_PLACES} WHERE mailbox = ? AND uid = ?",
+                (mailbox, uid),
+            )
+            if here:
+                return self._ref(db, mailbox, here[0])
+            gone = db.ask(
+                "SELECT key, leaving.size, name, inline_body.body, blob.id FROM leaving"
+                " JOIN blob ON blob.id = leaving.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
+                " WHERE mailbox = ? AND uid = ?",
+                (mailbox, uid),
+            )
+            if not gone:
+                return None
+            key, size, name, body, number = gone[0]
+            if name is not None:
+                return FileRef(key, size, None, _path(db, f"{mailbox}/{name}", {}))
+            body = self._body(db, number, body)
+            return FileRef(key, size, None, "") if body is None else BlobRef(key, size, body)
+
+        ref = self._here(read)
+        if ref is None:
+            raise MessageMissing(f"message {uid} of mailbox {mailbox} is gone")
+        return ref
+
+    async def stored(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list[Stored]:
+        folders: dict[str, str] = {}
+
+        def make(db: Database, row: Any) -> Stored:
+            uid, _, _, _, size, number, key, letters, origin, body, folder = row[:11]
+            where: bytes | str | None
+            if letters is not None:
+                where = f"{folder}/cur/{file_name(key, size, uid, letters)}" if folder is not None else None
+            elif origin is not None:
+                where = _path(db, origin, folders) or None
+            else:
+                where = self._body(db, number, body)
+            digest = NO_DIGEST
+            if digested:
+                digest = self._fresh_digest(db, number) if row[11] is None else Digest(*row[11:])
+            return Stored(MessageRow(*row[:5]), digest, where)
+
+        return await self._by_uid(_STORED_DIGESTED if digested else _STORED, mailbox, uids, make)
+
+    def _ref(self, db: Database, mailbox: MailboxId, row: Any) -> BlobRef:
+        """Return where the body is of a message that is there; `row` is UID, size, and `_PLACE`."""
+        uid, size, number, key, letters, origin, body = row
+        if letters is not None:
+            origin = f"{mailbox}/{file_name(key, size, uid, letters)}"
+        if origin is not None:
+            return FileRef(key, size, None, _path(db, origin, {}))
+        body = self._body(db, number, body)
+        return FileRef(key, size, None, "") if body is None else BlobRef(key, size, body)
+
+
+def _side_by_side(rows: Sequence[Any], columns: int) -> Columns:
+    """Return the first so many columns of rows."""
+    return Columns(*list(zip(*rows, strict=True))[:columns]) if rows else Columns(*[()] * columns)
+
+
+def _path(db: Database, where: str, folders: dict[str, str]) -> str:
+    """Return where the file is that is called "mailbox/file", "" if nowhere; `folders` keeps what was looked up."""
+    mailbox, _, file = where.partition("/")
+    folder = folders.get(mailbox)
+    if folder is None:
+        found = db.ask("SELECT dir FROM folder WHERE mailbox = ?", (int(mailbox),))
+        folder = folders[mailbox] = f"{found[0][0]}/cur/" if found else ""
+    return folder + file if folder else ""
+
+
+def text_of(text: str) -> str:
+    """Return the text without unpaired surrogates, which no name has and SQLite does not take."""
+    return text.encode("utf-8", "replace").decode()
+
+
+__all__ = ["MAILBOX_COLUMNS", "READERS", "SqliteReading", "missing", "ranges", "text_of"]

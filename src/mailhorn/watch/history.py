@@ -97,6 +97,7 @@ class Wanted:
         since: Something that was done since, seconds since 1970.
         account: Of this account.
         mailbox: Found in this mailbox.
+        uid: With this UID.
         message_id: With this Message-ID.
         state: Something that is in this state.
         untouched: Also those to which nothing was done.
@@ -108,6 +109,7 @@ class Wanted:
     since: float | None = None
     account: str | None = None
     mailbox: str | None = None
+    uid: int | None = None
     message_id: str | None = None
     state: ActionState | None = None
     untouched: bool = False
@@ -147,6 +149,7 @@ def _read(db: apsw.Connection, wanted: Wanted) -> Iterator[Entry]:
         " m.subject, m.recorded_at, m.trouble"
         " FROM message m JOIN mailbox b ON b.id = m.mailbox LEFT JOIN action a ON a.message = m.id"
         " WHERE (:account IS NULL OR b.account = :account) AND (:mailbox IS NULL OR b.name = :mailbox)"
+        " AND (:uid IS NULL OR m.uid = :uid)"
         " AND (:message_id IS NULL OR m.message_id = :message_id)"
         " AND (:rule IS NULL OR a.rule = :rule) AND (:state IS NULL OR a.state = :state)"
         " AND (:since IS NULL OR coalesce(a.changed_at, m.recorded_at) >= :since)"
@@ -155,6 +158,7 @@ def _read(db: apsw.Connection, wanted: Wanted) -> Iterator[Entry]:
         {
             "account": wanted.account,
             "mailbox": wanted.mailbox,
+            "uid": wanted.uid,
             "message_id": wanted.message_id,
             "rule": wanted.rule,
             "state": None if wanted.state is None else wanted.state.value,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -53,7 +54,7 @@ from .events import (
 )
 from .gate import Gate
 from .journal import JournalThread
-from .ledger import Answer, Place
+from .ledger import Answer, Place, Request
 from .machine import Machine
 from .tokens import AccountTokens, NoToken
 
@@ -107,6 +108,16 @@ class Report:
     renewal: float
 
 
+class Keeper(Protocol):
+    """Who keeps the journal; see `journal.JournalThread`."""
+
+    def ask(self, request: Request, answer: Callable[[Answer], None]) -> None:
+        """Have a request carried out."""
+
+    def close(self) -> None:
+        """Carry out what was asked, then end."""
+
+
 class Watcher:
     """
     Watches any number of accounts until it is stopped.
@@ -124,6 +135,7 @@ class Watcher:
         on_filed: OnFiled | None = None,
         on_state: OnState | None = None,
         clock: Callable[[], float] = boottime,
+        machine: Callable[..., Machine] = Machine,
     ) -> None:
         """
         Make a watcher; nothing happens before `run`.
@@ -134,17 +146,19 @@ class Watcher:
             on_filed: Told of each message that is where the rules want it; times are of `boottime`.
             on_state: Told whenever the watch of a mailbox stands elsewhere.
             clock: Seconds, of a clock that runs through suspend.
+            machine: What watches; takes an account and its mailboxes.
 
         Raises:
             ValueError: Two accounts have one name.
             TLSProblem: A list of trusted certificates cannot be used.
 
         """
-        self._journal_path = journal_path
-        self._journal: JournalThread | None = None
+        self.open_journal: Callable[[], Keeper] = lambda: JournalThread(journal_path)
+        self._journal: Keeper | None = None
         self.on_filed = on_filed
         self.on_state = on_state
         self.clock = clock
+        self.machine = machine
         self.gate = Gate()
         self._stopping = False
         self._all_stopped = asyncio.Event()
@@ -197,7 +211,7 @@ class Watcher:
             JournalError: The journal cannot be used.
 
         """
-        self._journal = journal = await asyncio.to_thread(JournalThread, self._journal_path)
+        self._journal = journal = await asyncio.to_thread(self.open_journal)
         self._alarm = Alarm(self.clock, self._fire, self.look)
         try:
             async with beside or nullcontext():
@@ -211,7 +225,7 @@ class Watcher:
             self._journal = None
             await asyncio.to_thread(journal.close)
 
-    async def _run(self, journal: JournalThread) -> None:
+    async def _run(self, journal: Keeper) -> None:
         for watch in self.watches:
             watch.start(journal)
         if self._stopping or not self.watches:
@@ -464,7 +478,7 @@ class _Watch:
     ) -> None:
         self.watcher = watcher
         self.account = account
-        self.machine = Machine(account, *mailboxes)
+        self.machine = watcher.machine(account, *mailboxes)
         self.due = math.inf
         self._since = watcher.clock()
         self._counted = (self._since, 0)
@@ -472,7 +486,7 @@ class _Watch:
         self._mailboxes = mailboxes
         self._tls = tls
         self._line: _Line | None = None
-        self._journal: JournalThread | None = None
+        self._journal: Keeper | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._replacement: asyncio.TimerHandle | None = None
         self._log = log.bind(account=account.name, mailbox=" ".join(mailboxes))
@@ -513,7 +527,7 @@ class _Watch:
         """Whether it has come to its end."""
         return self._journal is None or self.machine.state is State.STOPPED or self._replacement is not None
 
-    def start(self, journal: JournalThread) -> None:
+    def start(self, journal: Keeper) -> None:
         """Begin."""
         self._journal = journal
         self._loop = asyncio.get_running_loop()
@@ -641,7 +655,7 @@ class _Watch:
         if self._line is not None:
             self._line.drop()
             self._line = None
-        self.machine = Machine(self.account, *self._mailboxes)
+        self.machine = self.watcher.machine(self.account, *self._mailboxes)
         self._counted = self.watcher.clock(), 0
         self.due = math.inf
         if self._loop is not None:

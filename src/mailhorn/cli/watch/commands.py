@@ -121,3 +121,133 @@ def log(
         untouched=every,
     )
     command.log(_settings(context, config), wanted, as_json)
+
+
+@watch.command("test", short_help="Connect to an account, and say what would be done there.")
+@click.argument("account")
+@with_json
+@with_config
+@click.pass_context
+def test(context: click.Context, account: str, as_json: bool, config: Path | None) -> None:
+    """
+    Connect to an ACCOUNT of the settings: can it be logged in to, what can its server do, what would the watcher do?
+
+    Nothing is changed: mailboxes are opened read-only, and the journal is left alone. It may run beside the watcher.
+
+    Exit status: 0 if the account can be watched, 1 if not.
+
+    \b
+    Examples:
+      mailhorn watch test work
+      mailhorn watch test work --json
+    """
+    from . import test as command
+
+    command.test(_settings(context, config), account, as_json)
+
+
+@watch.command("login", short_help="Log in to an account that wants tokens instead of a password.")
+@click.argument("account")
+@click.option(
+    "--device/--browser",
+    "on_device",
+    default=None,
+    help="On any other device, or in a browser on this machine. Default: the browser, if the provider has both.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Where the browser comes back to. Default: any.")
+@click.option("--open/--no-open", "opens", default=True, help="Open the browser, too. Default: yes.")
+@with_config
+@click.pass_context
+def login(
+    context: click.Context, account: str, on_device: bool | None, port: int, opens: bool, config: Path | None
+) -> None:
+    """
+    Get the first access token of an ACCOUNT with oauth_client_id; the watcher renews it from then on.
+
+    A running watcher that has given the account up takes the token at the next SIGHUP.
+
+    \b
+    Examples:
+      mailhorn watch login work
+      mailhorn watch login work --device
+      ssh -L 8400:localhost:8400 server mailhorn watch login work --port 8400 --no-open
+    """
+    from . import login as command
+
+    command.login(_settings(context, config), account, on_device, port, opens)
+
+
+with_account = click.option("--account", "-a", "name", metavar="NAME", help="The account; needed if there are several.")
+with_mailbox = click.option("--mailbox", "-m", metavar="NAME", help="The mailbox. Default: those that are watched.")
+with_rules = click.option(
+    "--rules",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Other rules than those in the settings, say new ones.",
+)
+
+
+@watch.command("explain", short_help="Which tests matched a message, line by line?")
+@click.argument("message")
+@with_account
+@with_mailbox
+@with_rules
+@with_json
+@with_config
+@click.pass_context
+def explain(
+    context: click.Context,
+    message: str,
+    name: str | None,
+    mailbox: str | None,
+    file: Path | None,
+    as_json: bool,
+    config: Path | None,
+) -> None:
+    """
+    Say what the rules make of MESSAGE: every test that was asked, its line and its answer; and what was done to it.
+
+    MESSAGE is its UID (123, or Lists/123), as `mailhorn watch log` shows it, or its Message-ID. It is looked for in the
+    watched mailbox, and then where the watcher has put it. Nothing is changed.
+
+    \b
+    Examples:
+      mailhorn watch explain 4711
+      mailhorn watch explain '<1234@example.org>' --rules new.sieve
+    """
+    from . import explain as command
+
+    command.explain(_settings(context, config), message, name, mailbox, file, as_json)
+
+
+@watch.command("try", short_help="What would the rules do to the mail that is there?")
+@with_account
+@with_mailbox
+@with_rules
+@click.option("--last", "-n", type=click.IntRange(min=1), help="Only so many messages, the newest. Default: all.")
+@click.option("--all", "every", is_flag=True, help="Also those that stay as they are.")
+@with_json
+@with_config
+@click.pass_context
+def try_(
+    context: click.Context,
+    name: str | None,
+    mailbox: str | None,
+    file: Path | None,
+    last: int | None,
+    every: bool,
+    as_json: bool,
+    config: Path | None,
+) -> None:
+    """
+    Run the rules over the mail that is there, and say what they would do. Nothing is changed, not even marked as read.
+
+    \b
+    Examples:
+      mailhorn watch try --rules new.sieve
+      mailhorn watch try --mailbox Archive --last 1000
+    """
+    from . import trial as command
+
+    command.trial(_settings(context, config), name, mailbox, file, last, every, as_json)

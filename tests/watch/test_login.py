@@ -7,8 +7,8 @@ import pytest
 from tests.watch.test_machine import Dialogue
 
 from mailhorn.sasl.scram import PLUS, KeysWanted, ScramServer, derive
-from mailhorn.watch.account import Security
-from mailhorn.watch.events import Bind, Bound, Derive, Derived, State, Upgraded
+from mailhorn.watch.account import Security, TokenSource
+from mailhorn.watch.events import Authorize, Authorized, Bind, Bound, Derive, Derived, State, Upgraded
 
 BINDING = ("tls-server-end-point", b"\1\2\3")
 KEYS = derive("secret", bytes(16), 4096)
@@ -142,3 +142,96 @@ def test_after_starttls(tmp_path: Path) -> None:
     d.c("CAPABILITY")
     d.s("* CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256 AUTH=PLAIN", "$ OK")
     assert d.outputs[-1] == Bind()
+
+
+def tokened(tmp_path: Path, capabilities: str) -> Dialogue:
+    """Up to the wish for a token."""
+    urls = ("https://a.example/authorize", "https://a.example/token", "")
+    source = TokenSource(*urls, "id", "", "mail", tmp_path / "tokens", "mailhorn watch login a")
+    d = Dialogue(tmp_path, tokens=source)
+    d.s(f"* OK [CAPABILITY IMAP4rev1 {capabilities}] hi")
+    d.silent()
+    return d
+
+
+@pytest.mark.parametrize(
+    ("offered", "said"),
+    [
+        ("AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=PLAIN", b"n,a=u,\1host=imap.example.com\1port=993\1auth=Bearer t1\1\1"),
+        ("AUTH=XOAUTH2 AUTH=PLAIN", b"user=u\1auth=Bearer t1\1\1"),
+    ],
+)
+@pytest.mark.parametrize("initial", [True, False])
+def test_a_token(tmp_path: Path, offered: str, said: bytes, initial: bool) -> None:
+    """The standard mechanism where it is offered; the connection is made anew before the token expires (F42)."""
+    d = tokened(tmp_path, offered + (" SASL-IR" if initial else ""))
+    assert d.outputs[-1] == Authorize("")
+    d.deliver(Authorized("t1", good_for=1200.0))
+    name = "OAUTHBEARER" if "OAUTHBEARER" in offered else "XOAUTH2"
+    if initial:
+        d.c(f"AUTHENTICATE {name} {b64(said)}")
+    else:
+        d.c(f"AUTHENTICATE {name}")
+        d.s("+ ")
+        assert d._sent == b64(said).encode() + b"\r\n"
+        d._sent = b""
+    d.s("$ OK [CAPABILITY IMAP4rev1 IDLE] in")
+    d.c("SELECT INBOX")
+    d.select()
+    connection, began, idling = d.connection, d.now, ""
+    while d.connection is connection:
+        lines, d._sent = d._sent.decode().splitlines(), b""
+        for line in lines:
+            tag = line.partition(" ")[0]
+            if line == "DONE":
+                d.s(f"{idling} OK ended")
+            elif line.endswith(" IDLE"):
+                idling = tag
+                d.s("+ idling")
+            else:
+                d.s(f"{tag} OK done")
+        if not lines:
+            d.wait()
+    assert d.now - began == pytest.approx(1200.0)
+    assert d.changes()[-1].reason == "expired: the access token is about to expire"
+    assert d.left() <= 1.0
+    assert "t1" not in repr(d.outputs)
+
+
+def test_a_refused_token_is_renewed_once(tmp_path: Path) -> None:
+    """An old one may have been taken back; a new one that is refused, too, is a refused login (F58)."""
+    d = tokened(tmp_path, "AUTH=XOAUTH2 SASL-IR")
+    d.deliver(Authorized("t1", good_for=1200.0))
+    tag = d._sent.split()[0].decode()
+    d._sent = b""
+    d.s("+ eyJzdGF0dXMiOiI0MDEifQ==")
+    assert d._sent == b"\r\n"
+    d._sent = b""
+    d.s(f"{tag} NO [AUTHENTICATIONFAILED] Invalid credentials")
+    assert d.machine.state is State.BACKOFF
+    assert d.left() <= 1.0
+    d.wait()
+    d.s("* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR] hi")
+    assert d.outputs[-1] == Authorize("t1")
+    d.deliver(Authorized("t2", good_for=1200.0, new=True))
+    d.tag = d._sent.split()[0].decode()
+    d._sent = b""
+    d.s("$ NO [AUTHENTICATIONFAILED] Invalid credentials")
+    assert d.machine.state is State.BACKOFF
+    assert d.left() >= 150
+
+
+@pytest.mark.parametrize(("final", "state"), [(True, State.PARKED), (False, State.BACKOFF)])
+def test_no_token(tmp_path: Path, final: bool, state: State) -> None:
+    """Somebody has to log in, or the authority is away: the reason says so."""
+    d = tokened(tmp_path, "AUTH=OAUTHBEARER SASL-IR")
+    d.deliver(Authorized(problem="nobody has logged in yet", final=final))
+    assert d.machine.state is state
+    assert "nobody has logged in yet" in d.machine.reason
+
+
+def test_a_server_without_tokens(tmp_path: Path) -> None:
+    """It gets none, and no password either."""
+    d = tokened(tmp_path, "AUTH=PLAIN SASL-IR")
+    assert d.machine.state is State.PARKED
+    assert d.machine.reason == "settings: the server takes no tokens; it wants a password"

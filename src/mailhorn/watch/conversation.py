@@ -120,6 +120,7 @@ class Conversation:
         authorized: The answer to Authorize.
         refused_token: The access token that was refused last.
         login_ends: When the login expires; infinite if it does not.
+        logged_in_by: The mechanism that was used, or LOGIN; "" as long as none was.
         exists: How many messages are in the selected mailbox, as far as was told.
         copied: The COPYUID codes of the last COPY or MOVE.
         idling: The tag of the IDLE whose end was not seen yet.
@@ -153,6 +154,7 @@ class Conversation:
         self.derived: Derived | None = None
         self.authorized: Authorized | None = None
         self.login_ends = math.inf
+        self.logged_in_by = ""
         self.heard_at = self.now
         self.idling: bytes | None = None
         self.acting = False

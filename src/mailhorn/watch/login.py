@@ -115,6 +115,7 @@ def _prove(talk: Conversation, account: WatchAccount, offered: set[str]) -> Scri
         waiting = None
     done = yield from talk.answer(tag)
     if done.ok and mechanism.verified:
+        talk.logged_in_by = mechanism.name
         return None
     if done.ok or mechanism.disproved:
         raise Over(Trouble.AUTH, "the server has not proved that it knows the password; it may be another one")
@@ -150,7 +151,7 @@ def _show_token(talk: Conversation, account: WatchAccount) -> Script[None]:
         imap.respond(mechanism.answer(_decoded(talk.challenge) or b""))
     done = yield from talk.answer(tag)
     if done.ok:
-        talk.refused_token = ""
+        talk.refused_token, talk.logged_in_by = "", mechanism.name
         talk.login_ends = talk.now + got.good_for
         return
     over = refused_login(done)
@@ -185,9 +186,11 @@ def _send_password(talk: Conversation, account: WatchAccount) -> Script[None]:
     imap = talk.imap
     user, password = account.user.encode(), account.password.encode()
     plain = b"\0" + user + b"\0" + password  # RFC 4616 §2
+    talk.logged_in_by = "PLAIN"
     if imap.has("AUTH=PLAIN") and imap.has("SASL-IR"):
         done = yield from talk.run(Authenticate("PLAIN", plain))
     elif not imap.has("LOGINDISABLED"):
+        talk.logged_in_by = "LOGIN"
         done = yield from talk.run(Login(user, password))
     elif imap.has("AUTH=PLAIN"):
         talk.continued = False

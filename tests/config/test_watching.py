@@ -10,7 +10,8 @@ import pytest
 from mailhorn.config.credentials import password_of
 from mailhorn.config.find import ConfigError
 from mailhorn.config.settings import AccountSettings, Secret, WatchSettings
-from mailhorn.config.watching import build_watcher
+from mailhorn.config.watching import build_watcher, watched_accounts
+from mailhorn.watch.account import WatchAccount
 
 
 def account(**settings: Any) -> AccountSettings:
@@ -79,3 +80,77 @@ async def test_two_accounts_need_two_names(tmp_path: Path) -> None:
     """The journal goes by them."""
     with pytest.raises(ConfigError, match="two accounts are called 'work'"):
         build_watcher(WatchSettings(journal=tmp_path / "j", account=(account(), account())))
+
+
+KEYRING = """
+class KeyringError(Exception): ...
+def get_password(service, user):
+    if service == "locked":
+        raise KeyringError("it is\\nlocked")
+    return {("mailhorn", "ann"): "hunter2"}.get((service, user))
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        ("mailhorn", None),
+        ("other", "the keyring has no password of ann for other; put it there with: keyring set other ann"),
+        ("locked", "the keyring cannot be used: it is locked"),
+    ],
+)
+def test_a_password_in_the_keyring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str, message: str | None
+) -> None:
+    """By service and login, as the program `keyring` keeps it; one line if it is not there."""
+    (tmp_path / "keyring").mkdir()
+    (tmp_path / "keyring" / "errors.py").write_text(KEYRING)
+    (tmp_path / "keyring" / "__init__.py").write_text("from .errors import get_password\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("keyring", "keyring.errors"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    asked = account(password=None, password_keyring=service)
+    if message is None:
+        assert password_of(asked) == "hunter2"
+    else:
+        with pytest.raises(ConfigError) as caught:
+            password_of(asked)
+        assert str(caught.value) == f"account 'work': {message}"
+    for name in ("keyring", "keyring.errors"):
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is optional: who has no desktop has no keyring."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigError, match=r"install it with: pip install 'mailhorn\[keyring\]'"):
+        password_of(account(password=None, password_keyring="mailhorn"))
+
+
+async def test_where_tokens_come_from(tmp_path: Path) -> None:
+    """From the provider, if it is known, or from where the settings say; they are kept beside the journal."""
+
+    def watched(**more: Any) -> WatchAccount:
+        one = account(password=None, oauth_client_id="me", oauth_client_secret=Secret("s3cret"), **more)
+        return watched_accounts(WatchSettings(journal=tmp_path / "j", account=(one,)))[0]
+
+    google = watched(host="imap.gmail.com").tokens
+    assert google is not None and google.scope == "https://mail.google.com/" and google.device == ""
+    assert google.file == tmp_path / "work.tokens" and google.login == "mailhorn watch login work"
+    assert "s3cret" not in repr(google)
+    microsoft = watched(host="outlook.office365.com", name="../x y", oauth_scope="mine").tokens
+    assert microsoft is not None and microsoft.scope == "mine" and "/devicecode" in microsoft.device
+    assert microsoft.file.parent == tmp_path and microsoft.login == "mailhorn watch login '../x y'"
+    with pytest.raises(ConfigError, match="oauth_token: set the URL that gives out tokens"):
+        watched()
+    with pytest.raises(ConfigError, match="account 'work': not an https URL: 'http://example.org/token'"):
+        watched(oauth_token="http://example.org/token")
+    with pytest.raises(ConfigError, match="set only one of them"):
+        watched(host="imap.gmail.com", oauth_client_secret_file=Path("x"))
+
+
+async def test_the_budget_is_the_providers(tmp_path: Path) -> None:
+    """Unless the settings have one."""
+    for host, set_to, budget in (("imap.mail.me.com", None, 2), ("imap.mail.me.com", 5, 5), ("a.example", None, 3)):
+        settings = WatchSettings(journal=tmp_path / "j", account=(account(host=host, connections=set_to),))
+        assert watched_accounts(settings)[0].connections == budget

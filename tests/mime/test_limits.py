@@ -56,6 +56,7 @@ def count(part: Part) -> int:
         b"To: " + b"<" * N,
         b"To: " + b"[" * N,
         b"To: a\n" + b" \n" * N,
+        b"To: a\n b" + b"\r" * N,
         b"Subject: " + b"=?" * N,
         b"Subject: " + b"=?utf-8?q?a?= " * (N // 14),
         b"Subject: " + b"=?utf-8?b?" * (N // 10),

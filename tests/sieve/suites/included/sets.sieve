@@ -1,0 +1,6 @@
+require ["include", "variables"];
+global "shared";
+set "own" "inside";
+set "shared" "inside";
+return;
+set "shared" "never";

@@ -1,0 +1,1 @@
+require "date"; if date "date" "century" "1" { keep; }

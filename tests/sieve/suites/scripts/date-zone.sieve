@@ -1,0 +1,1 @@
+require "date"; if date :zone "CET" "date" "year" "1" { keep; }

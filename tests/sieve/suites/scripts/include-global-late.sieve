@@ -1,0 +1,1 @@
+require ["include", "variables"]; set "a" "x"; global "a";

@@ -1,0 +1,1 @@
+require "index"; if header :last "x" "y" { keep; }

@@ -1,0 +1,1 @@
+require "regex"; if header :regex "Subject" "(a)\\1" { keep; }

@@ -94,6 +94,7 @@ class Bound:
         spans: Where in the folded value the match variables are, the whole match first (RFC 5229 §3.2); None: this
             match type has none.
         counts: Decides by the number of values alone (RFC 5231 §4.2).
+        lists: External lists; a value matches if one of them has it (RFC 6134 §2.2).
 
     """
 
@@ -101,6 +102,7 @@ class Bound:
     weight: int = 1
     spans: Callable[[bytes], list[tuple[int, int]]] | None = None
     counts: Callable[[int], bool] | None = None
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,3 +101,12 @@ MIN_VACATION_DAYS, DEFAULT_VACATION_DAYS, MAX_VACATION_DAYS = 1, 7, 365
 
 MAX_VACATION_SECONDS = MAX_VACATION_DAYS * 86400
 """The same for :seconds, where 0 is allowed (RFC 6131 §2)."""
+
+MAX_URI = 2000
+"""Characters in the URI of a notification."""
+
+MAX_ARGUMENTS = 16
+"""Arguments of a program that a script runs."""
+
+MAX_ARGUMENT = 1024
+"""Characters in one of them."""

@@ -10,6 +10,7 @@ from .errors import SieveRuntimeError
 from .glob import glob, spans, weight
 from .language import Bound, Call, MatchType, Tagged, Takes
 from .program import Test
+from .questions import InList, ListKnown
 from .run import Run, Values, octets, values_of
 from .text import Text, constants
 
@@ -95,12 +96,25 @@ class Matcher:
     def one(self, run: Run, bound: Bound, values: Values) -> bool:
         """The same for values of one source, with what `bound` returned."""
         run.charge(values.total * bound.weight, self.line)
+        if bound.lists:
+            return any(self._in_lists(run, bound.lists, value) for value in values.plain)
         matches = bound.matches
         for index, value in enumerate(values.folded):
             if matches(value):
                 if self.captures and bound.spans is not None:
                     original = values.plain[index] if self.comparator.keeps_length else value
                     run.matched([original[start:end] if start >= 0 else b"" for start, end in bound.spans(value)])
+                return True
+        return False
+
+    def _in_lists(self, run: Run, lists: tuple[str, ...], value: bytes) -> bool:
+        """Say whether a list has the value, which is `${0}` then (RFC 6134 §2.4)."""
+        for name in lists:
+            if not run.answer(ListKnown(name)):
+                raise SieveRuntimeError(self.line, f'there is no list "{name[:80]}"')
+            if run.answer(InList(name, value.decode("utf-8", "surrogateescape"))):
+                if self.captures:
+                    run.matched([value])
                 return True
         return False
 
@@ -181,7 +195,12 @@ def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: t
                     return True
         return False
 
-    if constant is None or constant.counts is not None or (with_keys.captures and constant.spans is not None):
+    if (
+        constant is None
+        or constant.lists
+        or constant.counts is not None
+        or (with_keys.captures and constant.spans is not None)
+    ):
         return test
     return quick_test
 

@@ -63,6 +63,14 @@ class Return(Exception):
     """The included script said `return` (RFC 6609 §3.3)."""
 
 
+class Break(Exception):
+    """The script said `break`; `name` is the loop to leave, "" for the innermost one (RFC 5703 §3)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
     """
@@ -160,6 +168,7 @@ class Run:
         "implicit_keep",
         "included",
         "part",
+        "path",
         "shared",
         "trace",
         "variables",
@@ -186,6 +195,8 @@ class Run:
         """The scripts that were included (RFC 6609 §3.2, `:once`)."""
         self.part: Entity | None = None
         """The part that `foreverypart` is at (RFC 5703 §3); None: the message."""
+        self.path: tuple[int, ...] = ()
+        """Where that part is: which child of which child of the message."""
         self.bound: dict[Hashable, object] = {}
         """What was made of strings with variables in them, to be found again."""
 
@@ -307,6 +318,28 @@ class Run:
         if fields is not None:
             self._fields = fields
             self._asked.clear()
+
+    # For those who run several scripts in one evaluation
+
+    def forget_message(self) -> None:
+        """The facts are about another message now."""
+        self._asked.clear()
+        self._fields = None
+        self.bound.clear()
+
+    def budget(self) -> None:
+        """Count work from here on."""
+        self._spent = self._compared = 0
+
+    def forget_decisions(self) -> None:
+        """Begin with the implicit keep again."""
+        self._steps.clear()
+        self._redirects = 0
+        self.implicit_keep = True
+        self.flags = None
+        self.edits.clear()
+        self._fields = None
+        self._asked.clear()
 
     # What is decided
 

@@ -35,7 +35,7 @@ def _set(call: Call) -> Step:
     """The modifiers are applied "according to this precedence list, largest value first" (RFC 5229 §4.1)."""
     name = variable_name(call, call.text(0))
     value = call.text(1)
-    modifiers = [call.choice(group, "") for group in _GROUPS if call.has(group)]
+    modifiers = [call.choice(group, "") for group in GROUPS if call.has(group)]
 
     def put(run: Run) -> None:
         run.set(name, modified(value.value(run), modifiers))
@@ -81,8 +81,17 @@ def _string(call: Call) -> Test:
     return string
 
 
-_GROUPS = ("case", "first", "encode", "quote", "length")
+GROUPS = ("case", "first", "quote", "encode", "length")
 """The groups of modifiers, the one applied first in front."""
+
+MODIFIERS = (
+    Tagged("lower", "case"),
+    Tagged("upper", "case"),
+    Tagged("lowerfirst", "first"),
+    Tagged("upperfirst", "first"),
+    Tagged("quotewildcard", "quote"),
+    Tagged("length", "length"),
+)
 
 EXTENSION: Extension = Extension(
     "variables",
@@ -101,14 +110,7 @@ EXTENSION: Extension = Extension(
             "set [:lower / :upper] [:lowerfirst / :upperfirst] [:quotewildcard] [:length] <name> <value>;",
             _set,
             (Takes.STRING, Takes.STRING),
-            (
-                Tagged("lower", "case"),
-                Tagged("upper", "case"),
-                Tagged("lowerfirst", "first"),
-                Tagged("upperfirst", "first"),
-                Tagged("quotewildcard", "quote"),
-                Tagged("length", "length"),
-            ),
+            MODIFIERS,
         ),
     ),
     rfc="RFC 5229",

@@ -14,7 +14,7 @@ from .questions import Structure
 from .run import Run
 from .text import Text, constants
 
-_TAGS = ("index", "last", "mime")
+_TAGS = ("index", "last", "mime", "anychild", "mime option")
 
 
 class Place(Protocol):

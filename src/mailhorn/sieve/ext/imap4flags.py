@@ -116,6 +116,6 @@ EXTENSION: Extension = Extension(
         ActionWord("addflag", "addflag <flags>;", _addflag, _LIST, before=1),
         ActionWord("removeflag", "removeflag <flags>;", _removeflag, _LIST, before=1),
     ),
-    tags={"keep": _FLAGS, "fileinto": _FLAGS},
+    tags={"keep": _FLAGS, "fileinto": _FLAGS, "vacation": _FLAGS, "notify": _FLAGS},
     rfc="RFC 5232",
 )

@@ -16,9 +16,11 @@ def _mailboxexists(call: Call) -> Test:
     return lambda run: all(run.mailbox_exists(name(run)) for name in names)
 
 
+_CREATE = (Tagged("create", "create"),)
+
 EXTENSION: Extension = Extension(
     "mailbox",
     tests=(TestWord("mailboxexists", "mailboxexists <mailboxes>", _mailboxexists, (Takes.STRINGS,)),),
-    tags={"fileinto": (Tagged("create", "create"),)},
+    tags={"fileinto": _CREATE, "vacation": _CREATE, "notify": _CREATE},
     rfc="RFC 5490 §3",
 )

@@ -1,0 +1,11 @@
+require "include";
+include "deep2";
+include "deep2";
+include "deep2";
+include "deep2";
+include "deep2";
+include "deep2";
+include "deep2";
+include "deep2";
+include "deep2";
+include "deep2";

@@ -1,0 +1,11 @@
+require "include";
+include "deep3";
+include "deep3";
+include "deep3";
+include "deep3";
+include "deep3";
+include "deep3";
+include "deep3";
+include "deep3";
+include "deep3";
+include "deep3";

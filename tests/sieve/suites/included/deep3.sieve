@@ -1,0 +1,11 @@
+require "include";
+include "deep4";
+include "deep4";
+include "deep4";
+include "deep4";
+include "deep4";
+include "deep4";
+include "deep4";
+include "deep4";
+include "deep4";
+include "deep4";

@@ -1,0 +1,11 @@
+require "include";
+include "deep5";
+include "deep5";
+include "deep5";
+include "deep5";
+include "deep5";
+include "deep5";
+include "deep5";
+include "deep5";
+include "deep5";
+include "deep5";

@@ -1,0 +1,11 @@
+require "include";
+include "deep6";
+include "deep6";
+include "deep6";
+include "deep6";
+include "deep6";
+include "deep6";
+include "deep6";
+include "deep6";
+include "deep6";
+include "deep6";

@@ -1,0 +1,11 @@
+require "include";
+include "deep7";
+include "deep7";
+include "deep7";
+include "deep7";
+include "deep7";
+include "deep7";
+include "deep7";
+include "deep7";
+include "deep7";
+include "deep7";

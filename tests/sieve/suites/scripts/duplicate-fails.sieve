@@ -1,0 +1,1 @@
+require ["duplicate", "ihave"]; if duplicate :header "X-Event-ID" { stop; } error "failed";

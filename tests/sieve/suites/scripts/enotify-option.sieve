@@ -1,0 +1,1 @@
+require "enotify"; notify :options "no value" "mailto:a@b";

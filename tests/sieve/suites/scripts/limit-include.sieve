@@ -1,0 +1,11 @@
+require "include";
+include "deep1";
+include "deep1";
+include "deep1";
+include "deep1";
+include "deep1";
+include "deep1";
+include "deep1";
+include "deep1";
+include "deep1";
+include "deep1";

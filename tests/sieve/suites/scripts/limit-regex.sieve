@@ -1,0 +1,1 @@
+require "regex"; if header :regex "a" "((a{200}){200}){200}" { keep; }

@@ -1,0 +1,1 @@
+require ["extracttext", "variables"]; extracttext "a";

@@ -1,0 +1,1 @@
+require "vnd.mailhorn.pipe"; pipe "../../bin/sh";

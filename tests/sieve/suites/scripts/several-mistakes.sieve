@@ -1,0 +1,3 @@
+if hedaer "a" "b" { keep; }
+fileinto "x";
+stpo;

@@ -1,0 +1,1 @@
+require "vacation"; vacation :from "nobody at all" "a";

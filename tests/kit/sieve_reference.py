@@ -16,28 +16,31 @@ _STRING = re.compile(r'"([^"]*)"')
 
 HEAD = """# Sieve: what is spoken
 
-Made by `./dev reference` of the list of extensions (`mailhorn/sieve/ext/__init__.py`) and of the suites that require each
-of them; a test keeps it true. The interpreter knows all of these. What an assembly offers is less where it cannot tell or
-do what an extension needs: a script that requires more is refused when it is installed, with line and column. The base
-language, RFC 5228, is in every script.
+Made by `./dev reference` of the list of extensions (`mailhorn/sieve/ext/__init__.py`) and of the suites that
+require each of them; a test keeps it true. The interpreter knows all of these. What an assembly offers is less
+where it cannot tell or do what an extension needs: a script that requires more is refused when it is installed,
+with line and column. The base language, RFC 5228, is in every script.
 
 | extension | specified in | delivery | watcher | suites |
 | --- | --- | --- | --- | --- |
 """
 
 TAIL = """
-The suites are tests of Sieve written in Sieve, in `tests/sieve/suites`; `python -m mailhorn.testing.svtest FILE...` runs
-them, and suites written for Pigeonhole's testsuite (but where they compare its error messages word for word).
+The suites are tests of Sieve written in Sieve, in `tests/sieve/suites`; `python -m mailhorn.testing.svtest FILE...`
+runs them, and suites written for Pigeonhole's testsuite (but where they compare its error messages word for word).
 
 ## What is decided
 
-- `:regex` is POSIX's extended regular expressions on an engine of our own that takes linear time. Back-references, and a
-  backslash before a letter other than w, W, s and S, are refused. Of two matches the leftmost counts, then the longest.
+- `:regex` is POSIX's extended regular expressions on an engine of our own that takes linear time. Back-references,
+  and a backslash before a letter other than w, W, s and S, are refused. Of two matches the leftmost counts, then
+  the longest.
 - `?` in `:matches` is one octet, as both comparators of the base language compare octets.
 - notify knows mailto and https. A mail that says it was sent by a machine notifies nobody.
-- editheader never deletes Received and Auto-Submitted, and never adds those or the fields of MIME; it passes over the attempt.
+- editheader never deletes Received and Auto-Submitted, and never adds those or the fields of MIME; it passes over
+  the attempt.
 - Tests see the message as it came, also after replace and enclose; they see what editheader did.
-- With vacation, a handle is made of subject, from, mime and reason as they are written, before variables are put in.
+- With vacation, a handle is made of subject, from, mime and reason as they are written, before variables are put
+  in.
 - The two convert extensions (RFC 6558) are not there: nothing here converts media types.
 
 ## Limits

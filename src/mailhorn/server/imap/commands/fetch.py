@@ -127,7 +127,8 @@ class _Plan:
         self.sets_seen = any(map(_sets_seen, items))
 
 
-_planned = lru_cache(maxsize=256)(_Plan)
+_planned = lru_cache(maxsize=64)(_Plan)
+"""The lists of items that all clients of a server ask for are some dozens; one that is hostile has 64 KiB."""
 
 
 async def _answered(conversation: Conversation, selected: Selected, plan: _Plan, uids: "array[int]") -> bool:

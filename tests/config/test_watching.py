@@ -9,8 +9,8 @@ import pytest
 
 from mailhorn.config.credentials import password_of
 from mailhorn.config.find import ConfigError
-from mailhorn.config.settings import AccountSettings, Secret, WatchSettings
-from mailhorn.config.watching import build_watcher, watched_accounts
+from mailhorn.config.settings import AccountSettings, HookSettings, Secret, WatchSettings
+from mailhorn.config.watching import build_watcher, hooks_of, watched_accounts
 from mailhorn.watch.account import WatchAccount
 
 
@@ -154,3 +154,23 @@ async def test_the_budget_is_the_providers(tmp_path: Path) -> None:
     for host, set_to, budget in (("imap.mail.me.com", None, 2), ("imap.mail.me.com", 5, 5), ("a.example", None, 3)):
         settings = WatchSettings(journal=tmp_path / "j", account=(account(host=host, connections=set_to),))
         assert watched_accounts(settings)[0].connections == budget
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "hook 'h': set one of command and url"),
+        ({"command": ("x",), "url": "https://a.example"}, "hook 'h': set one of command and url"),
+        ({"url": "http://a.example"}, "hook 'h': url: not an https URL: 'http://a.example'"),
+        ({"command": ("x",), "accounts": ("nobody",)}, "hook 'h': accounts: there is no account 'nobody'"),
+    ],
+)
+async def test_a_hook_that_cannot_be(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    """It is said before anything starts."""
+    hook = HookSettings(name="h", **settings)
+    with pytest.raises(ConfigError) as caught:
+        hooks_of(WatchSettings(journal=tmp_path / "j", account=(account(),), hook=(hook,)))
+    assert str(caught.value) == message
+    twice = (HookSettings(name="h", command=("x",)),) * 2
+    with pytest.raises(ConfigError, match="two hooks are called 'h'"):
+        hooks_of(WatchSettings(journal=tmp_path / "j", account=(account(),), hook=twice))

@@ -11,6 +11,7 @@ from ..config.find import serve_settings
 from ..config.lock import DataLock
 from ..config.settings import ServeSettings
 from ..config.wire import Server, build_server, data_folder
+from ..net.systemd import told
 from .logs import set_up
 from .loop import run, stop_signal
 from .memory import GIVE_BACK_EVERY, give_back, give_back_large_blocks, settle_down
@@ -51,11 +52,12 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
         lock.ready()
         print(await introduction(server, path, settings.limits.connections), flush=True)
         settle_down()
-        while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GIVE_BACK_EVERY):
-                    await stop.wait()
-            await asyncio.to_thread(give_back)
+        with told("serving", lambda: True):  # that the event loop comes by is all there is to say
+            while not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GIVE_BACK_EVERY):
+                        await stop.wait()
+                await asyncio.to_thread(give_back)
         print("Stopping.", flush=True)
     finally:
         await server.stop()

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 
 from .find import sections
-from .settings import PORTS, AccountSettings, Section
+from .settings import PORTS, Section
 
 _REQUIRED = {"name": "work", "host": "imap.example.org", "user": "ann@example.org"}
 _SAMPLE: dict[str, Any] = {
@@ -39,6 +39,8 @@ _SAMPLE: dict[str, Any] = {
     "oauth_device": "https://login.example.org/device",
     "connections": 3,
     "rules": "work.sieve",
+    "command": ("notify-me", "--mail"),
+    "url": "https://example.org/new-mail",
     "trash": "Trash",
     "idle_renewal": 540.0,
 }
@@ -68,7 +70,7 @@ def _write(kind: type[Section], table: str, lines: list[str]) -> None:
             continue
         _comment(description(hint), lines)
         value = defaults[name]
-        if kind is AccountSettings and name in _REQUIRED:
+        if value is msgspec.NODEFAULT:
             value = _REQUIRED[name]
         elif value is None:
             value = _SAMPLE[name] if name in _SAMPLE else _default_port(table)

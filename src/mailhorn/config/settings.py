@@ -430,6 +430,27 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     ] = None
 
 
+class HookSettings(Section, frozen=True, kw_only=True):
+    """A command that is run, or a web address that is told, for each new message: at least once."""
+
+    name: Annotated[str, Meta(min_length=1, description="What it is called in the log; do not change it later.")]
+    command: Annotated[
+        Annotated[tuple[str, ...], Meta(min_length=1)] | None,
+        Meta(description="Program and arguments; it reads what there is to tell as JSON. Set this or url."),
+    ] = None
+    url: Annotated[
+        str | None, Meta(description="Web address that the JSON is sent to (POST); https, or http on this machine.")
+    ] = None
+    accounts: Annotated[tuple[str, ...], Meta(description="Accounts whose messages it is for. Default: all.")] = ()
+    mailboxes: Annotated[
+        tuple[str, ...], Meta(description="Watched mailboxes whose messages it is for. Default: all.")
+    ] = ()
+    rule: Annotated[
+        str, Meta(description="Only messages that this rule has done something to, as `watch log` calls it.")
+    ] = ""
+    timeout: Annotated[float, Meta(ge=0.1, le=3600, description="Seconds it may take; then it has failed.")] = 30.0
+
+
 class WatchSettings(Section, frozen=True, kw_only=True):
     """The filter daemon: watch.toml."""
 
@@ -441,4 +462,8 @@ class WatchSettings(Section, frozen=True, kw_only=True):
         ),
     ] = None
     log: Annotated[Log, Meta(description="What is told on standard error.")] = Log()
+    hooks_at_once: Annotated[int, Meta(ge=1, le=100, description="Hooks that run at a time.")] = 4
+    hook: Annotated[
+        tuple[HookSettings, ...], Meta(description="One table for each command, or web address, for new messages.")
+    ] = ()
     account: Annotated[tuple[AccountSettings, ...], Meta(description="One table for each account.")] = ()

@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+from ..net.webhook import checked
 from ..sieve import Program
 from ..watch.account import Security, WatchAccount
 from ..watch.facts import install
+from ..watch.hooks import Hook, Hooks
 from ..watch.providers import provider_of
 from ..watch.supervisor import Watcher
 from .credentials import password_of, token_source_of
@@ -32,6 +34,32 @@ def build_watcher(settings: WatchSettings) -> Watcher:
     except OSError as error:
         raise ConfigError(f"journal: {journal.parent} cannot be made: {error.strerror}") from error
     return Watcher(accounts, journal)
+
+
+def hooks_of(settings: WatchSettings) -> Hooks:
+    """
+    Return what is run for new messages, or told of them; call in its event loop.
+
+    Raises:
+        ConfigError: One of them cannot be.
+
+    """
+    hooks: list[Hook] = []
+    for one in settings.hook:
+        who = f"hook {one.name!r}"
+        if any(other.name == one.name for other in hooks):
+            raise ConfigError(f"two hooks are called {one.name!r}; give each its own name")
+        if (one.command is None) is (one.url is None):
+            raise ConfigError(f"{who}: set one of command and url")
+        unknown = set(one.accounts) - {account.name for account in settings.account}
+        if unknown:
+            raise ConfigError(f"{who}: accounts: there is no account {min(unknown)!r}")
+        try:
+            url = checked(one.url) if one.url is not None else ""
+        except ValueError as error:
+            raise ConfigError(f"{who}: url: {error}") from error
+        hooks.append(Hook(one.name, one.command or (), url, one.accounts, one.mailboxes, one.rule, one.timeout))
+    return Hooks(journal_path(settings), hooks, settings.hooks_at_once)
 
 
 def journal_path(settings: WatchSettings) -> Path:
@@ -100,4 +128,4 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-__all__ = ["build_watcher", "control_path", "journal_path", "watched_accounts"]
+__all__ = ["build_watcher", "control_path", "hooks_of", "journal_path", "watched_accounts"]

@@ -124,6 +124,7 @@ class Watcher:
 
     Attributes:
         watches: One for each connection there may be.
+        on_journal: Called in the event loop whenever the journal has carried something out; None for nobody.
 
     """
 
@@ -157,6 +158,7 @@ class Watcher:
         self._journal: Keeper | None = None
         self.on_filed = on_filed
         self.on_state = on_state
+        self.on_journal: Callable[[], None] | None = None
         self.clock = clock
         self.machine = machine
         self.gate = Gate()
@@ -612,6 +614,8 @@ class _Watch:
         """Bring the journal's answer from its thread into the event loop."""
 
         def deliver() -> None:
+            if self.watcher.on_journal is not None:
+                self.watcher.on_journal()
             if machine is self.machine:
                 self.deliver(Answered(number, answer))
 

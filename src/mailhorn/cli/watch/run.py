@@ -10,8 +10,10 @@ import structlog
 from ...config.example import example
 from ...config.find import places, watch_settings
 from ...config.settings import WatchSettings
-from ...config.watching import build_watcher, control_path
+from ...config.watching import build_watcher, control_path, hooks_of
 from ...net.control import ControlError, listening
+from ...net.systemd import told
+from ...watch.hooks import Hooks
 from ...watch.supervisor import Watcher
 from ..failure import WRONG, CommandFailed
 from ..logs import set_up
@@ -43,18 +45,22 @@ def watch(config: Path | None) -> None:
 
 async def _watch(settings: WatchSettings, config: Path | None, path: Path | None) -> None:
     watcher = build_watcher(settings)
+    hooks = hooks_of(settings)
+    watcher.on_journal = hooks.news
     on_stop_signal(watcher.stop)
     print("Watching " + ", ".join(f"{account.name} ({account.host})" for account in settings.account), flush=True)
     with Reloading(watcher, settings, config, path):
-        await watcher.run(_asked(watcher, control_path(settings)))
+        await watcher.run(_beside(watcher, hooks, control_path(settings)))
 
 
 @contextlib.asynccontextmanager
-async def _asked(watcher: Watcher, path: Path) -> AsyncIterator[None]:
-    """Answer the other commands meanwhile; if that cannot be, watch all the same."""
+async def _beside(watcher: Watcher, hooks: Hooks, path: Path) -> AsyncIterator[None]:
+    """Answer the other commands meanwhile, if that can be; run hooks, and tell systemd."""
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(listening(path, answers(watcher)))
         except ControlError as error:
             log.warning("nobody can ask how it is", reason=str(error))
+        await stack.enter_async_context(hooks)
+        stack.enter_context(told(f"watching {len(watcher.watches)} sessions", lambda: watcher.alive))
         yield

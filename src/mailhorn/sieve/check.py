@@ -199,6 +199,8 @@ class _Checker:
         self._actions: dict[str, ActionWord] = {word.name: word for word in base.ACTIONS}
         self._extra_tags: dict[str, dict[str, Tagged]] = {}
         self._extra_before: dict[str, int] = {}
+        self._tags: dict[int, dict[str, Tagged]] = {}
+        """The tags that each word takes with what is in force, by the word's identity."""
         self._namespaces: dict[str, Callable[[str], Callable[[Run], str]]] = {}
         comparators: dict[str, Comparator] = {one.name: one for one in COMPARATORS}
         match_types: dict[str, MatchType] = {one.tag.name: one for one in MATCH_TYPES}
@@ -239,6 +241,7 @@ class _Checker:
         if capability in self._scope.requires:
             return
         self._scope.requires.add(capability)
+        self._tags.clear()
         for extension in self._whole.extensions:
             if extension.capability == capability:
                 self._tests |= {word.name: word for word in extension.tests}
@@ -418,9 +421,12 @@ class _Checker:
 
     def _call(self, word: TestWord | ActionWord, node: Command, tests: tuple[Test, ...]) -> Call:
         """Check the arguments: tags first in any order, then the positional ones (RFC 5228 §2.6.2)."""
-        known = {tag.name: tag for tag in word.tags} | self._extra_tags.get(word.name, {})
-        for group in {tag.group for tag in word.tags}:
-            known |= self._extra_tags.get(group, {})
+        known = self._tags.get(id(word))
+        if known is None:
+            known = {tag.name: tag for tag in word.tags} | self._extra_tags.get(word.name, {})
+            for group in {tag.group for tag in word.tags}:
+                known |= self._extra_tags.get(group, {})
+            self._tags[id(word)] = known
         tags: dict[str, tuple[str, Value]] = {}
         rest = list(reversed(node.arguments))
         while rest and isinstance(rest[-1], Tag):
@@ -437,7 +443,7 @@ class _Checker:
             if tag.takes is not None:
                 if not rest or isinstance(rest[-1], Tag):
                     raise self._source.error(written.start, f"expected {tag.takes.value} after :{tag.name}")
-                value = self._value(rest.pop(), tag.takes, f"after :{tag.name}")
+                value = self._value(rest.pop(), tag.takes, tag)
             tags[tag.group] = (tag.name, value)
         positional = tuple(reversed(rest))
         for argument in positional:
@@ -452,13 +458,12 @@ class _Checker:
             raise self._source.error(at, f"{word.name} takes {counted}, {found}; usage: {word.usage}")
         first: list[tuple[Text, ...]] = []
         for argument in positional[:before]:
-            value = self._value(argument, Takes.STRINGS, f"as first argument of {word.name}; usage: {word.usage}")
+            value = self._value(argument, Takes.STRINGS, word, 1)
             assert isinstance(value, tuple)
             first.append(value)
         positional = positional[before:]
         values = tuple(
-            self._value(argument, takes, f"as argument {number} of {word.name}; usage: {word.usage}")
-            for number, (argument, takes) in enumerate(zip(positional, word.takes, strict=False), 1)
+            [self._value(argument, word.takes[number], word, number + 1) for number, argument in enumerate(positional)]
         )
         line = self._source.line(node.start)
         return Call(
@@ -471,13 +476,16 @@ class _Checker:
             return f':{name} needs: require "{capability}";'
         return f"{word.name} has no argument :{name[:_SHOWN]}{_did_you_mean(name, tuple(known), ':')}"
 
-    def _value(self, argument: Argument, takes: Takes, where: str) -> Value:
+    def _value(self, argument: Argument, takes: Takes, of: TestWord | ActionWord | Tagged, number: int = 0) -> Value:
         if isinstance(argument, Number) and takes is Takes.NUMBER:
             return argument.value
         if isinstance(argument, Strings) and takes is Takes.STRINGS:
             return tuple([self._text(argument, value) for value in argument.values])
         if isinstance(argument, Strings) and takes is Takes.STRING and not argument.is_list:
             return self._text(argument, argument.values[0])
+        where = (
+            f"after :{of.name}" if isinstance(of, Tagged) else f"as argument {number} of {of.name}; usage: {of.usage}"
+        )
         raise self._source.error(argument.start, f"expected {takes.value} {where}")
 
     def _text(self, argument: Strings, text: str) -> Text:

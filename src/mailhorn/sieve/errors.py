@@ -16,6 +16,8 @@ _WIDTH = 100
 
 def printable(text: str) -> str:
     """Return the text with everything that could disturb a terminal or a log line written as an escape."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

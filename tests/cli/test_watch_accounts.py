@@ -114,6 +114,34 @@ def test_an_account_with_tokens(tmp_path: Path, server: Serving, authority: Auth
     for secret in (SECRET, "access-1", "refresh-1"):
         assert secret not in said + done.stdout + done.stderr
     assert "access-1" in file.read_text()
+    if way == "--browser":
+        log = watched(tmp_path, config)
+        for secret in (SECRET, "access-", "refresh-"):
+            assert secret not in log
+
+
+def watched(home: Path, config: Path) -> str:
+    """Run the watcher until it idles, with tokens that it has to renew first; returns all it has told."""
+    tokens = home / "work.tokens"
+    tokens.write_text(json.dumps({**json.loads(tokens.read_text()), "since": 0, "until": 1}))
+    command = [sys.executable, "-m", "mailhorn", "watch", "--config", str(config)]
+    told = ""
+    with subprocess.Popen(
+        command,
+        env=environment(home, MAILHORN_LOG_LEVEL="debug"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            told += line
+            if json.loads(line)["event"] == "idle":
+                process.terminate()
+        process.wait()
+    assert '"event": "idle"' in told, told
+    assert json.loads(tokens.read_text())["access"] == "access-2"
+    return told
 
 
 def test_a_browser_that_nobody_sent(tmp_path: Path) -> None:

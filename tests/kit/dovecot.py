@@ -80,13 +80,47 @@ namespace inbox {{
 """
 
 
+EVERYTHING = """
+auth_mechanisms = plain login
+auth_failure_delay = 0
+mail_plugins = acl quota zlib
+imap_metadata = yes
+mail_attribute_dict = file:{directory}/mail/attributes
+protocol imap {{
+  mail_plugins = acl imap_acl quota imap_quota imap_zlib
+}}
+plugin {{
+  acl = vfile
+  acl_anyone = allow
+  acl_shared_dict = file:{directory}/mail/shared.db
+  quota = count:User quota
+  quota_vsizes = yes
+}}
+namespace inbox {{
+  mailbox Trash {{
+    special_use =
+    auto = no
+  }}
+}}
+namespace others {{
+  type = shared
+  separator = /
+  prefix = Other Users/%%n/
+  location = maildir:{directory}/mail/%%n/Maildir
+  subscriptions = no
+  list = children
+}}
+"""
+"""Added to the configuration: all its extensions, and no mailbox but INBOX at the start."""
+
+
 class Dovecot:
     """One Dovecot; it can be killed and started again, always on the same ports."""
 
     host = HOST
     password = PASSWORD
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, more: str = "") -> None:
         """Write the configuration; nothing runs before `start`."""
         self.directory = directory
         self.imap_port = free_port()
@@ -104,7 +138,7 @@ class Dovecot:
         os.chown(directory / "mail", mail.pw_uid, mail.pw_gid)
         self.configuration = directory / "dovecot.conf"
         self.configuration.write_text(
-            CONFIGURATION.format(
+            (CONFIGURATION + more).format(
                 directory=directory,
                 host=HOST,
                 password=PASSWORD,
@@ -146,6 +180,11 @@ class Dovecot:
                 start_new_session=True,
             )
 
+    def forget(self) -> None:
+        """Remove everybody's mail; nobody may be connected."""
+        for one in (self.directory / "mail").iterdir():
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+
     def kill(self) -> None:
         """End all its processes as a power cut would."""
         process, self._process = self._process, None
@@ -172,10 +211,10 @@ class Dovecot:
 
 
 @contextlib.contextmanager
-def running_dovecot() -> Iterator[Dovecot]:
+def running_dovecot(more: str = "") -> Iterator[Dovecot]:
     """Return a Dovecot that is ready, and leave nothing of it behind."""
     directory = Path(tempfile.mkdtemp(prefix="dovecot-"))  # a short path: it holds Unix sockets
-    dovecot = Dovecot(directory)
+    dovecot = Dovecot(directory, more)
     try:
         dovecot.start()
         yield dovecot

@@ -43,6 +43,15 @@ runs them, and suites written for Pigeonhole's testsuite (but where they compare
   in.
 - The two convert extensions (RFC 6558) are not there: nothing here converts media types.
 
+## Where Pigeonhole does otherwise
+
+Generated scripts over generated messages (`tests/end_to_end/test_sieve_like_pigeonhole.py`) do the same, but for:
+
+- `:value` with i;ascii-casemap: RFC 4790 §9.2.1 compares capitals, so `[` and `_` come after all letters. Pigeonhole
+  compares small letters. We are right.
+- `fileinto :copy "A"; fileinto "A";`: the second one cancels the implicit keep (RFC 3894 §3). Pigeonhole still keeps
+  the message. We are right; nothing is lost either way.
+
 ## Limits
 
 A script that goes beyond one fails with a message that names it, and the mail is kept; `mailhorn/sieve/limits.py` has

@@ -280,7 +280,7 @@ def test_a_journal_of_an_earlier_form(tmp_path: Path, form: int) -> None:
     one(journal, Record(INBOX, V, 6, (row(5, MOVE),)))
     journal.close()
     old = apsw.Connection(str(path))
-    old.execute("DROP INDEX action_by_rule; DROP INDEX action_held")
+    old.execute("DROP INDEX action_by_rule; DROP INDEX action_held; DROP INDEX message_without_message_id")
     later = {"mailbox": ["backlog"], "message": ["sender", "subject"], "action": ["rule", "errand", "undoes"]}
     if form == 1:
         later["mailbox"] += ["renewal", "missed"]
@@ -353,3 +353,18 @@ def test_what_an_errand_has_under_way_is_its_own(tmp_path: Path) -> None:
     loaded = one(journal, Load(INBOX))
     assert isinstance(loaded, Loaded) and [task.uid for task in loaded.unfinished] == [3]
     journal.close()
+
+
+def test_what_we_put_there_is_known_without_a_message_id(journal: Journal) -> None:
+    """By date and size, as long as it is under way; by its new UID afterwards."""
+    one(journal, Baseline(INBOX, V, 1))
+    lists = Place(INBOX.account, "Lists")
+    one(journal, Baseline(lists, V, 1))
+    one(journal, Record(INBOX, V, 6, (row(5, MOVE, message_id=""),)))
+    back = Step(Kind.MOVE, "INBOX")
+    there = replace(row(5, back, message_id=""), uid=UID(1))
+    answer = one(journal, Record(lists, V, 2, (there,)))
+    assert isinstance(answer, Recorded) and answer.ours == {1}
+    one(journal, Settle(INBOX, V, (Outcome(UID(5), 0, ActionState.DONE, 0, (V, UID(1))),)))
+    answer = one(journal, Record(lists, V, 3, (replace(there, uid=UID(2)),)))
+    assert isinstance(answer, Recorded) and answer.ours == set(), "it is another one"

@@ -297,14 +297,14 @@ class Filing:
             uid_validity = UIDValidity(talk.numbers.get("UIDVALIDITY", 0))
             taken: set[UID] = set()
             for task in waiting:
-                uid = yield from self._copy_of(task, taken)
+                uid = yield from self.copy_of(task, taken)
                 if uid is not None:
                     taken.add(uid)
                     copies[task.uid] = (uid_validity, uid)
         yield from self._reselect()
         return copies
 
-    def _copy_of(self, task: Task, taken: set[UID]) -> Script[UID | None]:
+    def copy_of(self, task: Task, taken: set[UID]) -> Script[UID | None]:
         """Return the message in the selected mailbox that is a copy of this one, and of no other."""
         if not task.message_id or not task.message_id.isascii():
             return None

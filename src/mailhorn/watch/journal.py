@@ -116,6 +116,7 @@ CREATE TABLE action (
 CREATE INDEX action_unfinished ON action (message) WHERE state IN ('planned', 'sent');
 CREATE INDEX action_by_rule ON action (rule, changed_at);
 CREATE INDEX action_held ON action (rule) WHERE state = 'held';
+CREATE INDEX message_without_message_id ON message (size, internal_date) WHERE message_id = '';
 PRAGMA user_version = 3;
 """
 """A mailbox of which uid_validity is 0 is not watched: a message was put there, or taken back from there."""
@@ -137,6 +138,7 @@ ALTER TABLE action ADD COLUMN errand INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE action ADD COLUMN undoes INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX action_by_rule ON action (rule, changed_at);
 CREATE INDEX action_held ON action (rule) WHERE state = 'held';
+CREATE INDEX message_without_message_id ON message (size, internal_date) WHERE message_id = '';
 PRAGMA user_version = 3;
 """
 
@@ -379,16 +381,21 @@ class Journal:
         )
 
     def _is_ours(self, request: Record, row: Row) -> bool:
-        """Whether one of our own actions put the message here: by COPYUID, else by Message-ID."""
+        """Whether one of our own actions put the message here: by COPYUID, Message-ID, or date and size."""
+        known = "m.message_id = ?1 AND m.message_id <> ''"
+        if not row.message_id:
+            known = "m.message_id = '' AND m.message_id = ?1 AND m.size = ?2 AND m.internal_date = ?3"
         return bool(
             self._db.execute(
                 "SELECT EXISTS (SELECT 1 FROM message m JOIN action a ON a.message = m.id"
                 " JOIN mailbox b ON b.id = m.mailbox"
-                " WHERE m.message_id = ? AND m.message_id <> '' AND b.account = ? AND a.target = ?"
+                f" WHERE {known} AND b.account = ?4 AND a.target = ?5"
                 " AND a.kind IN ('copy', 'move') AND (a.state = 'sent' OR a.state = 'done' AND"
-                " (a.target_uid IS NULL OR (a.target_uid = ? AND a.target_uid_validity = ?))))",
+                " (a.target_uid IS NULL OR (a.target_uid = ?6 AND a.target_uid_validity = ?7))))",
                 (
                     row.message_id,
+                    row.size,
+                    row.internal_date,
                     request.place.account,
                     request.place.mailbox,
                     row.uid,

@@ -251,3 +251,114 @@ def try_(
     from . import trial as command
 
     command.trial(_settings(context, config), name, mailbox, file, last, every, as_json)
+
+
+with_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+@watch.command("undo", short_help="Take back what was done.")
+@click.option("--last", "-n", type=click.IntRange(min=1), help="What was done to so many messages, the latest.")
+@click.option("--rule", metavar="NAME", help="What this rule did.")
+@click.option("--since", type=When(), metavar="WHEN", help="What was done since: 2h, 3d, 14:30, 2026-11-22.")
+@click.option("--account", "-a", "name", metavar="NAME", help="Only of this account.")
+@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be undone.")
+@with_yes
+@with_json
+@with_config
+@click.pass_context
+def undo(
+    context: click.Context,
+    last: int | None,
+    rule: str | None,
+    since: float | None,
+    name: str | None,
+    dry: bool,
+    yes: bool,
+    as_json: bool,
+    config: Path | None,
+) -> None:
+    """
+    Take back what was done to messages: they go back where they were, flags they got are taken off, copies are deleted.
+
+    What you have done yourself since then stays: a message that you have read stays read, one that you have moved on is
+    left alone. The watcher may run meanwhile; it leaves alone what comes back. What was deleted for good (discard =
+    "delete") cannot be undone. Exit status: 0 if all was undone, 1 if not.
+
+    \b
+    Examples:
+      mailhorn watch undo --last 5 --dry-run
+      mailhorn watch undo --rule Lists --since 2h
+    """
+    if last is None and rule is None and since is None:
+        raise click.UsageError("say what: --last 10, --rule NAME or --since 2h")
+    from ...watch.history import Wanted
+    from . import undo as command
+
+    wanted = Wanted(last=last, rule=rule, since=since, account=name)
+    command.undo(_settings(context, config), wanted, yes, dry, as_json)
+
+
+@watch.command("apply", short_help="File mail that was there before.")
+@click.option("--backlog", is_flag=True, help="Yes: the rules are to act on old mail, too.")
+@with_account
+@with_mailbox
+@with_yes
+@with_json
+@with_config
+@click.pass_context
+def apply(
+    context: click.Context,
+    backlog: bool,
+    name: str | None,
+    mailbox: str | None,
+    yes: bool,
+    as_json: bool,
+    config: Path | None,
+) -> None:
+    """
+    File the mail that is in the watched mailboxes by the rules as they are now; otherwise rules act on new mail only.
+
+    Says first what would be done, and asks. The watcher may run meanwhile. It can be undone.
+
+    \b
+    Example:
+      mailhorn watch apply --backlog --account work
+    """
+    if not backlog:
+        raise click.UsageError("rules act on new mail only; to have them act on what is there: --backlog")
+    from . import undo as command
+
+    command.apply(_settings(context, config), name, mailbox, yes, as_json)
+
+
+@watch.command("release", short_help="Do what the brake holds, or let it be.")
+@click.option("--account", "-a", "name", metavar="NAME", help="Only of this account.")
+@click.option("--rule", metavar="NAME", help="Only of this rule.")
+@click.option("--drop", is_flag=True, help="Leave the messages where they are; the rule goes on with new mail.")
+@with_yes
+@with_json
+@with_config
+@click.pass_context
+def release(
+    context: click.Context,
+    name: str | None,
+    rule: str | None,
+    drop: bool,
+    yes: bool,
+    as_json: bool,
+    config: Path | None,
+) -> None:
+    """
+    Do what the brake holds, or let it be (--drop). Then the rule goes on.
+
+    A rule that takes more out of a mailbox within five minutes than `brake` in the settings allows is held: what it
+    matches stays where it is until you say what is to become of it.
+
+    \b
+    Examples:
+      mailhorn watch log --held
+      mailhorn watch release --rule Lists
+    """
+    from . import undo as command
+
+    command.release(_settings(context, config), name, rule, drop, yes, as_json)

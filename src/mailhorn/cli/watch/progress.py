@@ -38,10 +38,10 @@ class Bar:
         self._done = 0
         self._progress.update(self._task, total=number, completed=0, refresh=True)
 
-    def advance(self) -> None:
-        """One more is done."""
-        self._done += 1
-        if self._done % EVERY == 0:
+    def advance(self, number: int = 1) -> None:
+        """So many more are done."""
+        before, self._done = self._done, self._done + number
+        if before // EVERY != self._done // EVERY:
             self._progress.update(self._task, completed=self._done, refresh=True)
 
 

@@ -100,7 +100,6 @@ async def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) 
 def test_the_units(tmp_path: Path, unit: str) -> None:
     """They are what systemd takes, with what this program does for it; it has few rights."""
     parsed = configparser.ConfigParser(strict=False, interpolation=None)
-    parsed.optionxform = str  # type: ignore[assignment,method-assign]
     parsed.read(UNITS / unit)
     service = parsed["Service"]
     assert service["Type"] == "notify" and service["WatchdogSec"]

@@ -14,7 +14,7 @@ from ...watch.account import WatchAccount
 from ...watch.events import State, StateChanged
 from ...watch.ledger import Place
 from ...watch.probe import Probe
-from ...watch.providers import greeted_by, provider_of
+from ...watch.providers import Provider, greeted_by, provider_of
 from ...watch.supervisor import Watcher
 from ..failure import CANNOT, WRONG, CommandFailed
 from ..logs import set_up
@@ -91,8 +91,18 @@ def _told(account: WatchAccount, probe: Probe) -> dict[str, Any]:
         "would": _would(account, probe) if probe.over is None else [],
         "provider": provider.name,
         "password": provider.password,
-        "quirks": list(provider.quirks),
+        "quirks": [*_limits(provider), *provider.quirks],
     }
+
+
+def _limits(provider: Provider) -> list[str]:
+    """Return what the provider allows, as far as it says."""
+    limits = []
+    if provider.allowed is not None:
+        limits.append(f"It allows {provider.allowed} connections to a user, over all programs.")
+    if provider.session is not None:
+        limits.append(f"It ends a connection after {provider.session / 3600:g} hours.")
+    return limits
 
 
 def _would(account: WatchAccount, probe: Probe) -> list[str]:

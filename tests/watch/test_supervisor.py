@@ -13,10 +13,11 @@ from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 from mailhorn.net.tls import TLSProblem, self_signed, server_context
 from mailhorn.sieve.run import Run
 from mailhorn.watch.account import Security, WatchAccount
-from mailhorn.watch.events import Filed, State, StateChanged
+from mailhorn.watch.events import Event, Filed, Output, State, StateChanged
 from mailhorn.watch.facts import install
 from mailhorn.watch.journal import JournalError, JournalThread
 from mailhorn.watch.ledger import Place
+from mailhorn.watch.machine import Machine
 from mailhorn.watch.supervisor import Watcher, boottime
 
 PATIENCE = 10.0
@@ -357,3 +358,30 @@ async def test_reports(net: Net, tmp_path: Path) -> None:
         assert watch.watcher.alive
         watch.watcher.watches[0].due = boottime() - 60
         assert not watch.watcher.alive
+
+
+async def test_a_session_that_spins_is_named_and_begins_anew(
+    net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose deadline is always over: the log has the session, and where its script stands."""
+    plain = Machine.step
+
+    def step(self: Machine, event: Event, now: float, roll: float = 0.5) -> list[Output]:
+        outputs = plain(self, event, now, roll)
+        self.deadline = 0.0
+        return outputs
+
+    with structlog.testing.capture_logs() as logs:
+        async with watching([net.account()], tmp_path / "journal") as watch:
+            await watch.idle()
+            monkeypatch.setattr(Machine, "step", step)
+            watch.watcher.network_changed()
+            for _ in range(100_000):
+                if any("spinning" in entry["event"] for entry in logs):
+                    break
+                await asyncio.sleep(0)
+            monkeypatch.undo()
+            (session,) = watch.watcher.watches
+            assert session.stopped, "until it begins anew"
+    entry = next(entry for entry in logs if "spinning" in entry["event"])
+    assert entry["account"] == "ann" and any("watch/idling.py" in place for place in entry["stack"]), entry

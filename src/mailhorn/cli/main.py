@@ -12,7 +12,7 @@ import click
 
 from .. import __version__
 from .failure import explain
-from .options import CONTEXT, Commands, with_config, with_print_config
+from .options import CONTEXT, Commands, with_config, with_json, with_print_config
 from .watch.commands import watch
 
 with_password_stdin = click.option(
@@ -280,3 +280,37 @@ def completion(shell: str) -> None:
 
     kind: Any = get_completion_class(shell)
     click.echo(kind(app, {}, "mailhorn", "_MAILHORN_COMPLETE").source())
+
+
+@app.command(short_help="Draw what a running watcher or server does with the processor.")
+@click.argument("program", required=False, type=click.Choice(["watch", "serve"]))
+@click.option(
+    "--seconds", "-s", type=click.FloatRange(0.1, 120), default=10.0, show_default=True, help="How long to look."
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("mailhorn-profile.svg"),
+    show_default=True,
+    metavar="FILE",
+    help="Where the flame graph goes; any browser shows it.",
+)
+@with_json
+@with_config
+def profile(program: str | None, seconds: float, output: Path, as_json: bool, config: Path | None) -> None:
+    """
+    Draw a flame graph of a running `mailhorn watch` or `mailhorn serve`, without restarting it.
+
+    What is drawn is processor time, by thread: a box for each function, as wide as its share, upon what called it. Who
+    waits is not in it. It is looked 200 times a second, which costs about a hundredth of a processor. Compiled modules
+    (see `mailhorn --version`) show as their callers.
+
+    \b
+    Examples:
+      mailhorn profile
+      mailhorn profile serve --seconds 30 -o serve.svg
+    """
+    from .profile import command
+
+    command.profile(program, config, seconds, output, as_json)

@@ -12,9 +12,13 @@ from ..config.lock import DataLock
 from ..config.settings import ServeSettings
 from ..config.wire import Server, build_server, data_folder
 from ..net.systemd import told
+from .asked import asked
 from .logs import set_up
 from .loop import run, stop_signal
 from .memory import GIVE_BACK_EVERY, give_back, give_back_large_blocks, settle_down
+
+CONTROL = "control"
+"""The socket in the data directory at which the server answers questions."""
 
 
 def print_example() -> None:
@@ -52,12 +56,13 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
         lock.ready()
         print(await introduction(server, path, settings.limits.connections), flush=True)
         settle_down()
-        with told("serving", lambda: True):  # that the event loop comes by is all there is to say
-            while not stop.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(GIVE_BACK_EVERY):
-                        await stop.wait()
-                await asyncio.to_thread(give_back)
+        async with asked(data_folder(settings) / CONTROL, {}):
+            with told("serving", lambda: True):  # that the event loop comes by is all there is to say
+                while not stop.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(GIVE_BACK_EVERY):
+                            await stop.wait()
+                    await asyncio.to_thread(give_back)
         print("Stopping.", flush=True)
     finally:
         await server.stop()

@@ -27,6 +27,7 @@ from .ledger import Learn, Loaded, Place
 from .login import log_in
 from .providers import provider_of
 from .rounds import Round
+from .spin import stands_at
 from .trouble import Over, Recovery, Trouble
 
 LOGOUT_PATIENCE = 0.25
@@ -95,6 +96,11 @@ class Machine:
     def heard_at(self) -> float:
         """When the server was heard last, on the clock of `now`."""
         return self._talk.heard_at
+
+    @property
+    def stands_at(self) -> list[str]:
+        """Where the script stands, for a bug report."""
+        return stands_at(self._script)
 
     @property
     def push_is_reliable(self) -> bool:

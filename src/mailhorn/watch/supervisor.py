@@ -56,6 +56,7 @@ from .gate import Gate
 from .journal import JournalThread
 from .ledger import Answer, Place, Request
 from .machine import Machine
+from .spin import SpinGuard
 from .tokens import AccountTokens, NoToken
 
 FAR_AWAY = 20.0
@@ -196,6 +197,17 @@ class Watcher:
     def reports(self) -> list[Report]:
         """How each connection is."""
         return [watch.report() for watch in self.watches]
+
+    @property
+    def steps(self) -> int:
+        """How many steps all sessions have taken."""
+        return sum(watch.machine.steps for watch in self.watches)
+
+    @property
+    def busiest(self) -> list[Place]:
+        """Where most steps were taken of late: three sessions at most."""
+        most = sorted(self.watches, key=lambda watch: watch.recent_steps, reverse=True)
+        return [watch.machine.places[0] for watch in most[:3]]
 
     @property
     def alive(self) -> bool:
@@ -485,6 +497,7 @@ class _Watch:
         self._since = watcher.clock()
         self._counted = (self._since, 0)
         self._wakeups = 0.0
+        self._guard = SpinGuard(self._since)
         self._mailboxes = mailboxes
         self._tls = tls
         self._line: _Line | None = None
@@ -516,6 +529,11 @@ class _Watch:
             machine.push_is_reliable,
             machine.renewal,
         )
+
+    @property
+    def recent_steps(self) -> int:
+        """Steps since they were counted last."""
+        return self.machine.steps - self._counted[1]
 
     def _wakeups_by(self, now: float) -> float:
         """Return the steps in a minute: since they were counted last, or over the minute before if that is not long."""
@@ -557,6 +575,9 @@ class _Watch:
         self.watcher.look()
         now = self.watcher.clock()
         machine = self.machine
+        if self._guard.count(now, isinstance(event, Heard)) > 0:
+            self._spins(event)
+            return
         try:
             outputs = machine.step(event, now, random.random())
         except Exception:
@@ -654,6 +675,15 @@ class _Watch:
         )
         if self.watcher.on_filed is not None:
             self.watcher.on_filed(filed.place, filed)
+
+    def _spins(self, event: Event) -> None:
+        self._log.error(
+            "spinning: it wakes more often than what it hears explains, it begins anew; please report this",
+            state=self.machine.state.value,
+            woken_by=type(event).__name__,
+            stack=self.machine.stands_at,
+        )
+        self._replace()
 
     def _replace(self) -> None:
         if self._line is not None:

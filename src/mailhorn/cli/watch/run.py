@@ -5,23 +5,20 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import structlog
-
 from ...config.example import example
 from ...config.find import places, watch_settings
 from ...config.settings import WatchSettings
 from ...config.watching import build_watcher, control_path, hooks_of
-from ...net.control import ControlError, listening
 from ...net.systemd import told
 from ...watch.hooks import Hooks
 from ...watch.supervisor import Watcher
+from ..asked import asked
 from ..failure import WRONG, CommandFailed
 from ..logs import set_up
 from ..loop import on_stop_signal, run
 from ..reload import Reloading
 from .answers import answers
-
-log = structlog.get_logger("mailhorn.watch")
+from .spin import guarded
 
 
 def print_example() -> None:
@@ -55,12 +52,8 @@ async def _watch(settings: WatchSettings, config: Path | None, path: Path | None
 
 @contextlib.asynccontextmanager
 async def _beside(watcher: Watcher, hooks: Hooks, path: Path) -> AsyncIterator[None]:
-    """Answer the other commands meanwhile, if that can be; run hooks, and tell systemd."""
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(listening(path, answers(watcher)))
-        except ControlError as error:
-            log.warning("nobody can ask how it is", reason=str(error))
-        await stack.enter_async_context(hooks)
-        stack.enter_context(told(f"watching {len(watcher.watches)} sessions", lambda: watcher.alive))
-        yield
+    """Run hooks and answer the other commands meanwhile, tell systemd, and see that nothing spins."""
+    sessions = f"watching {len(watcher.watches)} sessions"
+    async with hooks, asked(path, answers(watcher)):
+        with told(sessions, lambda: watcher.alive), guarded(watcher):
+            yield

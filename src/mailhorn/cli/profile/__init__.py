@@ -1,0 +1,1 @@
+"""`mailhorn profile`: what a running watcher or server does with the processor."""

@@ -50,7 +50,7 @@ from mailhorn.server.imap.matching import Letter, Scope, depth, resolve
 from mailhorn.server.imap.sorting import sent
 from mailhorn.server.imap.subject import base_subject
 from mailhorn.server.imap.threads import Message, by_references, ids, ordered_subject, references
-from mailhorn.sieve import Actions, HeaderFacts, Need, SieveError, SieveRuntimeError, compile_script, evaluate
+from mailhorn.sieve import Actions, HeaderFacts, Need, SieveError, SieveRuntimeError, compile_script, evaluate, offered
 from mailhorn.sieve.address import addresses, outbound
 from mailhorn.smtp.connection import Options
 
@@ -308,7 +308,7 @@ def sieve(data: bytes) -> None:
     """
     text, _, header = data.partition(b"\0")
     try:
-        program = compile_script(text.decode("utf-8", "surrogateescape"))
+        program = compile_script(text.decode("utf-8", "surrogateescape"), offered({"envelope"}))
     except SieveError as error:
         if error.line < 1 or error.column < 1 or not str(error).encode().strip() or "\x1b" in str(error):
             raise Broken(f"an error that cannot be shown: {error!r}") from error

@@ -11,7 +11,7 @@ from .glob import glob, spans, weight
 from .language import Bound, Call, MatchType, Tagged, Takes
 from .program import Test
 from .questions import InList, ListKnown
-from .run import Run, Values, octets, values_of
+from .run import Run, Values, octets
 from .text import Text, constants
 
 COMPARATORS = (ASCII_CASEMAP, OCTET)
@@ -203,11 +203,6 @@ def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: t
     ):
         return test
     return quick_test
-
-
-def some_strings(with_keys: Matcher, run: Run, strings: Iterable[str]) -> bool:
-    """Say whether any of the strings matches. Raises SieveRuntimeError."""
-    return with_keys.any(run, (values_of(strings, with_keys.comparator),))
 
 
 def is_field_name(name: str) -> bool:

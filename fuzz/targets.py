@@ -333,6 +333,8 @@ def sieve(data: bytes) -> None:
         return
     if not isinstance(at_once, Actions):
         raise Broken(f"everything is known, and yet {at_once}")
+    if program.any_header or program.any_mailbox:  # then it says so, and needs more than one round trip
+        return
     need = evaluate(program, HeaderFacts())
     if isinstance(need, Need):
         if not (need.headers <= program.headers and need.mailboxes <= program.mailboxes):

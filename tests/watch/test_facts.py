@@ -32,7 +32,8 @@ def test_exactly_the_fields_of_the_rules_are_fetched() -> None:
     program = install('if header "X-Spam" "yes" { discard; } if address "from" "a@x" { discard; }')
     command = Fetch(UIDSet.of([1]), items_to_fetch(program))
     assert write_command(b"a", command) == [
-        b"a UID FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (from message-id subject x-spam)])\r\n"
+        b"a UID FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE"
+        b" BODY.PEEK[HEADER.FIELDS (from message-id subject x-spam)])\r\n"
     ]
 
 

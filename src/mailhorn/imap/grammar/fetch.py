@@ -66,7 +66,7 @@ def parse_fetch_atts(cur: Cursor) -> tuple[FetchItem, ...]:
     """
     "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")"
 
-    RFC 9051 §6.4.5, §9. Macros are spelled out. Clients ask for the same few lists all the time: what was read is known.
+    RFC 9051 §6.4.5, §9. Macros are spelled out. Clients ask for the same few lists all the time: they are remembered.
     """
     rest = cur.data[cur.pos :]
     if len(rest) > MAX_KNOWN:

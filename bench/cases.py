@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from . import commands, delivery, hold, idle, push, watching
+from . import commands, delivery, filing, hold, idle, push, watching
 from .figures import Figure
 from .fleet import Fleet
 from .servers import Server
 
 GROUPS = ("idle", "push", "delivery", "commands")
-ON_DEMAND = ("hold", "watching")
+ON_DEMAND = ("hold", "watch", "watching")
 """Groups that are run only if they are asked for: they take minutes, and say nothing that can be compared."""
 FIRST = 200
 """The account of the fleet's first connection; those before it are for all other cases."""
@@ -59,6 +59,13 @@ def cases(groups: Sequence[str], full: bool, quick: bool, seconds: float | None)
         "delivery": _delivery(full, length),
         "commands": _commands(length),
         "hold": [Case("hold", partial(_hold, seconds=length), ours_only=True)],
+        "watch": [
+            Case(
+                f"filing{' TLS' if tls else ''}",
+                partial(filing.filing, account=130 + tls, encrypted=tls, seconds=2 * length),
+            )
+            for tls in (False, True)
+        ],
         "watching": [
             Case(
                 f"watching {FLEET}{' TLS' if tls else ''}",

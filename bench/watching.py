@@ -62,18 +62,11 @@ async def _measured(server: Server, accounts: Sequence[int], encrypted: bool, se
     folder.mkdir(exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
-    (folder / "password").write_text(PASSWORD + "\n")
-    (folder / "rules.sieve").write_text('require "fileinto"; if header :contains "subject" "list" { fileinto "L"; }\n')
-    port, security = (server.ports["imaps"], "tls") if encrypted else (server.ports["imap"], "none")
-    tables = "".join(
-        f'[[account]]\nname = "{login(number)}"\nhost = "{HOST}"\nport = {port}\nencryption = "{security}"\n'
-        f'verify = false\nuser = "{login(number)}"\npassword_file = "password"\nrules = "rules.sieve"\n'
-        for number in accounts
-    )
-    (folder / "watch.toml").write_text(f'journal = "journal"\n[log]\nformat = "json"\n{tables}')
+    rules = 'require "fileinto"; if header :contains "subject" "list" { fileinto "L"; }\n'
+    written(folder, server, accounts, encrypted, rules)
     log = folder / "log"
     cost, begin = _Cost(), time.monotonic()
-    process = _started(folder, log)
+    process = started(folder, log)
     try:
         async with asyncio.timeout(IDLE_WITHIN):
             while _idling(log) < len(accounts):
@@ -95,7 +88,24 @@ async def _measured(server: Server, accounts: Sequence[int], encrypted: bool, se
     return cost
 
 
-def _started(folder: Path, log: Path) -> "subprocess.Popen[bytes]":
+def written(
+    folder: Path, server: Server, accounts: Sequence[int], encrypted: bool, rules: str, brake: bool = True
+) -> None:
+    """Write the settings of a watcher into a folder."""
+    (folder / "password").write_text(PASSWORD + "\n")
+    (folder / "rules.sieve").write_text(rules)
+    port, security = (server.ports["imaps"], "tls") if encrypted else (server.ports["imap"], "none")
+    more = "" if brake else "brake = 0\n"
+    tables = "".join(
+        f'[[account]]\nname = "{login(number)}"\nhost = "{HOST}"\nport = {port}\nencryption = "{security}"\n'
+        f'verify = false\nuser = "{login(number)}"\npassword_file = "password"\nrules = "rules.sieve"\n{more}'
+        for number in accounts
+    )
+    (folder / "watch.toml").write_text(f'journal = "journal"\n[log]\nformat = "json"\n{tables}')
+
+
+def started(folder: Path, log: Path) -> "subprocess.Popen[bytes]":
+    """Start a watcher with the settings of a folder, its log in a file."""
     with log.open("wb") as output:
         return subprocess.Popen(
             [*MAILHORN, "watch", "--config", "watch.toml"],
@@ -127,4 +137,4 @@ def _switches(pid: int) -> int:
     return count
 
 
-__all__ = ["many"]
+__all__ = ["many", "started", "written"]

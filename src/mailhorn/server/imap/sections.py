@@ -27,6 +27,17 @@ WHOLE = {
 """Attributes that are sections by another name (RFC 3501 §6.4.5)."""
 
 
+WHAT: dict[SectionText, What] = {
+    SectionText.PART: "body",
+    SectionText.HEADER: "header",
+    SectionText.HEADER_FIELDS: "header",
+    SectionText.HEADER_FIELDS_NOT: "header",
+    SectionText.TEXT: "text",
+    SectionText.MIME: "mime",
+}
+"""Which section of a part a section-text means."""
+
+
 class UnknownEncoding(Exception):
     """A part whose Content-Transfer-Encoding nobody knows (RFC 3516 §4.3)."""
 
@@ -179,7 +190,7 @@ def named(item: FetchItem) -> Named:
         return Binary(_from(b"BINARY[%b]" % number, item.partial), item.part, item.partial, False)
     if isinstance(item, Attribute):
         section = WHOLE[item]
-        return Literal(item.value, section.part, _WHAT[section.text], None, None)
+        return Literal(item.value, section.part, WHAT[section.text], None, None)
     return _literal(item)
 
 
@@ -187,7 +198,7 @@ def _literal(item: BodySection) -> Literal:
     section = item.section
     fields = section if section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT) else None
     name = _from(b"BODY[%b]" % section_bytes(section), item.partial)
-    return Literal(name, section.part, _WHAT[section.text], fields, item.partial)
+    return Literal(name, section.part, WHAT[section.text], fields, item.partial)
 
 
 def _from(name: bytes, partial: tuple[int, int] | None) -> bytes:
@@ -232,17 +243,8 @@ def previewed(part: Part | None, body: bytes) -> bytes:
     return preview_bytes(PreviewItem(text))
 
 
-_WHAT: dict[SectionText, What] = {
-    SectionText.PART: "body",
-    SectionText.HEADER: "header",
-    SectionText.HEADER_FIELDS: "header",
-    SectionText.HEADER_FIELDS_NOT: "header",
-    SectionText.TEXT: "text",
-    SectionText.MIME: "mime",
-}
-
-
 __all__ = [
+    "WHAT",
     "WHOLE",
     "Binary",
     "Literal",

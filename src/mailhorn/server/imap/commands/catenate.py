@@ -11,27 +11,20 @@ from ....imap.commands import Append, AppendStep, SectionText
 from ....imap.responses import Code
 from ....imap.url import MessageUrl, parse_message_url
 from ....mime.header import header_fields
-from ....mime.packed import What, part_range, unpack
+from ....mime.packed import part_range, unpack
 from ....model.mailbox import Mailbox
 from ....store.abc import MailboxMissing, MessageMissing, StoreUnavailable
 from ..conversation import Conversation
 from ..progress import Progress
 from ..reach import Act, reach
 from ..reply import CommandRefused, Reply
+from ..sections import WHAT
 from . import append
 
 PIECE = 256 * 1024
 """Octets of a part that are copied at a time: what is put together may be bigger than memory."""
 
 _UNSAFE = re.compile(rb"[\]\x00-\x20\x7f]")
-_WHAT: dict[SectionText, What] = {
-    SectionText.PART: "body",
-    SectionText.HEADER: "header",
-    SectionText.HEADER_FIELDS: "header",
-    SectionText.HEADER_FIELDS_NOT: "header",
-    SectionText.TEXT: "text",
-    SectionText.MIME: "mime",
-}
 
 
 async def step(conversation: Conversation, step: AppendStep) -> Reply | None:
@@ -130,7 +123,7 @@ async def _copy(conversation: Conversation, url: MessageUrl, selected: Mailbox |
     if not found:
         raise _NotThere("there is no such message")
     row, digest = found[0]
-    where = part_range(unpack(digest.parts), url.section.part, _WHAT[url.section.text])
+    where = part_range(unpack(digest.parts), url.section.part, WHAT[url.section.text])
     if where is None:
         raise _NotThere("the message has no such part")
     start, end = where[0], min(where[1], row.size)

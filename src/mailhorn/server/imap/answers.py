@@ -49,7 +49,6 @@ class Answers:
         self._pattern = head + said + b")\r\n"
         self._start = head + said + (b" " if said else b"")
         self._places = (1 if uid_only else 0, *[_FIELDS[item][1] for item in items])
-        self._dated = Attribute.INTERNALDATE in items
         self._short = Attribute.BODY in items
         self.original = not ORIGINAL.isdisjoint(items)
         self.digested = not _DIGESTED.isdisjoint(items)

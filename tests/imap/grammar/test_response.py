@@ -171,6 +171,7 @@ HOSTILE = {
     "numbers": b"* SEARCH" + b" 4294967295" * N,
     "digits": b"* SEARCH " + b"4" * N,
     "a code": b"* OK [" + b"X " * N,
+    "spaces in a code": b"* OK [UIDVALIDITY" + b" " * N + b"x",
     "permanent flags": b"* OK [PERMANENTFLAGS (" + b"x " * N + b"(",
     "attributes": b"* LIST (" + b"\\x " * N,
     "status items": b"* STATUS x (" + b"FOO (a) " * 10_000,

@@ -42,7 +42,7 @@ from .ext.uidplus import (
 from .flag import parse_flag_perm_list, write_flag_list
 
 _NAME = re.compile(rb"[^ \]\x00-\x1f\x7f]+")
-_REST = re.compile(rb"(?: +([^\]\r\n\x00]*))?\]")
+_REST = re.compile(rb"(?: ++([^\]\r\n\x00]*+))?\]")
 _REST_WRITABLE = re.compile(rb"[^\]\r\n\x00]+")
 _TYPED = frozenset(
     (

@@ -125,7 +125,7 @@ def test_a_thousand_filed_messages_are_as_they_were(tmp_path: Path, kind: str) -
 
 def test_what_the_brake_holds_is_released(tmp_path: Path) -> None:
     """A rule that suddenly takes everything stops after fifty; what is held is done when somebody says so."""
-    with account_served(tmp_path, RULES) as server:
+    with account_served(tmp_path, RULES, "brake_at_least = 50") as server:
         port = server.ports["imap"]
         with watching(tmp_path):
             with session(port) as imap:

@@ -422,8 +422,11 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     ] = 0.1
     brake_at_least: Annotated[
         Annotated[int, Meta(ge=1)],
-        Meta(description="Messages that a rule may take in that time, however small the mailbox is."),
-    ] = 50
+        Meta(
+            description="Messages that a rule may take in that time, however small the mailbox is: a night's mail of "
+            "all lists comes at once when a laptop wakes up."
+        ),
+    ] = 1_000
     idle_renewal: Annotated[
         Annotated[float, Meta(ge=15)] | None,
         Meta(description="IDLE is renewed so often, seconds. Default: what the provider is known to stand, else 540."),

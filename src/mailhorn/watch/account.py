@@ -93,5 +93,5 @@ class WatchAccount:
     connections: int = 3
     tokens: TokenSource | None = None
     brake: float = 0.1
-    brake_at_least: int = 50
+    brake_at_least: int = 1_000
     source: str = field(default="", repr=False)

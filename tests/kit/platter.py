@@ -11,6 +11,7 @@ import os
 import pickle
 import random
 import shutil
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -273,7 +274,7 @@ class Platter:
 
     def _compare(self, ino: int, path: str, found: list[str]) -> None:
         folder = self.folders[ino]
-        there = {entry.name: entry for entry in os.scandir(path) if not entry.name.endswith("-shm")}
+        there = {entry.name: entry for entry in os.scandir(path) if _is_kept(entry)}
         found += [f"{path}/{name}" for name in there.keys() ^ folder.now.keys()]
         for name in there.keys() & folder.now.keys():
             number = folder.now[name]
@@ -285,3 +286,8 @@ class Platter:
                     self.files[number].play(entry, data)
                 if data != Path(there[name].path).read_bytes():
                     found.append(there[name].path)
+
+
+def _is_kept(entry: "os.DirEntry[str]") -> bool:
+    """Say whether a disk keeps it: not what processes share while they run, and no socket."""
+    return not entry.name.endswith("-shm") and not stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)

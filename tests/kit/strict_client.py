@@ -292,7 +292,10 @@ class StrictClient:
 
     def _resynced(self, cache: Cache, command: Command, stands: int) -> None:
         """Put together what was remembered and what was told; that must be all there is."""
-        told = {message.uid: message for message in self.messages if message.uid is not None}
+        earlier = self.messages[
+            : len(self.messages) - command.grown
+        ]  # of those that came later some may be told as well
+        told = {message.uid: message for message in earlier if message.uid is not None}
         expected = cache.messages if _names(command.text) else {**cache.messages, **told}
         new = len(self.messages) - len(expected)
         if new < command.grown or (new > command.grown and not _names(command.text)):

@@ -1,9 +1,10 @@
 """What all tests share: one Hypothesis profile, and the rule that CI skips nothing."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 settings.register_profile("mailhorn", deadline=None, max_examples=100)
@@ -32,3 +33,10 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _refuse_skip(report)
     return report
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """No test leaves to the next how the log is kept: a level, say, at which nothing is told."""
+    yield
+    structlog.reset_defaults()

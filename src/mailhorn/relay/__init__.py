@@ -1,0 +1,1 @@
+"""Mail that leaves: what rules redirect, answer and refuse, kept safe until a smarthost has taken it."""

@@ -304,7 +304,9 @@ class Hooks:
         try:
             if told is not None and hook.wants(told):
                 await self._carry_out(hook, told)
+                await self._asked(book.done, hook.name, message)
                 log.info("hook", hook=hook.name, account=told["account"], uid=told["uid"])
+                return
         except HookFailed as error:
             attempts += 1
             over = attempts >= MAX_ATTEMPTS

@@ -36,7 +36,9 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 @pytest.fixture(autouse=True)
-def _log_of_its_own() -> Iterator[None]:
-    """No test leaves to the next how the log is kept: a level, say, at which nothing is told."""
+def _log_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test leaves to the next how the log is kept: a level at which nothing is told, or loggers made for good."""
+    plain = structlog.configure
+    monkeypatch.setattr(structlog, "configure", lambda **how: plain(**{**how, "cache_logger_on_first_use": False}))
     yield
     structlog.reset_defaults()

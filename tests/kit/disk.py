@@ -232,6 +232,7 @@ class Files:
             "writev": self._writev,
             "pwritev": self._pwritev,
             "pread": self._pread,
+            "preadv": self._preadv,
             "mkdir": self._mkdir,
             "truncate": self._truncate,
             "ftruncate": self._truncate,
@@ -365,6 +366,12 @@ class Files:
         if known is None:
             return real(fd, size, at)
         return self._disk.do("read", known[1], lambda: real(fd, size, at), lambda: None)
+
+    def _preadv(self, real: Any, fd: int, buffers: Any, at: int, flags: int = 0) -> Any:
+        path = self._disk.below(os.readlink(f"/proc/self/fd/{fd}"))  # it was not opened by a function of `os`
+        if path is None:
+            return real(fd, buffers, at, flags)
+        return self._disk.do("read", path, lambda: real(fd, buffers, at, flags), lambda: None)
 
     def _mkdir(self, real: Any, path: Any, *args: Any, **named: Any) -> None:
         whole = self._disk.below(path, named.get("dir_fd"))

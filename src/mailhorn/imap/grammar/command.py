@@ -1,6 +1,6 @@
 """command: everything a client says, both ways (RFC 9051 §6, §9; RFC 3501 §6).
 
-The lines in `_parse_command`, `_parse_uid` and `_write` are the list of what we speak.
+The tables at the end are the list of what we speak; a command of one word is a Keyword.
 
 Errors: CommandProblem (a SyntaxProblem that knows the tag) → BAD; UnknownCommand, one kind of it → BAD.
 """
@@ -8,7 +8,7 @@ Errors: CommandProblem (a SyntaxProblem that knows the tag) → BAD; UnknownComm
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ...model.numbers import SeqSet, UIDSet
 from ..commands import (
@@ -266,7 +266,9 @@ def write_command(tag: bytes, command: Command, dialect: Dialect = STRICT) -> li
     """
     out = Writer(dialect, command=True)
     write_tag(out, tag)
-    _write(out, command)
+    word, write = _WRITERS[type(command)]
+    out.write(word)
+    write(out, command)
     if not isinstance(command, Append):
         out.write(b"\r\n")
     return out.segments()
@@ -301,91 +303,10 @@ def _parse_command(cur: Cursor, word: bytes) -> Command:
     keyword = _KEYWORDS.get(word)
     if keyword is not None:
         return keyword
-    match word:
-        case b"FETCH":
-            return _parse_fetch(cur, SeqSet)
-        case b"UID":
-            return _parse_uid(cur)
-        case b"SELECT" | b"EXAMINE":
-            return _parse_select(cur, read_only=word == b"EXAMINE")
-        case b"STATUS":
-            mailbox = _argument(cur)
-            cur.space()
-            return Status(mailbox, parse_status_atts(cur))
-        case b"STORE":
-            return _parse_store(cur, SeqSet)
-        case b"SEARCH":
-            return _parse_search(cur, by_uid=False)
-        case b"SORT":
-            return parse_sort(cur, by_uid=False)
-        case b"THREAD":
-            return parse_thread(cur, by_uid=False)
-        case b"ESEARCH":
-            return parse_multi_search(cur)
-        case b"CANCELUPDATE":
-            return CancelUpdate(parse_cancel_update(cur))
-        case b"NOTIFY":
-            return parse_notify(cur)
-        case b"EXPUNGE":
-            return Expunge()
-        case b"COPY":
-            return _parse_copy(cur, SeqSet)
-        case b"MOVE":
-            return parse_move(cur, SeqSet)
-        case b"LIST":
-            return parse_list(cur)
-        case b"LSUB":
-            reference = _argument(cur)
-            cur.space()
-            return List(reference, parse_list_mailbox(cur), subscribed=True)
-        case b"LOGIN":
-            return _parse_login(cur)
-        case b"AUTHENTICATE":
-            return parse_authenticate(cur)
-        case b"CREATE":
-            mailbox = _argument(cur)
-            if not cur.at(b" ("):
-                return Create(mailbox)
-            cur.space()
-            return Create(mailbox, parse_create_params(cur))
-        case b"DELETE":
-            return Delete(_argument(cur))
-        case b"RENAME":
-            return Rename(_argument(cur), _argument(cur))
-        case b"SUBSCRIBE" | b"UNSUBSCRIBE":
-            return Subscribe(_argument(cur), on=word == b"SUBSCRIBE")
-        case b"GETMETADATA":
-            return parse_get_metadata(cur)
-        case b"SETMETADATA":
-            return parse_set_metadata(cur)
-        case b"GETQUOTA":
-            return GetQuota(parse_quota_root_name(cur))
-        case b"GETQUOTAROOT":
-            return GetQuotaRoot(_argument(cur))
-        case b"SETACL":
-            return parse_setacl(cur)
-        case b"DELETEACL":
-            return parse_deleteacl(cur)
-        case b"GETACL":
-            return GetAcl(_argument(cur))
-        case b"LISTRIGHTS":
-            return parse_listrights(cur)
-        case b"MYRIGHTS":
-            return MyRights(_argument(cur))
-        case b"ENABLE":
-            return Enable(parse_enable(cur))
-        case b"COMPRESS":
-            return parse_compress(cur)
-        case b"ID":
-            cur.space()
-            return Id(parse_id_params_list(cur))
-        case b"APPEND" | b"REPLACE":
-            start = cur.pos
-            _parse_append(cur, word)  # tells what is wrong with it; if nothing is, nobody wanted to stream it
-            cur.pos = start
-            raise cur.fails("an APPEND whose literal is streamed")
-        case _:
-            raise _Unknown(cur.pos - len(word), word)
+    parse = PARSERS.get(word)
+    if parse is None:
+        raise _Unknown(cur.pos - len(word), word)
+    return parse(cur)
 
 
 def _parse_uid(cur: Cursor) -> Command:
@@ -399,155 +320,116 @@ def _parse_uid(cur: Cursor) -> Command:
     if found is None:
         raise cur.fails("a command after UID")
     cur.pos = found.end()
-    match found[0].upper():
-        case b"FETCH":
-            return _parse_fetch(cur, UIDSet)
-        case b"STORE":
-            return _parse_store(cur, UIDSet)
-        case b"SEARCH":
-            return _parse_search(cur, by_uid=True)
-        case b"SORT":
-            return parse_sort(cur, by_uid=True)
-        case b"THREAD":
-            return parse_thread(cur, by_uid=True)
-        case b"COPY":
-            return _parse_copy(cur, UIDSet)
-        case b"MOVE":
-            return parse_move(cur, UIDSet)
-        case b"EXPUNGE":
-            return parse_uid_expunge(cur)
-        case b"REPLACE":
-            raise cur.fails("a REPLACE whose literal is streamed")
-        case word:
-            raise _Unknown(found.start(), b"UID " + word)
-
-
-def _write(out: Writer, command: Command) -> None:
-    """Write a space, the word and what follows it."""
-    match command:
-        case Simple(keyword):
-            out.write(b" " + keyword.value)
-        case Fetch(numbers, items):
-            _write_word(out, b"FETCH", numbers)
-            out.write(b" ")
-            write_fetch_atts(out, items)
-            write_fetch_modifiers(out, command.changed_since, command.vanished, command.partial)
-        case Select(mailbox, read_only):
-            out.write(b" EXAMINE" if read_only else b" SELECT")
-            _write_argument(out, mailbox)
-            write_select_params(out, command.condstore, command.resync)
-        case Status(mailbox, status_items):
-            out.write(b" STATUS")
-            _write_argument(out, mailbox)
-            out.write(b" ")
-            write_status_atts(out, status_items)
-        case Store(numbers, mode, flags, silent):
-            _write_word(out, b"STORE", numbers)
-            out.write(b" ")
-            if command.unchanged_since is not None:
-                write_store_modifiers(out, command.unchanged_since)
-                out.write(b" ")
-            write_store_att_flags(out, mode, silent, flags)
-        case Search(key, by_uid, charset, returns):
-            out.write(b" UID SEARCH" if by_uid else b" SEARCH")
-            if returns is not None:
-                write_search_return_opts(out, returns)
-            out.write(b" ")
-            write_search_program(out, key, charset)
-        case Sort():
-            write_sort(out, command)
-        case FindThreads():
-            write_thread(out, command)
-        case MultiSearch():
-            write_multi_search(out, command)
-        case CancelUpdate(tags):
-            out.write(b" CANCELUPDATE")
-            write_cancel_update(out, tags)
-        case Notify():
-            out.write(b" NOTIFY")
-            write_notify(out, command)
-        case Expunge(None):
-            out.write(b" EXPUNGE")
-        case Expunge(UIDSet() as uids):
-            out.write(b" UID EXPUNGE")
-            write_uid_expunge(out, uids)
-        case Copy(numbers, mailbox):
-            _write_word(out, b"COPY", numbers)
-            _write_argument(out, mailbox)
-        case Move(numbers):
-            out.write(b" UID MOVE" if isinstance(numbers, UIDSet) else b" MOVE")
-            write_move(out, command)
-        case List(reference, str() as pattern, True):
-            out.write(b" LSUB")
-            _write_argument(out, reference)
-            out.write(b" ")
-            write_list_mailbox(out, pattern)
-        case List():
-            out.write(b" LIST")
-            write_list(out, command)
-        case Login(user, password):
-            out.write(b" LOGIN ")
-            write_astring(out, user)
-            out.write(b" ")
-            write_astring(out, password)
-        case Authenticate():
-            out.write(b" AUTHENTICATE")
-            write_authenticate(out, command)
-        case Create(mailbox, uses):
-            out.write(b" CREATE")
-            _write_argument(out, mailbox)
-            if uses is not None:
-                write_create_params(out, uses)
-        case Delete(mailbox):
-            out.write(b" DELETE")
-            _write_argument(out, mailbox)
-        case Rename(mailbox, new_name):
-            out.write(b" RENAME")
-            _write_argument(out, mailbox)
-            _write_argument(out, new_name)
-        case Subscribe(mailbox, on):
-            out.write(b" SUBSCRIBE" if on else b" UNSUBSCRIBE")
-            _write_argument(out, mailbox)
-        case GetMetadata():
-            out.write(b" GETMETADATA")
-            write_get_metadata(out, command)
-        case SetMetadata():
-            out.write(b" SETMETADATA")
-            write_set_metadata(out, command)
-        case GetQuota(root):
-            out.write(b" GETQUOTA")
-            write_quota_root_name(out, root)
-        case GetQuotaRoot(mailbox):
-            out.write(b" GETQUOTAROOT")
-            _write_argument(out, mailbox)
-        case SetAcl():
-            out.write(b" SETACL")
-            write_setacl(out, command)
-        case DeleteAcl():
-            out.write(b" DELETEACL")
-            write_acl_entry(out, command)
-        case GetAcl(mailbox):
-            out.write(b" GETACL")
-            _write_argument(out, mailbox)
-        case ListRights():
-            out.write(b" LISTRIGHTS")
-            write_acl_entry(out, command)
-        case MyRights(mailbox):
-            out.write(b" MYRIGHTS")
-            _write_argument(out, mailbox)
-        case Enable(capabilities):
-            out.write(b" ENABLE")
-            write_enable(out, capabilities)
-        case Compress():
-            out.write(b" COMPRESS DEFLATE")
-        case Id(fields):
-            out.write(b" ID ")
-            write_id_params_list(out, fields)
-        case Append():
-            _write_append(out, command)
+    word = found[0].upper()
+    parse = PARSERS_BEHIND_UID.get(word)
+    if parse is None:
+        raise _Unknown(found.start(), b"UID " + word)
+    return parse(cur)
 
 
 # Single commands. Each reads on behind its word.
+
+
+def _parse_status(cur: Cursor) -> Status:
+    """
+    status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
+
+    RFC 9051 §6.3.11, §9.
+    """
+    mailbox = _argument(cur)
+    cur.space()
+    return Status(mailbox, parse_status_atts(cur))
+
+
+def _write_status(out: Writer, value: Status) -> None:
+    _write_argument(out, value.mailbox)
+    out.write(b" ")
+    write_status_atts(out, value.items)
+
+
+def _parse_lsub(cur: Cursor) -> List:
+    """
+    lsub = "LSUB" SP mailbox SP list-mailbox
+
+    RFC 3501 §6.3.9, §9.
+    """
+    reference = _argument(cur)
+    cur.space()
+    return List(reference, parse_list_mailbox(cur), subscribed=True)
+
+
+def _write_list(out: Writer, value: List) -> None:
+    if not value.subscribed or not isinstance(value.pattern, str):
+        out.write(b" LIST")
+        write_list(out, value)
+        return
+    out.write(b" LSUB")
+    _write_argument(out, value.reference)
+    out.write(b" ")
+    write_list_mailbox(out, value.pattern)
+
+
+def _parse_create(cur: Cursor) -> Create:
+    """
+    create = "CREATE" SP mailbox [SP create-params]
+
+    RFC 9051 §6.3.4, §9; RFC 6154 §3.
+    """
+    mailbox = _argument(cur)
+    if not cur.at(b" ("):
+        return Create(mailbox)
+    cur.space()
+    return Create(mailbox, parse_create_params(cur))
+
+
+def _write_create(out: Writer, value: Create) -> None:
+    _write_argument(out, value.mailbox)
+    if value.uses is not None:
+        write_create_params(out, value.uses)
+
+
+def _parse_id(cur: Cursor) -> Id:
+    cur.space()
+    return Id(parse_id_params_list(cur))
+
+
+def _write_id(out: Writer, value: Id) -> None:
+    out.write(b" ")
+    write_id_params_list(out, value.fields)
+
+
+def _write_simple(out: Writer, value: Simple) -> None:
+    out.write(b" " + value.keyword.value)
+
+
+def _write_rename(out: Writer, value: Rename) -> None:
+    _write_argument(out, value.mailbox)
+    _write_argument(out, value.new_name)
+
+
+def _write_subscribe(out: Writer, value: Subscribe) -> None:
+    out.write(b" SUBSCRIBE" if value.on else b" UNSUBSCRIBE")
+    _write_argument(out, value.mailbox)
+
+
+def _write_mailbox(out: Writer, value: Delete | GetQuotaRoot | GetAcl | MyRights) -> None:
+    _write_argument(out, value.mailbox)
+
+
+def _write_quota(out: Writer, value: GetQuota) -> None:
+    write_quota_root_name(out, value.root)
+
+
+def _write_enable(out: Writer, value: Enable) -> None:
+    write_enable(out, value.capabilities)
+
+
+def _write_compress(out: Writer, value: Compress) -> None:
+    out.write(b" DEFLATE")
+
+
+def _write_cancel_update(out: Writer, value: CancelUpdate) -> None:
+    write_cancel_update(out, value.tags)
 
 
 def _parse_login(cur: Cursor) -> Login:
@@ -562,6 +444,13 @@ def _parse_login(cur: Cursor) -> Login:
     return Login(user, parse_astring(cur))
 
 
+def _write_login(out: Writer, value: Login) -> None:
+    out.write(b" ")
+    write_astring(out, value.user)
+    out.write(b" ")
+    write_astring(out, value.password)
+
+
 def _parse_select(cur: Cursor, *, read_only: bool) -> Select:
     """
     select = "SELECT" SP mailbox [SP select-params]
@@ -573,6 +462,12 @@ def _parse_select(cur: Cursor, *, read_only: bool) -> Select:
         return Select(mailbox, read_only)
     cur.space()
     return Select(mailbox, read_only, *parse_select_params(cur))
+
+
+def _write_select(out: Writer, value: Select) -> None:
+    out.write(b" EXAMINE" if value.read_only else b" SELECT")
+    _write_argument(out, value.mailbox)
+    write_select_params(out, value.condstore, value.resync)
 
 
 def _parse_fetch(cur: Cursor, kind: type[NumSet]) -> Fetch:
@@ -592,6 +487,13 @@ def _parse_fetch(cur: Cursor, kind: type[NumSet]) -> Fetch:
     return Fetch(numbers, items, *parse_fetch_modifiers(cur, by_uid=kind is UIDSet))
 
 
+def _write_fetch(out: Writer, value: Fetch) -> None:
+    _write_word(out, b"FETCH", value.numbers)
+    out.write(b" ")
+    write_fetch_atts(out, value.items)
+    write_fetch_modifiers(out, value.changed_since, value.vanished, value.partial)
+
+
 def _parse_store(cur: Cursor, kind: type[NumSet]) -> Store:
     """
     store = "STORE" SP sequence-set [store-modifiers] SP store-att-flags
@@ -609,6 +511,15 @@ def _parse_store(cur: Cursor, kind: type[NumSet]) -> Store:
     return Store(numbers, mode, flags, silent, unchanged_since)
 
 
+def _write_store(out: Writer, value: Store) -> None:
+    _write_word(out, b"STORE", value.numbers)
+    out.write(b" ")
+    if value.unchanged_since is not None:
+        write_store_modifiers(out, value.unchanged_since)
+        out.write(b" ")
+    write_store_att_flags(out, value.mode, value.silent, value.flags)
+
+
 def _parse_copy(cur: Cursor, kind: type[NumSet]) -> Copy:
     """
     copy = "COPY" SP sequence-set SP mailbox
@@ -618,6 +529,24 @@ def _parse_copy(cur: Cursor, kind: type[NumSet]) -> Copy:
     cur.space()
     numbers = parse_sequence_set(cur, kind)
     return Copy(numbers, _argument(cur))
+
+
+def _write_copy(out: Writer, value: Copy) -> None:
+    _write_word(out, b"COPY", value.numbers)
+    _write_argument(out, value.mailbox)
+
+
+def _write_move(out: Writer, value: Move) -> None:
+    out.write(b" UID MOVE" if isinstance(value.numbers, UIDSet) else b" MOVE")
+    write_move(out, value)
+
+
+def _write_expunge(out: Writer, value: Expunge) -> None:
+    if value.uids is None:
+        out.write(b" EXPUNGE")
+    else:
+        out.write(b" UID EXPUNGE")
+        write_uid_expunge(out, value.uids)
 
 
 def _parse_search(cur: Cursor, *, by_uid: bool) -> Search:
@@ -630,6 +559,26 @@ def _parse_search(cur: Cursor, *, by_uid: bool) -> Search:
     cur.space()
     key, charset = parse_search_program(cur)
     return Search(key, by_uid, charset, returns)
+
+
+def _write_search(out: Writer, value: Search) -> None:
+    out.write(b" UID SEARCH" if value.by_uid else b" SEARCH")
+    if value.returns is not None:
+        write_search_return_opts(out, value.returns)
+    out.write(b" ")
+    write_search_program(out, value.key, value.charset)
+
+
+def _refuse_append(cur: Cursor, word: bytes) -> Append:
+    """Tell what is wrong with an APPEND that comes as a whole; if nothing is, nobody wanted to stream it."""
+    start = cur.pos
+    _parse_append(cur, word)
+    cur.pos = start
+    raise cur.fails("an APPEND whose literal is streamed")
+
+
+def _refuse_uid_replace(cur: Cursor) -> Append:
+    raise cur.fails("a REPLACE whose literal is streamed")
 
 
 def _parse_append(cur: Cursor, word: bytes) -> Append:
@@ -691,3 +640,99 @@ def _write_argument(out: Writer, mailbox: str) -> None:
 def _write_word(out: Writer, word: bytes, numbers: NumSet) -> None:
     out.write((b" UID " if isinstance(numbers, UIDSet) else b" ") + word + b" ")
     write_sequence_set(out, numbers)
+
+
+# The list of what we speak.
+
+PARSERS: Final[dict[bytes, Callable[[Cursor], Command]]] = {
+    b"FETCH": lambda cur: _parse_fetch(cur, SeqSet),
+    b"UID": _parse_uid,
+    b"SELECT": lambda cur: _parse_select(cur, read_only=False),
+    b"EXAMINE": lambda cur: _parse_select(cur, read_only=True),
+    b"STATUS": _parse_status,
+    b"STORE": lambda cur: _parse_store(cur, SeqSet),
+    b"SEARCH": lambda cur: _parse_search(cur, by_uid=False),
+    b"SORT": lambda cur: parse_sort(cur, by_uid=False),
+    b"THREAD": lambda cur: parse_thread(cur, by_uid=False),
+    b"ESEARCH": parse_multi_search,
+    b"CANCELUPDATE": lambda cur: CancelUpdate(parse_cancel_update(cur)),
+    b"NOTIFY": parse_notify,
+    b"EXPUNGE": lambda cur: Expunge(),
+    b"COPY": lambda cur: _parse_copy(cur, SeqSet),
+    b"MOVE": lambda cur: parse_move(cur, SeqSet),
+    b"LIST": parse_list,
+    b"LSUB": _parse_lsub,
+    b"LOGIN": _parse_login,
+    b"AUTHENTICATE": parse_authenticate,
+    b"CREATE": _parse_create,
+    b"DELETE": lambda cur: Delete(_argument(cur)),
+    b"RENAME": lambda cur: Rename(_argument(cur), _argument(cur)),
+    b"SUBSCRIBE": lambda cur: Subscribe(_argument(cur)),
+    b"UNSUBSCRIBE": lambda cur: Subscribe(_argument(cur), on=False),
+    b"GETMETADATA": parse_get_metadata,
+    b"SETMETADATA": parse_set_metadata,
+    b"GETQUOTA": lambda cur: GetQuota(parse_quota_root_name(cur)),
+    b"GETQUOTAROOT": lambda cur: GetQuotaRoot(_argument(cur)),
+    b"SETACL": parse_setacl,
+    b"DELETEACL": parse_deleteacl,
+    b"GETACL": lambda cur: GetAcl(_argument(cur)),
+    b"LISTRIGHTS": parse_listrights,
+    b"MYRIGHTS": lambda cur: MyRights(_argument(cur)),
+    b"ENABLE": lambda cur: Enable(parse_enable(cur)),
+    b"COMPRESS": parse_compress,
+    b"ID": _parse_id,
+    b"APPEND": lambda cur: _refuse_append(cur, b"APPEND"),
+    b"REPLACE": lambda cur: _refuse_append(cur, b"REPLACE"),
+}
+"""How to read on behind the word of each command that is more than its word."""
+
+PARSERS_BEHIND_UID: Final[dict[bytes, Callable[[Cursor], Command]]] = {
+    b"FETCH": lambda cur: _parse_fetch(cur, UIDSet),
+    b"STORE": lambda cur: _parse_store(cur, UIDSet),
+    b"SEARCH": lambda cur: _parse_search(cur, by_uid=True),
+    b"SORT": lambda cur: parse_sort(cur, by_uid=True),
+    b"THREAD": lambda cur: parse_thread(cur, by_uid=True),
+    b"COPY": lambda cur: _parse_copy(cur, UIDSet),
+    b"MOVE": lambda cur: parse_move(cur, UIDSet),
+    b"EXPUNGE": parse_uid_expunge,
+    b"REPLACE": _refuse_uid_replace,
+}
+"""The same for what may stand behind UID."""
+
+_WRITERS: Final[dict[type[Command], tuple[bytes, Callable[[Writer, Any], None]]]] = {
+    Simple: (b"", _write_simple),
+    Fetch: (b"", _write_fetch),
+    Select: (b"", _write_select),
+    Status: (b" STATUS", _write_status),
+    Store: (b"", _write_store),
+    Search: (b"", _write_search),
+    Sort: (b"", write_sort),
+    FindThreads: (b"", write_thread),
+    MultiSearch: (b"", write_multi_search),
+    CancelUpdate: (b" CANCELUPDATE", _write_cancel_update),
+    Notify: (b" NOTIFY", write_notify),
+    Expunge: (b"", _write_expunge),
+    Copy: (b"", _write_copy),
+    Move: (b"", _write_move),
+    List: (b"", _write_list),
+    Login: (b" LOGIN", _write_login),
+    Authenticate: (b" AUTHENTICATE", write_authenticate),
+    Create: (b" CREATE", _write_create),
+    Delete: (b" DELETE", _write_mailbox),
+    Rename: (b" RENAME", _write_rename),
+    Subscribe: (b"", _write_subscribe),
+    GetMetadata: (b" GETMETADATA", write_get_metadata),
+    SetMetadata: (b" SETMETADATA", write_set_metadata),
+    GetQuota: (b" GETQUOTA", _write_quota),
+    GetQuotaRoot: (b" GETQUOTAROOT", _write_mailbox),
+    SetAcl: (b" SETACL", write_setacl),
+    DeleteAcl: (b" DELETEACL", write_acl_entry),
+    GetAcl: (b" GETACL", _write_mailbox),
+    ListRights: (b" LISTRIGHTS", write_acl_entry),
+    MyRights: (b" MYRIGHTS", _write_mailbox),
+    Enable: (b" ENABLE", _write_enable),
+    Compress: (b" COMPRESS", _write_compress),
+    Id: (b" ID", _write_id),
+    Append: (b"", _write_append),
+}
+"""The word of each command with the space before it, empty if it depends, and what writes the rest."""

@@ -1,10 +1,11 @@
 """response: everything a server says, both ways (RFC 9051 §7, §9; RFC 3501 §7).
 
-The lines in `_parse_untagged`, `_parse_numbered` and `_write` are the list of what we speak.
+The tables at the end are the list of what we speak, with `_parse_numbered` for what begins with a number.
 """
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from ...model.ids import ModSeq, SeqNum
 from ..responses import (
@@ -125,7 +126,9 @@ def write_response(response: Response, dialect: Dialect = STRICT) -> bytes:
 
     """
     out = Writer(dialect)
-    _write(out, response)
+    head, write = _WRITERS[type(response)]
+    out.write(head)
+    write(out, response)
     out.write(b"\r\n")
     return out.data()
 
@@ -150,52 +153,10 @@ def _parse_untagged(cur: Cursor) -> Response:
     condition = _CONDITIONS.get(word)
     if condition is not None:
         return StatusResponse(condition, *_parse_resp_text(cur))
-    response: Response
-    match word:
-        case b"SEARCH":
-            response = _parse_search(cur)
-        case b"VANISHED":
-            response = parse_expunged_resp(cur)
-        case b"ESEARCH":
-            response = parse_esearch_response(cur)
-        case b"SORT":
-            response = parse_sort_data(cur)
-        case b"THREAD":
-            response = ThreadResponse(parse_thread_data(cur))
-        case b"FLAGS":
-            cur.space()
-            response = FlagsResponse(parse_flag_list(cur))
-        case b"LIST" | b"LSUB":
-            cur.space()
-            response = parse_mailbox_list(cur, word == b"LSUB")
-        case b"STATUS":
-            cur.space()
-            mailbox = parse_mailbox(cur)
-            cur.space()
-            response = StatusItems(mailbox, parse_status_att_list(cur))
-        case b"CAPABILITY":
-            response = Capabilities(parse_enable_data(cur))
-        case b"ENABLED":
-            response = Enabled(parse_enable_data(cur))
-        case b"METADATA":
-            response = parse_metadata_resp(cur)
-        case b"QUOTA":
-            response = parse_quota_response(cur)
-        case b"QUOTAROOT":
-            response = parse_quotaroot_response(cur)
-        case b"ACL":
-            response = parse_acl_data(cur)
-        case b"LISTRIGHTS":
-            response = parse_listrights_data(cur)
-        case b"MYRIGHTS":
-            response = parse_myrights_data(cur)
-        case b"NAMESPACE":
-            response = parse_namespace_response(cur)
-        case b"ID":
-            cur.space()
-            response = IdResponse(parse_id_params_list(cur))
-        case _:
-            return Unknown(cur.data[2:])
+    parse = _PARSERS.get(word)
+    if parse is None:
+        return Unknown(cur.data[2:])
+    response = parse(cur)
     cur.end()
     return response
 
@@ -283,93 +244,170 @@ def _parse_search(cur: Cursor) -> SearchResponse:
     return SearchResponse(numbers, mod_seq)
 
 
-def _write(out: Writer, response: Response) -> None:
-    """Write a response without its end of line."""
-    write = out.write
-    match response:
-        case Fetched(seq, items):
-            write(b"* %d FETCH " % seq)
-            write_msg_att(out, items)
-        case UidFetched():
-            write(b"* ")
-            write_uidfetch_resp(out, response)
-        case Exists(count):
-            write(b"* %d EXISTS" % count)
-        case Expunged(seq):
-            write(b"* %d EXPUNGE" % seq)
-        case Vanished():
-            write(b"* ")
-            write_expunged_resp(out, response)
-        case Metadata():
-            write(b"* METADATA")
-            write_metadata_resp(out, response)
-        case Quota():
-            write(b"* QUOTA")
-            write_quota_response(out, response)
-        case QuotaRoots():
-            write(b"* QUOTAROOT")
-            write_quotaroot_response(out, response)
-        case AclResponse():
-            write(b"* ACL")
-            write_acl_data(out, response)
-        case ListRightsResponse():
-            write(b"* LISTRIGHTS")
-            write_listrights_data(out, response)
-        case MyRightsResponse():
-            write(b"* MYRIGHTS")
-            write_myrights_data(out, response)
-        case Recent(count):
-            write(b"* %d RECENT" % count)
-        case Tagged(tag, condition, code, text):
-            if condition.value not in _TAGGED:
-                raise Unwritable("tagged BYE or PREAUTH")
-            write_tag(out, tag)
-            write(b" " + condition.value)
-            _write_resp_text(out, code, text)
-        case StatusResponse(condition, code, text):
-            write(b"* " + condition.value)
-            _write_resp_text(out, code, text)
-        case Continuation(text):
-            write(b"+ " + _UNSAFE.sub(b" ", text))
-        case SearchResponse(numbers, mod_seq):
-            write(b"* SEARCH" + b"".join([b" %d" % number for number in numbers]))
-            if mod_seq is not None:
-                write(b" (MODSEQ ")
-                write_number(out, mod_seq)
-                write(b")")
-        case ESearchResponse():
-            write(b"* ESEARCH")
-            write_esearch_response(out, response)
-        case SortResponse():
-            write(b"* SORT")
-            write_sort_data(out, response)
-        case ThreadResponse(threads):
-            write(b"* THREAD")
-            write_thread_data(out, threads)
-        case FlagsResponse(flags):
-            write(b"* FLAGS ")
-            write_flag_list(out, flags)
-        case ListResponse(subscribed=subscribed):
-            write(b"* LSUB " if subscribed else b"* LIST ")
-            write_mailbox_list(out, response)
-        case StatusItems(mailbox, items):
-            write(b"* STATUS ")
-            write_mailbox(out, mailbox)
-            write(b" ")
-            write_status_att_list(out, items)
-        case Capabilities(capabilities):
-            write(b"* CAPABILITY")
-            write_enable_data(out, capabilities)
-        case Enabled(capabilities):
-            write(b"* ENABLED")
-            write_enable_data(out, capabilities)
-        case Namespaces():
-            write(b"* NAMESPACE")
-            write_namespace_response(out, response)
-        case IdResponse(fields):
-            write(b"* ID ")
-            write_id_params_list(out, fields)
-        case Unknown(data):
-            if _UNSAFE.search(data):
-                raise Unwritable("CR, LF or NUL in a line")
-            write(b"* " + data)
+def _parse_flags(cur: Cursor) -> FlagsResponse:
+    """
+    "FLAGS" SP flag-list
+
+    RFC 9051 §7.3.5, §9.
+    """
+    cur.space()
+    return FlagsResponse(parse_flag_list(cur))
+
+
+def _parse_list(cur: Cursor, subscribed: bool) -> ListResponse:
+    """
+    ("LIST" / "LSUB") SP mailbox-list
+
+    RFC 9051 §7.3.1, §9.
+    """
+    cur.space()
+    return parse_mailbox_list(cur, subscribed)
+
+
+def _parse_status(cur: Cursor) -> StatusItems:
+    """
+    "STATUS" SP mailbox SP "(" [status-att-list] ")"
+
+    RFC 9051 §7.3.4, §9.
+    """
+    cur.space()
+    mailbox = parse_mailbox(cur)
+    cur.space()
+    return StatusItems(mailbox, parse_status_att_list(cur))
+
+
+def _parse_id(cur: Cursor) -> IdResponse:
+    cur.space()
+    return IdResponse(parse_id_params_list(cur))
+
+
+def _write_fetched(out: Writer, value: Fetched) -> None:
+    out.write(b"* %d FETCH " % value.seq)
+    write_msg_att(out, value.items)
+
+
+def _write_exists(out: Writer, value: Exists) -> None:
+    out.write(b"* %d EXISTS" % value.count)
+
+
+def _write_recent(out: Writer, value: Recent) -> None:
+    out.write(b"* %d RECENT" % value.count)
+
+
+def _write_expunged(out: Writer, value: Expunged) -> None:
+    out.write(b"* %d EXPUNGE" % value.seq)
+
+
+def _write_tagged(out: Writer, value: Tagged) -> None:
+    if value.condition.value not in _TAGGED:
+        raise Unwritable("tagged BYE or PREAUTH")
+    write_tag(out, value.tag)
+    out.write(b" " + value.condition.value)
+    _write_resp_text(out, value.code, value.text)
+
+
+def _write_condition(out: Writer, value: StatusResponse) -> None:
+    out.write(value.condition.value)
+    _write_resp_text(out, value.code, value.text)
+
+
+def _write_continuation(out: Writer, value: Continuation) -> None:
+    out.write(b"+ " + _UNSAFE.sub(b" ", value.text))
+
+
+def _write_search(out: Writer, value: SearchResponse) -> None:
+    out.write(b"".join([b" %d" % number for number in value.numbers]))
+    if value.mod_seq is not None:
+        out.write(b" (MODSEQ ")
+        write_number(out, value.mod_seq)
+        out.write(b")")
+
+
+def _write_threads(out: Writer, value: ThreadResponse) -> None:
+    write_thread_data(out, value.threads)
+
+
+def _write_flags(out: Writer, value: FlagsResponse) -> None:
+    write_flag_list(out, value.flags)
+
+
+def _write_list(out: Writer, value: ListResponse) -> None:
+    out.write(b"LSUB " if value.subscribed else b"LIST ")
+    write_mailbox_list(out, value)
+
+
+def _write_status(out: Writer, value: StatusItems) -> None:
+    write_mailbox(out, value.mailbox)
+    out.write(b" ")
+    write_status_att_list(out, value.items)
+
+
+def _write_capabilities(out: Writer, value: Capabilities | Enabled) -> None:
+    write_enable_data(out, value.capabilities)
+
+
+def _write_id(out: Writer, value: IdResponse) -> None:
+    write_id_params_list(out, value.fields)
+
+
+def _write_unknown(out: Writer, value: Unknown) -> None:
+    if _UNSAFE.search(value.data):
+        raise Unwritable("CR, LF or NUL in a line")
+    out.write(value.data)
+
+
+# The list of what we speak; conditions and what begins with a number apart.
+
+_PARSERS: Final[dict[bytes, Callable[[Cursor], Response]]] = {
+    b"SEARCH": _parse_search,
+    b"VANISHED": parse_expunged_resp,
+    b"ESEARCH": parse_esearch_response,
+    b"SORT": parse_sort_data,
+    b"THREAD": lambda cur: ThreadResponse(parse_thread_data(cur)),
+    b"FLAGS": _parse_flags,
+    b"LIST": lambda cur: _parse_list(cur, False),
+    b"LSUB": lambda cur: _parse_list(cur, True),
+    b"STATUS": _parse_status,
+    b"CAPABILITY": lambda cur: Capabilities(parse_enable_data(cur)),
+    b"ENABLED": lambda cur: Enabled(parse_enable_data(cur)),
+    b"METADATA": parse_metadata_resp,
+    b"QUOTA": parse_quota_response,
+    b"QUOTAROOT": parse_quotaroot_response,
+    b"ACL": parse_acl_data,
+    b"LISTRIGHTS": parse_listrights_data,
+    b"MYRIGHTS": parse_myrights_data,
+    b"NAMESPACE": parse_namespace_response,
+    b"ID": _parse_id,
+}
+"""How to read on behind the word of each untagged response."""
+
+_WRITERS: Final[dict[type[Response], tuple[bytes, Callable[[Writer, Any], None]]]] = {
+    Fetched: (b"", _write_fetched),
+    UidFetched: (b"* ", write_uidfetch_resp),
+    Exists: (b"", _write_exists),
+    Expunged: (b"", _write_expunged),
+    Vanished: (b"* ", write_expunged_resp),
+    Metadata: (b"* METADATA", write_metadata_resp),
+    Quota: (b"* QUOTA", write_quota_response),
+    QuotaRoots: (b"* QUOTAROOT", write_quotaroot_response),
+    AclResponse: (b"* ACL", write_acl_data),
+    ListRightsResponse: (b"* LISTRIGHTS", write_listrights_data),
+    MyRightsResponse: (b"* MYRIGHTS", write_myrights_data),
+    Recent: (b"", _write_recent),
+    Tagged: (b"", _write_tagged),
+    StatusResponse: (b"* ", _write_condition),
+    Continuation: (b"", _write_continuation),
+    SearchResponse: (b"* SEARCH", _write_search),
+    ESearchResponse: (b"* ESEARCH", write_esearch_response),
+    SortResponse: (b"* SORT", write_sort_data),
+    ThreadResponse: (b"* THREAD", _write_threads),
+    FlagsResponse: (b"* FLAGS ", _write_flags),
+    ListResponse: (b"* ", _write_list),
+    StatusItems: (b"* STATUS ", _write_status),
+    Capabilities: (b"* CAPABILITY", _write_capabilities),
+    Enabled: (b"* ENABLED", _write_capabilities),
+    Namespaces: (b"* NAMESPACE", write_namespace_response),
+    IdResponse: (b"* ID ", _write_id),
+    Unknown: (b"* ", _write_unknown),
+}
+"""How each response begins, empty if it depends, and what writes the rest."""

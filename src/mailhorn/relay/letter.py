@@ -16,6 +16,8 @@ class Letter:
         content: The whole message, lines ended by CRLF.
         why: For the log and the list: "redirect", "vacation", "reject", "notify".
         account: Whose rules ask for it, their login.
+        key: What tells it from all others, "" if nothing does. A queue takes a key once: who does not know, after a
+            crash, whether a letter was taken submits it again.
 
     """
 
@@ -24,6 +26,7 @@ class Letter:
     content: bytes
     why: str
     account: str
+    key: str = ""
 
 
 class RelayUnavailable(Exception):

@@ -21,6 +21,7 @@ from mailhorn.testing import (
     Plan,
     Reset,
     Stall,
+    Swallow,
     Trickle,
 )
 from mailhorn.testing.proxy import Fault, Lane
@@ -56,6 +57,7 @@ def passed(faults: list[Fault], pieces: list[bytes]) -> list[object]:
         ([Corrupt(1, 0x01)], [b"0023456789"]),
         ([Corrupt(9), Cut(9)], [b"012345678", Cut(9)]),
         ([Insert(4, b"x"), Cut(4)], [b"0123x", Cut(4)]),
+        ([Swallow(b"x")], []),
     ],
 )
 @settings(max_examples=20)
@@ -133,6 +135,56 @@ async def test_a_plan_for_each_connection_and_no_server() -> None:
             with pytest.raises(ConnectionResetError):
                 await reader.read()
             writer.close()
+
+
+@settings(max_examples=20)
+@given(cuts=st.sets(st.integers(1, 22)))
+def test_swallowed_lines(cuts: set[int]) -> None:
+    """Whole lines in which something is found do not come through; what begins a line waits for its end."""
+    said = b"* 4 EXISTS\r\n+ on\r\n* OK"
+    edges = [0, *sorted(cuts), len(said)]
+    pieces = [said[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    assert passed([Swallow(rb"^\* \d+ EXISTS")], pieces) == [b"+ on\r\n"]
+
+
+async def test_strike() -> None:
+    """A plan may begin in the middle: for those who are connected, and not for those who come."""
+    async with HostileServer(greets) as server, FaultProxy(server.host, server.port) as proxy:
+        first = await asyncio.open_connection(proxy.host, proxy.port)
+        assert await first[0].readexactly(10) == DATA
+        proxy.strike(Plan(to_client=[Swallow(b"deaf")]))
+        first[1].write(b"deaf\nand not\nhalf")
+        assert await first[0].readexactly(8) == b"and not\n"
+        proxy.strike(Plan(to_client=[Trickle(1, 60.0)]))
+        proxy.strike(Plan(to_client=[Insert(0, b"over ")]))  # none of the first one's sixty seconds is waited for
+        assert await first[0].readexactly(9) == b"over half"
+        proxy.strike(Plan(to_server=[Cut(2)]))
+        proxy.plan = Plan(to_client=[Cut(1)])
+        second = await asyncio.open_connection(proxy.host, proxy.port)
+        assert await second[0].read() == b"0"
+        first[1].write(b"abc")
+        assert await first[0].read() == b""
+        third = await asyncio.open_connection(proxy.host, proxy.port)
+        proxy.strike(Plan(to_client=[Reset(0)]))
+        for _, writer in (first, second, third):
+            writer.close()
+
+
+async def test_what_was_held_back_at_the_end() -> None:
+    """A line without an end comes with the end of the connection."""
+    got, _ = await through(Plan(to_client=[Swallow(b"x"), Cut(100)], to_server=[Cut(0)]))
+    assert got == b""
+    async with HostileServer(says_and_leaves) as server:
+        async with FaultProxy(server.host, server.port, Plan(to_client=[Swallow(b"x")])) as proxy:
+            reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+            assert await reader.read() == DATA
+            writer.close()
+
+
+async def says_and_leaves(peer: Peer) -> None:
+    """A server that says ten octets and ends."""
+    await peer.send(DATA)
+    peer.close()
 
 
 async def test_tls_breaks(tmp_path: Path) -> None:

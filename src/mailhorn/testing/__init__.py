@@ -4,7 +4,7 @@ Everything runs on plain asyncio with real sockets; nothing of the client under 
 """
 
 from .clock import Budget, Spinning, VirtualLoop
-from .proxy import Corrupt, Cut, Delay, Duplicate, FaultProxy, Insert, Plan, Reset, Stall, Trickle
+from .proxy import Corrupt, Cut, Delay, Duplicate, FaultProxy, Insert, Plan, Reset, Stall, Swallow, Trickle
 from .server import Command, HostileServer, Peer, PeerGone, Scenario, Unexpected
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Scenario",
     "Spinning",
     "Stall",
+    "Swallow",
     "Trickle",
     "Unexpected",
     "VirtualLoop",

@@ -3,11 +3,13 @@
     Plan(to_client=[Trickle(1), Reset(at=812)])
 
 Rule 1: faults count the bytes that came from the other side, from 0; what a fault puts in does not count. Rule 2: what
-happens to the bytes is decided without I/O (`Lane`), and the same bytes in other pieces give the same result.
+happens to the bytes is decided without I/O (`Lane`), and the same bytes in other pieces give the same result. Rule 3: a
+plan may also begin in the middle of a connection (`strike`); it counts from there.
 """
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -77,7 +79,14 @@ class Corrupt:
     mask: int = 0xFF
 
 
-Fault = Cut | Reset | Stall | Delay | Trickle | Insert | Duplicate | Corrupt
+@dataclass(frozen=True, slots=True)
+class Swallow:
+    """Pass on whole lines only, and none in which `pattern` is found: a server that says less than it should."""
+
+    pattern: bytes
+
+
+Fault = Cut | Reset | Stall | Delay | Trickle | Insert | Duplicate | Corrupt | Swallow
 End = Cut | Reset | Stall
 
 
@@ -100,6 +109,9 @@ class Lane:
         self._at = 0
         self._corrupt = {fault.at: fault.mask for fault in faults if isinstance(fault, Corrupt)}
         self._trickle = next((fault for fault in faults if isinstance(fault, Trickle)), None)
+        swallowed = [b"(?:%b)" % fault.pattern for fault in faults if isinstance(fault, Swallow)]
+        self._swallow = re.compile(b"|".join(swallowed)) if swallowed else None
+        self._line = b""
         self._points: list[tuple[int, int, Fault]] = []
         for fault in faults:
             match fault:
@@ -132,6 +144,11 @@ class Lane:
             actions += self._due()
         return actions
 
+    def rest(self) -> bytes:
+        """Return the beginning of a line that was held back; nothing follows."""
+        rest, self._line = self._line, b""
+        return rest
+
     def _pass(self, part: bytes) -> list[Action]:
         changed = bytearray(part)
         for at, mask in self._corrupt.items():
@@ -140,7 +157,11 @@ class Lane:
         for fault, kept in self._kept.items():
             kept += changed[max(0, fault.at - self._at) : max(0, fault.at + fault.length - self._at)]
         self._at += len(part)
-        return self._pieces(bytes(changed))
+        return self._pieces(bytes(changed) if self._swallow is None else self._lines(self._swallow, bytes(changed)))
+
+    def _lines(self, swallow: re.Pattern[bytes], data: bytes) -> bytes:
+        *lines, self._line = (self._line + data).split(b"\n")
+        return b"".join(line + b"\n" for line in lines if not swallow.search(line))
 
     def _due(self) -> list[Action]:
         actions: list[Action] = []
@@ -176,6 +197,7 @@ class FaultProxy:
             ... the client connects to proxy.host, proxy.port ...
 
     Attributes:
+        plan: What happens to a connection, or who says it; to be changed at any time, for those that come then.
         connections: How many there were so far.
         open: How many there are.
 
@@ -197,7 +219,8 @@ class FaultProxy:
         self.connections = 0
         self.open = 0
         self._to = (host, port)
-        self._plan = plan
+        self.plan = plan
+        self._ways: set[_Way] = set()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -227,12 +250,17 @@ class FaultProxy:
         for writer in tuple(self._writers):
             _reset(writer)
 
+    def strike(self, plan: Plan) -> None:
+        """Have this happen to all connections there are, from now on, in place of what was to happen to them."""
+        for way in self._ways:
+            way.strike(plan.to_client if way.to_client else plan.to_server)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         number, self.connections, self.open = self.connections, self.connections + 1, self.open + 1
-        plan = self._plan if isinstance(self._plan, Plan) else self._plan(number)
+        plan = self.plan if isinstance(self.plan, Plan) else self.plan(number)
         self._writers.add(writer)
         try:
             server_reader, server_writer = await asyncio.open_connection(*self._to)
@@ -254,10 +282,9 @@ class FaultProxy:
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         plan: Plan,
     ) -> None:
-        lanes = [
-            asyncio.ensure_future(_carry(server[0], client[1], Lane(plan.to_client))),
-            asyncio.ensure_future(_carry(client[0], server[1], Lane(plan.to_server))),
-        ]
+        ways = (_Way(server[0], client[1], plan.to_client, True), _Way(client[0], server[1], plan.to_server, False))
+        lanes = [asyncio.create_task(way.carry()) for way in ways]
+        self._ways.update(ways)
         writers = (client[1], server[1])
         try:
             waiting: set[asyncio.Future[End | None]] = set(lanes)
@@ -276,6 +303,7 @@ class FaultProxy:
                     if isinstance(end, Cut):
                         return
         finally:
+            self._ways.difference_update(ways)
             for lane in lanes:
                 lane.cancel()
             await asyncio.gather(*lanes, return_exceptions=True)
@@ -283,30 +311,72 @@ class FaultProxy:
                 writer.close()
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lane: Lane) -> End | None:
-    """Pass one direction on until it ends; returns what ended it, None for the sender's own end."""
-    actions = lane.begin()
-    try:
-        while True:
-            for action in actions:
-                if isinstance(action, End):
-                    return action
-                if isinstance(action, bytes):
-                    writer.write(action)
-                    await writer.drain()
-                elif action > 0:
-                    await asyncio.sleep(action)
+class _Way:
+    """One direction of a connection."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, faults: Sequence[Fault], to_client: bool
+    ) -> None:
+        self.to_client = to_client
+        self._reader = reader
+        self._writer = writer
+        self._lane = Lane(faults)
+        self._next: Lane | None = None
+        self._reading: asyncio.Task[End | None] | None = None
+
+    def strike(self, faults: Sequence[Fault]) -> None:
+        """Have something else happen from now on."""
+        first, self._next = self._next is None, Lane(faults)
+        if first and self._reading is not None:
+            self._reading.cancel()
+
+    async def carry(self) -> End | None:
+        """Pass everything on until it ends; returns what ended it, None for the sender's own end."""
+        actions = self._lane.begin()
+        try:
+            while True:
+                for action in actions:
+                    if isinstance(action, End):
+                        return action
+                    if isinstance(action, bytes):
+                        self._writer.write(action)
+                        await self._writer.drain()
+                    elif self._next is not None:  # what it was held back for is over
+                        continue
+                    elif action > 0:
+                        await asyncio.sleep(action)
+                    else:
+                        for _ in range(4):
+                            await asyncio.sleep(0)
+                data = await self._read()
+                if self._next is not None:
+                    rest = self._lane.rest()
+                    self._lane, self._next = self._next, None
+                    actions = [*self._lane.begin(), *self._lane.take(rest + data)]
+                elif data:
+                    actions = self._lane.take(data)
                 else:
-                    for _ in range(4):
-                        await asyncio.sleep(0)
-            data = await reader.read(65536)
-            if not data:
-                with contextlib.suppress(OSError, RuntimeError):
-                    writer.write_eof()
-                return None
-            actions = lane.take(data)
-    except ConnectionError:
-        return Reset(0)
+                    self._writer.write(self._lane.rest())
+                    with contextlib.suppress(OSError, RuntimeError):
+                        self._writer.write_eof()
+                    return None
+        except ConnectionError:
+            return Reset(0)
+
+    async def _read(self) -> bytes:
+        """Read on; returns nothing at the end, and where something else is to happen."""
+        if self._next is not None:
+            return b""
+        task = self._reading = asyncio.current_task()
+        assert task is not None
+        try:
+            return await self._reader.read(65536)
+        except asyncio.CancelledError:
+            if self._next is None or task.uncancel():
+                raise
+            return b""
+        finally:
+            self._reading = None
 
 
 async def _swallow(reader: asyncio.StreamReader) -> None:
@@ -334,5 +404,6 @@ __all__ = [
     "Plan",
     "Reset",
     "Stall",
+    "Swallow",
     "Trickle",
 ]

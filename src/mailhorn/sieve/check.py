@@ -71,7 +71,8 @@ def compile_script(
     Args:
         text: The script. Octets that are no UTF-8 may come as surrogates (`errors="surrogateescape"`).
         offers: The capabilities that may be required; a watcher has no envelope, for one.
-        refuses: Actions of the base language that the assembly cannot carry out, each with the message of the error.
+        refuses: Actions of the base language that the assembly cannot carry out, each with the message of the error;
+            and capabilities that it does not offer, if there is more to say than that.
         scripts: Where included scripts are (RFC 6609).
         extensions: The extensions there are; more than the engine's own may be given.
 
@@ -226,7 +227,7 @@ class _Checker:
             for capability in arguments[0].values:
                 if not self._has(capability):
                     known = [extension.capability for extension in self._whole.extensions]
-                    reason = _not_offered(capability, self._whole.offers, known)
+                    reason = self._whole.refuses.get(capability) or _not_offered(capability, self._whole.offers, known)
                     raise self._source.error(arguments[0].start, reason)
                 wanted.append(capability)
         for capability in wanted:

@@ -1,12 +1,12 @@
 """One message, one script: what to do (RFC 5228 §2.10). Pure; the same facts give the same answer."""
 
-from .actions import Actions
+from .actions import Actions, Flags
 from .facts import Facts, Need
 from .program import Program
 from .run import Missing, Return, Run, Stop
 
 
-def evaluate(program: Program, facts: Facts) -> Actions | Need:
+def evaluate(program: Program, facts: Facts, flags: Flags | None = None) -> Actions | Need:
     """
     Run the script over the facts.
 
@@ -17,6 +17,8 @@ def evaluate(program: Program, facts: Facts) -> Actions | Need:
     Args:
         program: The compiled script.
         facts: What is known about the message.
+        flags: Those in the internal variable when the script begins (RFC 5232 §2), as of a message that has some
+            already; None: the script begins with none, and has said nothing about flags as long as it does not.
 
     Returns:
         Actions, or Need if a fact is missing; then gather it and call again.
@@ -26,6 +28,8 @@ def evaluate(program: Program, facts: Facts) -> Actions | Need:
 
     """
     run = Run(facts)
+    if flags is not None:
+        run.flags = {flag.lower(): flag for flag in flags}
     try:
         program.body(run)
     except (Stop, Return):

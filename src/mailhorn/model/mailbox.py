@@ -57,3 +57,8 @@ class Mailbox:
     unseen: int
     size: int
     """Sum of all message sizes, octets."""
+
+
+def object_id(mailbox: Mailbox) -> str:
+    """Return the name of a mailbox that no other ever has, and that stays whatever it is called (RFC 8474 §4)."""
+    return f"F{mailbox.uid_validity}"

@@ -9,7 +9,7 @@ from ....imap.grammar.ext.objectid import mailbox_id_code
 from ....imap.responses import ListResponse, Metadata, MyRightsResponse, Namespaces, StatusItems
 from ....model.flags import DELETED
 from ....model.ids import UID, AccountId, MailboxId
-from ....model.mailbox import DELIMITER, INBOX, Mailbox, canonical_name
+from ....model.mailbox import DELIMITER, INBOX, Mailbox, canonical_name, object_id
 from ....model.rights import EVERY, told
 from ....store.abc import MailboxExists, MailboxMissing, Note
 from .. import special_use
@@ -55,7 +55,7 @@ async def create(conversation: Conversation, command: Create) -> Reply:
         await index.note(owner.id, others)
     await _named(conversation, [(one, True) for one in (*_above(name), name)], account, local)
     tell_noted(conversation, others)
-    return ok(b"CREATE completed", mailbox_id_code(mailbox_id(made)))
+    return ok(b"CREATE completed", mailbox_id_code(object_id(made)))
 
 
 async def delete(conversation: Conversation, command: Delete) -> Reply:
@@ -276,13 +276,8 @@ async def _status_items(
     return tuple(items)
 
 
-def mailbox_id(mailbox: Mailbox) -> str:
-    """Return the name of a mailbox that no other ever has, and that stays whatever it is called (RFC 8474 §4)."""
-    return f"F{mailbox.uid_validity}"
-
-
 _ITEMS: dict[StatusItem, Callable[[Mailbox], int | str]] = {
-    StatusItem.MAILBOXID: mailbox_id,
+    StatusItem.MAILBOXID: object_id,
     StatusItem.MESSAGES: lambda mailbox: mailbox.messages,
     StatusItem.RECENT: lambda mailbox: 0,
     StatusItem.UIDNEXT: lambda mailbox: mailbox.uid_next,

@@ -7,7 +7,7 @@ from ....imap.responses import Code, Condition, Exists, FlagsCode, FlagsResponse
 from ....imap.view import MailboxView
 from ....model.flags import SYSTEM_FLAGS
 from ....model.ids import UID, ModSeq
-from ....model.mailbox import INBOX, Mailbox
+from ....model.mailbox import INBOX, Mailbox, object_id
 from ....model.numbers import STAR, UIDSet
 from ..changed import matched, missed_since
 from ..conversation import Conversation
@@ -16,7 +16,6 @@ from ..reply import BadArguments, Reply, ok
 from ..selected import Manner, Selected, flags_line
 from ..uidonly import demand_uids
 from .change import expunged
-from .mailboxes import mailbox_id
 
 
 async def select(conversation: Conversation, command: Select) -> Reply:
@@ -44,7 +43,7 @@ async def select(conversation: Conversation, command: Select) -> Reply:
     if not core.dialect.rev2:  # RFC 9051 appendix E; the LIST that it has instead is told by `names`
         core.untagged(Recent(0))
     core.untagged(StatusResponse(Condition.OK, NumberCode("UIDVALIDITY", mailbox.uid_validity), b"UIDs are valid"))
-    core.untagged(StatusResponse(Condition.OK, mailbox_id_code(mailbox_id(mailbox)), b"Its name for good"))
+    core.untagged(StatusResponse(Condition.OK, mailbox_id_code(object_id(mailbox)), b"Its name for good"))
     selected.uid_next = max(mailbox.uid_next, selected.view.last_uid + 1)
     core.untagged(StatusResponse(Condition.OK, NumberCode("UIDNEXT", selected.uid_next), b"Predicted next UID"))
     core.untagged(StatusResponse(Condition.OK, NumberCode("HIGHESTMODSEQ", selected.announce()), b"Highest"))

@@ -1,6 +1,7 @@
 """The pump over real sockets, on asyncio's own loop and on uvloop."""
 
 import asyncio
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -121,6 +122,24 @@ async def test_it_greets_feeds_the_core_and_sends_the_answer() -> None:
         writer.close()
         await server.hosts[0].gone.wait()
         assert server.hosts[0].events == ["connected", "lost"]
+
+
+@on_both_loops
+async def test_what_was_received_is_acknowledged_at_once() -> None:
+    """Asked for, the system puts no acknowledgement off, of whatever kind the connection is."""
+    async with serving() as server:
+        reader, writer = await server.connect()
+        for _ in range(3):  # questions and answers: where that is so, the system waits for an answer to go with it
+            writer.write(b"abc\n")
+            assert await reader.readline() == b"abc\n"
+        pump = server.hosts[0].pump
+        sock = pump._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 0
+        pump.acknowledge()
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+        writer.close()
+        await server.hosts[0].gone.wait()
+        pump.acknowledge()
 
 
 @on_both_loops

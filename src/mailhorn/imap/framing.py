@@ -247,6 +247,11 @@ class Framer:
         """Octets received and not yet told as events."""
         return len(self._buffer) - self._start
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether literals of a frame are here, and the line behind the last one is not."""
+        return self._literals > 0 and self._state is _State.LINE
+
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the peer; b"" is the end of the stream."""
         if not data:

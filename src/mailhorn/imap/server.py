@@ -319,6 +319,11 @@ class ServerConnection:
         """False while so much waits for the end of a command that the client should be made to wait, too."""
         return self._mode not in _WAITING or self._framer.buffered < MAX_BUFFERED
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a client that sent a literal has still to send what ends the line behind it."""
+        return self._mode is _Mode.APPEND_TAIL or self._framer.goes_on
+
     # What arrives.
 
     def _frame(self, frame: bytes, events: list[Event]) -> None:

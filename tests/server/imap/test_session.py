@@ -22,6 +22,7 @@ from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import MessageRow
 from mailhorn.model.numbers import UIDSet
+from mailhorn.net.pump import Pump
 from mailhorn.push.hub import Channel
 from mailhorn.server.imap import conversation as conversation_module
 from mailhorn.server.imap import session as session_module
@@ -112,6 +113,36 @@ async def test_a_big_message_appended_is_there_afterwards(tmp_path: Path) -> Non
         client.writer.write(b"y FETCH 1 RFC822\r\n")
         assert await client.line() == b"* 1 FETCH (RFC822 {%d}\r\n" % len(body)
         assert await client.reader.readexactly(len(body)) == body
+
+
+@pytest.mark.parametrize(
+    ("pieces", "hastened"),
+    [
+        ((b"x APPEND INBOX {14+}\r\nSubject: a\r\n\r\n", b"\r\n"), 1),
+        ((b"x APPEND INBOX (", b"\\Seen) {14+}\r\nSubject:", b" a\r\n\r\n", b"\r", b"\n"), 2),
+        ((b"x STATUS {5+}\r\nINBOX", b" (MESSAGES)\r\n"), 1),
+        ((b"x APPEND INBOX {14+}\r\nSubject: a\r\n\r\n\r\n",), 0),
+        ((b"x NO", b"OP\r\n"), 0),
+    ],
+)
+async def test_who_sends_the_end_of_a_line_by_itself_does_not_wait_for_an_acknowledgement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: Sequence[bytes], hastened: int
+) -> None:
+    """imaplib keeps the CRLF behind a message back until that is acknowledged, which systems put off for 40 ms."""
+    called = []
+    plain = Pump.acknowledge
+    monkeypatch.setattr(Pump, "acknowledge", lambda pump: called.append(plain(pump)))
+    taken = asyncio.Event()
+    data_received = Pump.data_received
+    monkeypatch.setattr(Pump, "data_received", lambda pump, data: (data_received(pump, data), taken.set()) and None)
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        for piece in pieces:
+            taken.clear()
+            client.writer.write(piece)
+            await taken.wait()
+        assert (await client.until(b"x "))[-1].startswith(b"x OK")
+    assert len(called) == hastened
 
 
 async def test_a_big_message_is_sent_in_pieces(tmp_path: Path) -> None:

@@ -114,6 +114,8 @@ class ImapSession(Conversation):
             self.rest()
             self.pump.flush()
             self.pump.rest()
+        elif self.core.goes_on:
+            self.pump.acknowledge()
         elif self.notices is not None and self._listening:
             self._catch_up()
 

@@ -214,6 +214,11 @@ class Exchange:
         else:
             self._mechanism = SERVER_MECHANISMS[mechanism]()
 
+    @property
+    def proven(self) -> bool:
+        """Whether the challenge that was returned is the last: the client has shown who it is, its answer is empty."""
+        return self._proven is not None
+
     async def step(self, response: bytes | None) -> Outcome:
         """
         Take the client's response, decoded; None at first if it sent no initial one.

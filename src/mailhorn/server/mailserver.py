@@ -25,6 +25,7 @@ from .imap.keepalive import KeepAlive
 from .imap.session import ImapSession
 from .limits import ConnectionLimits, Connections
 from .logins import LoginOptions, Logins
+from .managesieve.session import ManageSieveContext, ManageSieveOptions, ManageSieveSession
 from .refusals import Refusals
 from .sessions import Sessions
 from .smtp.session import SmtpContext, SmtpOptions, SmtpSession
@@ -49,13 +50,14 @@ class ServerOptions:
     What to listen on and how.
 
     Attributes:
-        listen: Service name (imap, imaps, smtp, smtps, lmtp) to host and port; 0 takes any free port.
+        listen: Service name (imap, imaps, smtp, smtps, lmtp, managesieve) to host and port; 0 takes any free port.
         tls: Certificate for imaps, smtps and STARTTLS; without one these are not offered.
         smtp_tls: For STARTTLS of SMTP, if not the same: other servers come there, and show certificates of theirs.
         logins: What is offered to who wants to log in.
         tokens: Whose OAuth tokens are whose; None: they are not offered.
         imap: Settings of the IMAP side.
         smtp: Settings of the SMTP side.
+        managesieve: Settings of the ManageSieve side; without them it is not offered.
         connections: How many there may be at once.
         tcp: When the kernel finds out that a peer is gone.
 
@@ -68,6 +70,7 @@ class ServerOptions:
     tokens: Tokens | None = None
     imap: ImapOptions = field(default_factory=ImapOptions)
     smtp: SmtpOptions = field(default_factory=SmtpOptions)
+    managesieve: ManageSieveOptions | None = None
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     tcp: Keepalive = SERVER_KEEPALIVE
 
@@ -131,6 +134,20 @@ class MailServer:
             self._refusals,
         )
 
+        self._managesieve = None
+        if options.managesieve is not None:
+            self._managesieve = ManageSieveContext(
+                store.complaints,
+                logins,
+                deadlines,
+                options.managesieve,
+                options.tls,
+                loop.time,
+                self.connections,
+                self.sessions,
+                self._refusals,
+            )
+
     async def start(self) -> None:
         """
         Start the store, then listen.
@@ -147,6 +164,8 @@ class MailServer:
                 secure = service in ("imaps", "smtps")
                 if secure and self._options.tls is None:
                     continue
+                if service == "managesieve" and self._managesieve is None:
+                    continue
                 tls = self._options.tls if secure else None
                 listener = await listen(host, port, self._factory(service), tls, self._options.tcp, self.handshakes)
                 self._listeners.append(listener)
@@ -159,6 +178,9 @@ class MailServer:
     def _factory(self, service: str) -> Callable[[], asyncio.Protocol]:
         if service in ("imap", "imaps"):
             return self._imap_connection
+        managesieve = self._managesieve
+        if service == "managesieve" and managesieve is not None:
+            return lambda: ManageSieveSession.connection(managesieve)
         return lambda: SmtpSession.connection(self._smtp, lmtp=service == "lmtp")
 
     def _imap_connection(self) -> asyncio.Protocol:

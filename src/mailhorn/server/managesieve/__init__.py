@@ -1,0 +1,1 @@
+"""ManageSieve (RFC 5804): the sessions of clients that manage their scripts."""

@@ -15,13 +15,13 @@ from types import MappingProxyType
 from . import base
 from .actions import Matched
 from .comparator import Comparator
-from .errors import SieveError, Source, printable
+from .errors import SieveError, Source, printable, together
 from .ext import EXTENSIONS
 from .ext.encoded_character import decode
 from .language import ActionWord, Call, Extension, MatchType, Scope, Tagged, Takes, Tests, TestWord, Value
 from .limits import MAX_ERRORS, MAX_INCLUDED, MAX_INCLUDES_DEEP, MAX_SCRIPT
 from .match import COMPARATORS, MATCH_TYPES
-from .parser import Argument, Command, Number, Strings, Tag, parse
+from .parser import Argument, Command, Number, Strings, Tag, parsed
 from .program import Inventory, Program, Step, Test
 from .run import Return as _Return
 from .run import Run, Variables
@@ -34,6 +34,7 @@ _NO_REFUSALS: Mapping[str, str] = MappingProxyType({})
 """Refuses no action."""
 
 _CONTROLS = ("require", "if", "elsif", "else")
+_ELSE = ("elsif", "else")
 _SHOWN = 76
 """Characters of a test that a trace shows."""
 
@@ -121,11 +122,15 @@ class _Compilation:
         if self._length > MAX_SCRIPT:
             whole = "this script is" if not name else "all included scripts together are"
             raise source.error(0, f"{whole} longer than {MAX_SCRIPT} characters")
-        commands = parse(source)
-        checker = _Checker(source, self, requires)
-        count = checker.require(commands)
-        body = checker.commands(commands[count:])
-        checker.done()
+        commands, errors = parsed(source)
+        checker = _Checker(source, self, requires, errors)
+        try:
+            count = checker.require(commands)
+            body = checker.commands(commands[count:])
+        except _Enough:
+            body = _nothing
+        if errors:
+            raise together(errors)
         return body
 
     def include(self, place: str, name: str, optional: bool, call: Call) -> Step | None:
@@ -152,6 +157,10 @@ class _Compilation:
         self._under_way.pop()
         self._done[key] = step = partial(_included, step)
         return step
+
+
+class _Enough(Exception):
+    """More errors than anybody reads."""
 
 
 def _included(body: Step, run: Run) -> None:
@@ -184,6 +193,8 @@ _VARIABLE = re.compile(
 )
 """variable-ref = "${" [namespace] variable-name "}" (RFC 5229 §3)"""
 
+_NUMBER, _STRING, _STRINGS = Takes.NUMBER, Takes.STRING, Takes.STRINGS
+
 _Decided = bool | None
 """What a test is known to say whenever it runs; None: that depends."""
 
@@ -191,15 +202,17 @@ _Decided = bool | None
 class _Checker:
     """Checks and compiles one script with the words that the required extensions bring."""
 
-    def __init__(self, source: Source, whole: _Compilation, requires: set[str]) -> None:
+    def __init__(self, source: Source, whole: _Compilation, requires: set[str], errors: list[SieveError]) -> None:
         self._source = source
         self._whole = whole
-        self._errors: list[SieveError] = []
+        self._errors = errors
         self.inventory = whole.inventory
         self._tests: dict[str, TestWord] = {word.name: word for word in base.TESTS}
         self._actions: dict[str, ActionWord] = {word.name: word for word in base.ACTIONS}
         self._extra_tags: dict[str, dict[str, Tagged]] = {}
         self._extra_before: dict[str, int] = {}
+        self._plain = True
+        """Strings mean what they say: nothing in them is encoded, and there are no variables."""
         self._tags: dict[int, dict[str, Tagged]] = {}
         """The tags that each word takes with what is in force, by the word's identity."""
         self._namespaces: dict[str, Callable[[str], Callable[[Run], str]]] = {}
@@ -213,26 +226,31 @@ class _Checker:
         """require = "require" <capabilities: string-list>; "MUST be used before anything other" (RFC 5228 §3.2)"""
         count = 0
         wanted: list[str] = []
-        for command in commands:
-            if command.name != "require":
+        for number, command in enumerate(commands):
+            if command.name == "require":
+                count = number + 1
+                wanted += self._required(command)
+            elif command.name:
                 break
-            count += 1
-            arguments = command.arguments
-            if len(arguments) != 1 or not isinstance(arguments[0], Strings):
-                raise self._source.error(
-                    command.start, 'expected require and a list of extensions, as in require ["fileinto"];'
-                )
-            if command.tests or command.block is not None:
-                raise self._source.error(command.head_end, 'expected ";" after require')
-            for capability in arguments[0].values:
-                if not self._has(capability):
-                    known = [extension.capability for extension in self._whole.extensions]
-                    reason = self._whole.refuses.get(capability) or _not_offered(capability, self._whole.offers, known)
-                    raise self._source.error(arguments[0].start, reason)
-                wanted.append(capability)
         for capability in wanted:
             self._enable(capability)
         return count
+
+    def _required(self, command: Command) -> Sequence[str]:
+        """Return what a command brings into force; note what is wrong."""
+        arguments = command.arguments
+        if len(arguments) != 1 or not isinstance(arguments[0], Strings):
+            message = 'expected require and a list of extensions, as in require ["fileinto"];'
+            self._note(self._source.error(command.start, message))
+            return ()
+        if command.tests or command.block is not None:
+            self._note(self._source.error(command.head_end, 'expected ";" after require'))
+        known = [extension.capability for extension in self._whole.extensions]
+        for capability in arguments[0].values:
+            if not self._has(capability):
+                reason = _not_offered(capability, self._whole.offers, known)
+                self._note(self._source.error(arguments[0].start, reason))
+        return arguments[0].values  # what is not offered here, too: its words are not one mistake more
 
     def _has(self, capability: str) -> bool:
         return capability in self._whole.offers
@@ -242,6 +260,7 @@ class _Checker:
         if capability in self._scope.requires:
             return
         self._scope.requires.add(capability)
+        self._plain = self._plain and capability not in ("encoded-character", "variables")
         self._tags.clear()
         for extension in self._whole.extensions:
             if extension.capability == capability:
@@ -280,32 +299,32 @@ class _Checker:
                 return extension.capability
         return None
 
-    def done(self) -> None:
-        """Raise what was found to be wrong, if anything was."""
-        if self._errors:
-            first = self._errors[0]
-            first.others = tuple(self._errors[1:])
-            raise first
-
     def _note(self, error: SieveError) -> None:
         self._errors.append(error)
         if len(self._errors) >= MAX_ERRORS:
-            self.done()
+            raise _Enough
 
     def commands(self, commands: Sequence[Command]) -> Step:
         """Return the step that runs the commands one after the other."""
         steps: list[Step] = []
-        index = 0
-        while index < len(commands):
-            chain = [commands[index]]
-            if chain[0].name == "if":
-                while index + len(chain) < len(commands) and commands[index + len(chain)].name in ("elsif", "else"):
-                    chain.append(commands[index + len(chain)])
-            index += len(chain)
+        chain: list[Command] = []
+        for command in commands:
+            name = command.name
+            if chain and name in _ELSE:
+                chain.append(command)
+                continue
+            if chain:
+                steps.append(self._choice(chain))
+                chain = []
+            if name == "if" or not name:
+                chain = [command]
+                continue
             try:
-                steps.append(self._choice(chain) if chain[0].name == "if" else self._action(chain[0]))
+                steps.append(self._action(command))
             except SieveError as error:
                 self._note(error)
+        if chain:
+            steps.append(self._choice(chain))
         return _sequence(tuple(steps), self._source.line(commands[0].start) if commands else 1)
 
     def _choice(self, chain: Sequence[Command]) -> Step:
@@ -314,23 +333,34 @@ class _Checker:
         otherwise: Step | None = None
         settled = False
         for command in chain:
-            if otherwise is not None:
-                raise self._source.error(command.start, f'"{command.name}" after "else"; expected "if" or an action')
-            if command.arguments:
-                raise self._source.error(command.arguments[0].start, f'expected a test after "{command.name}"')
-            if command.name == "else":
-                if command.tests:
-                    hint = '; for "else if" write "elsif"' if command.tests[0].name == "if" else ""
-                    raise self._source.error(command.tests[0].start, f'expected "{{" after "else"{hint}')
-                otherwise = _nothing if settled else self._block(command)
+            if not command.name:  # could not be read; what follows it is no mistake
                 continue
-            if len(command.tests) != 1 or command.is_test_list:
-                hint = "; several tests are written anyof (...) or allof (...)" if command.is_test_list else ""
-                raise self._source.error(command.head_end, f'expected one test after "{command.name}"{hint}')
-            if settled:
-                continue
-            test, decided = self._test(command.tests[0])
-            branches.append((test, _nothing if decided is False else self._block(command)))
+            decided: _Decided = None
+            test: Test = base.never
+            try:
+                if otherwise is not None:
+                    message = f'"{command.name}" after "else"; expected "if" or an action'
+                    raise self._source.error(command.start, message)
+                if command.arguments:
+                    raise self._source.error(command.arguments[0].start, f'expected a test after "{command.name}"')
+                if command.name == "else":
+                    if command.tests:
+                        hint = '; for "else if" write "elsif"' if command.tests[0].name == "if" else ""
+                        raise self._source.error(command.tests[0].start, f'expected "{{" after "else"{hint}')
+                    otherwise = _nothing if settled else self._block(command)
+                    continue
+                if len(command.tests) != 1 or command.is_test_list:
+                    hint = "; several tests are written anyof (...) or allof (...)" if command.is_test_list else ""
+                    raise self._source.error(command.head_end, f'expected one test after "{command.name}"{hint}')
+                if settled:
+                    continue
+                test, decided = self._test(command.tests[0])
+            except SieveError as error:
+                self._note(error)
+            try:
+                branches.append((test, _nothing if decided is False else self._block(command)))
+            except SieveError as error:
+                self._note(error)
             settled = decided is True
         return _choice(tuple(branches), otherwise)
 
@@ -390,14 +420,18 @@ class _Checker:
         test = word.build(call)
         if "ihave" in self._scope.requires and test in (base.always, base.never):
             decided = test is base.always
-        return _traced(test, call.line, self._shown(node)), decided
+        return self._traced(test, call.line, node), decided
 
     def _inner(self, word: TestWord, node: Command) -> tuple[tuple[Test, ...], _Decided]:
         """Return the tests of a test, and what it says if they are enough to know: the rest is not looked at then."""
         tests: list[Test] = []
         known: list[_Decided] = []
         for inner in node.tests:
-            test, decided = self._test(inner)
+            try:
+                test, decided = self._test(inner)
+            except SieveError as error:
+                self._note(error)
+                test, decided = base.never, None
             tests.append(test)
             known.append(decided)
             if word.name == "not" and decided is not None:
@@ -416,9 +450,21 @@ class _Checker:
             return f'"{name}" needs: require "{elsewhere[name]}";'
         return f'unknown test "{name[:_SHOWN]}"{_did_you_mean(name, (*self._tests, *elsewhere))}'
 
-    def _shown(self, node: Command) -> str:
-        text = " ".join(self._source.text[node.start : min(node.end, node.start + 4 * _SHOWN)].split())
-        return printable(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+    def _traced(self, test: Test, line: int, node: Command) -> Test:
+        """Return the test that leaves its trace; what is shown of it is made when it first runs."""
+        source, start, end = self._source, node.start, min(node.end, node.start + 4 * _SHOWN)
+        found: list[Matched] = []
+
+        def traced(run: Run) -> bool:
+            result = test(run)
+            if not found:
+                text = " ".join(source.text[start:end].split())
+                shown = printable(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+                found.extend((Matched(line, shown, False), Matched(line, shown, True)))
+            run.trace.append(found[result])
+            return result
+
+        return traced
 
     def _call(self, word: TestWord | ActionWord, node: Command, tests: tuple[Test, ...]) -> Call:
         """Check the arguments: tags first in any order, then the positional ones (RFC 5228 §2.6.2)."""
@@ -429,10 +475,13 @@ class _Checker:
                 known |= self._extra_tags.get(group, {})
             self._tags[id(word)] = known
         tags: dict[str, tuple[str, Value]] = {}
-        rest = list(reversed(node.arguments))
-        while rest and isinstance(rest[-1], Tag):
-            written = rest.pop()
-            assert isinstance(written, Tag)
+        arguments = node.arguments
+        at, end = 0, len(arguments)
+        while at < end:
+            written = arguments[at]
+            if not isinstance(written, Tag):
+                break
+            at += 1
             tag = known.get(written.name)
             if tag is None:
                 raise self._source.error(written.start, self._no_tag(word, written.name, known))
@@ -442,34 +491,46 @@ class _Checker:
                 raise self._source.error(written.start, f":{tag.name} cannot be given {twice}")
             value: Value = None
             if tag.takes is not None:
-                if not rest or isinstance(rest[-1], Tag):
+                if at == end or isinstance(arguments[at], Tag):
                     raise self._source.error(written.start, f"expected {tag.takes.value} after :{tag.name}")
-                value = self._value(rest.pop(), tag.takes, tag)
+                value = self._value(arguments[at], tag.takes, tag)
+                at += 1
             tags[tag.group] = (tag.name, value)
-        positional = tuple(reversed(rest))
+        positional = arguments[at:]
         for argument in positional:
             if isinstance(argument, Tag):
                 raise self._source.error(argument.start, f":{argument.name} must come before the other arguments")
+        first: tuple[tuple[Text, ...], ...] = ()
+        takes = word.takes
+        if len(positional) != len(takes):
+            first = self._first(word, node, positional)
+            positional = positional[len(first) :]
+        values = tuple(
+            [self._value(argument, takes[number], word, number + 1) for number, argument in enumerate(positional)]
+        )
+        line = self._source.line(node.start)
+        return Call(self._source, node, line, tags, values, positional, tests, self.inventory, self._scope, None, first)
+
+    def _first(
+        self, word: TestWord | ActionWord, node: Command, positional: Sequence[Argument]
+    ) -> tuple[tuple[Text, ...], ...]:
+        """Return what stands before the arguments that must be there. Raises SieveError if too many or too few are."""
         before = min(max(len(positional) - len(word.takes), 0), word.before + self._extra_before.get(word.name, 0))
         count = len(positional) - before
         if not len(word.takes) - word.optional <= count <= len(word.takes):
             at = node.head_end if count < len(word.takes) else positional[before + len(word.takes)].start
-            counted = f"{len(word.takes)} argument{'' if len(word.takes) == 1 else 's'}"
-            found = f"{count} {'is' if count == 1 else 'are'} given"
-            raise self._source.error(at, f"{word.name} takes {counted}, {found}; usage: {word.usage}")
-        first: list[tuple[Text, ...]] = []
+            raise self._source.error(at, self._wrong_number(word, node, count))
+        found: list[tuple[Text, ...]] = []
         for argument in positional[:before]:
             value = self._value(argument, Takes.STRINGS, word, 1)
             assert isinstance(value, tuple)
-            first.append(value)
-        positional = positional[before:]
-        values = tuple(
-            [self._value(argument, word.takes[number], word, number + 1) for number, argument in enumerate(positional)]
-        )
-        line = self._source.line(node.start)
-        return Call(
-            self._source, node, line, tags, values, positional, tests, self.inventory, self._scope, None, tuple(first)
-        )
+            found.append(value)
+        return tuple(found)
+
+    def _wrong_number(self, word: TestWord | ActionWord, node: Command, count: int) -> str:
+        counted = f"{len(word.takes)} argument{'' if len(word.takes) == 1 else 's'}"
+        found = f"{count} {'is' if count == 1 else 'are'} given"
+        return f"{word.name} takes {counted}, {found}; usage: {word.usage}"
 
     def _no_tag(self, word: TestWord | ActionWord, name: str, known: Mapping[str, Tagged]) -> str:
         capability = self._tag_elsewhere(word, name)
@@ -478,12 +539,16 @@ class _Checker:
         return f"{word.name} has no argument :{name[:_SHOWN]}{_did_you_mean(name, tuple(known), ':')}"
 
     def _value(self, argument: Argument, takes: Takes, of: TestWord | ActionWord | Tagged, number: int = 0) -> Value:
-        if isinstance(argument, Number) and takes is Takes.NUMBER:
+        if isinstance(argument, Strings):
+            values = argument.values
+            if takes is _STRINGS:
+                if self._plain:
+                    return tuple([Text((value,)) for value in values])
+                return tuple([self._text(argument, value) for value in values])
+            if takes is _STRING and not argument.is_list:
+                return Text(values) if self._plain else self._text(argument, values[0])
+        elif isinstance(argument, Number) and takes is _NUMBER:
             return argument.value
-        if isinstance(argument, Strings) and takes is Takes.STRINGS:
-            return tuple([self._text(argument, value) for value in argument.values])
-        if isinstance(argument, Strings) and takes is Takes.STRING and not argument.is_list:
-            return self._text(argument, argument.values[0])
         where = (
             f"after :{of.name}" if isinstance(of, Tagged) else f"as argument {number} of {of.name}; usage: {of.usage}"
         )
@@ -559,14 +624,3 @@ def _choice(branches: tuple[tuple[Test, Step], ...], otherwise: Step | None) -> 
             otherwise(run)
 
     return choice
-
-
-def _traced(test: Test, line: int, text: str) -> Test:
-    yes, no = Matched(line, text, True), Matched(line, text, False)
-
-    def traced(run: Run) -> bool:
-        result = test(run)
-        run.trace.append(yes if result else no)
-        return result
-
-    return traced

@@ -9,6 +9,7 @@ What can go wrong with a Sieve script.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 
 _WIDTH = 100
@@ -56,6 +57,13 @@ class SieveError(SieveProblem):
         place = f'script "{self.script}", ' if self.script else ""
         head = f"{place}line {self.line}, column {self.column}: {self.message}"
         return f"{head}\n    {printable(shown.replace(chr(9), ' '))}\n    {' ' * len(before)}^"
+
+
+def together(errors: Sequence[SieveError]) -> SieveError:
+    """Return the first error, in the order of the script, which has the others with it; the caller raises it."""
+    first, *others = sorted(errors, key=lambda error: (error.line, error.column))
+    first.others = tuple(others)
+    return first
 
 
 class SieveRuntimeError(SieveProblem):

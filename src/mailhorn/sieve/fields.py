@@ -14,7 +14,7 @@ from .questions import Structure
 from .run import Run
 from .text import Text, constants
 
-_TAGS = ("index", "last", "mime", "anychild", "mime option")
+_TAGS = frozenset(("index", "last", "mime", "anychild", "mime option"))
 
 
 class Place(Protocol):
@@ -50,13 +50,14 @@ def field_names(call: Call, index: int) -> tuple[str, ...] | None:
     """Return the names of an argument in lower case, impossible ones left out, and note them; None: variables."""
     texts = call.texts(index) or (call.text(index),)
     fixed = constants(texts)
+    names = None if fixed is None else _possible(fixed)
     if call.has("mime"):
         call.inventory.questions.add(Structure())
-    elif fixed is None:
+    elif names is None:
         call.inventory.any_header = True
     else:
-        call.inventory.headers.update(_possible(fixed))
-    return None if fixed is None else _possible(fixed)
+        call.inventory.headers.update(names)
+    return names
 
 
 def _possible(names: Sequence[str]) -> tuple[str, ...]:
@@ -65,7 +66,7 @@ def _possible(names: Sequence[str]) -> tuple[str, ...]:
 
 def is_plain(call: Call, names: tuple[str, ...] | None) -> bool:
     """Say whether the test looks at all fields of constant names of the message."""
-    return names is not None and not any(call.has(tag) for tag in _TAGS)
+    return names is not None and _TAGS.isdisjoint(call.tags)
 
 
 def names_now(texts: tuple[Text, ...], run: Run) -> tuple[str, ...]:

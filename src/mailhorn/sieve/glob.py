@@ -124,4 +124,6 @@ def _compile(piece: list[int]) -> _Literal | _Blanks:
 
 def weight(pattern: bytes) -> int:
     """Return an upper bound for the octets looked at per octet of a value."""
+    if b"?" not in pattern:
+        return 1
     return max((len(piece) for piece in _pieces(pattern) if _ANY in piece), default=1)

@@ -3,7 +3,8 @@ From a script's text to tokens (RFC 5228 §8.1).
 
 Rule 1: one pass, no backtracking, no recursion. Rule 2: tokens are made as they are asked for, so a parser
 that gives up early never pays for the rest. Rule 3: a line may end in CRLF or LF; inside a string's value it
-is always CRLF. A CR on its own and NUL are errors.
+is always CRLF. A CR on its own and NUL are errors. Rule 4: what is no token is one of kind WRONG that says why, so that
+a parser can go on behind it and find more.
 """
 
 import re
@@ -23,6 +24,7 @@ class Kind(Enum):
     NUMBER = "a number"
     STRING = "a string"
     PUNCTUATION = "punctuation"
+    WRONG = "what is no token"
     END = "the end of the script"
 
 
@@ -32,7 +34,8 @@ class Token(NamedTuple):
 
     Attributes:
         kind: What it is.
-        text: Identifiers and tags in lower case, tags without colon; the value of a string; the sign itself.
+        text: Identifiers and tags in lower case, tags without colon; the value of a string; the sign itself; of kind
+            WRONG what is wrong.
         number: The value of a number, else 0.
         start: The offset of its first character.
         end: The offset after its last character.
@@ -48,24 +51,25 @@ class Token(NamedTuple):
 
 _TOKEN = re.compile(
     r"""
-      (?P<blank>[ \t\n]+)
-    | (?P<hash>\#[^\n]*)
-    | (?P<comment>/\*)
-    | (?P<text>text:)
-    | (?P<quote>")
-    | (?P<tag>:[a-z_][a-z0-9_]*)
-    | (?P<identifier>[a-z_][a-z0-9_]*)
-    | (?P<number>[0-9]+[kmg]?)
-    | (?P<punctuation>[;,(){}\[\]])
+    (?: [ \t\n]++ | \#[^\n]*+ | /\*(?>.*?\*/) )*+
+    (?: ([;,(){}\[\]])
+      | "([^"\\]*+(?>(?:\\.[^"\\]*+)*))"
+      | (text):[ \t]*+(?:\#[^\n]*+)?\n ((?>(?:(?!\.(?:\n|\Z))[^\n]*+\n)*)) \.(?:\n|\Z)
+      | ([a-z_][a-z0-9_]*+)
+      | :([a-z_][a-z0-9_]*+)
+      | ([0-9]++[kmg]?+)(?![a-z0-9_])
+      | (\Z)
+      | (.)
+    )
     """,
-    re.VERBOSE | re.IGNORECASE | re.ASCII,
+    re.VERBOSE | re.IGNORECASE | re.ASCII | re.DOTALL,
 )
-_WORD_CHARACTER = re.compile(r"[a-z0-9_]", re.IGNORECASE | re.ASCII)
-_REST_OF_QUOTED = re.compile(r'[^"\\]*+(?>(?:\\.[^"\\]*+)*)"', re.DOTALL)
+"""Blanks and comments, and the token behind them; whatever else is one character of the last group."""
+_SIGN, _QUOTED, _TEXT, _LINES, _IDENTIFIER, _TAG, _NUMBER, _END = range(1, 9)
+_WORD = re.compile(r"[^\s;,(){}\[\]\"]*+")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_REST_OF_TEXT_LINE = re.compile(r"[ \t]*(?:#[^\n]*)?\n")
-_END_OF_TEXT = re.compile(r"^\.(?:\n|\Z)", re.MULTILINE)
 _STUFFED = re.compile(r"^\.\.", re.MULTILINE)
+_TEXT_LINE = re.compile(r":[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 _QUANTIFIER = {"k": 2**10, "m": 2**20, "g": 2**30}
 
 
@@ -77,83 +81,114 @@ def tokens(source: Source) -> Iterator[Token]:
         SieveError: The text is not made of tokens.
 
     """
+    for token in scan(source):
+        if token.kind is Kind.WRONG:
+            raise source.error(token.start, token.text)
+        yield token
+
+
+def scan(source: Source) -> Iterator[Token]:
+    """Yield the same, and go on behind what is wrong where that makes sense."""
     text = source.text
-    for sign, name in (("\0", "NUL"), ("\r", "a carriage return without a line feed")):
-        found = text.find(sign)
+    sign, string, word, tag = Kind.PUNCTUATION, Kind.STRING, Kind.IDENTIFIER, Kind.TAG
+    for character, name in (("\0", "NUL"), ("\r", "a carriage return without a line feed")):
+        found = text.find(character)
         if found >= 0:
-            raise source.error(found, f"{name} is not allowed in a script")
-    at = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise source.error(at, _strange(text[at]))
-        start, at = at, match.end()
-        kind = match.lastgroup
-        word = match.group()
-        if kind == "blank" or kind == "hash":
-            continue
-        if kind == "comment":
-            at = text.find("*/", at) + 2
-            if at == 1:
-                raise source.error(start, "this comment is not closed; expected */")
-        elif kind == "quote":
-            rest = _REST_OF_QUOTED.match(text, at)
-            if rest is None:
-                raise source.error(start, 'this string is not closed; expected "')
-            at = rest.end()
-            value = _ESCAPE.sub(r"\1", rest.group()[:-1])
-            yield _string(source, value, start, at)
-        elif kind == "text":
-            value, at = _multi_line(source, start, at)
-            yield _string(source, value, start, at)
-        elif kind == "number":
-            yield Token(Kind.NUMBER, word, _number(source, word, start), start, at)
-        elif kind == "tag":
-            yield Token(Kind.TAG, word[1:].lower(), 0, start, at)
-        elif kind == "identifier":
-            yield Token(Kind.IDENTIFIER, word.lower(), 0, start, at)
+            yield Token(Kind.WRONG, f"{name} is not allowed in a script", 0, found, found + 1)
+            yield Token(Kind.END, "", 0, len(text), len(text))
+            return
+    at, size, match = 0, len(text), _TOKEN.match
+    while True:
+        token = match(text, at)
+        assert token is not None  # the table covers every character
+        kind = token.lastindex
+        start, at = token.span(kind or 0)
+        if kind == _SIGN:
+            yield Token(sign, text[start], 0, start, at)
+        elif kind == _IDENTIFIER:
+            if text[at : at + 1] == ":" and text[start:at].lower() == "text":
+                yield _open_text(text, start, at)
+                at = size
+            else:
+                yield Token(word, text[start:at].lower(), 0, start, at)
+        elif kind == _QUOTED or kind == _LINES:
+            value = text[start:at]
+            if kind == _QUOTED:
+                start -= 1
+                at += 1
+                if "\\" in value:
+                    value = _ESCAPE.sub(r"\1", value)
+            else:
+                start, at = token.start(_TEXT), token.end()
+                if ".." in value:
+                    value = _STUFFED.sub(".", value)
+            if len(value) > MAX_STRING:
+                yield Token(Kind.WRONG, f"this string is longer than {MAX_STRING} characters", 0, start, at)
+            else:
+                yield Token(string, value.replace("\n", "\r\n") if "\n" in value else value, 0, start, at)
+        elif kind == _TAG:
+            yield Token(tag, text[start:at].lower(), 0, start - 1, at)
+        elif kind == _NUMBER:
+            yield _number(text[start:at], start, at)
+        elif kind == _END:
+            yield Token(Kind.END, "", 0, size, size)
+            return
         else:
-            yield Token(Kind.PUNCTUATION, word, 0, start, at)
-    yield Token(Kind.END, "", 0, at, at)
+            wrong = _wrong(text, start)
+            yield wrong
+            at = wrong.end
 
 
-def _strange(character: str) -> str:
-    if character == "'":
-        return "unexpected '; strings are written in double quotes"
-    if character == "-":
-        return "unexpected -; numbers are not negative"
-    if character == "/":
-        return "unexpected /; a comment begins with # or /*"
-    if character == ":":
-        return "expected the name of a tag after :"
-    return f"unexpected character {printable(character)}"
-
-
-def _string(source: Source, value: str, start: int, end: int) -> Token:
-    if len(value) > MAX_STRING:
-        raise source.error(start, f"this string is longer than {MAX_STRING} characters")
-    return Token(Kind.STRING, value.replace("\n", "\r\n"), 0, start, end)
-
-
-def _multi_line(source: Source, start: int, at: int) -> tuple[str, int]:
+def _open_text(text: str, start: int, colon: int) -> Token:
     """multi-line = "text:" *(SP / HTAB) (hash-comment / CRLF) *(multiline-literal / multiline-dotstart) "." CRLF"""
-    first = _REST_OF_TEXT_LINE.match(source.text, at)
-    if first is None:
-        raise source.error(start, "expected the end of the line after text:")
-    last = _END_OF_TEXT.search(source.text, first.end())
-    if last is None:
-        raise source.error(start, "this text is not closed; expected a line with only a dot")
-    return _STUFFED.sub(".", source.text[first.end() : last.start()]), last.end()
+    if _TEXT_LINE.match(text, colon):
+        message = "this text is not closed; expected a line with only a dot"
+    else:
+        message = "expected the end of the line after text:"
+    return Token(Kind.WRONG, message, 0, start, len(text))
 
 
-def _number(source: Source, word: str, start: int) -> int:
-    after = start + len(word)
-    if _WORD_CHARACTER.match(source.text, after):
-        raise source.error(after, "expected K, M, G or nothing after a number")
+def _wrong(text: str, start: int) -> Token:
+    """Return what is wrong with the character, and where to go on: at the end behind what was not closed."""
+    sign, end = text[start], len(text)
+    if sign == '"':
+        return Token(Kind.WRONG, 'this string is not closed; expected "', 0, start, end)
+    if text.startswith("/*", start):
+        return Token(Kind.WRONG, "this comment is not closed; expected */", 0, start, end)
+    word = _WORD.match(text, start + 1)
+    end = word.end() if word else start + 1
+    if sign.isdigit() and sign.isascii():
+        digits = len(text[start:end]) - len(text[start:end].lstrip("0123456789"))
+        after = start + digits + (text[start + digits : start + digits + 1] in "kmgKMG")
+        return Token(Kind.WRONG, "expected K, M, G or nothing after a number", 0, after, end)
+    if sign == "'":
+        message = "unexpected '; strings are written in double quotes"
+    elif sign == "-":
+        message = "unexpected -; numbers are not negative"
+    elif sign == "/":
+        message = "unexpected /; a comment begins with # or /*"
+    elif sign == ":":
+        message = "expected the name of a tag after :"
+    elif sign in "“”„«»":
+        message = f'unexpected {sign}; strings are written in straight double quotes, "'
+    elif sign == "\u00a0":
+        message = "unexpected no-break space; write a plain one"
+    elif sign == "=":
+        message = "unexpected =; values are compared with :is, :contains or :matches, and assigned with set"
+    elif sign in "&|!":
+        message = f"unexpected {sign}; tests are combined with allof (...), anyof (...) and not"
+    elif "\udc80" <= sign <= "\udcff":
+        message = f"octet {ord(sign) - 0xDC00:02X} is not UTF-8; scripts are written in UTF-8"
+    else:
+        message = f"unexpected character {printable(sign)}"
+    return Token(Kind.WRONG, message, 0, start, end)
+
+
+def _number(word: str, start: int, end: int) -> Token:
     factor = _QUANTIFIER.get(word[-1].lower(), 1)
     digits = word.rstrip("kmgKMG").lstrip("0")
     # A million digits are refused unread: int() takes quadratic time over them.
     value = int(digits or "0") * factor if len(digits) <= len(str(MAX_NUMBER)) else MAX_NUMBER + 1
     if value > MAX_NUMBER:
-        raise source.error(start, f"this number is too large; the largest is {MAX_NUMBER}")
-    return value
+        return Token(Kind.WRONG, f"this number is too large; the largest is {MAX_NUMBER}", 0, start, end)
+    return Token(Kind.NUMBER, word, value, start, end)

@@ -296,6 +296,28 @@ class _Machine:
                     split.second = len(code)
 
 
+def _literal(node: _Node) -> str:
+    """Return the longest text that stands in everything the pattern matches; "" if there is none."""
+    if node.kind == "group" or (node.kind == "repeat" and node.low):
+        return _literal(node.parts[0])
+    if node.kind == "set":
+        return _single(node)
+    best = run = ""
+    if node.kind == "cat":
+        for part in node.parts:
+            single = _single(part)
+            run = run + single if single else ""
+            best = max(best, run, _literal(part) if not single else "", key=len)
+    return best
+
+
+def _single(node: _Node) -> str:
+    chars = node.chars
+    if chars is None or chars.negated or chars.ranges or chars.classes or len(chars.singles) != 1:
+        return ""
+    return next(iter(chars.singles))
+
+
 class _State:
     """A set of places the machine may be at, and where characters lead from there."""
 
@@ -324,15 +346,29 @@ class Regex:
 
         """
         parser = _Parser(pattern)
-        self._code = _Machine(parser.parse()).code
+        self._root = parser.parse()
+        if self._root.size + 3 > MAX_REGEX:
+            raise ValueError("this regular expression is too large")
+        literal = _literal(self._root)
+        self._literal = literal.lower() if ignore_case and literal.isascii() else "" if ignore_case else literal
         self._groups = parser.groups
         self._ignore_case = ignore_case
+        self._machine: list[_Instruction] = []
         self._states: dict[tuple[int, ...], _State] = {}
         self._first: _State | None = None
         self._work = 0
 
+    @property
+    def _code(self) -> list[_Instruction]:
+        """The machine, made when it is needed: many a script has patterns that hardly any message comes to."""
+        if not self._machine:
+            self._machine = _Machine(self._root).code
+        return self._machine
+
     def search(self, value: str) -> bool:
         """Say whether the pattern matches anywhere in the value. Raises TooMuchWork."""
+        if self._literal not in value:
+            return False
         self._work = 0
         state = self._first
         if state is None or not self._states:
@@ -350,8 +386,8 @@ class Regex:
         return self._is_accepting(self._closure((0,), at_start=True, at_end=True))
 
     def _step(self, state: _State, c: str) -> _State:
-        self._charge(len(self._code))
         code = self._code
+        self._charge(len(code))
         ahead = tuple([at + 1 for at in state.places if code[at].kind == _CHAR and self._has(code[at].chars, c)])
         following = self._state(self._closure((*ahead, 0)))
         state.next[c] = following
@@ -421,6 +457,9 @@ class Regex:
 
         Empty if there is no match. Raises TooMuchWork.
         """
+        if self._literal not in value:
+            return []
+        code = self._code
         self._work = 0
         size = 2 * (self._groups + 1)
         best: tuple[int, ...] | None = None
@@ -437,7 +476,7 @@ class Regex:
             self._charge(len(seen) + 1)
             threads = []
             for place, saved in current:
-                instruction = self._code[place]
+                instruction = code[place]
                 if instruction.kind == _MATCH:
                     if best is None or saved[0] < best[0] or (saved[0] == best[0] and saved[1] > best[1]):
                         best = saved
@@ -459,13 +498,14 @@ class Regex:
         at_end: bool,
     ) -> None:
         """Follow a thread to where it needs a character, what it prefers first."""
+        code = self._code
         waiting = [(start, saved)]
         while waiting:
             place, saved = waiting.pop()
             if place in seen:
                 continue
             seen.add(place)
-            instruction = self._code[place]
+            instruction = code[place]
             kind = instruction.kind
             if kind == _SPLIT:
                 waiting.append((instruction.second, saved))

@@ -158,7 +158,7 @@ class Mailhorn(Server):
     """`mailhorn serve` of this checkout."""
 
     name = "mailhorn"
-    services = ("imap", "imaps", "lmtp", "smtp", "smtps")
+    services = ("imap", "imaps", "lmtp", "smtp", "smtps", "managesieve")
 
     def prepare(self, accounts: int) -> None:
         """Write serve.toml, and import the accounts."""

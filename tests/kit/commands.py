@@ -14,7 +14,7 @@ from mailhorn import __file__ as package
 SOURCE = Path(package).parents[1]
 FREE_PORTS = {
     f"MAILHORN_{service}_{setting}": value
-    for service in ("IMAP", "IMAPS", "SMTP", "SMTPS", "LMTP")
+    for service in ("IMAP", "IMAPS", "SMTP", "SMTPS", "LMTP", "MANAGESIEVE")
     for setting, value in (("PORT", "0"), ("HOST", "127.0.0.1"))
 }
 

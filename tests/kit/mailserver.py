@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailhorn.config.settings import ServeSettings, Service
+from mailhorn.config.settings import ManageSieve, ServeSettings, Service
 from mailhorn.config.wire import Server, build_server
 from mailhorn.server.passwords import BULK, BULK_ITERATIONS, hash_password
 
 PASSWORD = "secret"
-SERVICES = ("imap", "imaps", "smtp", "smtps", "lmtp")
+SERVICES = ("imap", "imaps", "smtp", "smtps", "lmtp", "managesieve")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class ServerInTest:
 @asynccontextmanager
 async def running_server(data: Path, logins: Sequence[str], **settings: object) -> AsyncIterator[ServerInTest]:
     """Run a server on free ports of 127.0.0.1 with these accounts, all with the same password."""
-    services = {name: Service(host="127.0.0.1", port=0) for name in SERVICES}
+    kinds = {"managesieve": ManageSieve}
+    services = {name: kinds.get(name, Service)(host="127.0.0.1", port=0) for name in SERVICES}
     server = build_server(ServeSettings(data=data, **services, **settings))  # type: ignore[arg-type]
     await server.mail.start()
     try:

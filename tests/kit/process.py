@@ -26,7 +26,7 @@ PASSWORD = "correct horse"
 DOMAIN = "example.org"
 PATIENCE = 10.0
 """Seconds anything may take that is not measured."""
-SERVICES = ("imap", "imaps", "smtp", "smtps", "lmtp")
+SERVICES = ("imap", "imaps", "smtp", "smtps", "lmtp", "managesieve")
 READY = b"mailhorn is ready."
 
 

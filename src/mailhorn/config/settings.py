@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-ServiceName = Literal["imap", "imaps", "smtp", "smtps", "lmtp"]
+ServiceName = Literal["imap", "imaps", "smtp", "smtps", "lmtp", "managesieve"]
 
 PORTS: dict[ServiceName, tuple[int, int]] = {
     "imap": (143, 1143),
@@ -17,6 +17,7 @@ PORTS: dict[ServiceName, tuple[int, int]] = {
     "smtp": (25, 1025),
     "smtps": (465, 1465),
     "lmtp": (24, 1024),
+    "managesieve": (4190, 4190),
 }
 """The port of each service as root, and the one that needs no rights."""
 
@@ -56,6 +57,15 @@ class Service(Section, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=0, le=65535)] | None,
         Meta(description="Port; 0 takes any that is free. Default: the one shown, the well-known one as root."),
     ] = None
+
+
+class ManageSieve(Service, frozen=True, kw_only=True):
+    """ManageSieve (RFC 5804): people change their own rules, with any client that can."""
+
+    scripts: Annotated[int, Meta(ge=1, le=10_000, description="Scripts that an account may keep.")] = 100
+    script_size: Annotated[
+        int, Meta(ge=1024, le=1_000_000, description="Octets of each; the largest that delivery reads is 1,000,000.")
+    ] = 256 * 1024
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -310,6 +320,9 @@ class ServeSettings(Section, frozen=True, kw_only=True):
     smtp: Annotated[Service, Meta(description="SMTP, with STARTTLS.")] = Service()
     smtps: Annotated[Service, Meta(description="SMTP, encrypted from the first byte.")] = Service()
     lmtp: Annotated[Service, Meta(description="LMTP, for a mail server in front of this one.")] = Service()
+    managesieve: Annotated[
+        ManageSieve, Meta(description="ManageSieve, with STARTTLS: people change their own rules, with any client.")
+    ] = ManageSieve()
     tls: Annotated[Tls, Meta(description="Certificate; without one a self-signed one is made and kept.")] = Tls()
     sasl: Annotated[Sasl, Meta(description="How clients log in without sending the password.")] = Sasl()
     oauth: Annotated[OAuth, Meta(description="Logging in with a token.")] = OAuth()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
 
-from ...config.settings import AccountSettings, Log, Secret, ServeSettings, Service, WatchSettings
+from ...config.settings import AccountSettings, Log, ManageSieve, Secret, ServeSettings, Service, WatchSettings
 from ...config.watching import build_watcher
 from ...config.wire import Server, build_server
 from ...model.mailbox import INBOX
@@ -84,7 +84,15 @@ async def _house(folder: Path) -> AsyncIterator[_House]:
     """Start everything on free ports; stop it in the opposite order."""
     any_port = Service(host=HOST, port=0)
     server = build_server(
-        ServeSettings(data=folder, imap=any_port, imaps=any_port, smtp=any_port, smtps=any_port, lmtp=any_port)
+        ServeSettings(
+            data=folder,
+            imap=any_port,
+            imaps=any_port,
+            smtp=any_port,
+            smtps=any_port,
+            lmtp=any_port,
+            managesieve=ManageSieve(enabled=False),
+        )
     )
     password = token_urlsafe(9)
     async with contextlib.AsyncExitStack() as ending:

@@ -61,6 +61,8 @@ MAX_LOGIN_FAILURES = 3
 IMPLEMENTATION = "mailhorn"
 LANGUAGE = "en"
 """Of all texts (RFC 5646)."""
+NOTIFIES = "https mailto"
+"""By which URI schemes scripts notify, if they may: those of `sieve.ext.enotify`."""
 
 log = structlog.get_logger("mailhorn.managesieve")
 
@@ -76,14 +78,12 @@ class Language:
         check: Raises SieveError or ScriptRefused if delivery could not run this script of this account's.
         offers: What scripts may require.
         redirects: How often a script may redirect one message.
-        notifies: By which URI schemes a script may notify; none: not at all.
 
     """
 
     check: Callable[[Account, str], object]
     offers: frozenset[str]
     redirects: int = 0
-    notifies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,8 +417,8 @@ class ManageSieveSession:
         found.append(("SIEVE", " ".join(sorted(language.offers))))
         if can_start_tls:
             found.append(("STARTTLS", None))
-        if language.notifies and "enotify" in language.offers:
-            found.append(("NOTIFY", " ".join(language.notifies)))
+        if "enotify" in language.offers:
+            found.append(("NOTIFY", NOTIFIES))
         found += [
             ("MAXREDIRECTS", str(language.redirects)),
             ("LANGUAGE", LANGUAGE),

@@ -2,13 +2,16 @@
 
 Rule 1: a conversation may be as deep as a mailbox has messages: nothing here recurses.
 Rule 2: References is in no envelope, so REFERENCES reads headers, and nothing more.
+Rule 3: nothing is an object of its own for each message: the collector would walk over a hundred thousand of them again
+and again, 200 ms each time, and everybody would wait. They are numbers side by side.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from heapq import merge
 
-from ...imap.responses import Thread
 from ...mime.header import fields
 from ...model.ids import UID, MailboxId
 from ...store.abc import MessageMissing
@@ -16,7 +19,7 @@ from ...store.store import Store
 from .matching import DATE, IN_REPLY_TO, MESSAGE_ID, SUBJECT, EnvelopeReader
 from .progress import Progress
 from .searching import ENVELOPES, QUICK, Pace
-from .sorting import sent, stable
+from .sorting import AT_ONCE, sent
 from .subject import base_subject
 
 MAX_REFERENCES = 100
@@ -26,6 +29,9 @@ _ID = re.compile(rb'<\s*((?>(?:[^<>"\s]++|"(?>(?:[^"\\]++|\\.)*)")*))\s*>')
 _QUOTED = re.compile(rb'"((?>(?:[^"\\]++|\\.)*))"')
 _ESCAPED = re.compile(rb"\\(.)")
 
+_NOBODY = -1
+"""Where a node would stand if there were one."""
+
 
 @dataclass(slots=True)
 class Message:
@@ -33,8 +39,7 @@ class Message:
     What threading has to know of a message.
 
     Attributes:
-        number: What it is told as: its UID, unless it is given another.
-        uid: Which.
+        number: What it is told as.
         subject: Its base subject, "" if there is none.
         answers: Whether the subject says that it is an answer, or forwarded.
         sent: Seconds since 1970.
@@ -43,30 +48,37 @@ class Message:
 
     """
 
-    uid: UID
+    number: int
     subject: str
     answers: bool
     sent: int
     id: bytes = b""
     references: tuple[bytes, ...] = ()
-    number: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Be told as the UID."""
-        self.number = self.uid
 
 
-async def messages(
-    store: Store, mailbox: MailboxId, uids: Sequence[int], with_references: bool, progress: Progress | None = None
-) -> list[Message]:
+async def conversations(
+    store: Store,
+    mailbox: MailboxId,
+    uids: Sequence[int],
+    with_references: bool,
+    number: Callable[[UID], int],
+    progress: Progress | None = None,
+) -> "Conversations":
     """
-    Return what threading has to know, in the order of the UIDs; who is gone is left out.
+    Return the messages, not put together yet but for what they refer to; who is gone is left out.
 
-    `progress` learns how far it is, with its next part.
+    Args:
+        store: Where envelopes and headers are looked up.
+        mailbox: Whose.
+        uids: Which messages, ascending.
+        with_references: Whether it is to be REFERENCES.
+        number: What a message is told as.
+        progress: Learns how far it is, with its next part.
 
     Raises StoreUnavailable, MailboxMissing.
+
     """
-    found: list[Message] = []
+    found = Conversations()
     pace = Pace()
     if progress is not None:
         progress.next_part(len(uids))
@@ -80,7 +92,7 @@ async def messages(
         for row, digest in digests:
             envelope = EnvelopeReader(digest.envelope)
             subject = base_subject(envelope.text(SUBJECT))
-            message = Message(row.uid, *subject, sent(envelope.text(DATE), row.internal_date))
+            message = Message(number(row.uid), *subject, sent(envelope.text(DATE), row.internal_date))
             if with_references:
                 try:
                     header = headers.get(row.uid) or await store.read(mailbox, row.uid, 0, digest.header_size)
@@ -88,7 +100,7 @@ async def messages(
                     continue
                 message.id = next(iter(ids(envelope.text(MESSAGE_ID) or b"")), b"")
                 message.references = references(header) or ids(envelope.text(IN_REPLY_TO) or b"")[:1]
-            found.append(message)
+            found.add(message)
             await pace.turn()
     return found
 
@@ -111,214 +123,231 @@ def _normal(id_: bytes) -> bytes:
     return _QUOTED.sub(lambda found: _ESCAPED.sub(rb"\1", found[1]), id_) if b'"' in id_ else id_
 
 
-async def ordered_subject(found: list[Message]) -> tuple[Thread, ...]:
+class Conversations:
     """
-    Return one thread for each base subject, its first message on top and all others below that.
+    Messages, and what stands above and below them.
 
-    ORDEREDSUBJECT: by sent date within a thread, and the threads by that of their first messages.
+    A node is a message, or the place of one that is not here (a dummy); it is called by a number. Give all messages to
+    `add` in the order of their UIDs, then put them together once, by one of the two ways.
+
+    Attributes:
+        roots: What has nothing above it, in order.
+
     """
-    pace = Pace()
-    threads: dict[str, list[Message]] = {}
-    for message in await stable(found, lambda message: message.sent):
-        threads.setdefault(message.subject, []).append(message)
-        await pace.turn()
-    made = []
-    for first, *others in threads.values():
-        below = []
-        for one in others:
-            below.append(Thread(one.number))
-            await pace.turn()
-        made.append(Thread(first.number, tuple(below)))
-        await pace.turn()
-    return tuple(made)
 
+    __slots__ = (
+        "_answers",
+        "_below",
+        "_ends",
+        "_ids",
+        "_kids",
+        "_nodes",
+        "_numbers",
+        "_parents",
+        "_sent",
+        "_subjects",
+        "_titles",
+        "roots",
+    )
 
-@dataclass(slots=True, eq=False)
-class _Node:
-    """A message in a thread, or the place of one that is not here (a dummy)."""
+    def __init__(self) -> None:
+        """Know nobody."""
+        self.roots = array("i")
+        # of each node
+        self._numbers = array("I")
+        self._parents = array("i")
+        self._kids = array("I")
+        self._subjects = array("I")
+        self._answers = bytearray()
+        # of each message, as they came
+        self._nodes = array("i")
+        self._sent = array("q")
+        # how ids and subjects are called
+        self._ids: dict[bytes, int] = {}
+        self._titles: dict[str, int] = {"": 0}
+        # those below each node, one node after the other, and where each node's end
+        self._below = array("i")
+        self._ends = array("I")
 
-    message: Message | None = None
-    parent: "_Node | None" = None
-    children: "list[_Node]" = field(default_factory=list)
+    def number(self, node: int) -> int | None:
+        """Return what a node is told as, None for a dummy."""
+        return self._numbers[node] or None
 
-    @property
-    def face(self) -> Message:
-        """The message, or the first child's: a dummy that is left has a child that is a message."""
-        node = self
-        while node.message is None:
-            node = node.children[0]
-        return node.message
+    def below(self, node: int) -> Sequence[int]:
+        """Return the nodes right below one, in order."""
+        return self._below[self._ends[node - 1] if node else 0 : self._ends[node]]
 
-    def take(self, child: "_Node") -> None:
-        child.leave()
-        child.parent = self
-        self.children.append(child)
+    def add(self, message: Message) -> None:
+        """Take a message, and link what it refers to (steps 1 and 2 of REFERENCES)."""
+        node = self._node_of(message.id) if message.id else self._node()
+        if self._numbers[node]:  # an id that another message has already is as good as none
+            node = self._node()
+        self._numbers[node] = message.number
+        self._subjects[node] = self._titles.setdefault(message.subject, len(self._titles))
+        self._answers[node] = message.answers
+        self._nodes.append(node)
+        self._sent.append(message.sent)
+        last = _NOBODY
+        for id_ in message.references:
+            next_ = self._node_of(id_)
+            if last != _NOBODY and self._parents[next_] == _NOBODY and not self._above(next_, last):
+                self._put(next_, last)
+            last = next_
+        if self._parents[node] not in (_NOBODY, last):
+            self._kids[self._parents[node]] -= 1
+            self._parents[node] = _NOBODY
+        if last != _NOBODY and self._parents[node] == _NOBODY and not self._above(node, last):
+            self._put(node, last)
 
-    def leave(self) -> None:
-        if self.parent is not None:
-            self.parent.children.remove(self)
-            self.parent = None
+    def _node(self) -> int:
+        """Make a dummy that stands nowhere."""
+        self._numbers.append(0)
+        self._parents.append(_NOBODY)
+        self._kids.append(0)
+        self._subjects.append(0)
+        self._answers.append(False)
+        return len(self._numbers) - 1
 
-    def above(self, other: "_Node") -> bool:
-        """Whether it is the other one, or somewhere above it."""
-        if self is other or not self.children:
-            return self is other
-        node: _Node | None = other.parent
-        while node is not None and node is not self:
-            node = node.parent
-        return node is self
-
-
-async def by_references(found: list[Message]) -> tuple[Thread, ...]:
-    """Return the threads as References say; what has the same subject on top belongs together, too."""
-    roots = await _linked(found)
-    roots = await _pruned(roots)
-    roots = await _by_date(roots)
-    roots = await _same_subject(roots)
-    return await _finished(roots)
-
-
-async def _linked(found: list[Message]) -> list[_Node]:
-    """Steps 1 and 2: link what refers to each other; return what has no parent."""
-    pace = Pace()
-    nodes: dict[bytes, _Node] = {}
-    every: list[_Node] = []
-
-    def node_of(id_: bytes) -> _Node:
-        node = nodes.get(id_)
+    def _node_of(self, id_: bytes) -> int:
+        node = self._ids.get(id_)
         if node is None:
-            node = nodes[id_] = _Node()
-            every.append(node)
+            node = self._ids[id_] = self._node()
         return node
 
-    for message in found:
-        node = node_of(message.id) if message.id else None
-        if node is None or node.message is not None:  # no id, or one that another message has already
-            node = _Node()
-            every.append(node)
-        node.message = message
-        last: _Node | None = None
-        for id_ in message.references:
-            next_ = node_of(id_)
-            if last is not None and next_.parent is None and not next_.above(last):
-                next_.parent = last
-                last.children.append(next_)
-            last = next_
-        if node.parent is not None and node.parent is not last:
-            node.leave()
-        if last is not None and node.parent is None and not node.above(last):
-            node.parent = last
-            last.children.append(node)
-        await pace.turn()
-    return [node for node in every if node.parent is None]
+    def _put(self, node: int, below: int) -> None:
+        self._parents[node] = below
+        self._kids[below] += 1
 
+    def _above(self, node: int, other: int) -> bool:
+        """Whether a node is the other one, or somewhere above it."""
+        if node == other or not self._kids[node]:
+            return node == other
+        parents = self._parents
+        at = parents[other]
+        while at not in (_NOBODY, node):
+            at = parents[at]
+        return at == node
 
-async def _pruned(roots: list[_Node]) -> list[_Node]:
-    """Step 3: leave out who is not here; children take the place, below the root only if there is just one."""
-    pace = Pace()
-    for node in await _from_below(roots):
-        await pace.turn()
-        if any(child.message is None for child in node.children):
-            node.children = [
-                heir
-                for child in node.children
-                for heir in ((child,) if child.message is not None else tuple(child.children))
-            ]
-            for child in node.children:
-                child.parent = node
-    kept: list[_Node] = []
-    for root in roots:
-        if root.message is None and len(root.children) < 2:
-            for child in root.children:
-                child.parent = None
-            kept.extend(root.children)
-        else:
-            kept.append(root)
-    return kept
+    async def by_subject(self) -> None:
+        """ORDEREDSUBJECT: the first of a base subject on top and all others below it, by the date they were sent."""
+        first: dict[int, int] = {}
+        order = await self._by_date()
+        pace = Pace()
+        for node in order:
+            self._parents[node] = first.setdefault(self._subjects[node], node)
+            if self._parents[node] == node:
+                self._parents[node] = _NOBODY
+            await pace.turn()
+        await self._finish(order)
 
+    async def by_references(self) -> None:
+        """REFERENCES: as they refer to each other; what has the same subject on top belongs together, too."""
+        await self._prune()
+        order = await self._by_date()
+        await self._join(order)
+        await self._finish(order)
 
-async def _by_date(siblings: list[_Node]) -> list[_Node]:
-    """Step 4: sort what is on top; the children of a dummy first, since the first of them stands for it."""
-    for node in siblings:
-        if node.message is None:
-            node.children.sort(key=_date)
-    return await stable(siblings, _date)
+    async def _by_date(self) -> "array[int]":
+        """Return the messages in the order they were sent; at the same second as they came."""
+        pace = Pace()
+        runs = []
+        for start in range(0, len(self._sent), AT_ONCE):
+            some = self._sent[start : start + AT_ONCE]
+            runs.append(sorted([(moment << 32) + at for at, moment in enumerate(some, start)]))
+            await pace.turn()
+        order = array("i")
+        for one in merge(*runs):
+            order.append(self._nodes[one & 0xFFFFFFFF])
+            await pace.turn()
+        return order
 
+    async def _prune(self) -> None:
+        """Step 3: leave out who is not here; children take the place, below the root only if there is just one."""
+        pace = Pace()
+        numbers, parents = self._numbers, self._parents
+        heirs: dict[int, int] = {}
+        for node in self._nodes:
+            path = []
+            above = parents[node]
+            while above != _NOBODY and not numbers[above] and parents[above] != _NOBODY:
+                path.append(above)
+                above = parents[above]
+            for passed in path:  # who comes by later need not go all the way
+                parents[passed] = above
+            parents[node] = above
+            if above != _NOBODY and not numbers[above]:
+                heirs[above] = heirs.get(above, 0) + 1
+            await pace.turn()
+        for node in self._nodes:
+            if heirs.get(parents[node]) == 1:
+                parents[node] = _NOBODY
+            await pace.turn()
 
-def _date(node: _Node) -> tuple[int, int]:
-    face = node.face
-    return face.sent, face.uid
-
-
-async def _same_subject(roots: list[_Node]) -> list[_Node]:
-    """Step 5: put together what has the same base subject."""
-    pace = Pace()
-    table: dict[str, _Node] = {}
-    for node in roots:
-        subject = node.face.subject
-        known = table.get(subject)
-        if not subject:
-            continue
-        if known is None or (
-            known.message is not None and (node.message is None or (known.message.answers and not node.message.answers))
-        ):
-            table[subject] = node
-        await pace.turn()
-    kept: dict[_Node, _Node] = {node: node for node in roots}
-    for node in roots:
-        await pace.turn()
-        subject = node.face.subject
-        known = table.get(subject)
-        if known is None or known is node:
-            continue
-        if known.message is None:
-            del kept[node]
-            if node.message is None:
-                for child in node.children:
-                    child.parent = known
-                known.children += node.children
+    async def _join(self, order: Sequence[int]) -> None:
+        """Steps 4 and 5: put together what has the same base subject on top; of a dummy its first child's counts."""
+        pace = Pace()
+        numbers, parents, answers = self._numbers, self._parents, self._answers
+        tops: dict[int, int] = {}
+        for node in order:
+            top = node if parents[node] == _NOBODY else parents[node]
+            if parents[top] == _NOBODY and (top == node or not numbers[top]):
+                tops.setdefault(top, self._subjects[node])
+            await pace.turn()
+        table: dict[int, int] = {}
+        for top, subject in tops.items():
+            known = table.get(subject)
+            if subject and (
+                known is None or numbers[known] and (not numbers[top] or (answers[known] and not answers[top]))
+            ):
+                table[subject] = top
+            await pace.turn()
+        joined: dict[int, int] = {}
+        for top, subject in tops.items():
+            known = table.get(subject)
+            if known is None or known == top:
+                continue
+            if not numbers[known] and not numbers[top]:
+                joined[top] = known
+            elif not numbers[known] or (answers[top] and not answers[known]):
+                parents[top] = known
             else:
-                known.take(node)
-        elif node.message is not None and node.message.answers and not known.message.answers:
-            del kept[node]
-            known.take(node)
-        else:
-            dummy = _Node()
-            dummy.take(known)
-            dummy.take(node)
-            del kept[node]
-            table[subject] = kept[known] = dummy
-    return list(kept.values())
+                parents[top] = parents[known] = table[subject] = self._node()
+            await pace.turn()
+        for node in order if joined else ():
+            parents[node] = joined.get(parents[node], parents[node])
+            await pace.turn()
+
+    async def _finish(self, order: Sequence[int]) -> None:
+        """Step 6: put all siblings in order, by date; of a dummy the first child's counts."""
+        pace = Pace()
+        parents = self._parents
+        ends = array("I", bytes(4 * len(parents)))
+        for node in order:
+            if parents[node] != _NOBODY:
+                ends[parents[node]] += 1
+            await pace.turn()
+        end = 0
+        for node, kids in enumerate(ends):
+            ends[node] = end  # where they begin, for now
+            end += kids
+            await pace.turn()
+        self._below = array("i", bytes(4 * end))
+        begun = set[int]()
+        for node in order:
+            above = parents[node]
+            if above == _NOBODY:
+                self.roots.append(node)
+            else:
+                if not self._numbers[above] and above not in begun:
+                    begun.add(above)
+                    self.roots.append(above)
+                self._below[ends[above]] = node
+                ends[above] += 1
+            await pace.turn()
+        self._ends = ends
+        while self._ids:  # a hundred thousand at once are 10 ms
+            self._ids.popitem()
+            await pace.turn()
 
 
-async def _finished(roots: list[_Node]) -> tuple[Thread, ...]:
-    """Step 6: sort all siblings, the youngest first; return them as they are told."""
-    pace = Pace()
-    made: dict[_Node, Thread] = {}
-    for node in await _from_below(roots):
-        node.children.sort(key=_date)
-        number = None if node.message is None else node.message.number
-        made[node] = Thread(number, tuple([made.pop(child) for child in node.children]))
-        await pace.turn()
-    told = []
-    for node in await stable(roots, _date):
-        told.append(made.pop(node))
-        await pace.turn()
-    return tuple(told)
-
-
-async def _from_below(roots: Iterable[_Node]) -> list[_Node]:
-    """Return all nodes, children before their parents."""
-    pace = Pace()
-    order: list[_Node] = []
-    waiting = list(roots)
-    while waiting:
-        node = waiting.pop()
-        order.append(node)
-        waiting.extend(node.children)
-        await pace.turn()
-    order.reverse()
-    return order
-
-
-__all__ = ["Message", "by_references", "ids", "messages", "ordered_subject", "references"]
+__all__ = ["Conversations", "Message", "conversations", "ids", "references"]

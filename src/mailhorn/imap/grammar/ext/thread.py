@@ -6,8 +6,8 @@ A conversation may be as deep as a mailbox has messages, so neither reading nor 
 """
 
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from ....model.search import ThreadAlgorithm
 from ...commands import FindThreads
@@ -16,6 +16,7 @@ from ..atoms import MAX_NUMBER
 from ..cursor import Cursor, SyntaxProblem, Unwritable, Writer
 from ..search import parse_charset, parse_search_keys, write_charset, write_search_keys
 
+Node = TypeVar("Node")
 _ALGORITHMS: Final = {algorithm.value: algorithm for algorithm in ThreadAlgorithm}
 _WORD = re.compile(rb"[A-Za-z]+(?![^ ])")
 _TOKEN = re.compile(rb" *(?:([0-9]{1,10})(?![0-9])|([()]))")
@@ -94,33 +95,43 @@ def parse_thread_data(cur: Cursor) -> tuple[Thread, ...]:
 
 def write_thread_data(out: Writer, threads: tuple[Thread, ...]) -> None:
     """Write what follows the word."""
-    for word in thread_data(threads):
+    for word in thread_data(threads, lambda one: one.number, lambda one: one.below):
         out.write(word)
 
 
-def thread_data(threads: tuple[Thread, ...]) -> Iterator[bytes]:
-    """Yield what follows the word, a few octets at a time: there may be very much of it, and one thread may be all."""
+def thread_data(
+    threads: Sequence[Node], number: Callable[[Node], int | None], below: Callable[[Node], Sequence[Node]]
+) -> Iterator[bytes]:
+    """
+    Yield what follows the word, a few octets at a time: there may be very much of it, and one thread may be all.
+
+    Args:
+        threads: What stands at the top, of whatever kind.
+        number: Returns which message one is, None if a parent is missing there.
+        below: Returns what answers one, in order.
+
+    """
     if threads:
         yield b" "
-    waiting: list[Thread | bytes] = list(reversed(threads))
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, bytes):
-            yield one
+    open_ = [iter(threads)]
+    while open_:
+        one = next(open_[-1], None)
+        if one is None:
+            open_.pop()
+            if open_:
+                yield b")"
             continue
         yield b"("
-        space = b""
-        while one.number is not None:
-            if not 0 < one.number <= MAX_NUMBER:
-                raise Unwritable("a number of no message")
-            yield space + b"%d" % one.number
-            space = b" "
-            if len(one.below) != 1 or one.below[0].number is None:
-                break
-            one = one.below[0]
-        waiting.append(b")")
-        if one.below:
-            yield space
-            waiting.extend(reversed(one.below))
-        elif one.number is None:
+        space, told, answers = b"", number(one), below(one)
+        if told is None and not answers:
             raise Unwritable("a thread of nobody")
+        while told is not None:
+            if not 0 < told <= MAX_NUMBER:
+                raise Unwritable("a number of no message")
+            yield space + b"%d" % told
+            space = b" "
+            told = number(answers[0]) if len(answers) == 1 else None
+            answers = answers if told is None else below(answers[0])
+        if answers:
+            yield space
+        open_.append(iter(answers))

@@ -8,8 +8,17 @@ from mailhorn.imap.grammar.response import parse_response
 from mailhorn.imap.responses import Fetched
 from mailhorn.model.ids import UID
 from mailhorn.model.numbers import UIDSet
-from mailhorn.sieve import Actions, SieveError, compile_script, evaluate
-from mailhorn.watch.facts import Gathered, check_program, install, items_to_fetch
+from mailhorn.sieve import ALL, Actions, SieveError, compile_script, evaluate
+from mailhorn.watch.facts import (
+    Gathered,
+    check_program,
+    header_fields_of,
+    install,
+    items_to_fetch,
+    offers,
+    refusals,
+)
+from mailhorn.watch.verdicts import Checkers
 
 
 def gathered(*lines: bytes) -> Gathered:
@@ -30,7 +39,7 @@ def header(text: bytes) -> bytes:
 def test_exactly_the_fields_of_the_rules_are_fetched() -> None:
     """And Message-ID, by which a message is known again."""
     program = install('if header "X-Spam" "yes" { discard; } if address "from" "a@x" { discard; }')
-    command = Fetch(UIDSet.of([1]), items_to_fetch(program))
+    command = Fetch(UIDSet.of([1]), items_to_fetch(header_fields_of(program)))
     assert write_command(b"a", command) == [
         b"a UID FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE"
         b" BODY.PEEK[HEADER.FIELDS (from message-id subject x-spam)])\r\n"
@@ -39,7 +48,8 @@ def test_exactly_the_fields_of_the_rules_are_fetched() -> None:
 
 def test_field_names_cannot_inject() -> None:
     """Fault F90: whatever a script names is quoted or sent as a literal."""
-    (segment,) = write_command(b"a", Fetch(UIDSet.of([1]), items_to_fetch(install('if exists "a{1}\\"b" { stop; }'))))
+    names = header_fields_of(install('if exists "a{1}\\"b" { stop; }'))
+    (segment,) = write_command(b"a", Fetch(UIDSet.of([1]), items_to_fetch(names)))
     assert b'"a{1}\\"b"' in segment
 
 
@@ -79,10 +89,16 @@ def test_rules_see_decoded_headers(field: bytes) -> None:
 @pytest.mark.parametrize(
     "script, line, said",
     [
-        ('keep;\nif true {\n  redirect "a@example.com";\n}', 3, "no redirect"),
-        ('require "envelope";\nif envelope "from" "a" { stop; }', 1, "not available here"),
+        ('keep;\nif true {\n  redirect "a@example.com";\n}', 3, r"set host in \[relay\]"),
+        ('require "envelope";\nrequire ["fileinto", "vacation"];', 2, r'"vacation": .* set host in \[relay\]'),
+        ('require "editheader";', 1, "leave this to the server"),
+        ('require "ereject";', 1, "use reject"),
+        ('require "spamtestplus";', 1, "set spam_header of the account"),
+        ('require "virustest";', 1, "set virus_header of the account"),
+        ('require "vnd.mailhorn.pipe";', 1, "use a .*hook"),
+        ('require "mailboxid";', 1, "by their names"),
+        ('require ["include", "fileinto"];\ninclude "missing";', 2, "missing"),
         ("keep;\nkepe;", 2, "did you mean"),
-        ('reject "no";', 1, "cannot reject"),
     ],
 )
 def test_what_a_watcher_cannot_do_is_refused_at_once(script: str, line: int, said: str) -> None:
@@ -95,5 +111,55 @@ def test_what_a_watcher_cannot_do_is_refused_at_once(script: str, line: int, sai
 def test_programs_compiled_elsewhere_are_checked_too() -> None:
     """One line for each thing that is not possible here."""
     assert check_program(install("keep;")) == []
-    program = compile_script('require "envelope"; if envelope "to" "a" { redirect "a@example.com"; }')
+    program = compile_script('require "editheader"; addheader "X-A" "b"; redirect "a@example.com";')
     assert len(check_program(program)) == 2
+    assert len(check_program(program, sends=True)) == 1
+
+
+def test_every_extension_is_offered_or_refused_with_a_reason() -> None:
+    """Nothing that the engine knows is forgotten, and nothing that is refused is silently there."""
+    sent, checked = offers(sends=True, verdicts=frozenset({"spam", "virus"})), offers()
+    assert checked < sent
+    assert sent | refusals(True, frozenset({"spam", "virus"})).keys() == ALL
+    assert checked | refusals(False, frozenset()).keys() == ALL
+    assert {"vacation", "enotify", "reject", "spamtest"} <= sent - checked
+    assert {"body", "date", "duplicate", "envelope", "foreverypart", "include", "special-use"} <= checked
+
+
+@pytest.mark.parametrize(
+    ("field", "part", "expected"),
+    [
+        (b"Return-Path: <a@example.com>", "from", ("a@example.com",)),
+        (b"Return-Path: <>", "from", ("",)),
+        (b"Subject: x", "from", ()),
+        (b"Delivered-To: ann@example.org\r\nDelivered-To: forged@example.net", "to", ("ann@example.org",)),
+        (b"Envelope-To: ann@example.org", "to", ("ann@example.org",)),
+        (b"Received: from a (b)\r\n by c for <ann@example.org>;\r\n Thu, 1 Jan 2026", "to", ("ann@example.org",)),
+        (b"Received: from a by c; Thu, 1 Jan 2026", "to", ()),
+    ],
+)
+def test_the_envelope_is_what_delivery_has_noted(field: bytes, part: str, expected: tuple[str, ...]) -> None:
+    """The field that was added last counts; without one nothing is known."""
+    assert gathered(header(field + b"\r\n\r\n")).envelope(part) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "verdict"),
+    [
+        ("spam", "", 0),
+        ("spam", "no number", 0),
+        ("spam", "Yes, score=7.5 required=5.0 tests=A", 76),
+        ("spam", "-2.1", 1),
+        ("spam", "99", 101),
+        ("virus", "Infected", 5),
+        ("virus", "not infected", 1),
+        ("virus", "clean", 1),
+        ("virus", "4", 4),
+        ("virus", "?", 0),
+    ],
+)
+def test_verdicts_of_checkers(kind: str, value: str, verdict: int) -> None:
+    """RFC 5235: 1 to 101 for spam, 1 to 5 for viruses, 0 if nobody has looked."""
+    checkers = Checkers("x-spam", 10.0, "x-virus")
+    assert checkers.verdict(kind, lambda name: [value] if name in ("x-spam", "x-virus") else []) == verdict
+    assert Checkers().verdict(kind, lambda name: ["5"]) == 0

@@ -280,7 +280,8 @@ def test_a_journal_of_an_earlier_form(tmp_path: Path, form: int) -> None:
     one(journal, Record(INBOX, V, 6, (row(5, MOVE),)))
     journal.close()
     old = apsw.Connection(str(path))
-    old.execute("DROP INDEX action_by_rule; DROP INDEX action_held; DROP INDEX message_without_message_id")
+    old.execute("DROP TABLE letter; DROP TABLE memory; DROP INDEX action_by_rule; DROP INDEX action_held")
+    old.execute("DROP INDEX message_without_message_id")
     later = {"mailbox": ["backlog"], "message": ["sender", "subject"], "action": ["rule", "errand", "undoes"]}
     if form == 1:
         later["mailbox"] += ["renewal", "missed"]

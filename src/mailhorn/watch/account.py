@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ..model.mailbox import INBOX
 from ..sieve import Program
+from ..sieve.pyrule import PythonRule
+from .verdicts import Checkers
 
 
 class Security(Enum):
@@ -57,7 +59,7 @@ class WatchAccount:
         port: Port.
         user: Login name.
         password: Password; "" if there are tokens.
-        program: The compiled Sieve script; see `facts.check_program`.
+        program: The compiled Sieve script; see `facts.install`.
         tls: How the connection is protected.
         ca_file: PEM file with the certificates to trust instead of the system's.
         verify: False takes any certificate.
@@ -71,7 +73,13 @@ class WatchAccount:
         brake: The share of a mailbox that one rule may take out of it in five minutes; 0 is as much as it wants.
         brake_at_least: Messages that a rule may take in that time, however small the mailbox is.
         tokens: Where its access tokens come from; None if it has a password.
-        source: The text of the script, by which accounts are known to have the same rules.
+        source: The text of the rules, by which accounts are known to have the same ones.
+        included: The texts of the scripts that it includes, by their names.
+        python: The rule in Python that stands in the place of the script; None if there is none.
+        sends: Whether the rules may send mail.
+        addresses: The owner's addresses, the one to write from first.
+        lists: Lists that rules can look into (RFC 6134), by their names.
+        checkers: Where the checkers of spam and viruses write what they found.
 
     """
 
@@ -95,3 +103,9 @@ class WatchAccount:
     brake: float = 0.1
     brake_at_least: int = 1_000
     source: str = field(default="", repr=False)
+    included: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    python: PythonRule | None = field(default=None, repr=False, compare=False)
+    sends: bool = False
+    addresses: tuple[str, ...] = ()
+    lists: tuple[tuple[str, frozenset[str]], ...] = field(default=(), repr=False)
+    checkers: Checkers = Checkers()

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..model.flags import Flag, Flags
-from ..sieve import Actions, Discard
+from ..sieve import Actions, Discard, Redirect
+from ..sieve.actions import Reject
 
 
 class Kind(Enum):
@@ -21,6 +22,18 @@ class Kind(Enum):
     COPY = "copy"
     MOVE = "move"
     DELETE = "delete"
+    REDIRECT = "redirect"
+    ANSWER = "vacation"
+    REJECT = "reject"
+    NOTIFY = "notify"
+
+    @property
+    def sends(self) -> bool:
+        """Whether something leaves; that is the journal's and the post's business, not IMAP's."""
+        return self in _SENDING
+
+
+_SENDING = frozenset({Kind.REDIRECT, Kind.ANSWER, Kind.REJECT, Kind.NOTIFY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,7 @@ class Step:
 
     Attributes:
         kind: What.
-        target: The mailbox, for COPY and MOVE.
+        target: The mailbox, for COPY and MOVE; the address, or URI, if something is sent.
         flags: The flags, for ADD_FLAGS and REMOVE_FLAGS, sorted.
         create: Make the target if it is missing, whatever the account's setting says (RFC 5490 §3.2).
         rule: What it is the doing of, for people; two steps that do the same are equal.
@@ -47,6 +60,10 @@ class Step:
     def takes_away(self) -> bool:
         """Whether the message is no longer there afterwards."""
         return self.kind in (Kind.MOVE, Kind.DELETE)
+
+
+_LAST = (Discard, Redirect, Reject)
+"""Actions after which a message may be in no mailbox any more."""
 
 
 def _line(line: int) -> str:
@@ -103,7 +120,7 @@ def plan(
     for filing in stays:
         flag(filing.flags, named(filing.line))
     if not filings:
-        of = named(next((step.line for step in actions.steps if isinstance(step, Discard)), 0))
+        of = named(next((step.line for step in actions.steps if isinstance(step, _LAST)), 0))
         if trash is None:
             steps.append(Step(Kind.DELETE, rule=of))
         elif trash != home:

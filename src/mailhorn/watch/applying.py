@@ -12,9 +12,8 @@ from ..model.numbers import UIDSet
 from .account import WatchAccount
 from .conversation import Conversation, Script
 from .errand import ErrandScript, opened
-from .facts import items_to_fetch
 from .filing import GROUP, WINDOW, Filing
-from .judging import Directory, Judge
+from .judging import Directory, Judge, items_of
 from .ledger import Baseline, Load, Loaded, Order, Ordered, Pending, Place, Release, Row
 from .looking import uids_in
 from .trouble import Over, Trouble
@@ -44,13 +43,15 @@ def applying(mailbox: str, counted: Callable[[int], None], judged: Callable[[int
             raise Over(Trouble.MAILBOX, f"{mailbox} was numbered anew; run `mailhorn watch` first, it will note that")
         uids = (yield from uids_in(talk, UIDSet(((1, cursor - 1),)))) if cursor > 1 else []
         counted(len(uids))
-        judge = Judge(account, mailbox, Directory(talk, account))
+        judge = Judge(talk, account, mailbox, Directory(talk, account))
         for start in range(0, len(uids), WINDOW):
             window = uids[start : start + WINDOW]
-            fetched = yield from talk.fetch(Fetch(UIDSet.of(window), items_to_fetch(account.program)))
+            fetched = yield from talk.fetch(Fetch(UIDSet.of(window), items_of(account)))
             rows: list[Row] = []
             for uid in sorted(fetched.keys() & set(window)):
-                verdict = yield from judge.judge(fetched[uid])
+                verdict = yield from judge.judge(fetched[uid], is_new=False)
+                if verdict.trouble:
+                    talk.warn(f"message {uid} of {mailbox} stays as it is: {verdict.trouble}")
                 if verdict.steps:
                     rows.append(verdict.row())
             for first in range(0, len(rows), GROUP):

@@ -20,7 +20,7 @@ from ..imap.client import (
     ProtocolViolation,
     UntaggedReceived,
 )
-from ..imap.commands import Attribute, Command, Fetch, List, Search, Select, StatusItem
+from ..imap.commands import Attribute, Command, Fetch, List, ListReturn, Search, Select, StatusItem
 from ..imap.responses import (
     Condition,
     CopyUid,
@@ -46,19 +46,23 @@ from .events import (
     Ask,
     Authorized,
     Bound,
+    Consult,
+    Consulted,
     DeadlineReached,
     Derived,
     Event,
+    Handed,
     Heard,
     Lost,
     Output,
     Started,
     StopRequested,
     Upgraded,
+    Wanted,
     Warned,
     Woke,
 )
-from .facts import Gathered
+from .facts import WHOLE, Gathered
 from .ledger import Answer, JournalFailed, Request
 from .trouble import Over, Trouble, good_bye, refused
 
@@ -68,6 +72,8 @@ COMMAND_LIMIT = 600.0
 """Seconds for one command however much comes: a server that drips bytes is no use either."""
 DONE_PATIENCE = 15.0
 """Seconds for the end of IDLE: this is the proof of life (faults F05, F06)."""
+RULE_PATIENCE = 3700.0
+"""Seconds for a rule in Python: more than any is given by the settings, which end it."""
 JOURNAL_PATIENCE = 60.0
 """Seconds for the journal: a disk that takes longer is broken."""
 STOP_PATIENCE = 0.35
@@ -138,6 +144,9 @@ class Conversation:
         self.refused_token = ""
         self.others: frozenset[str] = frozenset()
         self._asked = 0
+        self._consulting = 0
+        self._consulted: Consulted | None = None
+        self._wanted = False
         self._answers: dict[int, Answer] = {}
         self._awaited: set[int] = set()
         self.begin()
@@ -207,6 +216,11 @@ class Conversation:
                     self._journal_trouble = answer.reason
                 elif number in self._awaited:
                     self._answers[number] = answer
+            case Wanted(number):
+                self._wanted = self._wanted or number == self._consulting
+            case Consulted(number=number):
+                if number == self._consulting:
+                    self._consulted = event
             case StopRequested():
                 if self.stop_at is None:
                     self.stop_at = self.now + STOP_PATIENCE
@@ -360,7 +374,31 @@ class Conversation:
         self.out.append(Ask(self._asked, request))
         return self._asked
 
+    # rules in Python
+
+    def consult(self, mailbox: str, message: Gathered) -> Script[Consulted]:
+        """Ask the account's rule about a message, and fetch the message if the rule wants to see it."""
+        self._consulting += 1
+        self._consulted, self._wanted = None, False
+        self.out.append(Consult(self._consulting, mailbox, message))
+        limit = self.now + RULE_PATIENCE
+        while self._consulted is None:
+            if self._wanted:
+                self._wanted = False
+                self.out.append(Handed(self._consulting, (yield from self.whole(message.uid))))
+            elif self.now >= limit:
+                return Consulted(self._consulting, None, "the rule does not end")
+            else:
+                yield limit
+                self.check()
+        return self._consulted
+
     # the server
+
+    def whole(self, uid: UID) -> Script[bytes | None]:
+        """Return a message itself, its beginning if it is huge (`facts.LARGEST`); None if it cannot be had."""
+        fetched = yield from self.fetch(Fetch(UIDSet.of((uid,)), WHOLE))
+        return fetched[uid].whole if uid in fetched else None
 
     def run(self, command: Command) -> Script[Completed]:
         """Send a command and wait for its end."""
@@ -420,9 +458,11 @@ class Conversation:
         return found, done
 
     def list_mailboxes(self) -> Script[Sequence[ListResponse]]:
-        """Return all mailboxes that can be selected."""
+        """Return all mailboxes that can be selected, with their special uses (RFC 6154 §2) if the server tells them."""
         self._listed = []
-        done = yield from self.run(List("", "*"))
+        told = self.imap.has("SPECIAL-USE") and self.imap.has("LIST-EXTENDED")
+        returns = frozenset((ListReturn.SPECIAL_USE,)) if told else None
+        done = yield from self.run(List("", "*", returns=returns))
         listed, self._listed = self._listed, None
         if not done.ok:
             raise refused("cannot list mailboxes", done, Trouble.NET)

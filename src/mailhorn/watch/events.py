@@ -6,7 +6,9 @@ from enum import Enum
 from ..imap.client import ClientConnection, ClientEvent
 from ..model.ids import UID, UIDValidity
 from ..sasl import ClientMechanism
+from ..sieve import Actions
 from .act import Step
+from .facts import Gathered
 from .ledger import Answer, Place, Request
 
 # what happens to the machine
@@ -95,8 +97,44 @@ class StopRequested:
     """End as soon as possible."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The rule of that Consult wants the message itself; answered with Handed."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """
+    What a rule in Python says.
+
+    Attributes:
+        number: Of the Consult.
+        actions: What it decided, None if it could not.
+        trouble: Why not.
+
+    """
+
+    number: int
+    actions: Actions | None
+    trouble: str = ""
+
+
 Event = (
-    Started | Heard | Upgraded | Bound | Derived | Authorized | Lost | Answered | DeadlineReached | Woke | StopRequested
+    Started
+    | Heard
+    | Upgraded
+    | Bound
+    | Derived
+    | Authorized
+    | Lost
+    | Answered
+    | Wanted
+    | Consulted
+    | DeadlineReached
+    | Woke
+    | StopRequested
 )
 
 
@@ -147,6 +185,31 @@ class Ask:
 
     number: int
     request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """
+    Ask the account's rule in Python; answer with Wanted, any number of times, and then with Consulted.
+
+    Attributes:
+        number: Its own.
+        mailbox: Where the message is.
+        message: The message, with its whole header.
+
+    """
+
+    number: int
+    mailbox: str
+    message: Gathered = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """The message that a rule wanted; None if it is gone."""
+
+    number: int
+    whole: bytes | None = field(repr=False)
 
 
 class State(Enum):
@@ -212,4 +275,6 @@ class Warned:
     text: str
 
 
-Output = Connect | Upgrade | Bind | Derive | Authorize | Disconnect | Ask | StateChanged | Filed | Warned
+Output = (
+    Connect | Upgrade | Bind | Derive | Authorize | Disconnect | Ask | Consult | Handed | StateChanged | Filed | Warned
+)

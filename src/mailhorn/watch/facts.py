@@ -1,14 +1,16 @@
 """What is asked of the server about a message, and what the rules get to know of it. Pure.
 
 Rule 1: one FETCH of exactly the header fields the script may ask for, with Message-ID, From and Subject, by which the
-journal and its readers know a message; bodies are not fetched. Rule 2: nothing the sender wrote can fail here; what
-makes no sense is kept as it is. Rule 3: what a watcher cannot know or do (envelope, redirect) is refused when the
-script is installed, with its line.
+journal and its readers know a message; the whole header if a script computes which fields it wants, and the message
+itself only when a rule gets as far as asking for it. Rule 2: nothing the sender wrote can fail here; what makes no
+sense is kept as it is. Rule 3: what a watcher cannot know or do (change a message, refuse it) is refused when the
+script is installed, with its line and what to do instead.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Final, Self
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 
 from ..imap.commands import Attribute, BodySection, FetchItem, Section, SectionText
 from ..imap.responses import BodyItem, FetchedItem, FlagsItem, InternalDateItem, SizeItem
@@ -18,22 +20,44 @@ from ..model.flags import NO_FLAGS, Flags, flag_set
 from ..model.ids import UID
 from ..sieve import HeaderFacts, Program, compile_script, offered
 from ..sieve.errors import Source
-from ..sieve.parser import parse
+from ..sieve.facts import Question, WholeHeader
+from ..sieve.parser import Strings, parse
+from .verdicts import Checkers
 
-OFFERS: Final = offered()
-"""What a script may require here. There is no envelope in a mailbox (RFC 5228 §5.4)."""
+_ABLE: Final = frozenset({"body", "now", "memory", "envelope", "environment", "lists", "special use", "scripts"})
+"""What a watcher can do and tell beyond header, size and mailboxes, as `Extension.asks` calls it."""
+
+_VERDICTS: Final = frozenset({"spamtest", "spamtestplus", "virustest"})
+_SENDING: Final = frozenset({"vacation", "vacation-seconds", "enotify", "reject"})
+_UNCHANGED: Final = "a watcher does not change messages: leave this to the server that delivers them"
+_NO_PROGRAMS: Final = "a watcher's rules run no programs: use a [[hook]], or rules in Python"
+_NO_SENDING: Final = "a watcher sends no mail before its settings say by which server: set host in [relay]"
+_NO_CHECKER: Final = "nobody has said where the checker's verdict stands: set {} of the account in the settings"
 
 _UNDOABLE: Final = {
-    "redirect": "a watcher cannot send mail, so there is no redirect here",
-    "reject": "a watcher cannot reject: the message has been accepted long ago",
-    "ereject": "a watcher cannot reject: the message has been accepted long ago",
-    "vacation": "a watcher cannot send mail, so there is no vacation here",
+    "ereject": "a watcher cannot refuse a message, it was accepted long ago: use reject, which sends a notice",
+    "editheader": _UNCHANGED,
+    "replace": _UNCHANGED,
+    "enclose": _UNCHANGED,
+    "imapsieve": "a watcher does not hear what clients do: there is no imapsieve here",
+    "mboxmetadata": "a watcher does not ask for annotations: use special-use, or the mailbox's name",
+    "servermetadata": "a watcher does not ask for annotations: write what you want to know into the script",
+    "mailboxid": "a watcher knows mailboxes by their names: use fileinto with the name, or special-use",
+    "fcc": "a watcher files no copies of what it sends: leave :fcc out",
+    "vnd.mailhorn.pipe": _NO_PROGRAMS,
+    "vnd.mailhorn.filter": _NO_PROGRAMS,
+    "vnd.mailhorn.execute": _NO_PROGRAMS,
 }
+"""Extensions that no watcher has, and what to do instead."""
 
 _NAMING: Final = frozenset({"message-id", "from", "subject"})
 """What a message is known by, to programs and to people."""
 
-_UNTOLD: Final = "names of header fields cannot be variables: a watcher fetches what the script names"
+ENVELOPE: Final = {"from": ("return-path",), "to": ("delivered-to", "x-original-to", "envelope-to", "x-delivered-to")}
+"""The fields in which delivery has noted the envelope's parts (RFC 5321 §4.4, RFC 9228), the best ones first."""
+
+LARGEST: Final = 31 * 1024 * 1024
+"""Octets of a message that are fetched: they fit into a literal that a client buffers (`framing.CLIENT_LIMITS`)."""
 
 MAX_MESSAGE_ID = 998
 """Characters kept of a Message-ID: one line (RFC 5322 §2.1.1)."""
@@ -41,47 +65,117 @@ MAX_NAME = 200
 """Characters kept of sender and subject: more than fit on a line of a terminal."""
 
 
-def install(text: str) -> Program:
+_NO_CHECKERS: Final = Checkers()
+
+
+def _unanswered(question: Question[Any]) -> None:
+    return None
+
+
+def _no_scripts(place: str, name: str) -> str | None:
+    return None
+
+
+def install(
+    text: str,
+    sends: bool = False,
+    verdicts: frozenset[str] = frozenset(),
+    scripts: Callable[[str, str], str | None] = _no_scripts,
+) -> Program:
     """
     Compile a script for a watcher.
+
+    Args:
+        text: The script.
+        sends: Whether it may send mail: there is somebody who takes it.
+        verdicts: Of which checkers it is known where their verdict stands: "spam", "virus".
+        scripts: Where included scripts are, as for `compile_script`.
 
     Raises:
         SieveError: It is not valid, or asks for what a watcher cannot do; with line and column.
 
     """
+    impossible = refusals(sends, verdicts)
+
+    def checked(place: str, name: str) -> str | None:
+        included = scripts(place, name)
+        if included is not None:
+            _check(included, impossible)
+        return included
+
+    _check(text, impossible)
+    refused = {} if sends else {"redirect": _NO_SENDING}
+    return compile_script(text, offers(sends, verdicts), refused, checked)
+
+
+def offers(sends: bool = False, verdicts: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Return what a script may require here."""
+    able = _ABLE | {"send", "refuse", "verdicts"}
+    return offered(able) - refusals(sends, verdicts).keys()
+
+
+def refusals(sends: bool, verdicts: frozenset[str]) -> Mapping[str, str]:
+    """Return the extensions that a script may not require here, and why."""
+    refused = dict(_UNDOABLE)
+    if not sends:
+        refused |= dict.fromkeys(_SENDING, _NO_SENDING)
+    for name in _VERDICTS:
+        kind = "virus" if name == "virustest" else "spam"
+        if kind not in verdicts:
+            refused[name] = _NO_CHECKER.format(f"{kind}_header")
+    return refused
+
+
+def _check(text: str, impossible: Mapping[str, str]) -> None:
+    """Say what is impossible, where it is required; the compiler tells whatever else is wrong. Raises SieveError."""
     source = Source(text)
-    waiting = list(parse(source))
-    while waiting:
-        command = waiting.pop()
-        if command.name in _UNDOABLE:
-            raise source.error(command.start, _UNDOABLE[command.name])
-        waiting.extend(command.block or ())
-    program = compile_script(text, OFFERS)
-    if program.any_header:
-        raise source.error(0, _UNTOLD)
-    return program
+    for command in parse(source):
+        if command.name == "require":
+            for argument in command.arguments:
+                for name in argument.values if isinstance(argument, Strings) else ():
+                    if name in impossible:
+                        raise source.error(argument.start, f'"{name}": {impossible[name]}')
 
 
-def check_program(program: Program) -> list[str]:
+def check_program(program: Program, sends: bool = False, verdicts: frozenset[str] = frozenset()) -> list[str]:
     """Return why a watcher cannot run a program that was compiled elsewhere, one line each; none if it can."""
-    problems = [_UNDOABLE[action] for action in sorted(program.actions & _UNDOABLE.keys())]
-    if program.any_header:
-        problems.append(_UNTOLD)
-    if program.needs_envelope:
-        problems.append("a watcher sees no envelope: mail in a mailbox has none")
+    impossible = refusals(sends, verdicts)
+    problems = [f'"{name}": {impossible[name]}' for name in sorted(program.requires & impossible.keys())]
+    if "redirect" in program.actions and not sends:
+        problems.append(f'"redirect": {_NO_SENDING}')
     return problems
 
 
-def items_to_fetch(program: Program) -> tuple[FetchItem, ...]:
-    """Return the items of the one FETCH that tells all a program may ask."""
-    names = tuple(sorted(name.encode("utf-8", "surrogateescape") for name in program.headers | _NAMING))
+_WHOLE_HEADER: Final = frozenset({"redirect", "vacation", "reject", "notify"})
+"""Actions that make letters of a message's header."""
+
+
+def header_fields_of(program: Program, checkers: Checkers = _NO_CHECKERS) -> frozenset[str] | None:
+    """Return the header fields that a program may ask for, in lower case; None if it may ask for any."""
+    if program.any_header or WholeHeader() in program.questions or program.actions & _WHOLE_HEADER:
+        return None
+    envelope = [name for part in program.needs_envelope for name in ENVELOPE.get(part, ())]
+    verdicts = checkers.headers if program.requires & _VERDICTS else ()
+    return program.headers.union(_NAMING, verdicts, envelope, ("received",) if "to" in program.needs_envelope else ())
+
+
+def items_to_fetch(names: frozenset[str] | None) -> tuple[FetchItem, ...]:
+    """Return the items of the one FETCH that tells what rules may ask: these header fields, or all."""
+    section = Section(text=SectionText.HEADER)
+    if names is not None:
+        asked = tuple(sorted(name.encode("utf-8", "surrogateescape") for name in names))
+        section = Section(text=SectionText.HEADER_FIELDS, fields=asked)
     return (
         Attribute.UID,
         Attribute.FLAGS,
         Attribute.INTERNALDATE,
         Attribute.RFC822_SIZE,
-        BodySection(Section(text=SectionText.HEADER_FIELDS, fields=names), peek=True),
+        BodySection(section, peek=True),
     )
+
+
+WHOLE: Final[tuple[FetchItem, ...]] = (Attribute.UID, BodySection(Section(), peek=True, partial=(0, LARGEST)))
+"""What fetches a message itself; of one that is larger, its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +189,7 @@ class Gathered:
         internal_date: Seconds since 1970, UTC; 0 if not told.
         size: Octets; 0 if not told.
         fields: Names and unfolded values of the header fields; None as long as they are not told.
+        whole: The message itself, None if it was not asked for.
 
     """
 
@@ -103,6 +198,7 @@ class Gathered:
     internal_date: int = 0
     size: int = 0
     fields: tuple[tuple[str, str], ...] | None = None
+    whole: bytes | None = field(default=None, repr=False)
 
     def with_items(self, items: Iterable[FetchedItem]) -> Self:
         """Return this with what a FETCH response tells; servers may tell it in pieces."""
@@ -115,6 +211,8 @@ class Gathered:
                     known = replace(known, internal_date=date)
                 case SizeItem(octets):
                     known = replace(known, size=octets)
+                case BodyItem(section=Section(text=SectionText.PART), data=bytes(data)):
+                    known = replace(known, whole=data)
                 case BodyItem(data=bytes(data)):
                     known = replace(
                         known, fields=tuple((_text(name), _text(unfold(value))) for name, value in fields(data))
@@ -138,21 +236,54 @@ class Gathered:
         """Its subject, decoded, "" if it has none."""
         return _clean(_decoded(self._first("subject")[: 4 * MAX_NAME]))[:MAX_NAME]
 
-    def _first(self, wanted: str) -> str:
-        for name, value in self.fields or ():
-            if name.rstrip(" \t").lower() == wanted:
-                return value
-        return ""
+    def values(self, wanted: str) -> list[str]:
+        """Return the values of all fields of that name (in lower case), as they are written."""
+        return [value for name, value in self.fields or () if name.rstrip(" \t").lower() == wanted]
 
-    def facts(self, program: Program, mailboxes: frozenset[str] | None) -> HeaderFacts:
-        """Return what the rules are told; `mailboxes` are the names of all mailboxes, None if not asked yet."""
+    def _first(self, wanted: str) -> str:
+        return next(iter(self.values(wanted)), "")
+
+    def envelope(self, part: str) -> tuple[str, ...]:
+        """Return the path that delivery noted of a part of the envelope, "from" or "to"; none if it did not."""
+        for name in ENVELOPE[part]:
+            value = self._first(name).strip()
+            if value:
+                return (value.removeprefix("<").removesuffix(">"),)
+        if part == "to":  # "for" of the field that was added last (RFC 5321 §4.4)
+            found = _FOR.search(self._first("received"))
+            if found is not None:
+                return (found[1],)
+        return ()
+
+    def facts(
+        self,
+        program: Program,
+        mailboxes: frozenset[str] | None,
+        answers: Callable[[Question[Any]], Any] = _unanswered,
+        checkers: Checkers = _NO_CHECKERS,
+    ) -> HeaderFacts:
+        """
+        Return what the rules are told.
+
+        Args:
+            program: The rules.
+            mailboxes: The names of all mailboxes, None if they are not known yet.
+            answers: Answers what only some scripts ask.
+            checkers: Whose fields were fetched, too.
+
+        """
         return HeaderFacts(
             self.fields or (),
-            only=program.headers | _NAMING,
+            only=header_fields_of(program, checkers),
             size=self.size,
+            envelope={part: self.envelope(part) for part in program.needs_envelope},
             mailboxes=mailboxes,
             decode=_decoded,
+            answers=answers,
         )
+
+
+_FOR = re.compile(r"\bfor\s+<([^<>\s]{1,320})>")
 
 
 def _text(raw: bytes) -> str:

@@ -197,6 +197,8 @@ class Filing:
                 return (yield from self._transfer(Move(numbers, step.target), step))
             case Kind.MOVE:
                 return (yield from self._copy_and_remove(step, group))
+            case _:
+                raise ValueError(f"{step.kind} is not done in IMAP")
 
     def _copy_and_remove(self, step: Step, group: list[Task]) -> Script[_Done]:
         """Move where there is no MOVE: what was seen to be copied is deleted, and nothing else."""

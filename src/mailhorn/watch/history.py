@@ -10,10 +10,8 @@ import apsw
 from ..model.flags import Flag
 from ..model.ids import UID, UIDValidity
 from .act import Kind, Step
-from .journal import JournalError
+from .journal import FORM, JournalError
 from .ledger import ActionState, Place
-
-_FORM = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +128,9 @@ def entries(journal: Path, wanted: Wanted) -> list[Entry]:
         try:
             db.set_busy_timeout(5000)
             version = db.pragma("user_version")
-            if version != _FORM:
+            if version != FORM:
                 raise JournalError(
-                    f"journal {journal} is of form {version}, this mailhorn reads form {_FORM}; "
+                    f"journal {journal} is of form {version}, this mailhorn reads form {FORM}; "
                     "it is brought up to date when `mailhorn watch` starts"
                 )
             return list(reversed(list(_read(db, wanted))))

@@ -25,6 +25,7 @@ import apsw
 import structlog
 
 from ..net.webhook import post
+from .act import Kind
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
 """Seconds until a hook that failed is tried again: first, and at most; doubled each time."""
@@ -197,7 +198,7 @@ class HookBook:
             " WHERE message = ? AND errand = 0 ORDER BY step",
             (message,),
         ):
-            if state in ("planned", "sent"):
+            if state in ("planned", "sent") and not Kind(kind).sends:
                 raise LookupError(message)
             told["actions"].append(
                 {

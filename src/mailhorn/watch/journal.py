@@ -33,11 +33,14 @@ from .ledger import (
     Learn,
     Load,
     Loaded,
+    Memo,
     Order,
     Ordered,
     Outcome,
     Pending,
     Place,
+    Recall,
+    Recalled,
     Record,
     Recorded,
     Release,
@@ -60,6 +63,13 @@ keep it on the way for ever. It is known by Message-ID, date and size, which a m
 
 BRAKE_PERIOD = 300
 """Seconds over which is counted what one rule takes out of a mailbox."""
+
+MAX_SENT, SENT_PERIOD = 300, 3600
+"""Letters that one rule of a mailbox may send in so many seconds; then the brake holds it. A person gets fewer messages
+in an hour, and a mistake is noticed before a thousand have gone."""
+
+MAX_REMEMBERED = 50_000
+"""Things remembered of one account (RFC 5230, RFC 7352); those that end first go. It is 5 MB."""
 
 BUSY = 10_000
 """Milliseconds to wait for the other writer; a transaction takes a few."""
@@ -117,7 +127,23 @@ CREATE INDEX action_unfinished ON action (message) WHERE state IN ('planned', 's
 CREATE INDEX action_by_rule ON action (rule, changed_at);
 CREATE INDEX action_held ON action (rule) WHERE state = 'held';
 CREATE INDEX message_without_message_id ON message (size, internal_date) WHERE message_id = '';
-PRAGMA user_version = 3;
+CREATE TABLE letter (
+    id INTEGER PRIMARY KEY,
+    action INTEGER NOT NULL UNIQUE REFERENCES action ON DELETE CASCADE,
+    sender TEXT NOT NULL,
+    recipients TEXT NOT NULL,
+    content BLOB NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE memory (
+    account TEXT NOT NULL,
+    key BLOB NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memory_by_end ON memory (account, until);
+PRAGMA user_version = 4;
 """
 """A mailbox of which uid_validity is 0 is not watched: a message was put there, or taken back from there."""
 
@@ -141,6 +167,33 @@ CREATE INDEX action_held ON action (rule) WHERE state = 'held';
 CREATE INDEX message_without_message_id ON message (size, internal_date) WHERE message_id = '';
 PRAGMA user_version = 3;
 """
+
+FROM_3_TO_4 = """
+CREATE TABLE letter (
+    id INTEGER PRIMARY KEY,
+    action INTEGER NOT NULL UNIQUE REFERENCES action ON DELETE CASCADE,
+    sender TEXT NOT NULL,
+    recipients TEXT NOT NULL,
+    content BLOB NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE memory (
+    account TEXT NOT NULL,
+    key BLOB NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memory_by_end ON memory (account, until);
+PRAGMA user_version = 4;
+"""
+
+
+FORM = 4
+"""The version that this mailhorn reads and writes."""
+
+SENDING = "('redirect', 'vacation', 'reject', 'notify')"
+"""The kinds of actions that the post carries out, not the machine: see `Kind.sends`."""
 
 
 class JournalError(Exception):
@@ -189,7 +242,13 @@ class Journal:
         db.pragma("synchronous", "full")
         db.pragma("foreign_keys", True)
         version = db.pragma("user_version")
-        steps = {0: (SCHEMA,), 1: (FROM_1_TO_2, FROM_2_TO_3), 2: (FROM_2_TO_3,), 3: ()}.get(version)
+        steps = {
+            0: (SCHEMA,),
+            1: (FROM_1_TO_2, FROM_2_TO_3, FROM_3_TO_4),
+            2: (FROM_2_TO_3, FROM_3_TO_4),
+            3: (FROM_3_TO_4,),
+            FORM: (),
+        }.get(version)
         if steps is None:
             raise JournalError(f"it was made by a newer mailhorn (version {version})")
         for step in steps:
@@ -236,19 +295,21 @@ class Journal:
                 return self._pending(request)
             case Release():
                 return self._release(request)
+            case Recall():
+                return self._recall(request)
 
     def _load(self, place: Place) -> Loaded:
         found = self._db.execute(
-            "SELECT id, uid_validity, cursor, renewal, missed FROM mailbox WHERE account = ? AND name = ?",
+            "SELECT id, uid_validity, cursor, renewal, missed, backlog FROM mailbox WHERE account = ? AND name = ?",
             (place.account, place.mailbox),
         ).get
         if found is None:
             return Loaded(None, 1, ())
-        mailbox, uid_validity, cursor, renewal, missed = found
+        mailbox, uid_validity, cursor, renewal, missed, backlog = found
         if not uid_validity:
             return Loaded(None, 1, ())
         tasks = self._unfinished(mailbox, uid_validity, (0, int(self._errands_are_over())))
-        return Loaded(UIDValidity(uid_validity), cursor, tasks, renewal, missed)
+        return Loaded(UIDValidity(uid_validity), cursor, tasks, renewal, missed, backlog)
 
     def _unfinished(self, mailbox: int, uid_validity: int, errands: tuple[int, int]) -> tuple[Task, ...]:
         """Return what was begun in a mailbox: by the watcher (0), by errands (1)."""
@@ -257,6 +318,7 @@ class Journal:
             " a.step, a.kind, a.target, a.flags, a.creates, a.state, a.attempts, a.rule"
             " FROM action a JOIN message m ON m.id = a.message"
             " WHERE a.state IN ('planned', 'sent') AND m.mailbox = ? AND m.uid_validity = ? AND a.errand IN (?, ?)"
+            f" AND a.kind NOT IN {SENDING}"
             " ORDER BY m.uid, a.step",
             (mailbox, uid_validity, *errands),
         )
@@ -294,13 +356,16 @@ class Journal:
         )
         mailbox = self._mailbox(place)
         self._db.execute(
-            "UPDATE action SET state = 'gone', changed_at = ? WHERE state IN ('planned', 'sent') AND message IN"
+            f"UPDATE action SET state = 'gone', changed_at = ? WHERE kind NOT IN {SENDING}"
+            " AND state IN ('planned', 'sent') AND message IN"
             " (SELECT id FROM message WHERE mailbox = ? AND uid_validity <> ?)",
             (int(time.time()), mailbox, uid_validity),
         )
         # A server restored from a backup gives UIDs again; what we know of them is of other messages.
         self._db.execute(
-            "DELETE FROM message WHERE mailbox = ? AND uid_validity = ? AND uid >= ?", (mailbox, uid_validity, cursor)
+            "DELETE FROM message WHERE mailbox = ? AND uid_validity = ? AND uid >= ? AND NOT EXISTS (SELECT 1"
+            " FROM action a JOIN letter l ON l.action = a.id WHERE a.message = message.id)",
+            (mailbox, uid_validity, cursor),
         )
 
     def _mailbox(self, place: Place) -> int:
@@ -337,7 +402,9 @@ class Journal:
                 first = later = ActionState.HELD
             else:
                 first, later = ActionState.SENT if request.sent else ActionState.PLANNED, ActionState.PLANNED
-            self._plan(message, enumerate(row.steps), first, later, now)
+            left = self._remember(request.place.account, row, now)
+            self._plan(message, left, first, later, now)
+            self._pack(message, row)
         self._db.execute(
             "UPDATE mailbox SET cursor = max(cursor, ?) WHERE id = ? AND uid_validity = ?",
             (request.cursor, mailbox, request.uid_validity),
@@ -359,6 +426,8 @@ class Journal:
         undoes: int | None = None,
     ) -> None:
         """Write down what is to be done to a message; `undoes` is None if it is the watcher's own doing."""
+        steps = list(steps)
+        begins = next((number for number, step in steps if not step.kind.sends), None)
         self._db.executemany(
             "INSERT INTO action (message, step, kind, target, flags, creates, state, changed_at, rule, errand, undoes)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -370,15 +439,61 @@ class Journal:
                     step.target,
                     " ".join(step.flags),
                     int(step.create),
-                    (later if place else first).value,
+                    (first if number == begins else later).value,
                     now,
                     step.rule,
                     int(undoes is not None),
                     undoes or 0,
                 )
-                for place, (number, step) in enumerate(steps)
+                for number, step in steps
             ],
         )
+
+    def _remember(self, account: str, row: Row, now: int) -> list[tuple[int, Step]]:
+        """Note what the rules have seen and whom they answer; return the steps but for those that were done before."""
+        before: set[int] = set()
+        memos = list(row.memos)
+        for parcel in row.parcels:
+            if parcel.once and parcel.seconds:
+                if self._recall(Recall(account, frozenset((parcel.once,))), now).known:
+                    before.add(parcel.step)
+                else:
+                    memos.append(Memo(parcel.once, parcel.seconds, True))
+        for memo in memos:
+            self._db.execute(
+                "INSERT INTO memory (account, key, until) VALUES (?1, ?2, ?3)"
+                " ON CONFLICT DO UPDATE SET until = excluded.until WHERE ?4 OR memory.until <= ?5",
+                (account, memo.key, now + memo.seconds, memo.last, now),
+            )
+        if memos:
+            self._db.execute(
+                "DELETE FROM memory WHERE account = ?1 AND (until <= ?2 OR key IN (SELECT key FROM memory"
+                " WHERE account = ?1 ORDER BY until"
+                " LIMIT max(0, (SELECT count(*) FROM memory WHERE account = ?1) - ?3)))",
+                (account, now, MAX_REMEMBERED),
+            )
+        return [(number, step) for number, step in enumerate(row.steps) if number not in before]
+
+    def _pack(self, message: int, row: Row) -> None:
+        """Put what is to leave beside the actions that send it."""
+        for parcel in row.parcels:
+            self._db.execute(
+                "INSERT INTO letter (action, sender, recipients, content)"
+                " SELECT id, ?, ?, ? FROM action WHERE message = ? AND step = ?",
+                (parcel.sender, "\n".join(parcel.recipients), parcel.content, message, parcel.step),
+            )
+
+    def _recall(self, request: Recall, now: int | None = None) -> Recalled:
+        now = int(time.time()) if now is None else now
+        known = frozenset(
+            key
+            for key in request.keys
+            if self._db.execute(
+                "SELECT EXISTS (SELECT 1 FROM memory WHERE account = ? AND key = ? AND until > ?)",
+                (request.account, key, now),
+            ).get
+        )
+        return Recalled(now, time.localtime(now).tm_gmtoff // 60, known)
 
     def _is_ours(self, request: Record, row: Row) -> bool:
         """Whether one of our own actions put the message here: by COPYUID, Message-ID, or date and size."""
@@ -475,7 +590,8 @@ class Journal:
                 _message(mailbox, request.uid_validity, row, now),
             )
             message, steps, unfinished = self._db.execute(
-                "SELECT m.id, coalesce(max(a.step) + 1, 0), coalesce(max(a.state IN ('planned', 'sent')), 0)"
+                "SELECT m.id, coalesce(max(a.step) + 1, 0),"
+                f" coalesce(max(a.state IN ('planned', 'sent') AND a.kind NOT IN {SENDING}), 0)"
                 " FROM message m LEFT JOIN action a ON a.message = m.id"
                 " WHERE m.mailbox = ? AND m.uid_validity = ? AND m.uid = ?",
                 (mailbox, request.uid_validity, row.uid),
@@ -510,6 +626,8 @@ class Journal:
                 " (SELECT id FROM message WHERE mailbox = ? AND uid_validity = ? AND uid = ?)",
                 (state.value, int(time.time()), mailbox, request.uid_validity, uid),
             )
+        if request.drop:
+            self._db.execute("DELETE FROM letter WHERE action IN (SELECT id FROM action WHERE state = 'dropped')")
         tasks = self._unfinished(mailbox, request.uid_validity, (1, 1))
         return Ordered(() if request.drop else tuple(task for task in tasks if task.uid in wanted))
 
@@ -522,7 +640,7 @@ class Journal:
 
 
 class _Pedal:
-    """The brake, for one mailbox and one request: a rule that takes away too much takes no more (decision 31)."""
+    """The brake, for one mailbox and one request: a rule that takes or sends too much does no more (decision 31)."""
 
     def __init__(self, db: apsw.Connection, mailbox: int, brake: Brake | None, now: int) -> None:
         self._db = db
@@ -530,6 +648,7 @@ class _Pedal:
         self._brake = brake
         self._now = now
         self._taken: dict[str, float] = {}
+        self._sent: dict[str, float] = {}
         self._backlog = 0
         if brake is not None:
             found = db.execute("SELECT backlog FROM mailbox WHERE id = ?", (mailbox,)).get
@@ -537,6 +656,11 @@ class _Pedal:
 
     def holds(self, row: Row) -> str | None:
         """Return the rule that is not to take this message, None if all is well."""
+        for step in row.steps:
+            if step.kind.sends:
+                if self._sent.setdefault(step.rule, self._sent_by(step.rule)) >= MAX_SENT:
+                    return step.rule
+                self._sent[step.rule] += 1
         away = next((step for step in row.steps if step.takes_away), None)
         if self._brake is None or away is None or row.uid < self._backlog:
             return None
@@ -548,6 +672,16 @@ class _Pedal:
             return away.rule
         self._taken[away.rule] = taken + 1
         return None
+
+    def _sent_by(self, rule: str) -> float:
+        """Return how many letters a rule has sent of late; no end of them if some are held already."""
+        held, sent = self._db.execute(
+            "SELECT coalesce(max(a.state = 'held'), 0), count(*)"
+            " FROM action a JOIN message m ON m.id = a.message WHERE a.rule = ?1 AND m.mailbox = ?2"
+            f" AND a.kind IN {SENDING} AND (a.changed_at > ?3 OR a.state = 'held')",
+            (rule, self._mailbox, self._now - SENT_PERIOD),
+        ).get
+        return math.inf if held else float(sent)
 
     def _taken_by(self, rule: str) -> float:
         """Return how many messages a rule took of late; no end of them if some are held already."""

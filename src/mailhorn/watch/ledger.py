@@ -29,6 +29,46 @@ class ActionState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """
+    A letter, or what a web address is told.
+
+    Attributes:
+        step: Of the row's steps, which one it carries out.
+        sender: Reverse path, "" for none.
+        recipients: Addresses; the URI for a web address.
+        content: The message; JSON for a web address.
+        once: What is remembered of it; if that is remembered already it is not sent. b"": always sent.
+        seconds: For how long.
+
+    """
+
+    step: int
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    once: bytes = b""
+    seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """
+    What a rule has seen and is to be remembered (RFC 7352).
+
+    Attributes:
+        key: A hash of it.
+        seconds: For how long.
+        last: From now on, also if it is remembered already.
+
+    """
+
+    key: bytes
+    seconds: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A message to be recorded, with all that is to be done to it; no steps if no rule matched."""
 
@@ -46,6 +86,9 @@ class Row:
     subject: str = ""
     undoes: int = 0
     """The journal's number of the message whose actions this takes back, 0 if it does not."""
+    parcels: tuple[Parcel, ...] = ()
+    """What those of the steps send that send something."""
+    memos: tuple[Memo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +144,7 @@ class Loaded:
         unfinished: What was begun, in order of UID.
         renewal: Seconds an IDLE may last there, None if nothing was learned.
         missed: How often there was mail that the server had not announced.
+        backlog: UIDs below it were there before the watcher.
 
     """
 
@@ -109,6 +153,7 @@ class Loaded:
     unfinished: tuple[Task, ...]
     renewal: float | None = None
     missed: int = 0
+    backlog: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +323,38 @@ class Learn:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """
+    Ask for the time, and which of these the rules of an account have seen before. Answered with Recalled.
+
+    Attributes:
+        account: Its name.
+        keys: See `Memo`.
+
+    """
+
+    account: str
+    keys: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """
+    What only somebody with a clock and a memory can tell.
+
+    Attributes:
+        now: Seconds since 1970.
+        zone: Minutes east of UTC: where the watcher runs.
+        known: What is remembered.
+
+    """
+
+    now: int
+    zone: int
+    known: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """It is durable."""
 
@@ -289,5 +366,5 @@ class JournalFailed:
     reason: str
 
 
-Request = Load | Baseline | Record | Settle | Learn | Order | Pending | Release
-Answer = Loaded | Recorded | Settled | Ordered | JournalFailed
+Request = Load | Baseline | Record | Settle | Learn | Order | Pending | Release | Recall
+Answer = Loaded | Recorded | Settled | Ordered | Recalled | JournalFailed

@@ -12,9 +12,8 @@ from ..model.search import HeaderKey, InUIDs
 from .account import WatchAccount
 from .conversation import Conversation, Script
 from .errand import ErrandScript, opened
-from .facts import items_to_fetch
 from .filing import WINDOW
-from .judging import Directory, Judge, Verdict
+from .judging import Directory, Judge, Verdict, items_of
 from .trouble import Trouble, refused
 
 EVERY = UIDSet(((1, 2**32 - 1),))
@@ -40,14 +39,14 @@ def trying(
 
     def script(talk: Conversation, account: WatchAccount) -> Script[None]:
         directory = Directory(talk, account)
-        judge = Judge(account, mailbox, directory)
+        judge = Judge(talk, account, mailbox, directory, is_dry=True)
         yield from opened(talk, mailbox, read_only=True)
         uids = yield from uids_in(talk, EVERY)
         uids = uids[-last:] if last else uids
         counted(len(uids))
         for start in range(0, len(uids), WINDOW):
             window = uids[start : start + WINDOW]
-            fetched = yield from talk.fetch(Fetch(UIDSet.of(window), items_to_fetch(account.program)))
+            fetched = yield from talk.fetch(Fetch(UIDSet.of(window), items_of(account)))
             for uid in sorted(fetched.keys() & set(window)):
                 verdict = yield from judge.judge(fetched[uid])
                 judge.imagine(verdict)
@@ -81,8 +80,8 @@ def explaining(
         if not uids:
             return
         wanted = UIDSet.of(sorted(uids)[-1:])
-        fetched = yield from talk.fetch(Fetch(wanted, items_to_fetch(account.program)))
-        judge = Judge(account, home, Directory(talk, account))
+        fetched = yield from talk.fetch(Fetch(wanted, items_of(account)))
+        judge = Judge(talk, account, home, Directory(talk, account), is_dry=True)
         for number in sorted(fetched.keys() & set(uids)):
             found((yield from judge.judge(fetched[number])))
 

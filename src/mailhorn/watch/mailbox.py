@@ -15,9 +15,8 @@ from ..model.numbers import STAR, UIDSet
 from ..model.search import InUIDs
 from .account import WatchAccount
 from .conversation import Conversation, Script
-from .facts import items_to_fetch
 from .filing import WINDOW, Filing
-from .judging import Directory, Judge, task_of
+from .judging import Directory, Judge, items_of, task_of
 from .ledger import Baseline, Brake, Load, Loaded, Place, Record, Recorded, Row, Task
 from .trouble import Over, Trouble, refused
 
@@ -46,8 +45,9 @@ class Mailbox:
         self.news_at = talk.now
         self._talk = talk
         self._account = account
-        self._items = items_to_fetch(account.program)
-        self._judge = Judge(account, place.mailbox, directory)
+        self._items = items_of(account)
+        self._judge = Judge(talk, account, place.mailbox, directory)
+        self._backlog = 0
         self._braked: set[str] = set()
         self._filing = Filing(talk, account, place, self._select)
         self._uid_validity = UIDValidity(0)
@@ -74,10 +74,11 @@ class Mailbox:
         self._uid_next = uid_next
         if loaded.uid_validity == self._uid_validity and loaded.cursor <= uid_next:
             self._cursor = loaded.cursor
+            self._backlog = loaded.backlog
             yield from self._filing.reconcile(loaded.unfinished)
             return loaded
         first = loaded.uid_validity is None
-        backlog = uid_next if first and self._account.backlog else 0
+        backlog = self._backlog = uid_next if first and self._account.backlog else 0
         self._cursor = 1 if backlog else uid_next
         yield from talk.ask(Baseline(self.place, self._uid_validity, self._cursor, backlog))
         if not first:
@@ -165,7 +166,7 @@ class Mailbox:
                 if tries < len(RETRY_PAUSES):
                     pause, more, cursor = RETRY_PAUSES[tries], True, uid
                     break
-            row = (yield from self._judge.judge(fetched[uid])).row()
+            row = (yield from self._judge.judge(fetched[uid], is_new=uid >= self._backlog)).row()
             if row.trouble:
                 talk.warn(f"message {uid} of {self._name} stays where it is: {row.trouble}")
             rows.append(row)
@@ -198,23 +199,25 @@ class Mailbox:
     def _record(self, rows: Sequence[Row], cursor: int, heard_at: float | None) -> Script[None]:
         # What does not fit into one command is told to the journal when its turn comes: after a cut each one that is
         # SENT has to be looked up.
-        at_once = self._filing.takes_at_once(sum(bool(row.steps) for row in rows))
+        at_once = self._filing.takes_at_once(sum(bool(task_of(row, False).steps) for row in rows))
         account = self._account
         brake = Brake(account.brake, account.brake_at_least, self._talk.exists) if account.brake else None
         answer = yield from self._talk.ask(Record(self.place, self._uid_validity, cursor, tuple(rows), at_once, brake))
         assert isinstance(answer, Recorded)
+        self._judge.recorded()
         self._cursor = cursor
         for uid in sorted(answer.circling):
             self._talk.warn(f"message {uid} of {self._name} stays where it is: it was moved too often in one day")
         for rule in sorted(set(answer.held.values()) - self._braked):
             self._braked.add(rule)
             self._talk.warn(
-                f"{rule} takes too much out of {self._name}: what it matches stays there until you have looked; "
+                f"{rule} takes too much out of {self._name}, or sends too much: what it matches stays there until you "
+                "have looked; "
                 "see: mailhorn watch release"
             )
         left = answer.ours | answer.circling | answer.held.keys()
         tasks = [task_of(row, at_once) for row in rows if row.steps and row.uid not in left]
-        yield from self._filing.act(tasks, heard_at)
+        yield from self._filing.act([task for task in tasks if task.steps], heard_at)
 
 
 __all__ = ["Directory", "Mailbox"]

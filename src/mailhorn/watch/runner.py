@@ -1,6 +1,7 @@
 """Runs an errand: connection, journal and clock are those of the watcher."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from .account import WatchAccount
 from .errand import Errand, ErrandScript
 from .events import Filed, State, StateChanged
 from .journal import JournalThread
-from .ledger import Answer, JournalFailed, Place, Request
+from .ledger import Answer, JournalFailed, Place, Recall, Recalled, Request
 from .supervisor import Watcher
 
 
@@ -21,7 +22,11 @@ class _NoJournal:
     """In place of a journal, for who only looks."""
 
     def ask(self, request: Request, answer: Callable[[Answer], None]) -> None:
-        """Refuse."""
+        """Say how late it is, which is all that can be said here; refuse the rest."""
+        if isinstance(request, Recall):
+            now = int(time.time())
+            answer(Recalled(now, time.localtime(now).tm_gmtoff // 60))
+            return
         answer(JournalFailed(f"nothing is to be written here: {type(request).__name__}"))
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import structlog.testing
 from tests.kit.mail import Receiving, receiving
 
 from mailhorn.server.delivery import Recipient, refusal
+from mailhorn.server.scripts import problem_of
 from mailhorn.store.abc import Append, Appended, MailboxMissing, StoreFull, StoreUnavailable
 
 BODY = b"From: Carl <carl@elsewhere.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nHello\r\n"
@@ -101,22 +102,35 @@ async def test_discarded_by_all_is_accepted_and_leaves_nothing(tmp_path: Path) -
     ],
 )
 async def test_what_cannot_be_done_leaves_the_message_in_inbox(tmp_path: Path, script: str) -> None:
-    """Once, whatever else the script asked for."""
+    """Once, whatever else the script asked for; of a script that cannot be used its owner is told."""
     async with receiving(tmp_path) as server:
         _script(tmp_path, "ann", script)
         assert await _deliver(server, "ann") == [250]
-        assert await server.messages("ann") == [BODY]
+        first, *told = await server.messages("ann")
+        assert first == BODY
+        assert [b"do not work" in message for message in told] == [True] * ("fileinto" not in script)
 
 
-async def test_a_bad_script_is_logged_once(tmp_path: Path) -> None:
-    """Not for every message."""
+async def test_a_bad_script_is_logged_once_and_its_owner_told_once(tmp_path: Path) -> None:
+    """Not for every message; the mark beside the script outlives the server."""
     async with receiving(tmp_path) as server:
         _script(tmp_path, "ann", "nonsense")
         with structlog.testing.capture_logs() as logs:
             for _ in range(3):
                 await _deliver(server, "ann")
         assert len([entry for entry in logs if entry["log_level"] == "error"]) == 1
-        assert len(await server.messages("ann")) == 3
+        told = [message for message in await server.messages("ann") if message != BODY]
+        assert len(await server.messages("ann")) == 4 and len(told) == 1 and b"nonsense" in told[0]
+        own = tmp_path / "sieve" / "ann.sieve"
+        assert "nonsense" in (problem_of(own) or "")
+    async with receiving(tmp_path) as server:
+        await _deliver(server, "ann")
+        assert len(await server.messages("ann")) == 5
+        own.write_text("nonsense too")
+        assert problem_of(own) is None
+        server.delivery.filter.scripts._known.clear()  # as when a second has gone by
+        await _deliver(server, "ann")
+        assert len(await server.messages("ann")) == 7
 
 
 async def test_one_mailbox_gets_one_copy_with_all_flags(tmp_path: Path) -> None:

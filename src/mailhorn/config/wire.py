@@ -30,10 +30,13 @@ from ..server.imap.matching import searchable
 from ..server.limits import ConnectionLimits
 from ..server.logins import LoginOptions
 from ..server.mailserver import HANDSHAKES, MailServer, ServerOptions
+from ..server.managesieve.session import Language, ManageSieveOptions
 from ..server.quota import QuotaLimits
+from ..server.scriptbook import ScriptBook, ScriptLimits
 from ..server.scripts import Scripts, check_script
 from ..server.smtp.session import SmtpOptions
 from ..server.tokens import TokenOptions, Tokens
+from ..sieve.limits import MAX_REDIRECTS
 from ..store.abc import Index, StoreError
 from ..store.adopt import Adoption, adopt
 from ..store.blobs.maildir import MaildirBlobs
@@ -221,9 +224,11 @@ def build_server(settings: ServeSettings) -> Server:
             secret=kept_secret(data / "secret"),
         ),
     )
-    delivery = Delivery(store, Scripts(settings.sieve.directory or data / "sieve", settings.sieve.default))
+    scripts = Scripts(settings.sieve.directory or data / "sieve", settings.sieve.default)
+    delivery = Delivery(store, scripts)
     hub.pushed = delivery.timeline.note_pushed
-    delivery.on_created = lambda mailbox: hub.stir((mailbox.account,))
+    delivery.filter.places.on_created = lambda mailbox: hub.stir((mailbox.account,))
+    hub.renamed = delivery.filter.places.forget
     limits, sessions = settings.limits, settings.sessions
     quota = QuotaLimits(limits.quota_storage, limits.quota_messages, limits.quota_mailboxes)
     options = ServerOptions(
@@ -248,6 +253,7 @@ def build_server(settings: ServeSettings) -> Server:
             quota=quota,
             wire_log=settings.log.level == "debug",
         ),
+        managesieve=_managesieve(settings, data, scripts),
         connections=ConnectionLimits(
             total=_connections(limits.connections),
             per_address=limits.connections_per_address,
@@ -398,6 +404,24 @@ def _tokens(oauth: OAuth) -> Tokens | None:
     if not asked.private:
         raise ConfigError("oauth.introspection must be https, unless it is on this machine: tokens are sent there")
     return Tokens(asked.ask, asked.close, TokenOptions(oauth.login, oauth.scope, oauth.audience, oauth.discovery))
+
+
+def _managesieve(settings: ServeSettings, data: Path, scripts: Scripts) -> ManageSieveOptions:
+    """Return what clients may do with their scripts; what they may put is what delivery runs."""
+    offers = scripts.abilities.offers()
+    return ManageSieveOptions(
+        ScriptBook(
+            settings.sieve.directory or data / "sieve",
+            ScriptLimits(settings.managesieve.scripts, settings.managesieve.script_size),
+        ),
+        Language(
+            lambda account, text: scripts.check(account.login, text),
+            offers,
+            MAX_REDIRECTS if scripts.abilities.queue else 0,
+        ),
+        settings.sessions.login_timeout,
+        settings.sessions.inactivity_timeout,
+    )
 
 
 def _check_default_script(path: Path | None) -> None:

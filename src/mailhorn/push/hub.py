@@ -214,6 +214,8 @@ class Hub:
     Attributes:
         pushed: Called, if given, when all watchers have been woken for new messages: with the change and with when
             the first and the last of them had been, on `time.monotonic`. Must not raise or block.
+        renamed: Called, if given, with what `stir` is told: whose mailboxes, or which, are called otherwise. Must not
+            raise or block.
 
     """
 
@@ -231,6 +233,7 @@ class Hub:
         self._rounds: dict[Channel, _Round] = {}
         self._later = later
         self.pushed: Callable[[Change, float, float], None] | None = None
+        self.renamed: Callable[[Sequence[AccountId], Sequence[MailboxId]], None] | None = None
 
     def watch(self, mailbox: MailboxId, watcher: Watcher) -> Channel:
         """Wake the watcher at every later change of the mailbox. Sync after this, never before."""
@@ -295,6 +298,9 @@ class Hub:
             hint: What it is about, a matter between who tells and who listens.
 
         """
+        accounts, mailboxes = tuple(accounts), tuple(mailboxes)
+        if self.renamed is not None:
+            self.renamed(accounts, mailboxes)
         found = {self._accounts[account]: None for account in accounts if account in self._accounts}
         for mailbox in mailboxes:
             found.update(dict.fromkeys(self._overseers.get(mailbox, ())))

@@ -1,36 +1,37 @@
-"""From a staged message to mailboxes: facts, Sieve, placements, one commit for all recipients.
+"""From a staged message to mailboxes: rules, letters into the queue, placements, one commit for all recipients.
 
-Rule 1: a 2xx is said only after `Store.append` returned. Rule 2: whatever is wrong with a script or a mailbox name,
-the message goes to INBOX; only the recipient's own `discard` makes it disappear. Rule 3: two recipients that are
-one account get one copy per mailbox.
+Rule 1: a 2xx is said only after `Store.append` returned, and letters that rules cause were in the queue before that.
+Rule 2: whatever is wrong with a script or a mailbox name, the message goes to INBOX; only rules make it disappear. Rule
+3: two recipients that are one account get one copy per mailbox. Rule 4: mail for people without rules has no task and
+pays nothing for those of others; with rules there is a task only if they have to wait.
 """
 
+import asyncio
 import errno
 import logging
 import time
-import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
 
-from ..mime.decode import decoded_header
-from ..mime.header import fields, unfold
-from ..model.flags import NO_FLAGS, Flags
-from ..model.ids import MailboxId
-from ..model.mailbox import INBOX, Account, Mailbox, canonical_name
+from ..model.mailbox import Account
 from ..model.message import Placed, Placement
-from ..sieve import Actions, FileInto, HeaderFacts, Need, SieveRuntimeError, evaluate
+from ..net.eager import begin
+from ..relay.letter import RelayUnavailable
 from ..smtp.reply import Reply
-from ..store.abc import Appended, MailboxExists, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
+from ..store.abc import Appended, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
 from ..store.store import Store
-from .scripts import Script, Scripts
+from .filtering.service import Came, Filter, Plan, Wanted
+from .filtering.storing import append, placements
+from .scripts import Scripts
 from .timeline import Timeline
 
-HEADER_LOOKED_AT = 256 * 1024
-"""Octets of a header that rules may ask about."""
-
 log = structlog.get_logger("mailhorn.delivery")
+
+Then = Callable[[list[Reply] | Exception], None]
+"""Called in the event loop with what to answer, or with an error of ours. Must not raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +75,46 @@ class Delivery:
 
     Attributes:
         on_delivered: Called, if given, after every delivery that made a copy. Must not raise or block.
-        on_created: Called, if given, with each mailbox that a rule has made. Must not raise or block.
         timeline: How long it takes.
+        filter: Runs the rules.
 
     """
 
     def __init__(
-        self, store: Store, scripts: Scripts | None = None, wall_clock: Callable[[], float] = time.time
+        self,
+        store: Store,
+        scripts: Scripts | None = None,
+        wall_clock: Callable[[], float] = time.time,
+        filter: Filter | None = None,
     ) -> None:
         """
         Deliver into the store.
 
         Args:
             store: Where messages go.
-            scripts: The rules, none by default.
+            scripts: The rules, none by default; for a filter that can do no more than file.
             wall_clock: Seconds since 1970, for the internal date.
+            filter: Runs the rules, its own ones.
 
         """
         self.on_delivered: Callable[[Delivered], None] | None = None
-        self.on_created: Callable[[Mailbox], None] | None = None
         self.timeline = Timeline()
+        self.filter = filter or Filter(store.index, scripts or Scripts(), wall_clock=wall_clock)
         self._store = store
-        self._scripts = scripts or Scripts()
         self._wall_clock = wall_clock
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def deliver(
-        self, staged: StagedBlob, sender: str, recipients: Sequence[Recipient], accepted_at: float, id: str
+        self,
+        staged: StagedBlob,
+        sender: str,
+        recipients: Sequence[Recipient],
+        accepted_at: float,
+        id: str,
+        came: Came | None = None,
     ) -> list[Reply]:
         """
-        Deliver one message, to all recipients or to none.
+        Deliver one message, to all recipients or to none; those whose rules refuse it answer so.
 
         Args:
             staged: The message, complete; consumed.
@@ -110,25 +122,30 @@ class Delivery:
             recipients: One at least.
             accepted_at: When its last octet had come, on `time.monotonic`.
             id: Ours.
+            came: How it came; as by LMTP, if it is not said.
 
         Returns:
             What to answer to each recipient, in their order.
 
         """
+        answer: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+
+        def then(outcome: list[Reply] | Exception) -> None:
+            if answer.done():
+                return  # who asked has gone away
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+        if self.deliver_soon(staged, sender, recipients, accepted_at, id, then, came):
+            return await answer
+        inboxes = dict.fromkeys([recipient.account.inbox for recipient in recipients])
         size = staged.size
         try:
-            try:
-                placements = await self._placements(staged, sender, recipients)
-            except BaseException:
-                staged.discard()
-                raise
-            if not placements:
-                staged.discard()
-                log.info("discarded by its recipients' rules", id=id, sender=sender, size=size)
-                return [Reply(250, "2.0.0", f"Accepted as {id}")] * len(recipients)
-            placed = await self._store.append(staged, placements, int(self._wall_clock()))
+            placed = await self._store.append(staged, [Placement(inbox) for inbox in inboxes], int(self._wall_clock()))
         except StoreError as problem:
-            return self._refused(problem, len(recipients), id)
+            return self._refused(problem, recipients, id)
         return self._delivered(placed, sender, recipients, size, accepted_at, id)
 
     def deliver_soon(
@@ -138,10 +155,11 @@ class Delivery:
         recipients: Sequence[Recipient],
         accepted_at: float,
         id: str,
-        then: Callable[[list[Reply] | Exception], None],
+        then: Then,
+        came: Came | None = None,
     ) -> bool:
         """
-        Do as `deliver`, without a task, if there is nothing to wait for but the commit: the way of most mail.
+        Do as `deliver`, without a task if there is nothing to wait for but the commit: the way of most mail.
 
         Args:
             staged: As for `deliver`.
@@ -149,21 +167,27 @@ class Delivery:
             recipients: As for `deliver`.
             accepted_at: As for `deliver`.
             id: As for `deliver`.
-            then: Called in the event loop with what to answer, or with an error of ours. Must not raise.
+            then: Called with what to answer; it may be called before this returns.
+            came: As for `deliver`.
 
         Returns:
             Whether it was taken on; else nothing was done.
 
         """
-        if any(self._scripts.script_for(recipient.account.login) is not None for recipient in recipients):
-            return False
+        wanted = self._wanted(recipients)
+        if wanted is not None:
+            task = begin(self._filtered(staged, sender, recipients, wanted, came or Came(), accepted_at, id, then))
+            if task is not None:
+                self._under_way.add(task)
+                task.add_done_callback(self._under_way.discard)
+            return True
         inboxes = dict.fromkeys([recipient.account.inbox for recipient in recipients])
         size = staged.size
 
         def told(outcome: Appended | Exception) -> None:
             try:
                 if isinstance(outcome, StoreError):
-                    then(self._refused(outcome, len(recipients), id))
+                    then(self._refused(outcome, recipients, id))
                 elif isinstance(outcome, Exception):
                     then(outcome)
                 else:
@@ -180,15 +204,123 @@ class Delivery:
             told(problem)
             return True
 
-    def _refused(self, problem: StoreError, recipients: int, id: str) -> list[Reply]:
+    def _wanted(self, recipients: Sequence[Recipient]) -> list[Wanted] | None:
+        """Return whose mail it is, each account once; None if nobody has rules."""
+        scripts = self.filter.scripts
+        if len(recipients) == 1:
+            own = scripts.all_for(recipients[0].account.login)
+            return [Wanted(recipients[0].account, recipients[0].address, own)] if own else None
+        found: dict[str, Wanted] = {}
+        for recipient in recipients:
+            login = recipient.account.login
+            if login not in found:
+                found[login] = Wanted(recipient.account, recipient.address, scripts.all_for(login))
+        return list(found.values()) if any([one.scripts for one in found.values()]) else None
+
+    async def _filtered(
+        self,
+        staged: StagedBlob,
+        sender: str,
+        recipients: Sequence[Recipient],
+        wanted: list[Wanted],
+        came: Came,
+        accepted_at: float,
+        id: str,
+        then: Then,
+    ) -> None:
+        """Run the rules, do what they want and say so."""
+        size = staged.size
+        try:
+            turns = self.filter.turns(wanted)
+            if turns:
+                async with AsyncExitStack() as stack:
+                    await self.filter.hold(stack, turns)
+                    plan = await self._planned(staged, sender, wanted, came)
+                    placed = await append(self._store, staged, plan.filings, int(self._wall_clock()))
+                    await self.filter.remember(plan)
+            else:
+                plan = await self._planned(staged, sender, wanted, came)
+                found = placements(plan.filings)
+
+                def told(outcome: Appended | Exception) -> None:
+                    self._told(outcome, plan, sender, recipients, size, accepted_at, id, then)
+
+                if found and self._store.append_soon(staged, found, int(self._wall_clock()), told):
+                    return
+                placed = await append(self._store, staged, plan.filings, int(self._wall_clock()))
+        except Exception as problem:
+            self._failed(problem, recipients, id, then)
+            return
+        self._told(placed, plan, sender, recipients, size, accepted_at, id, then)
+
+    async def _planned(self, staged: StagedBlob, sender: str, wanted: list[Wanted], came: Came) -> Plan:
+        """Return what the rules want, with the letters in the queue: safe before the message is in its mailboxes."""
+        try:
+            plan = await self.filter.plan(staged, sender, wanted, came)
+            if plan.letters:
+                await self.filter.submit(plan.letters)
+            return plan
+        except BaseException:
+            staged.discard()
+            raise
+
+    def _failed(self, problem: Exception, recipients: Sequence[Recipient], id: str, then: Then) -> None:
+        """Say that nothing was delivered."""
+        if isinstance(problem, StoreError):
+            if isinstance(problem, MailboxMissing):  # what was known of names is not true any more
+                self.filter.places.forget([recipient.account.id for recipient in recipients])
+            try:
+                then(self._refused(problem, recipients, id))
+            except Exception as other:
+                then(other)
+        elif isinstance(problem, RelayUnavailable):
+            log.error("mail that leaves cannot be kept, the sender will try again", id=id, reason=str(problem))
+            then([Reply(451, "4.3.0", "Mail cannot be sent on from here now, try again later")] * len(recipients))
+        else:
+            then(problem)
+
+    def _told(
+        self,
+        outcome: Appended | Exception | None,
+        plan: Plan,
+        sender: str,
+        recipients: Sequence[Recipient],
+        size: int,
+        accepted_at: float,
+        id: str,
+        then: Then,
+    ) -> None:
+        """Say what became of a message that rules have looked at; None: there was nothing to keep."""
+        if isinstance(outcome, Exception):
+            self._failed(outcome, recipients, id, then)
+            return
+        try:
+            self.filter.tell(plan)
+            if outcome is None:
+                log.info("kept nowhere, as its recipients' rules want", id=id, sender=sender, size=size)
+                replies = [Reply(250, "2.0.0", f"Accepted as {id}")] * len(recipients)
+            else:
+                replies = self._delivered(outcome, sender, recipients, size, accepted_at, id)
+            if plan.refusals:
+                for number, recipient in enumerate(recipients):
+                    refusal = plan.refusals.get(recipient.account.login)
+                    if refusal is not None:
+                        replies[number] = Reply(550, "5.7.1", refusal)
+                log.info("refused by its recipients' rules", id=id, sender=sender, logins=list(plan.refusals))
+        except Exception as problem:
+            then(problem)
+        else:
+            then(replies)
+
+    def _refused(self, problem: StoreError, recipients: Sequence[Recipient], id: str) -> list[Reply]:
         """Return what to answer to each recipient when the store will not have the message; log it."""
         if isinstance(problem, MailboxMissing):
             log.warning("a mailbox vanished during delivery, the sender will try again", id=id)
-            return [Reply(451, "4.2.0", "A mailbox was removed just now, try again")] * recipients
+            return [Reply(451, "4.2.0", "A mailbox was removed just now, try again")] * len(recipients)
         if not isinstance(problem, StoreUnavailable):
             raise problem
         self._store.complaints.note("the store refused a message, the sender will try again", problem, id=id)
-        return [refusal(problem)] * recipients
+        return [refusal(problem)] * len(recipients)
 
     def _delivered(
         self,
@@ -220,86 +352,6 @@ class Delivery:
             )
         return [Reply(250, "2.0.0", f"Delivered as {id}")] * len(recipients)
 
-    async def _placements(
-        self, staged: StagedBlob, sender: str, recipients: Sequence[Recipient]
-    ) -> tuple[Placement, ...]:
-        """Return where the message goes: each mailbox once."""
-        flags: dict[MailboxId, Flags] = {}
-        seen: set[str] = set()
-        for recipient in recipients:
-            if recipient.account.login in seen:
-                continue
-            seen.add(recipient.account.login)
-            for mailbox, wanted in await self._filed(staged, sender, recipient):
-                flags[mailbox] = flags.get(mailbox, NO_FLAGS) | wanted
-        return tuple(Placement(mailbox, wanted) for mailbox, wanted in flags.items())
-
-    async def _filed(self, staged: StagedBlob, sender: str, recipient: Recipient) -> list[tuple[MailboxId, Flags]]:
-        account = recipient.account
-        script = self._scripts.script_for(account.login)
-        if script is None:
-            return [(account.inbox, NO_FLAGS)]
-        actions = await self._decide(script, staged, sender, recipient)
-        filed: list[tuple[MailboxId, Flags]] = []
-        for filing in actions.filings():
-            mailbox = await self._mailbox(account, filing)
-            filed.append((account.inbox if mailbox is None else mailbox.id, filing.flags or NO_FLAGS))
-        return filed
-
-    async def _decide(self, script: Script, staged: StagedBlob, sender: str, recipient: Recipient) -> Actions:
-        """Run the script; whatever goes wrong, keep the message (RFC 5228 §2.10.6)."""
-        program = script.program
-        if program is None:
-            return Actions()
-        mailboxes: list[str] | None = None
-        if program.tested_mailboxes:
-            mailboxes = [mailbox.name for mailbox in await self._store.index.mailboxes(recipient.account.id)]
-        facts = HeaderFacts(
-            _fields(staged),
-            size=staged.size,
-            envelope={"from": [sender], "to": [recipient.address]},
-            mailboxes=mailboxes or (),
-            decode=_decoded,
-        )
-        try:
-            actions = evaluate(program, facts)
-        except SieveRuntimeError as error:
-            if not script.complained:
-                script.complained = True
-                log.error("a Sieve script failed, mail goes to INBOX", script=str(script.path), reason=str(error))
-            return Actions()
-        if isinstance(actions, Need):
-            raise RuntimeError(f"a script needs what delivery did not gather: {actions}")
-        return actions
-
-    async def _mailbox(self, account: Account, filing: FileInto) -> Mailbox | None:
-        """Return the mailbox a script names; None for INBOX, and if there is none and it may not be made."""
-        name = canonical_name(filing.mailbox)
-        if name == INBOX:
-            return None
-        index = self._store.index
-        try:
-            mailbox = await index.mailbox(account.id, name)
-            if mailbox is None and not unicodedata.is_normalized("NFC", name):
-                # As from an IMAP client (RFC 9051 §5.1): no two mailboxes come to be that look alike.
-                name = unicodedata.normalize("NFC", name)
-                mailbox = await index.mailbox(account.id, name)
-            if mailbox is None and filing.create:
-                try:
-                    mailbox = await index.create_mailbox(account.id, name)
-                    if self.on_created is not None:
-                        self.on_created(mailbox)
-                except MailboxExists:  # made by another message meanwhile
-                    mailbox = await index.mailbox(account.id, name)
-        except StoreUnavailable:
-            raise
-        except StoreError as error:
-            log.warning("no such mailbox can be, filed to INBOX", login=account.login, mailbox=name, reason=str(error))
-            return None
-        if mailbox is None:
-            log.info("a mailbox named by a rule is missing, filed to INBOX", login=account.login, mailbox=name)
-        return mailbox
-
 
 def refusal(error: StoreUnavailable | OSError) -> Reply:
     """Return what to answer when the disk will not have a message (RFC 3463 §3.4)."""
@@ -310,26 +362,6 @@ def refusal(error: StoreUnavailable | OSError) -> Reply:
             return Reply(452, "4.3.1", "The disk is full, try again later")
         cause = cause.__cause__
     return Reply(451, "4.3.0", "The store is not available, try again later")
-
-
-def _fields(staged: StagedBlob) -> list[tuple[str, str]]:
-    header = bytes(staged.view()[:HEADER_LOOKED_AT])
-    end = _end_of_header(header)
-    return [
-        (name.decode("ascii", "replace"), unfold(value).decode("utf-8", "surrogateescape"))
-        for name, value in fields(header[:end])
-    ]
-
-
-def _decoded(value: str) -> str:
-    return decoded_header(value.encode("utf-8", "surrogateescape"))
-
-
-def _end_of_header(head: bytes) -> int:
-    if head.startswith((b"\r\n", b"\n")):
-        return 0
-    ends = [at for at in (head.find(b"\r\n\r\n"), head.find(b"\n\n")) if at >= 0]
-    return min(ends) + 2 if ends else len(head)
 
 
 def _milliseconds(seconds: float) -> float:

@@ -1,0 +1,180 @@
+"""The facts of one message for one account: what is at hand is answered at once, the rest when it is needed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...model.mailbox import Account, canonical_name
+from ...relay.memory import Memory
+from ...sieve import HeaderFacts, Need
+from ...sieve.facts import Question
+from ...sieve.questions import (
+    Duplicate,
+    Environment,
+    InList,
+    Instant,
+    ListKnown,
+    MailboxIdExists,
+    Metadata,
+    NotifyCapability,
+    Now,
+    Ran,
+    SpecialUse,
+    Structure,
+    Verdict,
+)
+from ...store.abc import Index
+from .lists import Lists
+from .message import Message
+from .places import Places
+from .programs import Programs
+from .verdicts import Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """
+    For whom and why scripts look at a message.
+
+    Attributes:
+        account: Whose scripts and mailboxes.
+        envelope: Sender and recipient, under "from" and "to"; None: there is no envelope.
+        environment: Items of the test environment (RFC 5183 §4).
+        now: When.
+
+    """
+
+    account: Account
+    envelope: Mapping[str, Sequence[str]] | None
+    environment: Mapping[str, str]
+    now: Instant
+
+
+class Gathered:
+    """What one run of scripts has been told: one for each message and account."""
+
+    __slots__ = ("answers", "mailboxes")
+
+    def __init__(self) -> None:
+        self.answers: dict[Question[Any], Any] = {}
+        self.mailboxes: dict[str, bool] = {}
+
+
+class MessageFacts(HeaderFacts):
+    """What a script is told of a message."""
+
+    def __init__(
+        self,
+        message: Message,
+        case: Case,
+        gathered: Gathered,
+        answers: Callable[[Question[Any]], Any],
+    ) -> None:
+        """Take what is at hand, and who answers the rest."""
+        super().__init__(
+            message.fields, size=message.size, envelope=case.envelope, decode=message.decode, answers=answers
+        )
+        self._told = gathered
+
+    def mailbox_exists(self, name: str) -> bool | None:
+        """Say whether the mailbox exists, None if that was not gathered."""
+        return self._told.mailboxes.get(canonical_name(name))
+
+
+class Answers:
+    """Answers what scripts ask."""
+
+    def __init__(
+        self,
+        index: Index,
+        places: Places,
+        memory: Memory | None = None,
+        lists: Lists | None = None,
+        verdicts: Verdicts | None = None,
+        programs: Programs | None = None,
+    ) -> None:
+        """Ask these; what is None is never asked for, because the scripts that do are refused."""
+        self._index = index
+        self._places = places
+        self._memory = memory
+        self._lists = lists or Lists()
+        self._verdicts = verdicts or Verdicts()
+        self._programs = programs or Programs()
+
+    def facts(self, case: Case, message: Message, gathered: Gathered) -> MessageFacts:
+        """Return the facts, as far as they are there."""
+
+        def answer(question: Question[Any]) -> Any:
+            known = gathered.answers.get(question)
+            return self._at_once(case, message, question) if known is None else known
+
+        return MessageFacts(message, case, gathered, answer)
+
+    def _at_once(self, case: Case, message: Message, question: Question[Any]) -> Any:
+        match question:
+            case Structure():
+                return message.entity
+            case Now():
+                return case.now
+            case Environment(name=name):
+                return (case.environment[name],) if name in case.environment else ()
+            case Verdict(kind=kind):
+                return self._verdicts.verdict(kind, message.values)
+            case ListKnown(name=name):
+                return self._lists.known(name)
+            case InList(name=name, value=value):
+                return self._lists.contains(name, value, case.account.login)
+            case NotifyCapability(capability=capability):
+                return ("maybe",) if capability == "online" else ()
+        return None
+
+    async def gather(self, case: Case, message: Message, need: Need, gathered: Gathered) -> None:
+        """
+        Find out what a script needs.
+
+        Raises:
+            StoreUnavailable: The index cannot be read.
+            RelayUnavailable: What was seen cannot be.
+
+        """
+        if need.mailboxes:
+            known = await self._places.of(case.account.id)
+            for name in need.mailboxes:
+                gathered.mailboxes[canonical_name(name)] = known.named(name) is not None
+        for question in need.questions:
+            if question not in gathered.answers:
+                found = await self._found_out(case, question)
+                if found is not None:
+                    gathered.answers[question] = found
+
+    async def _found_out(self, case: Case, question: Question[Any]) -> Any:
+        account = case.account
+        match question:
+            case Duplicate(handle=handle, value=value):
+                if self._memory is not None:
+                    return await self._memory.seen(account.login, "duplicate", handle, value)
+            case SpecialUse(mailbox=mailbox, use=use):
+                known = await self._places.of(account.id)
+                if mailbox is None:
+                    return any(use.lower() in uses for uses in known.uses.values())
+                named = known.named(mailbox)
+                return named is not None and use.lower() in known.uses.get(named, ())
+            case MailboxIdExists(id=id):
+                return id in (await self._places.of(account.id)).ids
+            case Metadata(mailbox=mailbox, name=name):
+                return await self._noted(account, mailbox, name)
+            case Ran():
+                return await self._programs.run(question)
+        return None
+
+    async def _noted(self, account: Account, mailbox: str | None, name: str) -> tuple[str, ...]:
+        place = None
+        if mailbox is not None:
+            place = (await self._places.of(account.id)).named(mailbox)
+            if place is None:
+                return ()
+        value = (await self._index.notes(account.id, place)).get(name.lower())
+        return () if value is None else (value.decode("utf-8", "replace"),)
+
+
+__all__ = ["Answers", "Case", "Gathered", "MessageFacts"]

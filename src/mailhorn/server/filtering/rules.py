@@ -1,0 +1,164 @@
+"""Scripts run one after the other over one message: what they decide together.
+
+Rule 1: the next script runs only if the one before it keeps the message, implicitly or by `keep`; it sees the message
+as it was left, and its flags. Whether and how the message is kept is decided by the last one that ran. Rule 2: a script
+that fails ends the sequence, and the message is kept (RFC 5228 §2.10.6); what scripts before it asked for is done.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...sieve import Discard, Keep, Need, SieveRuntimeError, evaluate
+from ...sieve.actions import Flags, Step
+from ..scripts import Script
+from .facts import Answers, Case, Gathered, MessageFacts
+from .message import Message
+
+MAX_ROUNDS = 100
+"""How often one script may be run anew because it asks for something else: each program it runs is a round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """
+    A step to carry out.
+
+    Attributes:
+        step: What to do; neither keep nor discard.
+        message: The message as it is by then.
+
+    """
+
+    step: Step
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """
+    The message stays where it would be without a script.
+
+    Attributes:
+        flags: The flags it gets; None: no script has said anything about flags.
+        message: The message as it is by then.
+
+    """
+
+    flags: Flags | None
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """
+    A script could not be used, or failed.
+
+    Attributes:
+        script: Which.
+        reason: What is wrong, for people; of several lines if it does not compile.
+
+    """
+
+    script: Script
+    reason: str
+
+
+@dataclass(slots=True)
+class Decision:
+    """
+    What to do with one message for one account.
+
+    Attributes:
+        taken: The steps, in their order.
+        kept: Whether and how it is kept.
+        failure: The script that failed, if one did.
+
+    """
+
+    taken: list[Taken] = field(default_factory=list)
+    kept: Kept | None = None
+    failure: Failure | None = None
+
+
+async def decide(
+    scripts: Sequence[Script], case: Case, message: Message, answers: Answers, flags: Flags | None = None
+) -> Decision:
+    """
+    Run the scripts.
+
+    Args:
+        scripts: In their order.
+        case: For whom.
+        message: The message.
+        answers: Answers what they ask.
+        flags: Those the message has already; None: it has none.
+
+    Raises:
+        StoreUnavailable: The index cannot be read.
+        RelayUnavailable: What was seen cannot be.
+
+    """
+    decision = Decision(kept=Kept(flags, message))
+    gathered = Gathered()
+    facts: dict[Message, MessageFacts] = {}
+    for script in scripts:
+        try:
+            kept = await _run(script, decision, case, answers, gathered, facts)
+        except SieveRuntimeError as error:
+            decision.failure = Failure(script, str(error))
+            break
+        decision.kept = kept
+        if kept is None:
+            break
+    return decision
+
+
+async def _run(
+    script: Script,
+    decision: Decision,
+    case: Case,
+    answers: Answers,
+    gathered: Gathered,
+    facts: dict[Message, MessageFacts],
+) -> Kept | None:
+    """Run one script; return how it keeps the message. Raises SieveRuntimeError."""
+    before = decision.kept
+    assert before is not None  # else no further script runs
+    if script.program is None:
+        raise _Unusable(script.error)
+    message = before.message
+    if message not in facts:
+        facts[message] = answers.facts(case, message, gathered)
+    for _ in range(MAX_ROUNDS):
+        actions = evaluate(script.program, facts[message], before.flags)
+        if not isinstance(actions, Need):
+            break
+        await answers.gather(case, message, actions, gathered)
+    else:
+        raise SieveRuntimeError(1, f"the script asks for something else {MAX_ROUNDS} times")
+    edits = actions.edits
+    kept: Kept | None = None
+    for step in actions.steps:
+        if isinstance(step, Discard):
+            continue
+        by_then = message.edited(edits[: getattr(step, "edits", 0)]) if edits else message
+        if isinstance(step, Keep):
+            kept = Kept(step.flags, by_then)
+        else:
+            decision.taken.append(Taken(step, by_then))
+    if actions.implicit_keep:
+        kept = Kept(actions.implicit_flags, message.edited(edits) if edits else message)
+    return kept
+
+
+class _Unusable(SieveRuntimeError):
+    """The script does not compile."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(1, reason)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+__all__ = ["Decision", "Failure", "Kept", "Taken", "decide"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .decode import decoded_header, to_text
 from .header import fields, unfold
 from .limits import MAX_TEXT
+from .preview import without_markup
 from .scan import Part, scan
 from .transfer import decoded
 
@@ -87,6 +88,14 @@ class Entity:
             return ""
         return to_text(self.data()[:MAX_TEXT], self._part.param(b"charset") or b"")
 
+    def plain(self) -> str:
+        """Return its text as one reads it: of HTML without the markup. "" if its transfer encoding is unknown."""
+        encoding = "".join(self.structured("content-transfer-encoding")[:1]).strip().lower()
+        if encoding and encoding not in _ENCODINGS:  # RFC 2045 §6.4: it is application/octet-stream then
+            return ""
+        text = self.text()
+        return without_markup(text) if self.subtype in ("html", "xhtml+xml") else text
+
     def around(self) -> list[str]:
         """Return of a multipart what stands before its first part and after its last one, as text."""
         if self.type != "multipart" or not self._part.children:
@@ -103,6 +112,10 @@ class Entity:
             header = self._data[self._part.header_start : self._part.body_start]
             self._fields = [(name.decode("ascii", "replace"), value) for name, value in fields(header)]
         return self._fields
+
+
+_ENCODINGS = frozenset(("7bit", "8bit", "binary", "quoted-printable", "base64"))
+"""Transfer encodings there are (RFC 2045 §6.1)."""
 
 
 def _unfolded(value: bytes) -> str:

@@ -60,6 +60,11 @@ def _said(text: str) -> Iterator[str]:
         yield " "
 
 
+def without_markup(source: str) -> str:
+    """Return the text of HTML."""
+    return "".join(_shown(source))
+
+
 def _shown(source: str) -> Iterator[str]:
     """Yield the text of HTML, tag by tag; what is not closed goes on to the end."""
     at = 0
@@ -74,11 +79,11 @@ def _shown(source: str) -> Iterator[str]:
             at = len(source) if end < 0 else end + 3
             continue
         tag = _TAG.match(source, start + 1)
-        end = source.find(">", start)
         if tag is None and source[start + 1 : start + 2] != "!":
             yield "<"
             at = start + 1
             continue
+        end = source.find(">", start)
         at = len(source) if end < 0 else end + 1
         name = tag[1].lower() if tag else ""
         if name in _SILENT and source[start + 1] != "/":

@@ -55,6 +55,8 @@ _COMMENT_SIGN = re.compile(r"\\.|[()]", re.DOTALL)
 _DOT_ATOM = re.compile(r"[^\s()<>,;:@.\\\"\[\]]+(?:\.[^\s()<>,;:@.\\\"\[\]]+)*")
 _UNQUOTED = re.compile(r"[^\s()<>,;:@\\\"\[\]]+")
 _DOMAIN_LITERAL = re.compile(r"\[[A-Za-z0-9.:_-]+\]")
+_ROUTE = re.compile(r"@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?:,@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)*+:")
+"""A-d-l ":" (RFC 5321 §4.1.2), which is dropped (RFC 5228 §5.4)."""
 _Word = tuple[str, str]
 """The kind of a token ("blank", "quoted", "literal", "sign", "atom") and its text."""
 
@@ -121,8 +123,17 @@ def envelope_address(path: str) -> Address:
     """Return the address of a reverse or forward path, with or without brackets; "" is the null path."""
     if path in ("", "<>"):
         return Address("", "", "")
-    found = addresses(path if path.startswith("<") else f"<{path}>")  # in brackets a route's commas are no list
-    return found[0] if len(found) == 1 else Address(None, None, path)
+    inner = path[1:-1] if path[0] == "<" and path[-1] == ">" else path
+    route = _ROUTE.match(inner)
+    mailbox = inner[route.end() :] if route else inner
+    if inner.startswith("@") and route is None:
+        return Address(None, None, path)
+    found = addresses(f"<{mailbox}>")
+    kinds = {match.group() for match in _TOKEN.finditer(mailbox) if match.lastgroup == "sign"}
+    if len(found) != 1 or not kinds.isdisjoint("<>:,;"):
+        return Address(None, None, path)
+    address = found[0]
+    return address if route is None else Address(address.local_part, address.domain, address.whole, plain=False)
 
 
 def outbound(text: str) -> str | None:

@@ -133,10 +133,12 @@ class _Compilation:
             raise together(errors)
         return body
 
-    def include(self, place: str, name: str, optional: bool, call: Call) -> Step | None:
-        """Return the step that runs an included script with variables of its own; None if it is missing and may be."""
+    def include(self, place: str, name: str, optional: bool, once: bool, call: Call) -> Step | None:
+        """Return the step that runs an included script with variables of its own; None if there is nothing to run."""
         key = (place, name)
         if key in self._under_way:
+            if once:
+                return None
             raise call.error(f'the script "{name}" includes itself (RFC 6609 §3)')
         if len(self._under_way) >= MAX_INCLUDES_DEEP:
             raise call.error(f"more than {MAX_INCLUDES_DEEP} scripts include each other")

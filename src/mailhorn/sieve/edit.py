@@ -26,21 +26,27 @@ def edited(message: bytes, edits: Sequence[Edit], parse: Callable[[bytes], Entit
 
     """
     for edit in edits:
-        if isinstance(edit, AddHeader):
-            line = encoded_field(edit.name, edit.value)
-            if edit.last:
-                end = _header_end(message)
-                message = message[:end] + line + message[end:]
-            else:
-                message = line + message
-        elif isinstance(edit, DeleteHeader):
-            message = _deleted(message, edit.name.encode("utf-8", "surrogateescape"), edit.number)
+        if isinstance(edit, AddHeader | DeleteHeader):
+            message = edited_header(message, (edit,))
         elif isinstance(edit, NewBody):
             message = edit.content
         elif isinstance(edit, Enclose):
             message = _enclosed(message, edit, parse, boundary)
         else:
             message = _replaced(message, edit, parse)
+    return message
+
+
+def edited_header(message: bytes, edits: Sequence[AddHeader | DeleteHeader]) -> bytes:
+    """Return the message with these edits of its header done."""
+    for edit in edits:
+        if isinstance(edit, DeleteHeader):
+            message = _deleted(message, edit.name.encode("utf-8", "surrogateescape"), edit.number)
+        elif edit.last:
+            end = _header_end(message)
+            message = message[:end] + encoded_field(edit.name, edit.value) + message[end:]
+        else:
+            message = encoded_field(edit.name, edit.value) + message
     return message
 
 

@@ -65,8 +65,8 @@ class Scope:
         shared: Variables that the script declared to be global (RFC 6609 §3.4), in lower case.
         used: Variables the script has named so far, in lower case.
         blocks: The words with blocks it is in, from the outside, each with its `:name`.
-        include: Compiles an included script: its place ("personal" or "global"), its name, `:optional`, the call. The
-            step; None if it is missing and may be. Raises SieveError.
+        include: Compiles an included script: its place ("personal" or "global"), its name, `:optional`, `:once`, the
+            call. The step; None if it is missing and may be, or is being run and is wanted once. Raises SieveError.
         has: Says whether a capability is offered.
         enable: Brings a capability into force that is offered (RFC 5463 §4).
 
@@ -78,7 +78,7 @@ class Scope:
     shared: set[str]
     used: set[str]
     blocks: list[tuple[str, str]]
-    include: "Callable[[str, str, bool, Call], Step | None]"
+    include: "Callable[[str, str, bool, bool, Call], Step | None]"
     has: Callable[[str], bool]
     enable: Callable[[str], None]
 

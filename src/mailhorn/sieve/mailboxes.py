@@ -64,6 +64,25 @@ def mailbox_source(call: Call, text: Text, index: int | None) -> Callable[[Run],
     return now
 
 
+def tested_mailbox(call: Call, text: Text) -> Callable[[Run], str | None]:
+    """
+    Return what says the name of a mailbox that a test asks about; None: no mailbox can have it, so none exists.
+
+    Raises:
+        SieveError: It is constant and no mailbox can have it.
+
+    """
+    if text.constant is not None:
+        return mailbox_source(call, text, None)
+    call.inventory.any_mailbox = True
+
+    def now(run: Run) -> str | None:
+        name = text.value(run)
+        return mailbox_key(name) if problem(name) is None else None
+
+    return now
+
+
 _SPECIAL_USE = re.compile(r"\\[A-Za-z][A-Za-z0-9-]*")
 
 

@@ -6,7 +6,10 @@ from .limits import MAX_PARAMETERS
 
 _PARAMETER = re.compile(r";[ \t]*+([^\s=;\"]++)[ \t]*+=[ \t]*+(\"(?>(?:[^\"\\]++|\\.)*)\"?|[^;]*+)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_PERCENT = re.compile(r"%([0-9a-fA-F]{2})")
+_PERCENT = re.compile(rb"%([0-9a-fA-F]{2})")
+_PIECE = re.compile(r"([^*]+)\*(?:([0-9]{1,3})(\*)?)?")
+"""attribute "*" [section ["*"]]; without a section it is one piece with a charset (RFC 2231 §7)."""
+_LATIN = frozenset(("iso-8859-1", "latin1", "windows-1252"))
 
 
 def content_type(value: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -30,11 +33,38 @@ def parameters(value: str) -> tuple[tuple[str, str], ...]:
             text = _ESCAPED.sub(r"\1", text[1:].removesuffix('"'))
         else:
             text = text.strip()
-        if name.endswith("*") and text.count("'") >= 2:
-            charset, _, encoded = text.split("'", 2)
-            octets = _PERCENT.sub(lambda pair: chr(int(pair[1], 16)), encoded).encode("latin-1", "replace")
-            name, text = name[:-1], octets.decode("utf-8" if charset.lower() == "utf-8" else "latin-1", "replace")
         found.append((name, text))
         if len(found) >= MAX_PARAMETERS:
             break
-    return tuple(found)
+    if not any("*" in name for name, _ in found):
+        return tuple(found)
+    return _joined(found)
+
+
+def _joined(found: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the parameters with those of several pieces put together, and charsets undone (RFC 2231 §3, §4)."""
+    whole: dict[str, dict[int, tuple[str, bool]]] = {}
+    for written, text in found:
+        piece = _PIECE.fullmatch(written)
+        if piece is None:
+            whole.setdefault(written, {}).setdefault(0, (text, False))
+        else:
+            whole.setdefault(piece[1], {})[int(piece[2] or 0)] = (text, not piece[2] or bool(piece[3]))
+    return tuple([(name, _text(pieces)) for name, pieces in whole.items()])
+
+
+def _text(pieces: dict[int, tuple[str, bool]]) -> str:
+    """Return the text of the pieces from the first on, as far as none is missing."""
+    charset = ""
+    octets = b""
+    for number in range(len(pieces)):
+        if number not in pieces:
+            break
+        text, encoded = pieces[number]
+        if encoded:
+            if not number and text.count("'") >= 2:
+                charset, _, text = text.split("'", 2)
+            octets += _PERCENT.sub(lambda pair: bytes((int(pair[1], 16),)), text.encode("utf-8", "surrogateescape"))
+        else:
+            octets += text.encode("utf-8", "surrogateescape")
+    return octets.decode("latin-1" if charset.lower() in _LATIN else "utf-8", "replace")

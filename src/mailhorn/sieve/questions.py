@@ -57,6 +57,9 @@ class Entity(Protocol):
     def text(self) -> str:
         """Return its body as text, transfer encoding and charset undone; "" for a multipart."""
 
+    def plain(self) -> str:
+        """Return the same as one reads it: of HTML without the markup; "" if the transfer encoding is unknown."""
+
 
 @dataclass(frozen=True)
 class Structure(Question[Entity]):

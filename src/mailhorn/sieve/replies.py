@@ -234,7 +234,8 @@ def mailto(uri: str) -> Mailto | None:
     if scheme.lower() != "mailto" or not colon or not rest.isprintable() or _BAD_PERCENT.search(rest) or "#" in rest:
         return None
     path, _, query = rest.partition("?")
-    found: dict[str, list[str]] = {"to": [unquote(one) for one in path.split(",") if one], "cc": [], "bcc": []}
+    # A comma that is encoded is one between addresses, too: RFC 5436 §2.1 is about RFC 2368, which writes it so.
+    found: dict[str, list[str]] = {"to": [one for one in unquote(path).split(",") if one], "cc": [], "bcc": []}
     headers: list[tuple[str, str]] = []
     texts: dict[str, str] = {}
     for field in query.split("&") if query else ():

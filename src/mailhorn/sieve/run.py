@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from .actions import (
+    AddHeader,
+    DeleteHeader,
     Discard,
     Edit,
     FileInto,
@@ -28,6 +30,7 @@ from .actions import (
 )
 from .address import Address, addresses, envelope_address
 from .comparator import Comparator
+from .edit import edited_header
 from .errors import SieveRuntimeError
 from .facts import Facts, Need, Question, WholeHeader
 from .limits import (
@@ -255,8 +258,11 @@ class Run:
         return bool(self.structured(name))
 
     def size(self) -> int:
-        """Return the size of the message. Raises Missing."""
-        return present(self._facts.size(), Need(size=True))
+        """Return the size of the message as it is now. Raises Missing."""
+        if self._fields is None:
+            return present(self._facts.size(), Need(size=True))
+        changes = [edit for edit in self.edits if isinstance(edit, AddHeader | DeleteHeader)]
+        return len(edited_header(self.answer(Structure()).whole(), changes))
 
     def mailbox_exists(self, name: str) -> bool:
         """Say whether the mailbox exists. Raises Missing."""

@@ -27,15 +27,36 @@ def _body(call: Call) -> Test:
         known = run.bound.get(key)
         if known is None:
             message = run.answer(Structure())
-            if kind == "raw":
+            if not _has_body(message):
+                known = values_of((), comparator)
+            elif kind == "raw":
                 known = values_of_octets((message.raw(),), comparator)
+            elif kind == "text":
+                known = values_of(_read(message), comparator)
             else:
-                known = values_of(_texts(message, wanted if kind == "content" else ("text",)), comparator)
+                known = values_of(_texts(message, wanted), comparator)
             run.bound[key] = known
         assert isinstance(known, Values)
         return known
 
     return lambda run: with_keys.any(run, (found(run),))
+
+
+def _has_body(message: Entity) -> bool:
+    """Say whether an empty line follows the header; without one all tests are false (RFC 5173 §4)."""
+    if message.raw():
+        return True
+    header = message.whole()
+    return header.endswith((b"\n\r\n", b"\n\n")) or header in (b"\r\n", b"\n")
+
+
+def _read(message: Entity) -> Iterable[str]:
+    """Yield the texts of a message without their markup, as RFC 5173 §5.3 allows."""
+    for entity in message.walk():
+        if entity.type == "text" or (entity.type, entity.subtype) == ("application", "xhtml+xml"):
+            text = entity.plain()
+            if text:
+                yield text
 
 
 def _texts(message: Entity, types: Sequence[str]) -> Iterable[str]:
@@ -44,7 +65,9 @@ def _texts(message: Entity, types: Sequence[str]) -> Iterable[str]:
             if entity.type == "multipart":  # prologue and epilogue, RFC 5173 §5.2
                 yield from entity.around()
             elif entity.type == "message" and entity.children:
-                yield "\r\n".join(f"{name}: {value}" for name, value in entity.children[0].fields())
+                inner = entity.children[0]  # its header, as a single string
+                header = inner.whole()[: len(inner.whole()) - len(inner.raw())]
+                yield header.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
             else:
                 yield entity.text()
 

@@ -40,6 +40,8 @@ def _checked(text: Text, run: Run, line: int) -> str:
 
 def _addheader(call: Call) -> Step:
     field, value, last, line = _name(call), call.text(1), call.has("last"), call.line
+    if value.constant is not None and "\0" in value.constant:
+        raise call.error("a header field holds no NUL (RFC 5322 §2.2)", 1)
     if value.constant is not None and len(octets(value.constant)) > MAX_HEADER_VALUE:
         raise call.error(f"a header field is at most {MAX_HEADER_VALUE} octets long", 1)
 

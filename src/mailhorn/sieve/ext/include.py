@@ -20,7 +20,7 @@ def _include(call: Call) -> Step:
     if not name or len(name) > MAX_INCLUDE_NAME or not name.isprintable() or "/" in name:
         raise call.error("this is no name of a script", 0)
     once, line = call.has("once"), call.line
-    body = call.scope.include(place, name, call.has("optional"), call)
+    body = call.scope.include(place, name, call.has("optional"), once, call)
     key = (place, name)
 
     def include(run: Run) -> None:

@@ -8,7 +8,7 @@ Adds: metadata [MATCH-TYPE] [COMPARATOR] <mailbox> <annotation-name> <keys>, met
 from collections.abc import Callable
 
 from ..language import Call, Extension, Takes, TestWord
-from ..mailboxes import mailbox_source
+from ..mailboxes import tested_mailbox
 from ..match import COMPARATOR, MATCH_TYPE, matcher
 from ..program import Test
 from ..questions import Metadata
@@ -37,11 +37,15 @@ def _exist(call: Call, mailbox: Callable[[Run], str | None], index: int) -> Test
 
 
 def _metadata(call: Call) -> Test:
-    return _matches(call, mailbox_source(call, call.text(0), 0), 1)
+    mailbox = tested_mailbox(call, call.text(0))
+    test = _matches(call, mailbox, 1)
+    return lambda run: mailbox(run) is not None and test(run)
 
 
 def _metadataexists(call: Call) -> Test:
-    return _exist(call, mailbox_source(call, call.text(0), 0), 1)
+    mailbox = tested_mailbox(call, call.text(0))
+    test = _exist(call, mailbox, 1)
+    return lambda run: mailbox(run) is not None and test(run)
 
 
 def _servermetadata(call: Call) -> Test:

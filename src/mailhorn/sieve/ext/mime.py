@@ -77,7 +77,7 @@ def _extracttext(call: Call) -> Step:
 
     def extracttext(run: Run) -> None:
         entity = run.entity()
-        text = entity.text()[: min(first, MAX_EXTRACTED)] if entity.type == "text" else ""
+        text = entity.plain()[: min(first, MAX_EXTRACTED)] if entity.type == "text" else ""
         run.set(name, modified(text, modifiers))
 
     return extracttext

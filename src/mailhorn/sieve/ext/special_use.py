@@ -5,7 +5,7 @@ Adds: specialuse_exists [<mailbox: string>] <special-use-attrs: string-list>, fi
 """
 
 from ..language import Call, Extension, Tagged, Takes, TestWord
-from ..mailboxes import mailbox_source, special_use
+from ..mailboxes import special_use, tested_mailbox
 from ..program import Test
 from ..questions import SpecialUse
 from ..run import Run
@@ -18,10 +18,12 @@ def _specialuse_exists(call: Call) -> Test:
     uses, line = call.texts(0), call.line
     if call.before and len(call.before[0]) != 1:
         raise call.error("expected the name of one mailbox before the special uses")
-    mailbox = mailbox_source(call, call.before[0][0], None) if call.before else None
+    mailbox = tested_mailbox(call, call.before[0][0]) if call.before else None
 
     def specialuse_exists(run: Run) -> bool:
         name = None if mailbox is None else mailbox(run)
+        if mailbox is not None and name is None:
+            return False
         return all(run.answer(SpecialUse(name, special_use(use.value(run), line))) for use in uses)
 
     return specialuse_exists

@@ -1,4 +1,4 @@
-"""The command line: `./dev bench` measures, `./dev bench soak` keeps a server busy for an hour and watches it."""
+"""The command line: `./dev bench` measures; `soak` keeps a server busy for an hour, `compared` has watchers compete."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from . import machine, soak
+from . import compared, machine, soak
 from .cases import GROUPS, ON_DEMAND, Case, cases
 from .figures import LEGEND, Figure, losses, table
 from .servers import Dovecot, Mailhorn, Server, Unusable
@@ -28,16 +28,18 @@ except ImportError:
 
 
 EVERY = (*GROUPS, *ON_DEMAND)
+PROGRAMS = {"soak": (soak.soak, soak.parser), "compared": (compared.compare, compared.parser)}
+"""What is more than a table of one's own figures: by its name, what runs and what takes its arguments."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say, and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    soaking = given[:1] == ["soak"]
-    options = soak.parser().parse_args(given[1:]) if soaking else _parser().parse_args(given)
+    program, parser = PROGRAMS.get(given[0] if given else "", (measure, _parser))
+    options = parser().parse_args(given[1:] if given[:1] and given[0] in PROGRAMS else given)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return run(soak.soak if soaking else measure, options)
+    return run(program, options)
 
 
 def run(program: Callable[[argparse.Namespace, Path], Coroutine[Any, Any, int]], options: argparse.Namespace) -> int:
@@ -174,7 +176,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./dev bench",
         description="Measure mailhorn, and Dovecot beside it if it is installed, and print the table of the README.",
-        epilog="`./dev bench soak` keeps a server busy for an hour instead; it has a --help of its own.",
+        epilog="`./dev bench soak` keeps a server busy for an hour instead, `./dev bench compared` has programs that "
+        "file mail compete; each has a --help of its own.",
     )
     parser.add_argument("--full", action="store_true", help="also 10,000 connections and 100,000 messages; takes long")
     parser.add_argument("--quick", action="store_true", help="only one push and one delivery: ten seconds")

@@ -61,6 +61,11 @@ def table(servers: Sequence[str], rows: dict[str, dict[str, Figure | str]]) -> s
         shown = [row.get(server, "–") for server in servers]
         cells = [cell.text if isinstance(cell, Figure) else cell for cell in shown]
         lines.append([label, *cells, *([_ratio(shown[0], shown[1])] if compared else [])])
+    return markdown(lines)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of cells as a table, the first line being its head; all columns but the first are set right."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "".join(

@@ -51,6 +51,7 @@ class Message:
         received: When it came, seconds since 1970.
         sender: Reverse path of its envelope, "" for the null path; None if that is not known any more.
         recipient: Address it was delivered to, None if that is not known any more.
+        fetch: Gets all of the message; for who runs the rule. Rules say `raw`.
 
     """
 
@@ -82,7 +83,7 @@ class Message:
             sender: As above.
             recipient: As above.
             decode: Decodes the encoded words (RFC 2047) of one value.
-            fetch: Gets all of the message; called once at most.
+            fetch: As above; called once at most.
             parse: Finds its parts.
 
         """
@@ -95,7 +96,7 @@ class Message:
         self.sender = sender
         self.recipient = recipient
         self._facts = HeaderFacts(fields, decode=decode)
-        self._fetch = fetch
+        self.fetch = fetch
         self._parse = parse
         self._entity: Entity | None = None
 
@@ -111,7 +112,7 @@ class Message:
     async def entity(self) -> Entity:
         """Return the message as a tree of parts; it is fetched now, if it was not before."""
         if self._entity is None:
-            self._entity = self._parse(await self._fetch())
+            self._entity = self._parse(await self.fetch())
         return self._entity
 
     async def parts(self) -> list[Entity]:

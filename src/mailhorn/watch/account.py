@@ -7,7 +7,7 @@ from pathlib import Path
 from ..model.mailbox import INBOX
 from ..sieve import Program
 from ..sieve.pyrule import PythonRule
-from .verdicts import Checkers
+from ..sieve.verdicts import Verdicts
 
 
 class Security(Enum):
@@ -108,4 +108,4 @@ class WatchAccount:
     sends: bool = False
     addresses: tuple[str, ...] = ()
     lists: tuple[tuple[str, frozenset[str]], ...] = field(default=(), repr=False)
-    checkers: Checkers = Checkers()
+    checkers: Verdicts = Verdicts()

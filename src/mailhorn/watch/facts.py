@@ -8,13 +8,14 @@ script is installed, with its line and what to do instead.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from ..imap.commands import Attribute, BodySection, FetchItem, Section, SectionText
 from ..imap.responses import BodyItem, FetchedItem, FlagsItem, InternalDateItem, SizeItem
 from ..mime.decode import decoded_header
+from ..mime.entity import Entity
 from ..mime.header import fields, unfold
 from ..model.flags import NO_FLAGS, Flags, flag_set
 from ..model.ids import UID
@@ -22,7 +23,8 @@ from ..sieve import HeaderFacts, Program, compile_script, offered
 from ..sieve.errors import Source
 from ..sieve.facts import Question, WholeHeader
 from ..sieve.parser import Strings, parse
-from .verdicts import Checkers
+from ..sieve.pyrule import Message
+from ..sieve.verdicts import Verdicts
 
 _ABLE: Final = frozenset({"body", "now", "memory", "envelope", "environment", "lists", "special use", "scripts"})
 """What a watcher can do and tell beyond header, size and mailboxes, as `Extension.asks` calls it."""
@@ -65,7 +67,7 @@ MAX_NAME = 200
 """Characters kept of sender and subject: more than fit on a line of a terminal."""
 
 
-_NO_CHECKERS: Final = Checkers()
+_NO_CHECKERS: Final = Verdicts()
 
 
 def _unanswered(question: Question[Any]) -> None:
@@ -150,7 +152,7 @@ _WHOLE_HEADER: Final = frozenset({"redirect", "vacation", "reject", "notify"})
 """Actions that make letters of a message's header."""
 
 
-def header_fields_of(program: Program, checkers: Checkers = _NO_CHECKERS) -> frozenset[str] | None:
+def header_fields_of(program: Program, checkers: Verdicts = _NO_CHECKERS) -> frozenset[str] | None:
     """Return the header fields that a program may ask for, in lower case; None if it may ask for any."""
     if program.any_header or WholeHeader() in program.questions or program.actions & _WHOLE_HEADER:
         return None
@@ -260,7 +262,7 @@ class Gathered:
         program: Program,
         mailboxes: frozenset[str] | None,
         answers: Callable[[Question[Any]], Any] = _unanswered,
-        checkers: Checkers = _NO_CHECKERS,
+        checkers: Verdicts = _NO_CHECKERS,
     ) -> HeaderFacts:
         """
         Return what the rules are told.
@@ -281,6 +283,32 @@ class Gathered:
             decode=_decoded,
             answers=answers,
         )
+
+
+def rule_message(account: str, mailbox: str, message: Gathered, fetch: Callable[[], Awaitable[bytes]]) -> Message:
+    """
+    Return what a rule in Python gets to know.
+
+    Args:
+        account: The account's name.
+        mailbox: Where the message is.
+        message: It, with its whole header.
+        fetch: Gets the message itself.
+
+    """
+    return Message(
+        message.fields or (),
+        account=account,
+        mailbox=mailbox,
+        size=message.size,
+        flags=message.flags,
+        received=message.internal_date,
+        sender=next(iter(message.envelope("from")), None),
+        recipient=next(iter(message.envelope("to")), None),
+        decode=_decoded,
+        fetch=fetch,
+        parse=Entity,
+    )
 
 
 _FOR = re.compile(r"\bfor\s+<([^<>\s]{1,320})>")

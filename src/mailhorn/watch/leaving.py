@@ -24,7 +24,9 @@ from .facts import LARGEST, Gathered
 from .ledger import Parcel
 
 MARK = "X-Sieve-Redirected-From"
-"""Names in a message who has sent it on; Pigeonhole writes and heeds the same."""
+"""Names in a message who has sent it on; delivery in our server and Pigeonhole write and heed the same."""
+MAX_HOPS = 50
+"""Received fields of a message that is sent on: mail has ten; RFC 5321 §6.3 calls a hundred a loop."""
 MAX_AGE = 3 * 86400
 """Seconds after which mail is old news: who was off for a month does not answer what came on its first day."""
 
@@ -126,15 +128,17 @@ class Leaving:
     def _redirect(self, step: Redirect, is_dry: bool) -> None:
         """Send it on, from the owner's address, so that what cannot be delivered comes back to its owner."""
         own = self._account.addresses[0]
-        marks = [value.strip().lower() for name, value, _ in self._received.fields if name.lower() == MARK.lower()]
+        marks = [value.strip().strip("<>").lower() for value in self._received.values(MARK.lower())]
         if own.lower() in marks:
             raise NotSent("it has been sent on from here before, so the rules go round")
+        if len(self._received.values("received")) > MAX_HOPS:
+            raise NotSent(f"it is to be sent on and has seen more than {MAX_HOPS} servers")
         content = self._message.whole or b""
         if not is_dry and not content:
             raise NotSent("it is to be sent on and cannot be read")
         if self._message.size > LARGEST or len(content) >= LARGEST:
             raise NotSent(f"it is too large to be sent on: more than {LARGEST // 2**20} MiB")
-        letter = encoded_field(MARK, own) + _without_return_path(content)
+        letter = encoded_field(MARK, f"<{own}>") + _without_return_path(content)
         sender = own if self._received.sender else ""
         for address in (step.address,) if not step.list else self._members(step.list):
             self._put(Kind.REDIRECT, address, step.line, Outgoing(sender, (address,), letter))

@@ -24,6 +24,7 @@ from ..net.dial import connect
 from ..net.pump import Pump
 from ..net.tls import client_context, end_point
 from ..sasl import ClientMechanism
+from ..sieve.pyrule import RuleFailed
 from .account import TokenSource, WatchAccount
 from .clock import Alarm, boottime
 from .events import (
@@ -34,12 +35,15 @@ from .events import (
     Bind,
     Bound,
     Connect,
+    Consult,
+    Consulted,
     DeadlineReached,
     Derive,
     Derived,
     Disconnect,
     Event,
     Filed,
+    Handed,
     Heard,
     Lost,
     Output,
@@ -49,9 +53,11 @@ from .events import (
     StopRequested,
     Upgrade,
     Upgraded,
+    Wanted,
     Warned,
     Woke,
 )
+from .facts import rule_message
 from .gate import Gate
 from .journal import JournalThread
 from .ledger import Answer, Place, Request
@@ -373,6 +379,8 @@ class _Line:
         self._watcher = watch.watcher
         self._pump: Pump | None = None
         self._task: asyncio.Task[None] | None = None
+        self._consultation: asyncio.Task[None] | None = None
+        self._handed: asyncio.Future[bytes | None] | None = None
 
     # to the server
 
@@ -437,6 +445,43 @@ class _Line:
         else:
             self._tell(Authorized(token.text, token.good_for, token.new))
 
+    def consult(self, consult: Consult) -> None:
+        """Ask the account's rule in Python."""
+        self._consultation = asyncio.get_running_loop().create_task(self._consult(consult))
+
+    async def _consult(self, consult: Consult) -> None:
+        watch = self._watch
+        if watch is None or watch.account.python is None:
+            return
+        number = consult.number
+
+        async def fetch() -> bytes:
+            self._handed = asyncio.get_running_loop().create_future()
+            self._tell(Wanted(number))
+            whole = await self._handed
+            if whole is None:
+                raise RuleFailed("the message cannot be read")
+            return whole
+
+        message = rule_message(watch.account.name, consult.mailbox, consult.message, fetch)
+        try:
+            said = Consulted(number, await watch.account.python.decide(message))
+        except RuleFailed as error:
+            said = Consulted(number, None, f"the rules fail, {error}")
+        except Exception as error:  # a bug of ours must not cost the messages behind this one (fault F85)
+            said = Consulted(number, None, f"a bug with rules in Python, please report it: {error!r}")
+        self._tell(said)
+
+    def hand(self, whole: bytes | None) -> None:
+        """Give the rule the message that it wanted."""
+        if self._handed is not None and not self._handed.done():
+            self._handed.set_result(whole)
+
+    def _dismiss(self) -> None:
+        """Nobody wants to know any more what the rule says."""
+        if self._consultation is not None:
+            self._consultation.cancel()
+
     def flush(self) -> None:
         """Send what the connection has to send."""
         if self._pump is not None:
@@ -445,6 +490,7 @@ class _Line:
     def drop(self) -> None:
         """Say what is left to say and close; tell nothing any more."""
         self._watch = None
+        self._dismiss()
         if self._pump is not None:
             self._pump.close()
         elif self._task is not None:
@@ -453,6 +499,7 @@ class _Line:
     def cut(self) -> None:
         """Close at once."""
         self._watch = None
+        self._dismiss()
         if self._task is not None:
             self._task.cancel()
         if self._pump is not None:
@@ -617,6 +664,12 @@ class _Watch:
             case Authorize(refused):
                 if self._line is not None:
                     self._line.authorize(refused)
+            case Consult():
+                if self._line is not None:
+                    self._line.consult(output)
+            case Handed(_, whole):
+                if self._line is not None:
+                    self._line.hand(whole)
             case Disconnect():
                 if self._line is not None:
                     self._line.drop()

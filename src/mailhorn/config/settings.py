@@ -247,8 +247,81 @@ class Sieve(Section, frozen=True, kw_only=True):
     ] = None
     directory: Annotated[
         Path | None,
-        Meta(description="Everybody's own scripts, as LOGIN.sieve. Default: `sieve` in the data directory."),
+        Meta(
+            description="Everybody's own scripts: LOGIN.sieve is the one in use, LOGIN/NAME.sieve all of them. "
+            "Default: `sieve` in the data directory."
+        ),
     ] = None
+    before: Annotated[
+        tuple[Path, ...],
+        Meta(
+            description="Scripts that run before everybody's own, in this order; of a folder those that end in .sieve, "
+            "by name. The next one runs only if the one before it keeps the message."
+        ),
+    ] = ()
+    after: Annotated[
+        tuple[Path, ...], Meta(description="Scripts that run after everybody's own, if these keep the message.")
+    ] = ()
+    shared: Annotated[
+        Path | None,
+        Meta(description='Folder of the scripts that `include :global "NAME"` means, as NAME.sieve. Default: none.'),
+    ] = None
+    lists: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Lists that scripts can look into with :list, each as "NAME=FILE"; the file has an address in '
+            "each line, and {login} in its path is whose script asks. Default: none."
+        ),
+    ] = ()
+    spam_header: Annotated[
+        str,
+        Meta(
+            description="Header field with the score of a spam checker in front of this server, for `spamtest`. The "
+            "checker must take such fields away from what others send. Default: none."
+        ),
+    ] = ""
+    spam_full: Annotated[float, Meta(gt=0, description="The score that counts as a hundred per cent.")] = 10.0
+    virus_header: Annotated[
+        str, Meta(description="Header field with the verdict of a virus checker, for `virustest`. Default: none.")
+    ] = ""
+    redirect_sender: Annotated[
+        Literal["sender", "recipient"],
+        Meta(
+            description="Reverse path of redirected mail: who sent it, or whose rule redirects it. Many servers refuse "
+            "mail of others' senders (SPF); who forwards to one of these wants recipient."
+        ),
+    ] = "sender"
+    redirects: Annotated[
+        int, Meta(ge=0, le=1000, description="Addresses that one message may be redirected to by one person's rules.")
+    ] = 10
+    webhooks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What the https addresses begin with that rules may notify; it is this server that opens the "
+            'connection, so not "https://" unless you trust everybody who has rules. Default: none.'
+        ),
+    ] = ()
+    imap_events: Annotated[
+        bool,
+        Meta(
+            description="Whether a script runs when an IMAP client appends, copies or moves messages, or changes "
+            "flags: the one that the mailbox's entry /shared/imapsieve/script names (RFC 6785)."
+        ),
+    ] = True
+    imap_default: Annotated[
+        Path | None, Meta(description="Script for such events in mailboxes without that entry. Default: none.")
+    ] = None
+    programs: Annotated[
+        Path | None,
+        Meta(
+            description="Folder of the programs that everybody's rules may run (pipe, filter, execute), as this "
+            "server's user, with the message on their standard input. Default: none may be run."
+        ),
+    ] = None
+    program_timeout: Annotated[
+        float, Meta(ge=0.1, le=600, description="Seconds that such a program may take; mail waits for it.")
+    ] = 10.0
+    program_output: Annotated[int, Meta(ge=1024, description="Octets that it may answer.")] = 50 * 1024 * 1024
 
 
 class Maildir(Section, frozen=True, kw_only=True):

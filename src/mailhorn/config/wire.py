@@ -21,9 +21,12 @@ from ..model.ids import AccountId, MailboxId
 from ..net.listen import Keepalive
 from ..net.tls import client_context, end_point, objection, self_signed, server_context
 from ..push.hub import Hub
+from ..relay.letter import RelayUnavailable
+from ..relay.memory import Memory
 from ..server.accounts import AccountOptions, Accounts, Scram
 from ..server.delivery import Delivery
 from ..server.digest import digest
+from ..server.filtering.service import Filter
 from ..server.imap.context import ImapOptions
 from ..server.imap.keepalive import KeepAliveOptions
 from ..server.imap.matching import searchable
@@ -33,7 +36,7 @@ from ..server.mailserver import HANDSHAKES, MailServer, ServerOptions
 from ..server.managesieve.session import Language, ManageSieveOptions
 from ..server.quota import QuotaLimits
 from ..server.scriptbook import ScriptBook, ScriptLimits
-from ..server.scripts import Scripts, check_script
+from ..server.scripts import Scripts
 from ..server.smtp.session import SmtpOptions
 from ..server.tokens import TokenOptions, Tokens
 from ..sieve.limits import MAX_REDIRECTS
@@ -48,9 +51,9 @@ from ..store.rebuild import needs_rebuild, rebuild
 from ..store.settle import Places
 from ..store.store import Store
 from ..store.texts import TEXTS
+from .filtering import scripts_of, tools_of
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
-from .rules import rules_of
 from .secret import kept_secret, secret_of
 from .settings import PORTS, OAuth, ServeSettings, Sessions
 
@@ -80,6 +83,7 @@ class Server:
         hostname: What it calls itself.
         hosts: What each service listens on, by name.
         fingerprint: SHA-256 of its certificate, as mail clients show it.
+        memory: What rules have seen and answered.
 
     """
 
@@ -91,11 +95,14 @@ class Server:
     hostname: str
     hosts: dict[str, str]
     fingerprint: str
+    memory: Memory
 
     async def stop(self) -> None:
         """Stop the server and let go of everything; the log says how instant it was."""
         await self.mail.stop()
         await self.accounts.close()
+        await self.delivery.filter.close()
+        await self.memory.close()
         if self.delivery.timeline.durable.count:
             self.delivery.timeline.tell()
 
@@ -205,7 +212,8 @@ def build_server(settings: ServeSettings) -> Server:
     tls = server_context(certificate, key, settings.tls.client_ca)
     if problem := objection(tls, certificate):
         log.warning("mail clients will not accept the certificate", certificate=str(certificate), reason=problem)
-    _check_default_script(settings.sieve.default)
+    tools = tools_of(settings.sieve, hostname)
+    scripts = scripts_of(settings.sieve, data, tools, queue=False)
     keep_alive = _keep_alive(settings.sessions)
     listen_on = {str(service): settings.listen_on(service, is_root()) for service in PORTS}
     chosen = {service: place for service, place in listen_on.items() if place is not None}
@@ -224,8 +232,8 @@ def build_server(settings: ServeSettings) -> Server:
             secret=kept_secret(data / "secret"),
         ),
     )
-    scripts = Scripts(settings.sieve.directory or data / "sieve", settings.sieve.default)
-    delivery = Delivery(store, scripts)
+    tools.memory = memory = _memory(data)
+    delivery = Delivery(store, filter=Filter(store.index, scripts, tools))
     hub.pushed = delivery.timeline.note_pushed
     delivery.filter.places.on_created = lambda mailbox: hub.stir((mailbox.account,))
     hub.renamed = delivery.filter.places.forget
@@ -271,6 +279,7 @@ def build_server(settings: ServeSettings) -> Server:
         hostname,
         {service: host for service, (host, _) in chosen.items()},
         _fingerprint(certificate),
+        memory,
     )
 
 
@@ -424,7 +433,8 @@ def _managesieve(settings: ServeSettings, data: Path, scripts: Scripts) -> Manag
     )
 
 
-def _check_default_script(path: Path | None) -> None:
-    """Refuse at the start what would otherwise be found when the first mail comes."""
-    if path is not None:
-        rules_of(path, "sieve.default", check_script)
+def _memory(data: Path) -> Memory:
+    try:
+        return Memory(data / "remembered.sqlite")
+    except RelayUnavailable as error:
+        raise ConfigError(str(error)) from error

@@ -169,6 +169,19 @@ class Scripts:
         """
         return self.abilities.program(text, lambda place, name: self._included(login, place, name, {}))
 
+    def check_shared(self, text: str) -> Program:
+        """Return the program of a script of the operator's for everybody's mail. Raises SieveError."""
+        return self.abilities.program(text, lambda place, name: self._included(None, place, name, {}))
+
+    def check_event(self, text: str) -> Program:
+        """Return the program of a script of the operator's for what IMAP clients do. Raises SieveError."""
+        return self.abilities.program(text, lambda place, name: self._included(None, place, name, {}), event=True)
+
+    @staticmethod
+    def files(places: Sequence[Path]) -> tuple[Path, ...]:
+        """Return the files that are meant by files and folders, those of a folder by name."""
+        return _files(places)
+
     def all_for(self, login: str) -> Sequence[Script]:
         """Return the scripts for the login's mail in the order in which they run; one may be unusable."""
         own = self._own(login)

@@ -44,6 +44,7 @@ from ...store.abc import StagedBlob, StoreUnavailable
 from ...store.store import Store
 from ..accounts import Accounts, NoAccount
 from ..delivery import Delivery, Recipient, refusal
+from ..filtering.service import Came
 from ..limits import Connections
 from ..logins import Denial, Exchange, Logins, Why
 from ..quota import QuotaLimits
@@ -392,6 +393,7 @@ class SmtpSession:
     def _end_message(self, accepted_at: float) -> None:
         staged, self._staged = self._staged, None
         recipients, sender = self._recipients, self._sender
+        came = Came(self._lmtp, self._pump.address, "" if self._greeted is None else self._greeted.name)
         self._drop_transaction()
         if staged is None:
             replies = [self._broken or BUG] * len(recipients)
@@ -400,7 +402,7 @@ class SmtpSession:
         self._busy = self._delivering = True
         try:
             soon = self._context.delivery.deliver_soon(
-                staged, sender, recipients, accepted_at, self._id, self._delivered
+                staged, sender, recipients, accepted_at, self._id, self._delivered, came
             )
         except Exception as error:
             staged.discard()

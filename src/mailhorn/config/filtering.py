@@ -1,0 +1,94 @@
+"""Makes what the settings say of rules at delivery."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..net import webhook
+from ..server.filtering.abilities import Abilities
+from ..server.filtering.carrying import Manner
+from ..server.filtering.lists import Lists
+from ..server.filtering.programs import Programs
+from ..server.filtering.service import Tools
+from ..server.filtering.verdicts import Verdicts
+from ..server.scripts import Everybody, Scripts
+from .find import ConfigError
+from .rules import rules_of
+from .settings import Sieve
+
+
+def tools_of(sieve: Sieve, hostname: str) -> Tools:
+    """
+    Return what scripts may use, but for the queue and the memory, which are files and opened last.
+
+    Args:
+        sieve: The settings.
+        hostname: Our name.
+
+    Raises:
+        ConfigError: A setting cannot be carried out.
+
+    """
+    for place in sieve.webhooks:
+        try:
+            webhook.checked(place)
+        except ValueError as error:
+            raise ConfigError(f"sieve.webhooks: {error}") from error
+    if sieve.programs is not None and not sieve.programs.is_dir():
+        raise ConfigError(f"sieve.programs: {sieve.programs} is no folder")
+    return Tools(
+        lists=Lists(_lists(sieve.lists)),
+        verdicts=Verdicts(sieve.spam_header, sieve.spam_full, sieve.virus_header),
+        programs=Programs(sieve.programs, sieve.program_timeout, sieve.program_output),
+        manner=Manner(hostname, sieve.redirect_sender == "recipient", sieve.redirects, sieve.webhooks),
+    )
+
+
+def scripts_of(sieve: Sieve, data: Path, tools: Tools, queue: bool) -> Scripts:
+    """
+    Return whose scripts filter whose mail.
+
+    Args:
+        sieve: The settings.
+        data: The data directory.
+        tools: What scripts may use.
+        queue: Whether mail can leave.
+
+    Raises:
+        ConfigError: One of the operator's scripts cannot be read, or does not compile.
+
+    """
+    abilities = Abilities(
+        queue=queue,
+        memory=True,
+        lists=bool(tools.lists),
+        spam=bool(tools.verdicts.spam_header),
+        virus=bool(tools.verdicts.virus_header),
+        programs=bool(tools.programs),
+        events=sieve.imap_events,
+    )
+    everybody = Everybody(sieve.before, sieve.after, sieve.shared)
+    scripts = Scripts(sieve.directory or data / "sieve", sieve.default, abilities=abilities, everybody=everybody)
+    for setting, places in (("default", _given(sieve.default)), ("before", sieve.before), ("after", sieve.after)):
+        for place in places:
+            for path in scripts.files((place,)):
+                rules_of(path, f"sieve.{setting}", scripts.check_shared)
+    if sieve.imap_default is not None:
+        rules_of(sieve.imap_default, "sieve.imap_default", scripts.check_event)
+    return scripts
+
+
+def _given(path: Path | None) -> tuple[Path, ...]:
+    return () if path is None else (path,)
+
+
+def _lists(written: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry in written:
+        name, equals, path = entry.partition("=")
+        if not equals or not name.strip() or not path.strip():
+            raise ConfigError(f'sieve.lists: expected "NAME=FILE", not "{entry}"')
+        found[name.strip()] = path.strip()
+    return found
+
+
+__all__ = ["scripts_of", "tools_of"]

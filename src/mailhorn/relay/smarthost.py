@@ -1,0 +1,289 @@
+"""A connection to the smarthost: what it says of each recipient, and what it says of us. The protocol is aiosmtplib's.
+
+Rule 1: `Unreachable` is about the smarthost as a whole: no letter is to blame. What a letter got is an `Answer` for
+each recipient. Rule 2: nothing goes out in the clear that the settings want encrypted, and no password before it is.
+Rule 3: every wait has a limit, and a connection that is given up is cut, not closed politely: the other side may be
+gone. Rule 4: what the other side says is made printable here.
+"""
+
+import asyncio
+import re
+import ssl
+from dataclasses import dataclass, field
+from typing import Literal
+
+import aiosmtplib
+
+from ..smtp.address import parse_path
+from ..smtp.reply import CommandProblem
+from .queue import Taken
+from .retry import NOT_OURS, Answer
+
+Encryption = Literal["tls", "starttls", "none"]
+
+PORTS: dict[Encryption, int] = {"tls": 465, "starttls": 587, "none": 25}
+"""RFC 8314 §3.3, RFC 6409 §3.1, RFC 5321 §4.5.4.2."""
+
+SLOWEST = 16 * 1024
+"""Octets a second that a line is expected to carry at the least; large letters have more time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    How long the other side may take, seconds.
+
+    Attributes:
+        connect: To connect, with TLS, up to its greeting.
+        command: To answer a command (RFC 5321 §4.5.3.2 has 5 minutes).
+        data: To take a small letter, once all of it was sent (10 minutes).
+
+    """
+
+    connect: float = 30.0
+    command: float = 300.0
+    data: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Smarthost:
+    """
+    Where letters go.
+
+    Attributes:
+        host: Name or address.
+        port: Port.
+        encryption: TLS from the first byte, STARTTLS or nothing.
+        context: How its certificate is verified; None without encryption.
+        hello: What we call ourselves (EHLO).
+        user: Login, "" for none.
+        password: Its password.
+        patience: How long it may take.
+
+    """
+
+    host: str
+    port: int
+    encryption: Encryption
+    context: ssl.SSLContext | None
+    hello: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    patience: Patience = Patience()
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Unreachable(Exception):
+    """The smarthost cannot be used now, whatever the letter. The text says why."""
+
+
+class Connection:
+    """
+    One connection to a smarthost.
+
+    Attributes:
+        opened: It was open once.
+        letters: How many it has carried.
+
+    """
+
+    def __init__(self, smarthost: Smarthost) -> None:
+        """Prepare it; nothing happens before `open`."""
+        self._smarthost = smarthost
+        self._client = aiosmtplib.SMTP(
+            hostname=smarthost.host,
+            port=smarthost.port,
+            local_hostname=smarthost.hello,
+            timeout=smarthost.patience.connect,
+            use_tls=smarthost.encryption == "tls",
+            start_tls=smarthost.encryption == "starttls",
+            tls_context=smarthost.context,
+        )
+        self._transport: asyncio.BaseTransport | None = None
+        self.opened = False
+        self.letters = 0
+
+    @property
+    def usable(self) -> bool:
+        """It is open, as far as one knows without asking."""
+        return self._client.is_connected
+
+    async def open(self) -> None:
+        """
+        Connect, encrypt, log in.
+
+        Raises:
+            Unreachable: It did not work.
+
+        """
+        smarthost, client = self._smarthost, self._client
+        try:
+            async with asyncio.timeout(smarthost.patience.connect):
+                await client.connect()
+                self._transport = client.transport
+                await client.ehlo()
+                if smarthost.user:
+                    await client.login(smarthost.user, smarthost.password)
+                self.opened = True
+        except BaseException as problem:
+            self.cut()
+            if isinstance(problem, aiosmtplib.SMTPAuthenticationError):
+                raise Unreachable(f"{smarthost} refuses the login of {smarthost.user}: {_answer(problem)}") from problem
+            if isinstance(problem, ssl.SSLError):
+                raise Unreachable(f"{smarthost} cannot be spoken to encrypted: {_printable(str(problem))}") from problem
+            if isinstance(problem, aiosmtplib.SMTPResponseException):
+                raise Unreachable(f"{smarthost} refuses us: {_answer(problem)}") from problem
+            if isinstance(problem, TimeoutError):
+                text = f"{smarthost} did not answer within {smarthost.patience.connect:g} s"
+                raise Unreachable(text) from problem
+            if isinstance(problem, aiosmtplib.SMTPException | OSError | ValueError):
+                raise Unreachable(f"{smarthost} cannot be used: {_printable(str(problem))}") from problem
+            raise
+
+    async def send(self, letter: Taken) -> dict[int, Answer]:
+        """
+        Send a letter.
+
+        Returns:
+            What was said of each recipient, by its number.
+
+        Raises:
+            Unreachable: The smarthost wants nothing to do with us (421, another login), or a connection that had been
+                idle is gone. No octet of the letter has left.
+
+        """
+        answers: dict[int, Answer] = {}
+        try:
+            await self._transaction(letter, answers)
+        except (aiosmtplib.SMTPException, OSError, ValueError) as problem:
+            self.cut()
+            lost = Answer(0, f"the connection to {self._smarthost} was lost: {_printable(str(problem))}")
+            for waiting in letter.recipients:
+                answers.setdefault(waiting.id, lost)
+        except BaseException:
+            self.cut()
+            raise
+        self.letters += 1
+        return answers
+
+    async def _transaction(self, letter: Taken, answers: dict[int, Answer]) -> None:
+        """Put an answer for each recipient into `answers`; those that were accepted get theirs at the end."""
+        patience = self._smarthost.patience
+        try:
+            sender = _path(letter.sender) if letter.sender else b"<>"
+        except _NotPossible as problem:
+            answers.update((waiting.id, problem.answer) for waiting in letter.recipients)
+            return
+        paths: dict[int, bytes] = {}
+        for waiting in letter.recipients:
+            try:
+                path = paths[waiting.id] = _path(waiting.address)
+            except _NotPossible as problem:
+                answers[waiting.id] = problem.answer
+                continue
+            if not (sender + path).isascii() and not self._client.supports_extension("smtputf8"):
+                del paths[waiting.id]
+                text = f"5.6.7 {self._smarthost} takes no addresses beyond ASCII (SMTPUTF8)"
+                answers[waiting.id] = Answer(553, text)
+        if not paths:
+            return
+        international = not (sender + b"".join(paths.values())).isascii()
+        started = await self._mail(sender, letter, international)
+        if not started.good:
+            answers.update((number, started) for number in paths)
+            await self._reset()
+            return
+        accepted: list[int] = []
+        for number, path in paths.items():
+            answer = await self._command(b"RCPT", b"TO:" + path)
+            if answer.good:
+                accepted.append(number)
+            else:
+                # 552 once meant "too many recipients" (RFC 5321 §4.5.3.1.10).
+                answers[number] = Answer(452, answer.text) if accepted and answer.code == 552 else answer
+        if not accepted:
+            await self._reset()
+            return
+        try:
+            response = await self._client.data(letter.content, timeout=patience.data + len(letter.content) / SLOWEST)
+            said = Answer(response.code, _printable(response.message))
+        except aiosmtplib.SMTPDataError as problem:
+            said = _answer(problem)
+        answers.update((number, said) for number in accepted)
+        if not said.good:
+            await self._reset()
+
+    async def _mail(self, sender: bytes, letter: Taken, international: bool) -> Answer:
+        """Begin. Raises Unreachable for what is no letter's fault."""
+        options = []
+        if self._client.supports_extension("size"):
+            options.append(b"SIZE=%d" % len(letter.content))
+        if self._client.supports_extension("8bitmime") and not letter.content.isascii():
+            options.append(b"BODY=8BITMIME")
+        if international:
+            options.append(b"SMTPUTF8")
+        try:
+            answer = await self._command(b"MAIL", b"FROM:" + sender, *options)
+        except (aiosmtplib.SMTPServerDisconnected, OSError) as problem:
+            self.cut()
+            raise Unreachable(f"{self._smarthost} has closed the connection: {_printable(str(problem))}") from problem
+        if answer.code in NOT_OURS:
+            self.cut()
+            raise Unreachable(f"{self._smarthost} refuses us: {answer}")
+        return answer
+
+    async def _command(self, *words: bytes) -> Answer:
+        response = await self._client.execute_command(*words, timeout=self._smarthost.patience.command)
+        return Answer(response.code, _printable(response.message))
+
+    async def _reset(self) -> None:
+        if self.usable and not (await self._command(b"RSET")).good:
+            self.cut()
+
+    def leave(self) -> None:
+        """Say QUIT and hang up, without waiting for an answer."""
+        protocol = self._client.protocol
+        if protocol is not None and self.usable:
+            protocol.write(b"QUIT\r\n")
+        self._client.close()
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        transport = self._client.transport or self._transport
+        self._client.close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
+
+
+class _NotPossible(Exception):
+    """An address cannot be written in SMTP."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(str(answer))
+        self.answer = answer
+
+
+def _path(address: str) -> bytes:
+    """Return an address as it is written (RFC 5321 §4.1.2, RFC 6531 §3.3). Raises _NotPossible."""
+    try:
+        mailbox, rest = parse_path(f"<{address}>")
+    except CommandProblem as problem:
+        raise _NotPossible(Answer(553, f"{problem.reply.enhanced} {problem.reply.text}")) from problem
+    if mailbox is None or rest or not mailbox.domain:
+        raise _NotPossible(Answer(553, "5.1.3 Bad address syntax"))
+    return f"<{mailbox}>".encode()
+
+
+def _answer(problem: aiosmtplib.SMTPResponseException) -> Answer:
+    code = problem.code if 200 <= problem.code <= 599 else 0
+    return Answer(code, _printable(problem.message))
+
+
+def _printable(text: str) -> str:
+    """Return what somebody else has said on one line, in ASCII."""
+    return re.sub(r"[^ -~]", "?", " ".join(text.split()))[:500]
+
+
+__all__ = ["PORTS", "Connection", "Encryption", "Patience", "Smarthost", "Unreachable"]

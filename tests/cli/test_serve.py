@@ -23,7 +23,7 @@ def test_it_says_how_to_connect(tmp_path: Path) -> None:
         assert f"IMAP      127.0.0.1, port {server.ports['imaps']}, SSL/TLS" in server.said
         assert hashlib.sha256(certificate).digest().hex(":").upper() in server.said
         assert "user      ann" in server.said
-        assert set(server.ports) == {"imap", "imaps", "smtp", "smtps", "lmtp"}
+        assert set(server.ports) == {"imap", "imaps", "smtp", "smtps", "lmtp", "managesieve"}
 
 
 def test_a_first_start_says_how_to_make_an_account(tmp_path: Path) -> None:

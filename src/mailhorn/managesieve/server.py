@@ -200,8 +200,9 @@ class ServerConnection:
                 self._closed = self._eof
                 return
             if found is Signal.LOST:
-                self._refuse("The string is too large to go on")
-                self.bye("The string is too large to go on", Code.MAXSIZE)
+                self._give_up_auth()
+                self._events.append(Refused(LITERAL_TOO_LARGE))
+                self.bye(LITERAL_TOO_LARGE, Code.MAXSIZE)
             elif isinstance(found, Broken):
                 self._pass_over(found)
             elif isinstance(found, Frame) and found.data.strip(b"\r\n"):  # some clients send an empty line too many

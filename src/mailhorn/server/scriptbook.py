@@ -146,7 +146,7 @@ class ScriptBook:
             active = self._active(login)
             file = self._file(login, old)
             if new in self._files(login):
-                raise ScriptExists(f'There is a script "{new}" already')
+                raise ScriptExists(f"There is a script called {new} already")
             made = self._put(login, new, _read(file))
             if old == active:
                 self._point(self._link(login), made)
@@ -182,7 +182,7 @@ class ScriptBook:
     def _file(self, login: str, name: str) -> Path:
         file = self._files(login).get(name)
         if file is None:
-            raise NoSuchScript(f'There is no script "{name}"')
+            raise NoSuchScript(f"There is no script called {name}")
         return file
 
     def _active(self, login: str) -> str | None:

@@ -362,7 +362,7 @@ class ManageSieveSession:
                     script = await self._work(book.read, login, name)
                     await self._work(self._check, owner, script)
                 await self._work(book.activate, login, name)
-                self._changed("script activated" if name else "no script is active", name)
+                self._changed("script activated" if name else "scripts switched off", name)
                 return DONE, b""
             case DeleteScript():
                 name = script_name(command.name)

@@ -18,6 +18,7 @@ from mailhorn.server.scriptbook import (
     ScriptLimits,
     TooLarge,
     TooManyScripts,
+    script_file,
 )
 from mailhorn.server.scripts import Scripts
 
@@ -325,3 +326,14 @@ def test_any_number_of_threads_may_change_them(tmp_path: Path) -> None:
         thread.join()
     assert not broken
     assert active(book) in ("a", "b")
+
+
+@pytest.mark.parametrize("name", ["work", "räge", "a/b", "..", "日" * 128])
+def test_delivery_finds_a_script_by_its_name(book: ScriptBook, tmp_path: Path, name: str) -> None:
+    """To include it (RFC 6609); one that is not there has a place, too, so that it is noticed when it comes."""
+    expected = script_file(tmp_path / "sieve", "ann.sieve", name)
+    assert expected is not None and not expected.exists()
+    book.put("ann.sieve", name, b"keep;")
+    assert script_file(tmp_path / "sieve", "ann.sieve", name) == expected
+    assert expected.read_bytes() == b"keep;"
+    assert script_file(tmp_path / "sieve", "ann", "a\nb") is None

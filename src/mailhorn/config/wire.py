@@ -417,16 +417,19 @@ def _tokens(oauth: OAuth) -> Tokens | None:
 
 def _managesieve(settings: ServeSettings, data: Path, scripts: Scripts) -> ManageSieveOptions:
     """Return what clients may do with their scripts; what they may put is what delivery runs."""
-    offers = scripts.abilities.offers()
+    offers, sieve = scripts.abilities.offers(), settings.sieve
+    notifies = ("mailto", "https") if sieve.webhooks else ("mailto",)
     return ManageSieveOptions(
         ScriptBook(
-            settings.sieve.directory or data / "sieve",
+            sieve.directory or data / "sieve",
             ScriptLimits(settings.managesieve.scripts, settings.managesieve.script_size),
         ),
         Language(
             lambda account, text: scripts.check(account.login, text),
             offers,
-            MAX_REDIRECTS if scripts.abilities.queue else 0,
+            min(sieve.redirects, MAX_REDIRECTS) if scripts.abilities.queue else 0,
+            notifies if "enotify" in offers else (),
+            scripts.recheck,
         ),
         settings.sessions.login_timeout,
         settings.sessions.inactivity_timeout,

@@ -154,11 +154,6 @@ class ScriptBook:
 
     # where
 
-    def folder(self, login: str) -> Path:
-        """Return the folder of an account's scripts, which need not exist. Raises store.names.InvalidName."""
-        name = login_dir(login)
-        return self._directory / (name.removesuffix(SUFFIX) + "%2esieve" if name.endswith(SUFFIX) else name)
-
     def _link(self, login: str) -> Path:
         return self._directory / (login_dir(login) + SUFFIX)
 
@@ -166,18 +161,7 @@ class ScriptBook:
         return self._locks[crc32(login.encode("utf-8", "surrogatepass")) % LOCKS]
 
     def _files(self, login: str) -> dict[str, Path]:
-        """Return the file of each script."""
-        folder = self.folder(login)
-        found: dict[str, Path] = {}
-        try:
-            entries = os.listdir(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return found
-        for entry in sorted(entries):
-            name = _name_of(folder, entry)
-            if name is not None and (folder / entry).is_file():
-                found[name] = folder / entry
-        return found
+        return _files(_folder(self._directory, login))
 
     def _file(self, login: str, name: str) -> Path:
         file = self._files(login).get(name)
@@ -218,16 +202,15 @@ class ScriptBook:
         self._point(link, files[name] if name in files else self._put(login, name, script))
 
     def _put(self, login: str, name: str, script: bytes) -> Path:
-        folder = self.folder(login)
+        folder = _folder(self._directory, login)
         if not folder.is_dir():
             folder.mkdir(parents=True, mode=0o700)
             _flush(self._directory)
             _flush(self._directory.parent)
         file = self._files(login).get(name)
         if file is None:
-            encoded = _encoded(name)
-            file = folder / (encoded + SUFFIX)
-            if encoded.startswith("~"):
+            file = folder / (_encoded(name) + SUFFIX)
+            if file.name.startswith("~"):
                 _write(file.with_suffix(LONG_NAME), name.encode())
                 _flush(folder)
         _write(file, script)
@@ -247,6 +230,36 @@ class ScriptBook:
             with contextlib.suppress(FileNotFoundError):
                 file.with_suffix(LONG_NAME).unlink()
         _flush(file.parent)
+
+
+def script_file(directory: Path, login: str, name: str) -> Path | None:
+    """Return where a login's script of that name is, or would be; None if no script can be called that."""
+    folder = _folder(directory, login)
+    try:
+        name = valid_name(name)
+    except BadName:
+        return None
+    return _files(folder).get(name, folder / (_encoded(name) + SUFFIX))
+
+
+def _folder(directory: Path, login: str) -> Path:
+    """Return the folder of an account's scripts, which need not exist. Raises store.names.InvalidName."""
+    name = login_dir(login)
+    return directory / (name.removesuffix(SUFFIX) + "%2esieve" if name.endswith(SUFFIX) else name)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the file of each script in a folder."""
+    found: dict[str, Path] = {}
+    try:
+        entries = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return found
+    for entry in sorted(entries):
+        name = _name_of(folder, entry)
+        if name is not None and (folder / entry).is_file():
+            found[name] = folder / entry
+    return found
 
 
 def _encoded(name: str) -> str:
@@ -313,4 +326,5 @@ __all__ = [
     "ScriptProblem",
     "TooLarge",
     "TooManyScripts",
+    "script_file",
 ]

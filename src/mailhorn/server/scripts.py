@@ -17,6 +17,7 @@ import structlog
 from ..sieve import Program, SieveError
 from ..store.names import login_dir
 from .filtering.abilities import Abilities
+from .scriptbook import script_file
 
 REMEMBERED = 10_000
 """Compiled scripts kept: one each for 10,000 people."""
@@ -145,15 +146,19 @@ class Scripts:
         self._around: tuple[tuple[Path, ...], tuple[Path, ...]] = ((), ())
         self._around_at = -RECHECKED
 
+    def recheck(self) -> None:
+        """Look at all files again when they are needed next, as if a moment had gone by."""
+        self._names_at = self._around_at = -RECHECKED
+        for script in self._known.values():
+            script.checked_at = -RECHECKED
+
     def path_of(self, login: str) -> Path | None:
         """Return where the login's own script is, or would be."""
         return None if self._directory is None else self._directory / f"{login_dir(login)}{SUFFIX}"
 
     def personal(self, login: str, name: str) -> Path | None:
         """Return where the login's script of that name is, or would be; None: there can be none."""
-        if self._directory is None or "/" in name or "\0" in name or name.startswith("."):
-            return None
-        return self._directory / login_dir(login) / f"{name}{SUFFIX}"
+        return None if self._directory is None else script_file(self._directory, login, name)
 
     def check(self, login: str, text: str) -> Program:
         """

@@ -61,8 +61,6 @@ MAX_LOGIN_FAILURES = 3
 IMPLEMENTATION = "mailhorn"
 LANGUAGE = "en"
 """Of all texts (RFC 5646)."""
-NOTIFIES = "https mailto"
-"""By which URI schemes scripts notify, if they may: those of `sieve.ext.enotify`."""
 
 log = structlog.get_logger("mailhorn.managesieve")
 
@@ -78,12 +76,16 @@ class Language:
         check: Raises SieveError or ScriptRefused if delivery could not run this script of this account's.
         offers: What scripts may require.
         redirects: How often a script may redirect one message.
+        notifies: By which URI schemes scripts may notify; none: not at all.
+        changed: Called when somebody's scripts are others: the next mail is filtered by what they are now.
 
     """
 
     check: Callable[[Account, str], object]
     offers: frozenset[str]
     redirects: int = 0
+    notifies: tuple[str, ...] = ()
+    changed: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +400,7 @@ class ManageSieveSession:
         self._context.options.language.check(owner, text)
 
     def _changed(self, what: str, name: str, **more: str) -> None:
+        self._context.options.language.changed()
         log.info(what, peer=self._pump.peer, login=self._owner.login, script=name, **more)
 
     @property
@@ -417,8 +420,8 @@ class ManageSieveSession:
         found.append(("SIEVE", " ".join(sorted(language.offers))))
         if can_start_tls:
             found.append(("STARTTLS", None))
-        if "enotify" in language.offers:
-            found.append(("NOTIFY", NOTIFIES))
+        if language.notifies:
+            found.append(("NOTIFY", " ".join(language.notifies)))
         found += [
             ("MAXREDIRECTS", str(language.redirects)),
             ("LANGUAGE", LANGUAGE),

@@ -13,6 +13,7 @@ import click
 from .. import __version__
 from .failure import explain
 from .options import CONTEXT, Commands, with_config, with_json, with_print_config
+from .sieve.commands import sieve
 from .watch.commands import watch
 
 with_password_stdin = click.option(
@@ -82,6 +83,7 @@ def serve(config: Path | None, print_config: bool) -> None:
 
 
 app.add_command(watch)
+app.add_command(sieve)
 
 
 @app.command(short_help="Watch mail travel, in milliseconds.")

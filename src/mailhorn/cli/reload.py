@@ -8,14 +8,16 @@ import asyncio
 import signal
 from pathlib import Path
 
+import apsw
 import structlog
 
 from ..config.changes import Changes
 from ..config.find import ConfigError, watch_settings
 from ..config.settings import WatchSettings
-from ..config.watching import watched_accounts
+from ..config.watching import list_of_hooks, rule_files, watched_accounts
 from ..net.tls import TLSProblem
 from ..watch.account import WatchAccount
+from ..watch.hooks import Hook, Hooks
 from ..watch.supervisor import Watcher
 
 log = structlog.get_logger("mailhorn.watch")
@@ -24,18 +26,22 @@ log = structlog.get_logger("mailhorn.watch")
 class Reloading:
     """Reads the settings again when it is told to, one reading at a time; a `with` block says for how long."""
 
-    def __init__(self, watcher: Watcher, settings: WatchSettings, config: Path | None, path: Path | None) -> None:
+    def __init__(
+        self, watcher: Watcher, hooks: Hooks, settings: WatchSettings, config: Path | None, path: Path | None
+    ) -> None:
         """
         Begin; call in the watcher's event loop.
 
         Args:
             watcher: Who takes the settings.
+            hooks: Who takes those of hooks.
             settings: Those that it has.
             config: What `--config` named.
             path: The file that they came from.
 
         """
         self._watcher = watcher
+        self._hooks = hooks
         self._config = config
         self._changes = Changes(self.again)
         self._watch(settings, path)
@@ -65,9 +71,10 @@ class Reloading:
             while self._once_more:
                 self._once_more = False
                 try:
-                    settings, path, accounts = await asyncio.to_thread(self._all)
+                    settings, path, accounts, hooks = await asyncio.to_thread(self._all)
                     gone, new = self._watcher.reload(accounts)
-                except (ConfigError, TLSProblem, ValueError) as error:
+                    await self._hooks.reload(hooks, settings.hooks_at_once)
+                except (ConfigError, TLSProblem, ValueError, apsw.Error) as error:
                     log.error("the settings were changed and cannot be used, the old ones stay", reason=str(error))
                 else:
                     log.info("settings read", stopped=gone, started=new)
@@ -75,13 +82,12 @@ class Reloading:
         finally:
             self._task = None
 
-    def _all(self) -> tuple[WatchSettings, Path | None, list[WatchAccount]]:
+    def _all(self) -> tuple[WatchSettings, Path | None, list[WatchAccount], list[Hook]]:
         settings, path = watch_settings(self._config)
-        return settings, path, watched_accounts(settings)
+        return settings, path, watched_accounts(settings), list_of_hooks(settings)
 
     def _watch(self, settings: WatchSettings, path: Path | None) -> None:
-        rules = [account.rules for account in settings.account if account.rules is not None]
-        self._changes.watch([*rules, *([path] if path is not None else [])])
+        self._changes.watch([*rule_files(settings), *([path] if path is not None else [])])
 
 
 __all__ = ["Reloading"]

@@ -324,6 +324,54 @@ class Sieve(Section, frozen=True, kw_only=True):
     program_output: Annotated[int, Meta(ge=1024, description="Octets that it may answer.")] = 50 * 1024 * 1024
 
 
+class Relay(Section, frozen=True, kw_only=True):
+    """Where mail goes that rules send: redirected, answered, refused. Without `host` rules cannot send any."""
+
+    host: Annotated[
+        str | None,
+        Meta(description="The server that takes mail for everywhere, as your provider's for sending. Default: none."),
+    ] = None
+    port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        Meta(description="Default: 465 for tls, 587 for starttls, 25 for none."),
+    ] = None
+    encryption: Annotated[
+        Literal["tls", "starttls", "none"] | None,
+        Meta(
+            description="tls, starttls, or none, which is refused unless the server is on this machine. "
+            "Default: starttls, none for a server on this machine."
+        ),
+    ] = None
+    ca: Annotated[
+        Path | None, Meta(description="Certificate to trust instead of the system's (PEM): for self-signed servers.")
+    ] = None
+    verify: Annotated[bool, Meta(description="false takes any certificate: encryption without knowing with whom.")] = (
+        True
+    )
+    user: Annotated[str, Meta(description="Login there. Default: it lets us send without.")] = ""
+    password: Annotated[
+        Secret | None, Meta(description="The password itself; with a login one of these three is needed.")
+    ] = None
+    password_file: Annotated[Path | None, Meta(description="File with the password in its first line.")] = None
+    password_command: Annotated[
+        Annotated[tuple[str, ...], Meta(min_length=1)] | None,
+        Meta(description='Program and arguments that print the password, as ["pass", "show", "mail"].'),
+    ] = None
+    from_host: Annotated[
+        str | None, Meta(description="What we call ourselves there (EHLO), and in reports. Default: the host name.")
+    ] = None
+    connections: Annotated[int, Meta(ge=1, le=20, description="Connections at a time.")] = 2
+    max_letters: Annotated[
+        int,
+        Meta(ge=1, description="Letters that may wait; beyond, who sends mail that causes one tries again later."),
+    ] = 10_000
+    max_size: Annotated[int, Meta(ge=1024 * 1024, description="Octets of all that wait.")] = 1024 * 1024 * 1024
+    max_age: Annotated[
+        float,
+        Meta(ge=60, description="Seconds that delivery is tried; then the sender is told that it was for nothing."),
+    ] = 432_000.0
+
+
 class Maildir(Section, frozen=True, kw_only=True):
     """What other programs do in the Maildirs below `data`: drop mail in, change flags, move and delete files."""
 
@@ -403,6 +451,7 @@ class ServeSettings(Section, frozen=True, kw_only=True):
     sessions: Annotated[Sessions, Meta(description="How long a connection may be silent.")] = Sessions()
     tcp: Annotated[Tcp, Meta(description="When the other side of a connection counts as gone.")] = Tcp()
     sieve: Annotated[Sieve, Meta(description="What happens to incoming mail.")] = Sieve()
+    relay: Annotated[Relay, Meta(description="Where mail goes that rules send.")] = Relay()
     maildir: Annotated[Maildir, Meta(description="What other programs do in the Maildirs.")] = Maildir()
     search: Annotated[Search, Meta(description="How mail is searched.")] = Search()
     log: Annotated[Log, Meta(description="What is told on standard error.")] = Log()
@@ -486,7 +535,40 @@ class AccountSettings(Section, frozen=True, kw_only=True):
             "Default: what the provider is known to stand, 3 as a rule."
         ),
     ] = None
-    rules: Annotated[Path | None, Meta(description="Sieve script. Default: watch only, change nothing.")] = None
+    rules: Annotated[
+        Path | None,
+        Meta(
+            description="Sieve script, or a program with rules in Python, whose name ends in .py. Default: watch only, "
+            "change nothing."
+        ),
+    ] = None
+    shared: Annotated[
+        Path | None, Meta(description='Folder of the scripts that `include "NAME"` means, as NAME.sieve.')
+    ] = None
+    rule_timeout: Annotated[
+        float, Meta(ge=0.1, le=3600, description="Seconds that a rule in Python may take for one message.")
+    ] = 30.0
+    addresses: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Your addresses at this account, for rules that send mail; the first one is written from. "
+            "Default: the login, if it is an address."
+        ),
+    ] = ()
+    lists: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Lists that rules can look into with :list, each as "NAME=FILE"; the file has an address in '
+            "each line. Default: none."
+        ),
+    ] = ()
+    spam_header: Annotated[
+        str, Meta(description="Header field in which the provider notes its spam score, for `spamtest`. Default: none.")
+    ] = ""
+    spam_full: Annotated[float, Meta(gt=0, description="The score that counts as a hundred per cent.")] = 10.0
+    virus_header: Annotated[
+        str, Meta(description="Header field in which it notes what its virus checker found, for `virustest`.")
+    ] = ""
     create_mailboxes: Annotated[
         bool, Meta(description="Whether a mailbox that a rule files into is made if it is missing.")
     ] = True

@@ -1,10 +1,14 @@
 """Puts the watcher together as the settings want it. Apart from `wire`: who serves need not carry the watcher about."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..net.webhook import checked
 from ..sieve import Program
+from ..sieve.address import outbound
+from ..sieve.verdicts import Verdicts
 from ..watch.account import Security, WatchAccount
 from ..watch.facts import install
 from ..watch.hooks import Hook, Hooks
@@ -12,6 +16,7 @@ from ..watch.providers import provider_of
 from ..watch.supervisor import Watcher
 from .credentials import password_of, token_source_of
 from .find import ConfigError, state_folder
+from .pyrules import SUFFIX, LoadedRule, load
 from .rules import rules_of
 from .settings import AccountSettings, WatchSettings
 
@@ -38,7 +43,18 @@ def build_watcher(settings: WatchSettings) -> Watcher:
 
 def hooks_of(settings: WatchSettings) -> Hooks:
     """
-    Return what is run for new messages, or told of them; call in its event loop.
+    Return who runs hooks for new messages; call in the event loop.
+
+    Raises:
+        ConfigError: One of them cannot be.
+
+    """
+    return Hooks(journal_path(settings), list_of_hooks(settings), settings.hooks_at_once)
+
+
+def list_of_hooks(settings: WatchSettings) -> list[Hook]:
+    """
+    Return what is run for new messages, or told of them.
 
     Raises:
         ConfigError: One of them cannot be.
@@ -59,7 +75,7 @@ def hooks_of(settings: WatchSettings) -> Hooks:
         except ValueError as error:
             raise ConfigError(f"{who}: url: {error}") from error
         hooks.append(Hook(one.name, one.command or (), url, one.accounts, one.mailboxes, one.rule, one.timeout))
-    return Hooks(journal_path(settings), hooks, settings.hooks_at_once)
+    return hooks
 
 
 def journal_path(settings: WatchSettings) -> Path:
@@ -85,28 +101,24 @@ def watched_accounts(settings: WatchSettings) -> list[WatchAccount]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"two accounts are called {name!r}; give each its own name")
-    journal = journal_path(settings)
-    return [_watched(account, journal) for account in settings.account]
+    journal, sends = journal_path(settings), False
+    return [_watched(account, journal, sends) for account in settings.account]
 
 
-def _watched(account: AccountSettings, journal: Path) -> WatchAccount:
+def _watched(account: AccountSettings, journal: Path, sends: bool) -> WatchAccount:
     who = f"account {account.name!r}"
     if account.encryption == "none" and not _is_loopback(account.host):
         raise ConfigError(f"{who}: without encryption only a server on this machine; set encryption to tls or starttls")
-    texts: list[str] = []
-
-    def installed(text: str) -> Program:
-        texts.append(text)
-        return install(text)
-
-    rules = installed("keep;") if account.rules is None else rules_of(account.rules, f"{who}: rules", installed)
+    checkers = Verdicts(account.spam_header, account.spam_full, account.virus_header)
+    addresses = _addresses(account, sends)
+    rules = _rules(account, who, checkers, sends)
     return WatchAccount(
         name=account.name,
         host=account.host,
         port=account.port or (993 if account.encryption == "tls" else 143),
         user=account.user,
         password=password_of(account),
-        program=rules,
+        program=rules.program,
         tls=_SECURITY[account.encryption],
         ca_file=account.ca,
         verify=account.verify,
@@ -120,12 +132,109 @@ def _watched(account: AccountSettings, journal: Path) -> WatchAccount:
         tokens=token_source_of(account, journal),
         brake=account.brake,
         brake_at_least=account.brake_at_least,
-        source=texts[0],
+        source=rules.source,
+        included=rules.included,
+        python=rules.python,
+        sends=sends,
+        addresses=addresses,
+        lists=_lists(account.lists, who),
+        checkers=checkers,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of an account, as `WatchAccount` has them."""
+
+    program: Program
+    source: str
+    included: tuple[tuple[str, str], ...] = ()
+    python: LoadedRule | None = None
+
+
+def _rules(account: AccountSettings, who: str, checkers: Verdicts, sends: bool) -> _Rules:
+    """Read and compile the rules, and what they include. Raises ConfigError."""
+    setting = f"{who}: rules"
+    if account.rules is not None and account.rules.suffix == SUFFIX:
+        able = frozenset({"send", "refuse"}) if sends else frozenset[str]()
+        rule = load(account.rules, setting, account.rule_timeout, able)
+        return _Rules(install("keep;"), rule.source, python=rule)
+    texts: list[str] = []
+    included: dict[str, str] = {}
+
+    def script(place: str, name: str) -> str | None:
+        text = _included(account.shared, name)
+        included[name] = text or ""
+        return text
+
+    def installed(text: str) -> Program:
+        texts.append(text)
+        return install(text, sends, checkers.kinds, script)
+
+    program = installed("keep;") if account.rules is None else rules_of(account.rules, setting, installed)
+    return _Rules(program, texts[0], tuple(sorted(included.items())))
+
+
+def _included(folder: Path | None, name: str) -> str | None:
+    """Return the text of a script that is included, None if there is none of that name."""
+    if folder is None or "/" in name or "\0" in name or name.startswith("."):
+        return None
+    try:
+        return (folder / f"{name}.sieve").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return None
+
+
+def _addresses(account: AccountSettings, sends: bool) -> tuple[str, ...]:
+    """Return the owner's addresses. Raises ConfigError if there are none and mail may be sent."""
+    written = account.addresses or ((account.user,) if "@" in account.user else ())
+    found = [outbound(address) for address in written]
+    if None in found:
+        wrong = written[found.index(None)]
+        raise ConfigError(f"account {account.name!r}: addresses: {wrong!r} is no address")
+    if sends and not found:
+        raise ConfigError(f"account {account.name!r}: addresses: say which address its rules send mail from")
+    return tuple(address for address in found if address is not None)
+
+
+def _lists(written: Sequence[str], who: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Read the lists. Raises ConfigError."""
+    found: dict[str, frozenset[str]] = {}
+    for entry in written:
+        name, equals, path = (part.strip() for part in entry.partition("="))
+        if not (equals and name and path):
+            raise ConfigError(f'{who}: lists: expected "NAME=FILE", not {entry!r}')
+        try:
+            text = Path(path).read_text("utf-8", "replace")
+        except OSError as error:
+            raise ConfigError(f"{who}: lists: {path} cannot be read: {error.strerror}") from error
+        lines = (line.partition("#")[0].strip().lower() for line in text.splitlines())
+        found[name] = frozenset(filter(None, lines))
+    return tuple(sorted(found.items()))
+
+
+def rule_files(settings: WatchSettings) -> list[Path]:
+    """Return the files of which rules are made: when one of them changes, the settings are to be read again."""
+    files: list[Path] = []
+    for account in settings.account:
+        if account.rules is not None:
+            files.append(account.rules)
+        if account.shared is not None:
+            files += sorted(account.shared.glob("*.sieve"))
+        files += [Path(entry.partition("=")[2].strip()) for entry in account.lists]
+    return files
 
 
 def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-__all__ = ["build_watcher", "control_path", "hooks_of", "journal_path", "watched_accounts"]
+__all__ = [
+    "build_watcher",
+    "control_path",
+    "hooks_of",
+    "journal_path",
+    "list_of_hooks",
+    "rule_files",
+    "watched_accounts",
+]

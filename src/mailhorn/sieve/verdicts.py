@@ -1,4 +1,4 @@
-"""What a spam or virus checker said of a message (RFC 5235): it puts it into header fields before mail comes here. Pure.
+"""What a spam or virus checker said of a message (RFC 5235): into header fields, before mail comes here. Pure.
 
 Rule: a sender can write such a field too. So the checker must take away those that are there, and the first one counts.
 """

@@ -117,6 +117,10 @@ class HookBook:
                 self._db.execute(SCHEMA)
         self._journal = apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)
         self._journal.set_busy_timeout(5000)
+        self.have(hooks)
+
+    def have(self, hooks: Sequence[Hook]) -> None:
+        """Keep account of these hooks, and no others; those that are new begin at the journal's end."""
         end = self._journal.execute("SELECT coalesce(max(id), 0) FROM message").get
         names = [hook.name for hook in hooks]
         with self._db:
@@ -243,6 +247,7 @@ class Hooks:
         self._thread = ThreadPoolExecutor(1, "hooks")  # the book is for one thread, and what is asked of it in order
         self._wake = asyncio.Event()
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
 
     def news(self) -> None:
         """The journal may have something to tell of. Cheap, and may be called often."""
@@ -251,13 +256,37 @@ class Hooks:
     async def __aenter__(self) -> "Hooks":
         """Begin."""
         if self._hooks:
-            self._book = await self._asked(HookBook, self._path, tuple(self._hooks.values()))
-            self._task = asyncio.create_task(self._run())
+            await self._begin()
         return self
+
+    async def _begin(self) -> None:
+        self._book = await self._asked(HookBook, self._path, tuple(self._hooks.values()))
+        self._task = asyncio.create_task(self._run())
+
+    async def reload(self, hooks: Sequence[Hook], at_once: int) -> None:
+        """
+        Run these hooks from now on; call between entering and leaving. What is under way goes on.
+
+        Args:
+            hooks: As at the beginning.
+            at_once: As at the beginning.
+
+        Raises:
+            apsw.Error: The hooks' file cannot be used; the old ones stay.
+
+        """
+        wanted = {hook.name: hook for hook in hooks}
+        if self._task is not None:
+            await self._asked(self._book.have, tuple(hooks))
+        self._hooks = wanted
+        self._free = asyncio.Semaphore(at_once)
+        if self._task is None and hooks:
+            await self._begin()
+        self._wake.set()
 
     async def __aexit__(self, *_: object) -> None:
         """End what is under way; it is told again next time."""
-        if self._hooks:
+        if self._task is not None:
             tasks = [self._task, *self._running.values()]
             for task in tasks:
                 task.cancel()
@@ -277,22 +306,26 @@ class Hooks:
                 log.error("the hooks' file cannot be used", reason=str(error))
                 due, at = [], time.time() + BROKEN_PAUSE
             for name, message, attempts in due:
-                await self._free.acquire()
-                task = asyncio.create_task(self._one(self._hooks[name], message, attempts))
-                self._running[name, message] = task
+                free = self._free
+                await free.acquire()
+                hook = self._hooks.get(name)
+                if hook is None:  # the settings have changed meanwhile
+                    free.release()
+                    continue
+                self._running[name, message] = asyncio.create_task(self._one(hook, message, attempts, free))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if at is None else max(at - time.time(), 0.0)):
                     await self._wake.wait()
             await asyncio.sleep(GATHERING)
 
-    async def _one(self, hook: Hook, message: int, attempts: int) -> None:
+    async def _one(self, hook: Hook, message: int, attempts: int, free: asyncio.Semaphore) -> None:
         try:
             await self._tried(hook, message, attempts)
         except apsw.Error as error:
             log.error("the hooks' file cannot be used", hook=hook.name, reason=str(error))
         finally:
             self._running.pop((hook.name, message), None)
-            self._free.release()
+            free.release()
             self._wake.set()
 
     async def _tried(self, hook: Hook, message: int, attempts: int) -> None:

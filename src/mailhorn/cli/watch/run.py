@@ -46,7 +46,7 @@ async def _watch(settings: WatchSettings, config: Path | None, path: Path | None
     watcher.on_journal = hooks.news
     on_stop_signal(watcher.stop)
     print("Watching " + ", ".join(f"{account.name} ({account.host})" for account in settings.account), flush=True)
-    with Reloading(watcher, settings, config, path):
+    with Reloading(watcher, hooks, settings, config, path):
         await watcher.run(_beside(watcher, hooks, control_path(settings)))
 
 

@@ -9,8 +9,10 @@ from ...watch.ledger import ActionState
 
 _DONE = {Kind.MOVE: "moved to", Kind.COPY: "copied to", Kind.DELETE: "deleted", Kind.ADD_FLAGS: "flagged"}
 _DONE[Kind.REMOVE_FLAGS] = "unflagged"
+_DONE |= {Kind.REDIRECT: "sent on to", Kind.ANSWER: "answered", Kind.REJECT: "rejected to", Kind.NOTIFY: "notified"}
 _TODO = {Kind.MOVE: "move to", Kind.COPY: "copy to", Kind.DELETE: "delete", Kind.ADD_FLAGS: "flag"}
 _TODO[Kind.REMOVE_FLAGS] = "unflag"
+_TODO |= {Kind.REDIRECT: "send on to", Kind.ANSWER: "answer", Kind.REJECT: "reject to", Kind.NOTIFY: "notify"}
 _STATES = {
     ActionState.PLANNED: "to do: {}",
     ActionState.SENT: "under way: {}",

@@ -31,6 +31,12 @@ async def test_long_answers(tmp_path: Path) -> None:
         assert (await client.command(b"SORT (SUBJECT) UTF-8 ALL"))[0] == b"* SORT 8 7 6 5 4 3 2 1 10 9"
         assert (await client.command(b"SEARCH RETURN (ALL SAVE) NOT 2"))[0].endswith(b"ALL 1,3:10")
         assert len(await client.command(b"FETCH $ (UID)")) == 10
+        found = await client.command(b"SEARCH RETURN (ALL COUNT SAVE) 1,3,5,7,9:10")
+        assert found[0].endswith(b" COUNT 6 ALL 1,3,5,7,9:10"), found
+        assert len(await client.command(b"FETCH $ (UID)")) == 7
+        found = await client.command(b"SORT RETURN (ALL SAVE) (SUBJECT) UTF-8 ALL")
+        assert found[0].endswith(b" ALL 8,7,6,5,4,3,2,1,10,9"), found
+        assert len(await client.command(b"FETCH $ (UID)")) == 11
         threads = b"(1)(2)(3)(4)(5)(6)(7)(8)(9)(10)"
         found = await client.command(b"THREAD ORDEREDSUBJECT UTF-8 ALL")
         assert found[0] == b"* THREAD (1 10)(2)(3)(4)(5)(6)(7)(8)(9)", found

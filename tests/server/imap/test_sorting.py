@@ -1,5 +1,7 @@
 """What SORT compares, and the order it makes of it."""
 
+import asyncio
+
 import pytest
 
 from mailhorn.imap.grammar.envelope import envelope_bytes
@@ -8,7 +10,7 @@ from mailhorn.model.ids import UID, ModSeq
 from mailhorn.model.message import MessageRow
 from mailhorn.model.search import SortField, SortKey
 from mailhorn.server.imap.matching import EnvelopeReader
-from mailhorn.server.imap.sorting import AT_ONCE, Entry, in_order, sent, stable, value
+from mailhorn.server.imap.sorting import AT_ONCE, Entry, forget, in_order, sent, stable, value
 
 ROW = MessageRow(UID(1), ModSeq(1), "", 981_000_000, 300)
 
@@ -83,3 +85,15 @@ async def test_many_are_sorted_like_few(reverse: bool) -> None:
     assert await stable(items, lambda item: item[0], reverse) == sorted(
         items, key=lambda item: item[0], reverse=reverse
     )
+
+
+async def test_what_is_forgotten_is_given_to_others_in_between() -> None:
+    """To let go of all entries at once would hold everybody."""
+    found: list[Entry] = [(UID(n), (str(n),)) for n in range(1, 200_000)]
+    left: list[int] = []
+    task = asyncio.create_task(forget(found))
+    while not task.done():
+        left.append(len(found))
+        await asyncio.sleep(0)
+    assert found == []
+    assert len(left) > 2

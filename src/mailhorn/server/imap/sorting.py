@@ -173,4 +173,12 @@ async def uids_of(found: Sequence[Entry]) -> "array[int]":
     return uids
 
 
-__all__ = ["Entry", "entries", "in_order", "sent", "stable", "uids_of", "value"]
+async def forget(found: list[Entry]) -> None:
+    """Empty the list, a few at a time: to let go of 100,000 entries at once holds the loop for 35 ms."""
+    pace = Pace()
+    while found:
+        del found[-AT_ONCE:]
+        await pace.turn()
+
+
+__all__ = ["Entry", "entries", "forget", "in_order", "sent", "stable", "uids_of", "value"]

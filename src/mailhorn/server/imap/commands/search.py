@@ -25,6 +25,7 @@ from ....imap.commands import (
     Store,
 )
 from ....imap.grammar.ext.thread import thread_data
+from ....imap.grammar.response import write_response
 from ....imap.grammar.search import CHARSETS
 from ....imap.responses import (
     BadCharset,
@@ -85,7 +86,7 @@ async def search(conversation: Conversation, command: Search) -> Reply:
     else:
         if mod_seq is not None:
             mod_seq = await _told_mod_seq(conversation, selected.mailbox, found, returns)
-        await answer(conversation, selected, found.uids, returns, command.by_uid, mod_seq)
+        await answer(conversation, selected, found.uids, found.uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
             filter_ = Filter(store, selected.mailbox, command.key, scope)
             context = Context(conversation.core.tag, command.by_uid, filter_, found.uids, fetch=_fetch(returns))
@@ -114,7 +115,7 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     if returns is None:
         await _tell(conversation, b"SORT", await _numbers(selected.view, uids, command.by_uid), mod_seq)
     else:
-        await answer(conversation, selected, uids, returns, command.by_uid, mod_seq)
+        await answer(conversation, selected, uids, found.uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
             filter_ = Filter(store, selected.mailbox, command.key, scope)
             sorted_ = (command.order, ordered)
@@ -122,6 +123,8 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
                 conversation.core.tag, command.by_uid, filter_, found.uids, sorted_, fetch=_fetch(returns)
             )
             _keep(conversation, selected, context, too_many=len(ordered) > MAX_SORTED)
+    if len(ordered) > MAX_SORTED:  # else a search that is kept up to date may have them
+        await sorting.forget(ordered)
     return ok(b"UID SORT completed" if command.by_uid else b"SORT completed")
 
 
@@ -191,10 +194,11 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
         except MailboxMissing:
             continue
         if selected is not None and Return.SAVE in returns.options:
-            selected.saved = UIDSet.of(to_save(found.uids, returns))
+            selected.saved = UIDSet(await ranges_of(to_save(found.uids, found.uids, returns)))
         if found.uids and not (returns.options == {Return.SAVE} and returns.partial is None):
             told = esearch(core.tag, found.uids, returns, UIDSet, found.mod_seq if with_mod_seq else None)
-            core.untagged(replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity))
+            told = replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity)
+            await _tell_esearch(conversation, told, found.uids, returns)
         if selected is not None and at_hand and Return.UPDATE in returns.options:
             filter_, named = Filter(context.store, mailbox.id, key, scope), (mailbox.name, mailbox.uid_validity)
             context_ = Context(
@@ -299,62 +303,101 @@ async def answer(
     conversation: Conversation,
     selected: Selected,
     uids: Sequence[int],
+    ascending: Sequence[int],
     returns: Returns,
     by_uid: bool,
     mod_seq: ModSeq | None,
 ) -> None:
-    """Tell in an ESEARCH response what was asked for, and save what is to be saved."""
+    """Tell in an ESEARCH response what was asked for, and save what is to be saved; `ascending` has all of the UIDs."""
     if Return.SAVE in returns.options:
-        selected.saved = UIDSet.of(to_save(uids, returns))
+        selected.saved = UIDSet(await ranges_of(to_save(uids, ascending, returns)))
         if returns.partial is None and returns.options == {Return.SAVE}:
             return  # nothing else was asked for (RFC 5182 §2.1)
     kind = UIDSet if by_uid else SeqSet
     numbers = await _numbers(selected.view, uids, by_uid)
-    conversation.core.untagged(esearch(conversation.core.tag, numbers, returns, kind, mod_seq))
+    told = esearch(conversation.core.tag, numbers, returns, kind, mod_seq)
+    await _tell_esearch(conversation, told, numbers, returns)
 
 
 def esearch(
     tag: bytes, numbers: Sequence[int], returns: Returns, kind: type[SeqSet] | type[UIDSet], mod_seq: ModSeq | None
 ) -> ESearchResponse:
-    """Return what was asked for of a result, which is in the order asked for (RFC 4731 §3.1, RFC 5267 §3.1)."""
+    """Return what was asked for of a result, but for ALL, in the order asked for (RFC 4731 §3.1, RFC 5267 §3.1)."""
     options = returns.options
     partial: tuple[tuple[int, int], NumberSet | None] | None = None
     if returns.partial is not None:
         part = part_of(numbers, returns.partial)
-        partial = returns.partial, in_order(kind, part) if part else None
-    everything = Return.ALL in options or (not options and returns.partial is None)
+        partial = returns.partial, kind(tuple(_ranges(part))) if part else None
     return ESearchResponse(
         tag,
         kind is UIDSet,
         low=numbers[0] if numbers and Return.MIN in options else None,
         high=numbers[-1] if numbers and Return.MAX in options else None,
-        numbers=in_order(kind, numbers) if numbers and everything else None,
         count=len(numbers) if Return.COUNT in options else None,
         mod_seq=mod_seq if numbers else None,
         partial=partial,
     )
 
 
-def to_save(numbers: Sequence[int], returns: Returns) -> Sequence[int]:
-    """Return what `$` becomes: what is told, or everything if that, or its count, or nothing is (RFC 9394 §3.2)."""
+async def _tell_esearch(
+    conversation: Conversation, told: ESearchResponse, numbers: Sequence[int], returns: Returns
+) -> None:
+    """Send an ESEARCH response, with all results if they are asked for; if they are many, as the client reads."""
+    everything = Return.ALL in returns.options or (not returns.options and returns.partial is None)
+    ranges = await ranges_of(numbers) if numbers and everything else ()
+    if len(ranges) <= NUMBERS:
+        kind = UIDSet if told.by_uid else SeqSet
+        conversation.core.untagged(replace(told, numbers=kind(ranges)) if ranges else told)
+        return
+    start = write_response(told, conversation.core.dialect).removesuffix(b"\r\n") + b" ALL "
+    first, *others = range(0, len(ranges), NUMBERS)
+    start += _written(ranges[first : first + NUMBERS])
+    await _in_pieces(conversation, start, (b"," + _written(ranges[at : at + NUMBERS]) for at in others), b"")
+
+
+def _written(ranges: Iterable[tuple[int, int]]) -> bytes:
+    """Return ranges of a sequence-set as they are sent."""
+    return b",".join([b"%d" % low if low == high else b"%d:%d" % (low, high) for low, high in ranges])
+
+
+def to_save(numbers: Sequence[int], ascending: Sequence[int], returns: Returns) -> Sequence[int]:
+    """Return what `$` becomes, ascending: what is told, or all if that, or its count, or nothing is (RFC 9394 §3.2)."""
     options = returns.options
     if Return.COUNT in options or Return.ALL in options:
-        return numbers
+        return ascending
     ends = [numbers[at] for option, at in ((Return.MIN, 0), (Return.MAX, -1)) if option in options and numbers]
     if returns.partial is not None:
-        return [*ends, *part_of(numbers, returns.partial)]
-    return ends if options & {Return.MIN, Return.MAX} else numbers
+        return sorted({*ends, *part_of(numbers, returns.partial)})
+    return sorted(set(ends)) if options & {Return.MIN, Return.MAX} else ascending
 
 
-def in_order(kind: type[SeqSet] | type[UIDSet], numbers: Iterable[int]) -> SeqSet | UIDSet:
-    """Return a set that keeps the order of its numbers; only what ascends one by one is a range (RFC 5267 §3.2)."""
+def _ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Return numbers in their order, as ranges; only what ascends one by one is one (RFC 5267 §3.2)."""
     ranges: list[tuple[int, int]] = []
+    first = last = 0
     for number in numbers:
-        if ranges and ranges[-1][1] == number - 1:
-            ranges[-1] = (ranges[-1][0], number)
-        else:
-            ranges.append((number, number))
-    return kind(tuple(ranges))
+        if number == last + 1 and last:
+            last = number
+            continue
+        if last:
+            ranges.append((first, last))
+        first = last = number
+    if last:
+        ranges.append((first, last))
+    return ranges
+
+
+async def ranges_of(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return the same of many numbers, while others have turns."""
+    pace = Pace()
+    ranges: list[tuple[int, int]] = []
+    for start in range(0, len(numbers), NUMBERS):
+        some = _ranges(numbers[start : start + NUMBERS])
+        if ranges and ranges[-1][1] + 1 == some[0][0]:
+            some[0] = (ranges.pop()[0], some[0][1])
+        ranges += some
+        await pace.turn()
+    return tuple(ranges)
 
 
 async def _numbers(view: MailboxView, uids: Iterable[int], by_uid: bool) -> Sequence[int]:

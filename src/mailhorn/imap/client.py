@@ -47,6 +47,11 @@ OVERFLOW = Code("NOTIFICATIONOVERFLOW")
 
 
 _UTF8 = frozenset({"IMAP4REV2", "UTF8=ACCEPT"})
+_OF_REV2 = frozenset(
+    {"ENABLE", "ESEARCH", "IDLE", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-", "MOVE", "NAMESPACE", "SASL-IR"}
+    | {"SEARCHRES", "STATUS=SIZE", "UIDPLUS", "UNSELECT"}
+)
+"""What IMAP4rev2 includes (RFC 9051 Appendix E): a server need not name it beside IMAP4rev2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +208,10 @@ class ClientConnection:
         self._write(b"", [b"*\r\n" if data is None else b64encode(data) + b"\r\n"])
 
     def has(self, capability: str) -> bool:
-        """Say whether the server is known to have a capability."""
-        return self.capabilities is not None and capability.upper() in self.capabilities
+        """Say whether the server is known to have a capability; one that speaks IMAP4rev2 has what that includes."""
+        name = capability.upper()
+        known = self.capabilities
+        return known is not None and (name in known or (self.dialect.rev2 and name in _OF_REV2))
 
     # the four verbs
 

@@ -72,7 +72,7 @@ def _extracttext(call: Call) -> Step:
     if not any(word == "foreverypart" for word, _ in call.scope.blocks):
         raise call.error("extracttext belongs into a foreverypart")
     name = variable_name(call, call.text(0))
-    first = call.tag_number("first", MAX_EXTRACTED)
+    first = call.tag_number("how much", MAX_EXTRACTED)
     modifiers = [call.choice(group, "") for group in GROUPS if call.has(group)]
 
     def extracttext(run: Run) -> None:

@@ -14,10 +14,12 @@ from mailhorn.net.tls import client_context, self_signed, server_context
 from mailhorn.server.accounts import AccountOptions, Accounts
 from mailhorn.server.delivery import Delivered, Delivery
 from mailhorn.server.digest import digest
+from mailhorn.server.filtering.abilities import Abilities
+from mailhorn.server.filtering.service import Filter, Tools
 from mailhorn.server.limits import ConnectionLimits, Connections
 from mailhorn.server.logins import Logins
 from mailhorn.server.passwords import Profile, hash_password
-from mailhorn.server.scripts import Scripts
+from mailhorn.server.scripts import Everybody, Scripts
 from mailhorn.server.smtp.session import SmtpContext, SmtpOptions, SmtpSession
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index.sqlite import SqliteIndex
@@ -88,6 +90,8 @@ async def receiving(
     account_options: AccountOptions | None = None,
     limits: ConnectionLimits | None = None,
     grain: float = 1.0,
+    tools: Tools | None = None,
+    everybody: Everybody | None = None,
 ) -> AsyncIterator[Receiving]:
     """Run the server; every account's password is `secret`, scripts are in `<directory>/sieve`."""
     changes: list[Change] = []
@@ -98,7 +102,9 @@ async def receiving(
     await store.start()
     await index.add_accounts([(login, hash_password("secret", QUICK)) for login in logins])
     accounts = Accounts(index, account_options or AccountOptions(hostname="mx.test", domains=("example.org",)))
-    delivery = Delivery(store, Scripts(directory / "sieve", directory / "default.sieve"))
+    abilities = Abilities() if tools is None else Abilities(*[True] * 7)
+    scripts = Scripts(directory / "sieve", directory / "default.sieve", abilities=abilities, everybody=everybody)
+    delivery = Delivery(store, filter=Filter(index, scripts, tools))
     delivery.on_delivered = delivered.append
     certificate, key = self_signed(directory / "tls", ["localhost", "127.0.0.1"])
     tls = server_context(certificate, key)

@@ -128,7 +128,7 @@ async def test_a_bad_script_is_logged_once_and_its_owner_told_once(tmp_path: Pat
         assert len(await server.messages("ann")) == 5
         own.write_text("nonsense too")
         assert problem_of(own) is None
-        server.delivery.filter.scripts._known.clear()  # as when a second has gone by
+        server.delivery.filter.scripts.recheck()
         await _deliver(server, "ann")
         assert len(await server.messages("ann")) == 7
 

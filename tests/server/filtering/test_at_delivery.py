@@ -1,0 +1,243 @@
+"""Each extension once, through the delivery: what the script says is what is in the mailboxes afterwards."""
+
+from pathlib import Path
+
+import pytest
+from tests.kit.filtering import BODY, Ruled, ruled
+
+from mailhorn.server.filtering.lists import Lists
+from mailhorn.server.filtering.service import Came
+from mailhorn.server.scripts import Everybody
+
+PARTS = (
+    BODY.split(b"\r\n\r\n")[0]
+    + b'\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\n'
+    + b"Content-Type: text/plain\r\n\r\nThe secret is parsley\r\n--x\r\n"
+    + b'Content-Type: application/x-msdownload; name="a.exe"\r\n\r\nMZ\r\n--x--\r\n'
+)
+
+HOLDS = {
+    "body": ('require "body";', 'body :contains "Hi Ann"', BODY),
+    "body, raw": ('require "body";', 'body :raw :contains "x-msdownload"', PARTS),
+    "date": ('require "date";', 'date :zone "+0000" :is "date" "hour" "09"', BODY),
+    "currentdate": ('require ["date", "relational"];', 'currentdate :value "ge" "year" "2020"', BODY),
+    "envelope": ('require "envelope";', 'envelope :localpart "from" "carl"', BODY),
+    "subaddress": (
+        'require ["envelope", "subaddress"];',
+        'allof (envelope :user "to" "ann", not envelope :detail "to" "x")',
+        BODY,
+    ),
+    "environment: where": (
+        'require "environment";',
+        'allof (environment "location" "MDA", environment "phase" "during", environment "name" "mailhorn",'
+        ' environment "host" "mx.test", environment "domain" "test", environment :matches "version" "*.*")',
+        BODY,
+    ),
+    "environment: from whom": (
+        'require "environment";',
+        'allof (environment "remote-ip" "192.0.2.7", environment "remote-host" "sender.example",'
+        ' not environment :contains "vnd.nothing" "")',
+        BODY,
+    ),
+    "mailboxexists": ('require "mailbox";', 'allof (mailboxexists "Work", not mailboxexists ["Work", "Play"])', BODY),
+    "special use": (
+        'require "special-use";',
+        'allof (specialuse_exists "\\\\Junk", specialuse_exists "Spam" "\\\\junk", not specialuse_exists "\\\\Sent")',
+        BODY,
+    ),
+    "metadata": (
+        'require ["mboxmetadata", "servermetadata"];',
+        'allof (metadata "Work" "/private/comment" "mine", not metadataexists "Play" "/private/comment",'
+        ' not servermetadataexists "/private/comment")',
+        BODY,
+    ),
+    "spamtest": (
+        'require ["spamtestplus", "relational", "comparator-i;ascii-numeric"];',
+        'allof (spamtest :percent :value "eq" :comparator "i;ascii-numeric" "57",'
+        ' spamtest :value "ge" :comparator "i;ascii-numeric" "6")',
+        b"X-Spam-Score: 5.7 / 10\r\n" + BODY,
+    ),
+    "spamtest, not tested": ('require "spamtest";', 'spamtest "0"', BODY),
+    "virustest": ('require "virustest";', 'virustest "5"', b"X-Virus: Infected (Eicar)\r\n" + BODY),
+    "virustest, clean": ('require "virustest";', 'virustest "1"', b"X-Virus: no\r\n" + BODY),
+    "extlists": (
+        'require ["extlists", "envelope"];',
+        'allof (envelope :list "from" "friends", valid_ext_list "friends", not valid_ext_list "enemies",'
+        ' not header :list "subject" "friends")',
+        BODY,
+    ),
+    "ihave": ('require "ihave";', 'allof (ihave ["body", "mime"], not ihave "vnd.nobody.has")', BODY),
+    "regex": ('require "regex";', 'header :regex "subject" "^H.l+o$"', BODY),
+    "mime": (
+        'require "mime";',
+        'header :mime :anychild :contenttype "content-type" "application/x-msdownload"',
+        PARTS,
+    ),
+    "index": ('require ["date", "index"];', 'header :index 1 "from" "Carl <carl@elsewhere.example>"', BODY),
+    "notify_method_capability": (
+        'require "enotify";',
+        'notify_method_capability "mailto:a@example.org" "online" "maybe"',
+        BODY,
+    ),
+}
+
+
+@pytest.fixture
+def friends(tmp_path: Path) -> Lists:
+    """A list of everybody's own."""
+    (tmp_path / "friends-ann").write_text("# people\nCarl@Elsewhere.example\n\n")
+    return Lists({"friends": str(tmp_path / "friends-{login}")})
+
+
+async def _prepared(server: Ruled) -> None:
+    await server.make("Work", **{"/private/comment": b"mine"})
+    await server.make("Spam")
+
+
+@pytest.mark.parametrize("name", HOLDS)
+async def test_what_a_test_asks_is_answered(tmp_path: Path, friends: Lists, name: str) -> None:
+    """A flag says that the test held, and that nothing failed."""
+    requires, test, body = HOLDS[name]
+    async with ruled(tmp_path, lists=friends) as server:
+        await _prepared(server)
+        server.script(f'{requires} require "imap4flags"; if {test} {{ keep :flags "held"; }}')
+        came = Came(True, "192.0.2.7", "sender.example")
+        assert [reply.code for reply in await server.deliver(body=body, came=came)] == [250]
+        assert await server.messages() == [body]
+        assert await server.flags() == [{"held"}]
+
+
+async def test_files_by_identity_use_and_name(tmp_path: Path) -> None:
+    """The identity goes before the name, and so does the use (RFC 9042 §3, RFC 8579 §4)."""
+    async with ruled(tmp_path) as server:
+        await server.make("Spam")
+        id = await server.make("Old name")
+        server.script(
+            'require ["fileinto", "mailboxid", "special-use", "copy", "imap4flags", "mailbox"];'
+            f'fileinto :copy :mailboxid "{id}" :flags "a" "Nowhere";'
+            'fileinto :copy :specialuse "\\\\Junk" :flags "b" "Nowhere";'
+            'fileinto :create :specialuse "\\\\Archive" :flags "c" "Kept";'
+        )
+        await server.deliver()
+        assert [await server.flags(name) for name in ("Old name", "Spam", "Kept")] == [[{"a"}], [{"b"}], [{"c"}]]
+        assert await server.messages() == [] == await server.messages("Nowhere")
+        server.script('require ["fileinto", "special-use"]; fileinto :specialuse "\\\\Archive" "Nowhere";')
+        await server.deliver()
+        assert len(await server.messages("Kept")) == 2
+
+
+async def test_names_that_change_are_found_by_their_new_name(tmp_path: Path) -> None:
+    """What is kept in memory of names is no older than the last change that was told."""
+    async with ruled(tmp_path) as server:
+        await server.make("A")
+        server.script('require "fileinto"; fileinto "B";')
+        await server.deliver()
+        account = await server.server.store.index.account("ann")
+        assert account is not None
+        await server.server.store.index.rename_mailbox(account.id, "A", "B")
+        server.server.delivery.filter.places.forget((account.id,))
+        await server.deliver()
+        assert (len(await server.messages()), len(await server.messages("B"))) == (1, 1)
+
+
+async def test_what_is_changed_is_what_is_kept(tmp_path: Path) -> None:
+    """Headers added and deleted; a copy that was filed before is as it was (RFC 5293 §4)."""
+    async with ruled(tmp_path) as server:
+        await server.make("Before")
+        server.script(
+            'require ["editheader", "fileinto", "copy"]; fileinto :copy "Before";'
+            'addheader "X-New" "Grüße"; deleteheader "Subject";'
+        )
+        await server.deliver()
+        (kept,) = await server.messages()
+        assert await server.messages("Before") == [BODY]
+        assert kept == b"X-New: =?utf-8?b?R3LDvMOfZQ==?=\r\n" + BODY.replace(b"Subject: Hello\r\n", b"")
+
+
+async def test_parts_are_read_replaced_and_enclosed(tmp_path: Path) -> None:
+    """foreverypart, extracttext, replace, enclose (RFC 5703)."""
+    async with ruled(tmp_path) as server:
+        server.script(
+            'require ["foreverypart", "mime", "extracttext", "replace", "enclose", "variables", "imap4flags"];'
+            'foreverypart { if header :mime :subtype "content-type" "plain" { extracttext :first 6 "begin"; }'
+            '  if header :mime :subtype "content-type" "x-msdownload" { replace "gone"; } }'
+            'enclose :subject "Look" "it was changed"; if string "${begin}" "The se" { keep :flags "read"; }'
+        )
+        await server.deliver(body=PARTS)
+        (kept,) = await server.messages()
+        assert b"gone" in kept and b"MZ" not in kept and b"Subject: Look" in kept and b"it was changed" in kept
+        assert await server.flags() == [{"read"}]
+
+
+async def test_variables_are_put_in(tmp_path: Path) -> None:
+    """Also into the name of a mailbox that is made."""
+    async with ruled(tmp_path) as server:
+        server.script(
+            'require ["variables", "fileinto", "mailbox", "envelope"];'
+            'if envelope :matches "from" "*@*.example" { set :upperfirst "who" "${2}"; }'
+            'fileinto :create "From/${who}";'
+        )
+        await server.deliver()
+        assert await server.messages("From/Elsewhere") == [BODY]
+
+
+async def test_included_scripts_run_and_their_changes_count(tmp_path: Path) -> None:
+    """One's own by name, the operator's with :global; a file that changes is read again."""
+    async with ruled(tmp_path, Everybody(shared=tmp_path / "shared")) as server:
+        (tmp_path / "shared").mkdir()
+        (tmp_path / "shared" / "spam.sieve").write_text('require "imap4flags"; addflag "shared";')
+        own = tmp_path / "sieve" / "ann"
+        own.mkdir(parents=True)
+        (own / "mine.sieve").write_text('require "imap4flags"; addflag "mine";')
+        server.script('require ["include", "imap4flags"]; include :global "spam"; include "mine";')
+        await server.deliver()
+        (own / "mine.sieve").write_text('require "imap4flags"; addflag "changed";')
+        server.server.delivery.filter.scripts.recheck()
+        await server.deliver()
+        assert [flags >= {"shared"} for flags in await server.flags()] == [True, True]
+        assert "changed" not in (await server.flags())[0] and "changed" in (await server.flags())[1]
+
+
+async def test_a_duplicate_is_known_once_its_first_copy_is_safe(tmp_path: Path) -> None:
+    """RFC 7352 §3; another account's mail is another matter, and so is a copy that did not arrive."""
+    async with ruled(tmp_path) as server:
+        for login in ("ann", "bob"):
+            server.script('require ["duplicate", "imap4flags"]; if duplicate { keep :flags "again"; }', login)
+        await server.deliver("ann")
+        await server.deliver("ann", "bob")
+        assert await server.flags() == [set(), {"again"}] and await server.flags(login="bob") == [set()]
+        server.script(
+            'require ["duplicate", "copy"];if duplicate :handle "r" { discard; } redirect :copy "z@y.example";'
+        )
+        server.queue.refuses = True
+        assert [reply.code for reply in await server.deliver()] == [451]
+        server.queue.refuses = False
+        assert [reply.code for reply in await server.deliver()] == [250]
+        assert len(await server.messages()) == 3
+        await server.deliver()
+        assert len(await server.messages()) == 3
+
+
+async def test_a_script_that_fails_on_a_message_keeps_it_and_says_so_once(tmp_path: Path) -> None:
+    """RFC 5228 §2.10.6: nothing else that it asked for is done."""
+    async with ruled(tmp_path) as server:
+        await server.make("Work")
+        server.script('require ["fileinto", "ihave"]; fileinto "Work"; error "no good";')
+        await server.deliver()
+        await server.deliver()
+        first, told, second = await server.messages()
+        assert first == second == BODY and b"no good" in told and b"Auto-Submitted: auto-generated" in told
+        assert await server.messages("Work") == []
+
+
+async def test_a_big_message_is_filtered_too(tmp_path: Path) -> None:
+    """Of those that are not in memory the parts are read as well, and changed."""
+    async with ruled(tmp_path) as server:
+        big = BODY + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 10_000 + b"the end\r\n"
+        server.script(
+            'require ["body", "editheader", "fileinto", "mailbox", "copy"];'
+            'if body :contains "the end" { fileinto :copy :create "Big"; addheader "X-Big" "yes"; }'
+        )
+        await server.deliver(body=big)
+        assert await server.messages("Big") == [big] and await server.messages() == [b"X-Big: yes\r\n" + big]
+        assert list((tmp_path / "mail").rglob("spool/*")) == []

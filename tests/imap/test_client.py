@@ -92,7 +92,7 @@ def test_greeting_tells_capabilities() -> None:
 
 
 def test_what_the_second_revision_includes() -> None:
-    """Who speaks IMAP4rev2 need not name what it includes; beside IMAP4rev1 it is not spoken yet (RFC 9051 §6.1.1, E)."""
+    """Who speaks IMAP4rev2 need not name what it includes; beside IMAP4rev1 it is not (RFC 9051 appendix E)."""
     connection = greeted(b"* OK [CAPABILITY IMAP4rev2] ready\r\n")
     assert connection.has("IDLE") and connection.has("Move") and not connection.has("NOTIFY")
     assert not greeted(b"* OK [CAPABILITY IMAP4rev1 IMAP4rev2] ready\r\n").has("MOVE")

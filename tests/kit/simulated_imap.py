@@ -17,6 +17,8 @@ from mailhorn.imap.commands import (
     Login,
     Move,
     Search,
+    Section,
+    SectionText,
     Select,
     Simple,
     Status,
@@ -106,12 +108,13 @@ class Mailboxes:
         self.boxes[name] = Box(1000 + len(self.boxes))
         return self.boxes[name]
 
-    def deliver(self, subject: str, number: int, mailbox: str = "INBOX") -> int:
+    def deliver(self, subject: str, number: int, mailbox: str = "INBOX", came: int = 1_700_000_000) -> int:
         """Put a message into a mailbox, tell those who idle on it, and return its UID."""
         raw = (
-            f"From: a@example.com\r\nSubject: {subject}\r\nMessage-ID: <{number}@example.com>\r\n\r\nbody {number}\r\n"
+            f"Return-Path: <a@example.com>\r\nFrom: a@example.com\r\nTo: ann@example.org\r\nSubject: {subject}\r\n"
+            f"Message-ID: <{number}@example.com>\r\n\r\nbody {number}\r\n"
         ).encode()
-        uid = self.boxes[mailbox].append(Message(raw, 1_700_000_000 + number))
+        uid = self.boxes[mailbox].append(Message(raw, came + number))
         self.tell()
         return uid
 
@@ -335,6 +338,10 @@ def _item(uid: int, message: Message, item: Attribute | BodySection) -> FetchedI
             return InternalDateItem(message.date)
         case Attribute.RFC822_SIZE:
             return SizeItem(len(message.raw))
+        case BodySection(Section(text=SectionText.PART) as section, partial=(0, count)):
+            return BodyItem(section, 0, message.raw[:count])
+        case BodySection(Section(text=SectionText.HEADER) as section):
+            return BodyItem(section, None, message.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         case BodySection(section):
             head = message.raw.partition(b"\r\n\r\n")[0] + b"\r\n"
             return BodyItem(section, None, header_fields(head, section.fields))

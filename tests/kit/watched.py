@@ -1,7 +1,9 @@
 """A watcher's machine, its journal and a server in memory, in virtual time, with cuts and kills at any point."""
 
+import math
 import os
 import random
+import time
 from collections.abc import Iterator
 
 from tests.kit.simulated_imap import Mailboxes, SimulatedServer
@@ -28,6 +30,7 @@ from mailhorn.watch.events import (
 from mailhorn.watch.facts import install
 from mailhorn.watch.journal import Journal
 from mailhorn.watch.machine import Machine
+from mailhorn.watch.post import Due, PostBook
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where journals are kept: on a disk, flushing would be most of what a run does."""
@@ -38,15 +41,20 @@ if header :contains "subject" "list" { fileinto "Lists"; }
 elsif header :contains "subject" "both" { fileinto :copy "Copies"; }
 elsif header :contains "subject" "flag" { addflag "\\\\Flagged"; fileinto :create "Flagged"; }
 elsif header :contains "subject" "spam" { discard; }
+elsif header :contains "subject" "away" { redirect "bob@example.com"; fileinto "Lists"; }
+elsif header :contains "subject" "twin" { redirect :copy "bob@example.com"; redirect :copy "cat@example.com"; }
 """
-PROGRAM = install(RULES)
+PROGRAM = install(RULES, sends=True)
 EXPECTED = {
     "list": {"Lists": 1},
     "both": {"INBOX": 1, "Copies": 1},
     "flag": {"Flagged": 1},
     "spam": {"Bin": 1},
     "plain": {"INBOX": 1},
+    "away": {"Lists": 1},
+    "twin": {"INBOX": 1},
 }
+SENT = {"away": ["bob@example.com"], "twin": ["bob@example.com", "cat@example.com"]}
 CAPABILITIES = {
     "all": ("IDLE", "MOVE", "UIDPLUS", "SASL-IR", "AUTH=PLAIN", "ID", "LITERAL+"),
     "no move": ("IDLE", "UIDPLUS", "LITERAL+"),
@@ -72,7 +80,11 @@ class World:
         self.events = 0
         self.outputs = 0
         self.commands = 0
-        self.account = WatchAccount("a", "imap.example.com", 993, "u", "secret", PROGRAM)
+        self.account = WatchAccount(
+            "a", "imap.example.com", 993, "u", "secret", PROGRAM, sends=True, addresses=("ann@example.org",)
+        )
+        self.queue: dict[str, Due] = {}
+        self.began = int(time.time())
         mailboxes.create("Bin")
         for name in watched[1:]:
             mailboxes.create(name)
@@ -195,7 +207,7 @@ class World:
         self.number += 1
         mailbox = self.random.choice(self.watched)
         self.sent.append((kind, self.number, mailbox))
-        self.mailboxes.deliver(f"{kind} {self.number}", self.number, mailbox)
+        self.mailboxes.deliver(f"{kind} {self.number}", self.number, mailbox, self.began)
 
     def lose_connection(self) -> None:
         """The connection is cut."""
@@ -209,6 +221,20 @@ class World:
             self.journal.carry_out([ask.request])
         self.hang_up()
         self.start()
+
+    def post(self, is_killed: bool) -> None:
+        """What is to leave goes to the queue, which takes a key once; the process may be killed before that is noted."""
+        book = PostBook(self.journal.path)
+        try:
+            due, _ = book.take(math.inf, set())
+            for one in due:
+                self.queue.setdefault(one.key, one)
+            if not is_killed:
+                book.done([one.id for one in due])
+        finally:
+            book.close()
+        if is_killed:
+            self.kill()
 
     def reach_transfer(self) -> None:
         """Let things happen until a message is about to be moved or copied, if one is."""
@@ -256,6 +282,8 @@ class World:
                 self.kill()
             case "kill":
                 self.kill()
+            case "post" | "kill post":
+                self.post(action == "kill post")
             case "wait":
                 if not self.advance():
                     self.wait()
@@ -266,6 +294,11 @@ class World:
         for kind, number, mailbox in self.sent:
             wanted = {mailbox if name == "INBOX" else name: count for name, count in EXPECTED[kind].items()}
             assert self.places(number) == wanted, f"{kind} {number} in {mailbox}"
+        self.post(False)
+        letters = [(one.content, address) for one in self.queue.values() for address in one.recipients]
+        for kind, number, mailbox in self.sent:
+            sent = sorted(to for content, to in letters if f"<{number}@".encode() in content)
+            assert sent == SENT.get(kind, []), f"{kind} {number} in {mailbox}"
         assert self.commands + self.outputs <= 4 * self.events + 8 * len(self.watched)
 
     def stop(self) -> None:

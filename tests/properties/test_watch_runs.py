@@ -2,7 +2,8 @@
 
     MAILHORN_RUNS=100000 pytest tests/properties/test_watch_runs.py     all that there is, a quarter of an hour
 
-Each message ends in exactly the mailbox where the rules want it, and every run ends with the machine at rest.
+Each message ends in exactly the mailbox where the rules want it, each letter is with the queue exactly once, and every
+run ends with the machine at rest.
 """
 
 import os
@@ -19,7 +20,10 @@ from mailhorn.watch import filing
 from mailhorn.watch.journal import Journal
 
 RUNS = int(os.environ.get("MAILHORN_RUNS", "1000"))
-ACTIONS = ("run", "run", "run", "mail", "mail", "burst", "cut", "cut move", "kill", "kill move", "wait")
+ACTIONS = (
+    *("run", "run", "run", "mail", "mail", "burst", "cut", "cut move", "kill", "kill move", "wait"),
+    *("post", "kill post"),
+)
 
 
 @pytest.fixture

@@ -201,7 +201,13 @@ class JournalError(Exception):
 
 
 class Journal:
-    """The journal as plain calls, each a part of one transaction. Not for two threads at once."""
+    """
+    The journal as plain calls, each a part of one transaction. Not for two threads at once.
+
+    Attributes:
+        path: The file.
+
+    """
 
     def __init__(self, path: Path, errand: bool = False) -> None:
         """
@@ -227,7 +233,7 @@ class Journal:
             who = "another undo or apply; wait until it has ended" if errand else "another watcher"
             raise JournalError(f"journal {path} is in use by {who}")
         self._errand = errand
-        self._path = path
+        self.path = path
         try:
             self._db = apsw.Connection(str(path))
             self._prepare(path)
@@ -338,7 +344,7 @@ class Journal:
         if self._errand:
             return True
         try:
-            lock = _opened(f"{self._path}.errand")
+            lock = _opened(f"{self.path}.errand")
         except OSError:
             return True
         try:

@@ -45,8 +45,8 @@ async def running_server(data: Path, logins: Sequence[str], **settings: object) 
     """Run a server on free ports of 127.0.0.1 with these accounts, all with the same password."""
     kinds = {"managesieve": ManageSieve}
     services = {name: kinds.get(name, Service)(host="127.0.0.1", port=0) for name in SERVICES}
-    server = build_server(ServeSettings(data=data, **services, **settings))  # type: ignore[arg-type]
-    await server.mail.start()
+    server = build_server(ServeSettings(data=data, **{**services, **settings}))  # type: ignore[arg-type]
+    await server.start()
     try:
         stored = hash_password(PASSWORD, BULK, BULK_ITERATIONS)
         await server.mail.store.index.add_accounts([(login, stored) for login in logins])

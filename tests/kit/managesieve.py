@@ -170,6 +170,11 @@ class SieveClient:
         self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
         return self.reader.answer()
 
+    def certificate(self) -> bytes:
+        """Return the certificate that the server has shown, in DER."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        return self._socket.getpeercert(binary_form=True) or b""
+
     def log_in(self, login: str, password: str) -> Answer:
         """AUTHENTICATE by PLAIN."""
         return self.say(f'AUTHENTICATE "PLAIN" "{plain(login, password)}"')

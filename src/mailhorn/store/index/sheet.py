@@ -63,7 +63,11 @@ class Sheet:
         return sheet
 
     def catch_up(self, db: Database, mailbox: MailboxId) -> bool:
-        """Take what changed since; False if that is much: then nothing was taken."""
+        """
+        Take what changed since; False if that is much: then nothing was taken.
+
+        Also if more sets of flags are kept than messages can have: those that nobody has any more go with the sheet.
+        """
         last = self.uids[-1] if self.uids else 0
         with db:
             head = db.ask("SELECT highest_mod_seq FROM mailbox WHERE id = ?", (mailbox,))
@@ -77,7 +81,7 @@ class Sheet:
                 f"SELECT uid FROM tombstone WHERE mailbox = ? AND mod_seq > ? AND uid <= ? LIMIT {FEW + 1}",
                 (mailbox, self.mod_seq, last),
             )
-        if not head or max(len(new), len(changed), len(gone)) > FEW:
+        if not head or max(len(new), len(changed), len(gone)) > FEW or len(self._texts) > len(self) + 2 * FEW:
             return False
         for uid, mod_seq, flags in changed:
             at = bisect_left(self.uids, uid)

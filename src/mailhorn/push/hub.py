@@ -10,7 +10,7 @@ mailboxes at once (`Overseer`) costs an entry of a dict for each; it is told the
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from time import monotonic
 from typing import Any, Protocol
@@ -79,10 +79,11 @@ class Channel:
         reached: How far it is known to be. A watcher whose picture ends before has something to look up.
         gone: It has been deleted.
         latest: The newest picture that a watcher has of it, for others who stand there.
+        acl: Who may do what with it, and how far it was when that was read; None if it has to be read again.
 
     """
 
-    __slots__ = ("_asked", "_differences", "_recent", "gone", "latest", "mailbox", "reached", "watchers")
+    __slots__ = ("_asked", "_differences", "_recent", "acl", "gone", "latest", "mailbox", "reached", "watchers")
 
     def __init__(self, mailbox: MailboxId) -> None:
         """Know nothing yet: a watcher reads the mailbox after it has registered."""
@@ -90,6 +91,7 @@ class Channel:
         self.reached = ModSeq(0)
         self.gone = False
         self.latest: Any = None
+        self.acl: tuple[ModSeq, Mapping[str, str]] | None = None
         self.watchers: dict[Watcher, None] = {}
         self._recent: list[Change] | None = None
         self._differences: dict[ModSeq, Difference | None] | None = None

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import pytest
 from tests.kit.mailserver import PASSWORD, ServerInTest, running_server
 
 from mailhorn.config.settings import Limits
@@ -16,6 +17,7 @@ from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import Placement
 from mailhorn.model.rights import ALL
 from mailhorn.server.imap import reach
+from mailhorn.store.index.acl import SqliteAcl
 
 LETTER = b"Subject: x\r\n\r\nsecret\r\n"
 
@@ -42,6 +44,16 @@ class Client:
                 assert line, lines
                 lines.append(line.rstrip())
         return [*lines, line[2:].rstrip()]
+
+    async def idle(self) -> None:
+        """IDLE, up to where it begins."""
+        self._writer.write(b"t IDLE\r\n")
+        assert (await self.line()).startswith("+ ")
+
+    async def line(self) -> str:
+        """Return the next line."""
+        async with asyncio.timeout(10):
+            return (await self._reader.readline()).decode().rstrip()
 
     async def close(self) -> None:
         self._writer.close()
@@ -294,3 +306,40 @@ async def test_a_message_moved_to_another_is_there_after_a_stop(tmp_path: Path) 
         assert await store.body(mailbox, UID(4)) == LETTER
         account = await store.index.account("bob")
         assert account is not None and (await store.index.usage(account.id)).messages == 0
+
+
+async def test_a_push_looks_once_for_all_guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new message costs one look at the list, however many watch; a change of the list is seen at once."""
+    looked = 0
+    read = SqliteAcl.acl
+
+    async def counting(index: SqliteAcl, mailbox: MailboxId) -> dict[str, str]:
+        nonlocal looked
+        looked += 1
+        return await read(index, mailbox)
+
+    async with running_server(tmp_path, ("ann", "bob", "eve")) as server:
+        name, made = await House(server).share("lr")
+        ann = await Client.of(server, "ann")
+        await ann.ask(f"SETACL {name} eve lr")
+        guests = [await Client.of(server, login) for login in ("bob", "eve", "bob", "eve", "bob")]
+        for guest in guests:
+            assert (await guest.ask(f'SELECT "Other Users/ann/{name}"'))[-1].startswith("OK")
+            await guest.idle()
+        monkeypatch.setattr(SqliteAcl, "acl", counting)
+        store = server.server.mail.store
+        for count in (4, 5):
+            staged = store.stage()
+            staged.write(LETTER)
+            looked = 0
+            await store.append(staged, (Placement(made, frozenset()),), 0)
+            assert [await guest.line() for guest in guests] == [f"* {count} EXISTS"] * 5
+            assert looked == 1
+        await ann.ask(f"DELETEACL {name} eve")
+        assert [(await guest.line()).split()[:2] for guest in (guests[1], guests[3])] == [["*", "BYE"]] * 2
+        staged = store.stage()
+        staged.write(LETTER)
+        await store.append(staged, (Placement(made, frozenset()),), 0)
+        assert [await guest.line() for guest in guests[::2]] == ["* 6 EXISTS"] * 3
+        for client in (ann, *guests):
+            await client.close()

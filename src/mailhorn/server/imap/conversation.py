@@ -130,17 +130,22 @@ class Conversation:
             raise CommandRefused("The mailbox was opened read-only", "READ-ONLY")
         return selected
 
-    async def renew(self) -> None:
+    async def renew(self, afresh: bool = True) -> None:
         """
         Look again at what may be done with the selected mailbox if it is somebody else's, and tell what has changed.
 
-        If it may not be read any more, it is gone (RFC 4314 §5.1.1). Raises StoreUnavailable.
+        If it may not be read any more, it is gone (RFC 4314 §5.1.1). All who are told of the same change look once:
+        not `afresh` takes what another session has read since. Raises StoreUnavailable.
         """
         selected = self.selected
         if selected is None or not selected.guest or selected.gone:
             return
         selected.unsure = False
-        rights = granted(await self.context.store.index.acl(selected.mailbox), self.owner.login)
+        channel = selected.channel
+        known, reached = channel.acl, channel.reached
+        if afresh or known is None or known[0] != reached:
+            known = channel.acl = reached, await self.context.store.index.acl(selected.mailbox)
+        rights = granted(known[1], self.owner.login)
         if rights == selected.rights:
             return
         before, selected.rights = selected.permanent, rights
@@ -224,7 +229,7 @@ class Conversation:
 
         Raises StoreUnavailable; what could not be told is told at the next sync.
         """
-        await self.renew()
+        await self.renew(afresh=False)
         notices, new = self.notices, list[UID]()
         flags = notices is None or self.owed or NotifyEvent.FLAG_CHANGE in notices.events
         while (selected := self.selected) is not None and self.lacks(selected, expunge) and not selected.gone:

@@ -124,7 +124,7 @@ async def _change(
         if isinstance(session, Conversation) and session is not conversation:
             selected = session.selected
             if selected is not None and selected.guest and selected.mailbox == found.mailbox.id:
-                selected.unsure = True
+                selected.unsure, selected.channel.acl = True, None
                 session.wake()
 
 

@@ -221,7 +221,16 @@ class _Checker:
         comparators: dict[str, Comparator] = {one.name: one for one in COMPARATORS}
         match_types: dict[str, MatchType] = {one.tag.name: one for one in MATCH_TYPES}
         self._scope = Scope(
-            requires, comparators, match_types, set(), set(), [], whole.include, self._has, self._enable
+            requires,
+            comparators,
+            match_types,
+            set(),
+            set(),
+            [],
+            whole.include,
+            {"from", "to"},
+            self._has,
+            self._enable,
         )
 
     def require(self, commands: Sequence[Command]) -> int:
@@ -275,6 +284,7 @@ class _Checker:
                     self._extra_tags.setdefault("match type", {})[match_type.tag.name] = match_type.tag
                 self._scope.comparators.update((one.name, one) for one in extension.comparators)
                 self._namespaces |= extension.namespaces
+                self._scope.envelope.update(extension.envelope)
                 for name, number in extension.before.items():
                     self._extra_before[name] = max(number, self._extra_before.get(name, 0))
 
@@ -320,6 +330,10 @@ class _Checker:
                 chain = []
             if name == "if" or not name:
                 chain = [command]
+                continue
+            if name in _ELSE:
+                self._note(self._source.error(command.start, f'"{name}" without an "if" before it'))
+                chain = [replace(command, name="")]  # what follows it is no second mistake
                 continue
             try:
                 steps.append(self._action(command))
@@ -393,8 +407,6 @@ class _Checker:
     def _no_action(self, name: str) -> str:
         if name == "require":
             return "require must come before everything else"
-        if name in ("elsif", "else"):
-            return f'"{name}" without an "if" before it'
         if name in self._tests:
             return f'"{name}" is a test, not an action; it belongs after "if"'
         elsewhere = self._elsewhere()

@@ -67,6 +67,7 @@ class Scope:
         blocks: The words with blocks it is in, from the outside, each with its `:name`.
         include: Compiles an included script: its place ("personal" or "global"), its name, `:optional`, `:once`, the
             call. The step; None if it is missing and may be, or is being run and is wanted once. Raises SieveError.
+        envelope: The parts that an envelope has.
         has: Says whether a capability is offered.
         enable: Brings a capability into force that is offered (RFC 5463 §4).
 
@@ -79,6 +80,7 @@ class Scope:
     used: set[str]
     blocks: list[tuple[str, str]]
     include: "Callable[[str, str, bool, bool, Call], Step | None]"
+    envelope: set[str]
     has: Callable[[str], bool]
     enable: Callable[[str], None]
 
@@ -293,6 +295,7 @@ class Extension:
         namespaces: Variables it knows (RFC 5229 §3), by namespace: takes the name, returns what says the value. Raises
             ValueError for a name that cannot be.
         before: Words that may have one more string before their arguments, by the word's name.
+        envelope: Parts of an envelope beyond "from" and "to".
         asks: What an assembly must be able to do or to tell for it; see `offered`.
         rfc: Where it is specified, as "RFC 5228 §4.1".
 
@@ -306,5 +309,6 @@ class Extension:
     comparators: tuple[Comparator, ...] = ()
     namespaces: Mapping[str, Callable[[str], Callable[[Run], str]]] = field(default_factory=dict)
     before: Mapping[str, int] = field(default_factory=dict)
+    envelope: tuple[str, ...] = ()
     asks: frozenset[str] = frozenset()
     rfc: str = ""

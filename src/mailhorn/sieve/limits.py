@@ -1,9 +1,9 @@
 """Every limit of the Sieve engine, each with its reason (RFC 5228 §2.10.4, §2.10.7 and §10)."""
 
-MAX_SCRIPT = 1024 * 1024
-"""Characters in a script. The largest known generated scripts are a tenth of this."""
+MAX_SCRIPT = 512 * 1024
+"""Characters in a script. The largest known generated scripts are a fifth of this."""
 
-MAX_COMMANDS = 20_000
+MAX_COMMANDS = 10_000
 """Commands and tests in a script. There are no loops, so this bounds how many steps a message can cost."""
 
 MAX_NESTING = 32
@@ -12,8 +12,8 @@ MAX_NESTING = 32
 MAX_STRING = 64 * 1024
 """Characters in one string. Longer ones are only of use to extensions that write mail."""
 
-MAX_NUMBER = 2**63 - 1
-"""RFC 5228 §2.4.1 wants 2^31-1; a message size fits in 63 bits (RFC 9051 §4)."""
+MAX_NUMBER = 2**64 - 1
+"""RFC 5228 §2.4.1 wants 2^31-1; scripts for Pigeonhole may have this much."""
 
 MAX_MAILBOX_NAME = 1000
 """Characters in a mailbox name. Maildir++ and most servers stop earlier; a name longer than this is a mistake."""

@@ -223,6 +223,8 @@ class Mailto:
 
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+_NOT_IN_URI = re.compile(r"[^A-Za-z0-9._~:/?@!$&'()*+,;=%-]")
+"""What must be encoded in a URI (RFC 3986 §2), or begins what a mailto has none of."""
 _BAD_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 MAX_NOTIFIED = 8
 """Recipients of one mailto notification."""
@@ -231,7 +233,7 @@ MAX_NOTIFIED = 8
 def mailto(uri: str) -> Mailto | None:
     """mailtoURI = "mailto:" [ to ] [ hfields ] (RFC 6068 §2); None if it is none, or has no or too many recipients."""
     scheme, colon, rest = uri.partition(":")
-    if scheme.lower() != "mailto" or not colon or not rest.isprintable() or _BAD_PERCENT.search(rest) or "#" in rest:
+    if scheme.lower() != "mailto" or not colon or _NOT_IN_URI.search(rest) or _BAD_PERCENT.search(rest):
         return None
     path, _, query = rest.partition("?")
     # A comma that is encoded is one between addresses, too: RFC 5436 §2.1 is about RFC 2368, which writes it so.
@@ -251,10 +253,22 @@ def mailto(uri: str) -> Mailto | None:
         elif lower not in _HEADERS_NOT_TAKEN:
             headers.append((name, " ".join(value.split())))
     checked = {name: [outbound(one.strip()) for one in ones] for name, ones in found.items()}
-    good = {name: tuple([one for one in ones if one is not None]) for name, ones in checked.items()}
+    seen: set[str] = set()
+    good = {
+        name: tuple([one for one in ones if one is not None and _is_new(one, seen)]) for name, ones in checked.items()
+    }
     if any(None in ones for ones in checked.values()) or not 0 < sum(map(len, good.values())) <= MAX_NOTIFIED:
         return None
     return Mailto(good["to"], good["cc"], good["bcc"], tuple(headers), texts.get("subject"), texts.get("body"))
+
+
+def _is_new(address: str, seen: set[str]) -> bool:
+    """Say whether an address was not named before; now it is."""
+    key = address.lower()
+    if key in seen:
+        return False
+    seen.add(key)
+    return True
 
 
 def notification(notify: Notify, received: Received, now: Instant, id: str) -> Outgoing | None:
@@ -286,4 +300,5 @@ def notification(notify: Notify, received: Received, now: Instant, id: str) -> O
         head += encoded_field(name, value)
     head += b"MIME-Version: 1.0\r\n"
     body = target.body if target.body is not None else what
-    return Outgoing(received.recipient, target.to + target.cc + target.bcc, head + text_entity(body))
+    sender = received.recipient if notify.sender is None else outbound(notify.sender) or received.recipient
+    return Outgoing(sender if received.sender else "", target.to + target.cc + target.bcc, head + text_entity(body))

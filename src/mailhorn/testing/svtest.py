@@ -11,17 +11,20 @@ ours: a suite that compares Pigeonhole's word for word will find others.
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..mime.decode import decoded_header
 from ..mime.entity import Entity
 from ..sieve import ALL, Actions, FileInto, HeaderFacts, Program, Redirect, compile_script
-from ..sieve.actions import Discard, Keep, Notify, Pipe, Reject, Remember, Step, Vacation, mailbox_key
+from ..sieve.actions import Discard, Flags, Keep, Notify, Pipe, Reject, Remember, Step, Vacation, mailbox_key
+from ..sieve.address import addresses, outbound
 from ..sieve.edit import edited
 from ..sieve.errors import SieveError, SieveProblem, SieveRuntimeError
 from ..sieve.ext import EXTENSIONS
+from ..sieve.ext.duplicate import EXTENSION as DUPLICATE
+from ..sieve.ext.environment import EXTENSION as ENVIRONMENT
 from ..sieve.facts import Question
 from ..sieve.language import ActionWord, Call, Extension, Tagged, Takes, TestWord
 from ..sieve.match import COMPARATOR, MATCH_TYPE, matcher
@@ -42,6 +45,7 @@ from ..sieve.questions import (
     Structure,
     Verdict,
 )
+from ..sieve.regex import Regex
 from ..sieve.replies import Outgoing, Received, notification, rejection, vacation_reply, why_not
 from ..sieve.run import Missing, Return, Run, Stop, values_of
 
@@ -106,8 +110,8 @@ class _World:
     programs: dict[str, Program] = field(default_factory=dict)
     program: Program | None = None
     errors: list[str] = field(default_factory=list)
-    actions: Actions | None = None
     count: int = 0
+    done: tuple[Step, ...] = ()
     facts: HeaderFacts | None = None
 
     def known(self) -> HeaderFacts:
@@ -136,7 +140,21 @@ class _World:
         fields = tuple((name, value, _decoded(value)) for name, value in Entity(self.mail.data).fields())
         owner = self.settings.get("sieve_user_email", "").strip(" <>")
         recipient = self.mail.recipients[0] if self.mail.recipients else ""
-        return Received(fields, self.mail.sender, self.original or recipient, (owner,) if owner else ())
+        return Received(fields, self.mail.sender, recipient, (owner,) if owner else ())
+
+    def arrived(self, data: bytes) -> None:
+        """Take a message; its path is what its header says, until test_set says otherwise."""
+        entity = Entity(data)
+
+        def first(names: Sequence[str], default: str) -> str:
+            found = (outbound(value) for name in names for value in entity.structured(name)[:1])
+            return next((address for address in found if address), default)
+
+        sender = first(("return-path", "sender", "from"), "sender@example.com")
+        self.original = first(("envelope-to", "to"), "recipient@example.com")
+        self.mail = _Mail(data, sender, (self.original,))
+        self.auth = ""
+        self.changed()
 
     def message_id(self) -> str:
         """Return a new Message-ID."""
@@ -182,18 +200,13 @@ class _World:
         values = Entity(self.mail.data).header(name.strip().lower()) if name else []
         if not values:
             return 0
-        value = values[0].strip()
-        if pattern.strip():
-            from ..sieve.regex import Regex
-
-            spans = Regex(pattern.strip(), False).spans(value)
-            value = value[slice(*spans[-1])] if spans else ""
+        value = _found(pattern, values[0])
         if self.settings.get(f"sieve_{kind}test_status_type", "score") == "text":
             for number in range(11):
                 if self.settings.get(f"sieve_{kind}test_text_value{number}", "\0") == value:
                     return number if kind == "virus" else 1 + (number - 1) * 100 // 9 if number else 0
             return 0
-        limit = self.settings.get(f"sieve_{kind}test_max_value") or "10"
+        limit = self.settings.get(f"sieve_{kind}test_max_value") or self._greatest(kind) or "10"
         if self.settings.get(f"sieve_{kind}test_status_type") == "strlen":
             score = float(len(value))
         else:
@@ -204,10 +217,16 @@ class _World:
         share = min(max(score / float(limit), 0.0), 1.0)
         return 1 + round(share * 100) if kind == "spam" else round(share * 5)
 
+    def _greatest(self, kind: str) -> str:
+        """Return what a header says is the greatest value."""
+        name, _, pattern = self.settings.get(f"sieve_{kind}test_max_header", "").partition(":")
+        values = Entity(self.mail.data).header(name.strip().lower()) if name else []
+        return _found(pattern, values[0]) if values else ""
+
     def script(self, place: str, name: str) -> str | None:
         """Return a script to include."""
         folder = self.folder / (INCLUDED if place == "personal" else INCLUDED_GLOBAL)
-        path = folder / f"{name}.sieve"
+        path = folder / f"{name.removesuffix('.sieve')}.sieve"
         return path.read_text("utf-8", "surrogateescape") if path.is_file() else None
 
     def offers(self) -> frozenset[str]:
@@ -229,31 +248,49 @@ class _World:
         except OSError as error:
             raise Failed(f"cannot read {path}: {error.strerror}") from None
         try:
-            return compile_script(text, self.offers(), scripts=self.script)
+            extensions = (*EXTENSIONS, *PIGEONHOLE)
+            offers = self.offers() | {extension.capability for extension in PIGEONHOLE}
+            return compile_script(text, offers, scripts=self.script, extensions=extensions)
         except SieveError as error:
             self.errors = [one.message for one in (error, *error.others)]
+            self.errors.append(f'"{name}" does not compile')  # Pigeonhole has such a one at the end, and it counts
             return None
 
-    def run(self, program: Program) -> Actions | None:
-        """Run a script over the message; remember what went wrong."""
-        from ..sieve import Need, evaluate
-
+    def run(self, program: Program, flags: Flags | None = None) -> Run | None:
+        """Run a script over the message, which has these flags already; remember what went wrong."""
         self.errors = []
+        run = Run(self.known())
+        run.flags = None if flags is None else {flag.lower(): flag for flag in flags}
         try:
-            actions = evaluate(program, self.known())
+            program.body(run)
+        except (Stop, Return):
+            pass
         except SieveRuntimeError as error:
             self.errors = [error.message]
             return None
-        if isinstance(actions, Need):
-            raise Failed(f"nothing here can answer {actions}")
-        return actions
+        taken = [step for step in run.steps() if not isinstance(step, Discard | Remember)]
+        for what, limit, many in (
+            ("total number of actions", self._limit("sieve_max_actions", 32), len(taken)),
+            ("number of redirect actions", self._limit("sieve_max_redirects", 4), len(_redirects(taken))),
+        ):
+            if limit and many > limit:
+                self.errors = [f"{what} exceeds policy limit ({many} > {limit})"]
+                return None
+        return run
+
+    def _limit(self, setting: str, default: int) -> int:
+        """Return a limit of Pigeonhole's settings; 0: none."""
+        value = self.settings.get(setting, "")
+        return int(value) if value.isdecimal() else default
 
     def execute(self, actions: Actions) -> bool:
-        """Do what a script decided; say whether all of it could be done."""
+        """Do what a script decided and what is not done yet; say whether all of it could be done."""
         self.errors = []
         good = True
         data = self.mail.data
         received = self.received()
+        done, self.done = self.done, (*self.done, *actions.steps)
+        actions = replace(actions, steps=tuple(step for step in actions.steps if not any(step is one for one in done)))
 
         def version(edits: int) -> bytes:
             return edited(data, actions.edits[:edits], Entity, BOUNDARY)
@@ -261,33 +298,58 @@ class _World:
         for step in actions.steps:
             if isinstance(step, Redirect):
                 sender = self._redirect_sender(received)
-                mark = self.settings.get("sieve_user_email", "").strip(" <>") or received.recipient
+                mark = self._redirected_from()
                 if any(value.strip().lower() == mark.lower() for value in received.values("x-sieve-redirected-from")):
                     continue  # a loop
                 message = f"X-Sieve-Redirected-From: {mark}\r\n".encode() + version(step.edits)
-                self.sent.append(Outgoing(sender, (step.address,), message))
+                self._send(Outgoing(sender, (step.address,), message))
             elif isinstance(step, Reject):
                 notice = rejection(step, received, NOW, self.message_id(), BOUNDARY)
                 if notice is not None:
-                    self.sent.append(notice)
+                    self._send(notice)
             elif isinstance(step, Vacation):
                 key = (received.sender.lower(), step.handle)
-                if why_not(step, received) is None and (key not in self.answered or not step.seconds):
+                remembered = key in self.answered and step.seconds > 0 and self._is_set("svtest_vacation_memory")
+                vacation = self._for_whom(step, received)
+                if why_not(vacation, received) is None and not remembered:
                     self.answered.add(key)
-                    reply = vacation_reply(step, received, NOW, self.message_id())
-                    self.sent.append(reply)
+                    reply = vacation_reply(vacation, received, NOW, self.message_id())
+                    self._send(reply)
                     self._copy(step.fcc, reply.message)
             elif isinstance(step, Notify):
                 told = notification(step, received, NOW, self.message_id())
                 if told is not None:
-                    self.sent.append(told)
+                    self._send(told)
                     self._copy(step.fcc, told.message)
             elif isinstance(step, Remember):
                 self.seen.add((step.handle, step.value))
+        if done:  # an implicit keep was done with what was done before
+            actions = replace(actions, implicit_keep=False)
         for filing in actions.filings():
             good = self._file(filing, version(filing.edits)) and good
         self.changed()
         return good
+
+    def _send(self, mail: Outgoing) -> None:
+        """Send a mail: one for each recipient, as suites count them."""
+        self.sent += [replace(mail, recipients=(recipient,)) for recipient in mail.recipients]
+
+    def _is_set(self, setting: str) -> bool:
+        return self.settings.get(setting, "").lower() in ("yes", "y", "1", "true")
+
+    def _for_whom(self, vacation: Vacation, received: Received) -> Vacation:
+        """Return the answer with the further addresses of the user that Pigeonhole's settings name."""
+        own = list(vacation.addresses)
+        if self._is_set("sieve_vacation_use_original_recipient") and self.original:
+            own.append(self.original)
+        if self._is_set("sieve_vacation_dont_check_recipient"):
+            own += [address.whole for value in received.values("to") for address in addresses(value)]
+        return replace(vacation, addresses=tuple(own))
+
+    def _redirected_from(self) -> str:
+        """Return who redirects, for the header field by which a loop shows."""
+        owner = self.settings.get("sieve_user_email", "").strip(" <>")
+        return owner or (self.mail.recipients[0] if self.mail.recipients else "")
 
     def _redirect_sender(self, received: Received) -> str:
         if not received.sender:
@@ -314,15 +376,37 @@ class _World:
             found = self.settings.get(f"{setting} {wanted}") if wanted else None
             if found is not None and found in self.mailboxes:
                 name = found
+        name = _key(name)
         if name not in self.mailboxes:
-            if not filing.create:
-                self.errors.append(f'there is no mailbox "{name}"')
-                self.mailboxes["INBOX"].append(_Mail(message, self.mail.sender, self.mail.recipients))
+            impossible = any(not level for level in name.split("/"))
+            if impossible or not filing.create:
+                why = "is no name of a mailbox" if impossible else "does not exist"
+                self.errors.append(f'failed to store into mailbox "{name}": it {why}')
+                self.mailboxes["INBOX"].append(self.mail)  # the implicit keep, without what was edited
                 return False
             self.mailboxes[name] = []
         flags = tuple(sorted(filing.flags or ()))
         self.mailboxes[name].append(_Mail(message, self.mail.sender, self.mail.recipients, flags))
         return True
+
+
+def _redirects(steps: Sequence[Step]) -> list[Redirect]:
+    """Return the steps that send a message on."""
+    return [step for step in steps if isinstance(step, Redirect)]
+
+
+def _found(pattern: str, value: str) -> str:
+    """Return the last group of a pattern in a value; without a pattern the value."""
+    if not pattern.strip():
+        return value.strip()
+    spans = Regex(pattern.strip(), False).spans(value.strip())
+    return value.strip()[slice(*spans[-1])] if spans else ""
+
+
+def _key(name: str) -> str:
+    """Return a mailbox's name with INBOX at its beginning in capitals, as the testsuite's mailboxes have it."""
+    first, dot, rest = name.partition(".")
+    return f"{mailbox_key(first)}{dot}{rest}"
 
 
 _ENVIRONMENT = {
@@ -341,6 +425,27 @@ def _decoded(value: str) -> str:
 
 def _octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+def _environment_variable(name: str) -> Callable[[Run], str]:
+    return lambda run: "".join(run.answer(Environment(name))[:1])
+
+
+PIGEONHOLE: tuple[Extension, ...] = (
+    *(
+        replace(extension, capability=extension.capability.replace("mailhorn", "dovecot"))
+        for extension in EXTENSIONS
+        if extension.capability.startswith("vnd.mailhorn.")
+    ),
+    *(
+        replace(extension, capability=f"vnd.dovecot.{extension.capability}", namespaces=namespaces)
+        for extension, namespaces in (
+            (DUPLICATE, {}),
+            (ENVIRONMENT, {"env": _environment_variable}),
+        )
+    ),
+)
+"""Extensions of Pigeonhole's own that are like one of ours: only suites may require them."""
 
 
 class _Facts:
@@ -362,7 +467,7 @@ class _Facts:
         return self._world.known().envelope(part)
 
     def mailbox_exists(self, name: str) -> bool | None:
-        return mailbox_key(name) in self._world.mailboxes
+        return _key(name) in self._world.mailboxes
 
     def answer(self, question: Question[_Answer]) -> _Answer | None:
         return self._world.known().answer(question)
@@ -386,6 +491,42 @@ def _names(actions: Actions) -> list[str]:
     return found + ["keep"] * (actions.implicit_keep and not found)
 
 
+def _actions(run: Run) -> Actions:
+    """Return what was decided so far."""
+    return Actions(run.steps(), run.implicit_keep, run.current_flags(), (), tuple(run.edits))
+
+
+def _flags(mail: _Mail) -> dict[str, str] | None:
+    """Return the flags of a message as a script finds them."""
+    return {flag.lower(): flag for flag in mail.flags} if mail.flags else None
+
+
+def _take(run: Run, inner: Run) -> None:
+    """Add to a result what another run decided. Raises SieveRuntimeError where the two do not go together."""
+    for step in inner.steps():
+        match step:
+            case Keep():
+                run.keep(step.flags, step.line)
+            case FileInto():
+                run.file_into(step)
+            case Redirect():
+                run.redirect(step)
+            case Discard():
+                run.discard(step.line)
+            case Reject():
+                run.reject(step)
+            case Vacation():
+                run.vacation(step)
+            case Notify():
+                run.notify(step)
+            case Remember():
+                run.remember(step)
+            case Pipe():
+                run.pipe(step)
+    run.flags = inner.flags
+    run.edits += inner.edits
+
+
 class _Suite:
     """One suite under way: its words, and what they do."""
 
@@ -402,7 +543,6 @@ class _Suite:
         def test(run: Run) -> None:
             assert block is not None
             problem = ""
-            run.variables.matched = ()
             run.budget()
             try:
                 block(run)
@@ -434,11 +574,13 @@ class _Suite:
             world = self.world
             path = text.strip(" <>")
             if what == "message":
-                world.mail = _Mail(_octets(text), world.mail.sender, world.mail.recipients)
+                world.arrived(_octets(text))
+                run.flags = None
             elif what == "envelope.from":
-                world.mail.sender = path
+                world.mail.sender = path if outbound(path) or not path else text.strip()
             elif what == "envelope.to":
                 world.mail.recipients = (path,)
+                world.original = path
             elif what in ("envelope.orig_to", "envelope.final-to"):
                 world.original = path
             elif what == "envelope.auth":
@@ -475,15 +617,14 @@ class _Suite:
 
     def result_reset(self, call: Call) -> Code:
         def reset(run: Run) -> None:
-            self.world.actions = None
+            self._forget(run)
             self.world.sent.clear()
-            run.forget_decisions()
 
         return reset
 
     def result_print(self, call: Call) -> Code:
         def show(run: Run) -> None:
-            for step in self._actions(run).steps:
+            for step in _actions(run).steps:
                 print(f"  {step}")
 
         return show
@@ -492,7 +633,7 @@ class _Suite:
         name = call.text(0)
 
         def create(run: Run) -> None:
-            self.world.mailboxes.setdefault(mailbox_key(name.value(run)), [])
+            self.world.mailboxes.setdefault(_key(name.value(run)), [])
 
         return create
 
@@ -500,7 +641,7 @@ class _Suite:
         name = call.text(0)
 
         def delete(run: Run) -> None:
-            self.world.mailboxes.pop(mailbox_key(name.value(run)), None)
+            self.world.mailboxes.pop(_key(name.value(run)), None)
 
         return delete
 
@@ -562,12 +703,13 @@ class _Suite:
                 sent = world.sent[number]
                 world.mail = _Mail(sent.message, sent.sender, sent.recipients)
             else:
-                found = world.mailboxes.get(mailbox_key(folder.value(run)), [])
+                found = world.mailboxes.get(_key(folder.value(run)), [])
                 if number >= len(found):
                     return False
                 world.mail = found[number]
             world.changed()
             run.forget_message()
+            run.flags = _flags(world.mail)
             return True
 
         return look
@@ -591,16 +733,23 @@ class _Suite:
         return compile
 
     def script_run(self, call: Call) -> Test:
-        line = call.line
+        line, append = call.line, call.has("append_result")
 
         def go(run: Run) -> bool:
             if self.world.program is None:
                 raise Failed(f"line {line}: no script was compiled")
             self.world.changed()
-            actions = self.world.run(self.world.program)
-            if actions is not None:
-                self.world.actions = actions
-            return actions is not None
+            if not append:
+                self._forget(run)
+            inner = self.world.run(self.world.program, run.current_flags())
+            if inner is None:
+                return False
+            try:
+                _take(run, inner)
+            except SieveRuntimeError as error:
+                self.world.errors = [error.message]
+                return False
+            return True
 
         return go
 
@@ -612,12 +761,15 @@ class _Suite:
             steps: list[Step] = []
             original = self.world.mail
             last: Actions | None = None
+            flags: Flags | None = None
             for name in names:
                 program = self.world.compile(name.value(run))
-                actions = None if program is None else self.world.run(program)
-                if actions is None:
+                inner = None if program is None else self.world.run(program, flags)
+                if inner is None:
                     self.world.mail = original
                     return False
+                actions = _actions(inner)
+                flags = actions.implicit_flags
                 kept = actions.implicit_keep or any(isinstance(step, Keep) for step in actions.steps)
                 last = actions
                 steps += [step for step in actions.steps if not isinstance(step, Keep)]
@@ -633,14 +785,14 @@ class _Suite:
         return go
 
     def result_execute(self, call: Call) -> Test:
-        return lambda run: self.world.execute(self._actions(run))
+        return lambda run: self.world.execute(_actions(run))
 
     def result_action(self, call: Call) -> Test:
         number, has_number = call.tag_number("index", 0), call.has("index")
         with_keys = matcher(call, call.texts(0))
 
         def action(run: Run) -> bool:
-            names = _names(self._actions(run))
+            names = _names(_actions(run))
             if has_number:
                 names = names[number - 1 : number] if number else []
             return with_keys.any(run, (values_of(names, with_keys.comparator),))
@@ -673,11 +825,11 @@ class _Suite:
 
         return made
 
-    def _actions(self, run: Run) -> Actions:
-        """Return what the last script decided, or what the test itself has done so far."""
-        if self.world.actions is not None:
-            return self.world.actions
-        return Actions(run.steps(), run.implicit_keep, run.current_flags(), (), tuple(run.edits))
+    def _forget(self, run: Run) -> None:
+        """Begin a new result."""
+        self.world.done = ()
+        run.forget_decisions()
+        run.flags = _flags(self.world.mail)
 
     def extension(self) -> Extension:
         """Return the words of a suite."""
@@ -738,7 +890,20 @@ class _Suite:
             word("test_message_print", self.nothing),
             word("test_result_execute", self.as_step(self.result_execute)),
         )
-        return Extension("vnd.dovecot.testsuite", tests, actions, rfc="Pigeonhole")
+        return Extension(
+            "vnd.dovecot.testsuite",
+            tests,
+            actions,
+            namespaces={"tst": self._told},
+            envelope=("auth",),
+            rfc="Pigeonhole",
+        )
+
+    def _told(self, name: str) -> Callable[[Run], str]:
+        """Return what says a variable of the testsuite: where the suite is."""
+        if name != "path":
+            raise ValueError(f'there is no variable "tst.{name[:40]}"; known is tst.path')
+        return lambda run: str(self.file.parent.resolve())
 
     def debug(self) -> Extension:
         """Return the extension with which suites print."""
@@ -758,7 +923,7 @@ class _Suite:
 
     def run(self) -> list[Result]:
         """Run the suite."""
-        extensions = (*EXTENSIONS, self.extension(), self.debug())
+        extensions = (*EXTENSIONS, *PIGEONHOLE, self.extension(), self.debug())
         offers = frozenset(extension.capability for extension in extensions)
         try:
             text = self.file.read_text("utf-8", "surrogateescape")

@@ -13,7 +13,6 @@ from ..language import ActionWord, Call, Extension, Takes, TestWord
 from ..program import Step, Test
 from ..run import Run
 
-
 GRAMMAR = frozenset(("encoded-character", "variables"))
 """They change how strings are read, so "The test MUST fail" (RFC 5463 §4); what the script requires is there anyway."""
 

@@ -1,7 +1,7 @@
 """Every limit of the Sieve engine, each with its reason (RFC 5228 §2.10.4, §2.10.7 and §10)."""
 
-MAX_SCRIPT = 512 * 1024
-"""Characters in a script. The largest known generated scripts are a fifth of this."""
+MAX_SCRIPT = 1_000_000
+"""Characters in a script, as ManageSieve takes them. The largest known generated scripts are a tenth of this."""
 
 MAX_COMMANDS = 10_000
 """Commands and tests in a script. There are no loops, so this bounds how many steps a message can cost."""

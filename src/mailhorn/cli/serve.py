@@ -47,7 +47,7 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
     stop = stop_signal()
     server = build_server(settings)
     try:
-        await server.mail.start()
+        await server.start()
     except BaseException:
         await server.accounts.close()
         raise

@@ -1,7 +1,6 @@
 """An account's password, wherever it is kept, and where its access tokens come from. No error has a secret in it."""
 
 import shlex
-import subprocess
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,8 @@ from ..watch.account import TokenSource
 from ..watch.providers import provider_of
 from ..watch.tokens import server_of
 from .find import ConfigError
-from .secret import secret_of
+from .secret import printed_secret, secret_of
 from .settings import AccountSettings
-
-PASSWORD_COMMAND_LIMIT = 60
-"""Seconds a password command may take: a person may have to unlock a key ring."""
 
 WAYS = "password, password_file, password_command, password_keyring and oauth_client_id"
 
@@ -51,24 +47,11 @@ def password_of(account: AccountSettings) -> str:
     elif account.password_keyring is not None:
         text = _in_keyring(who, account.password_keyring, account.user)
     else:
-        text = _printed(who, account.password_command or ())
+        text = printed_secret(f"{who}: password_command", account.password_command or ())
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
         raise ConfigError(f"{who}: the password is empty")
     return password
-
-
-def _printed(who: str, command: tuple[str, ...]) -> str:
-    shown = shlex.join(command)
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PASSWORD_COMMAND_LIMIT, check=False, text=True)
-    except OSError as error:
-        raise ConfigError(f"{who}: password_command {shown} cannot be run: {error.strerror}") from error
-    except (subprocess.TimeoutExpired, UnicodeDecodeError, IndexError) as error:
-        raise ConfigError(f"{who}: password_command {shown} printed nothing usable in time") from error
-    if done.returncode != 0:
-        raise ConfigError(f"{who}: password_command {shown} failed with exit code {done.returncode}")
-    return done.stdout
 
 
 def _in_keyring(who: str, service: str, user: str) -> str:
@@ -129,4 +112,4 @@ def token_source_of(account: AccountSettings, journal: Path) -> TokenSource | No
     return source
 
 
-__all__ = ["PASSWORD_COMMAND_LIMIT", "password_of", "token_source_of"]
+__all__ = ["password_of", "token_source_of"]

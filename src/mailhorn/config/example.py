@@ -32,6 +32,8 @@ _SAMPLE: dict[str, Any] = {
     "password_file": "work.password",
     "password_command": ("pass", "show", "mail"),
     "password_keyring": "mailhorn",
+    "encryption": "starttls",
+    "from_host": "mail.example.org",
     "oauth_client_id": "1234.apps.example.org",
     "oauth_client_secret": "secret",
     "oauth_client_secret_file": "work.client-secret",
@@ -85,6 +87,8 @@ def _write(kind: type[Section], table: str, lines: list[str]) -> None:
 
 
 def _default_port(table: str) -> int:
+    if table == "relay":
+        return 587
     return next((ports[1] for service, ports in PORTS.items() if service == table), 993)
 
 

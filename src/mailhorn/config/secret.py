@@ -1,7 +1,9 @@
-"""Secrets that are read from files, and the one that the server makes for itself."""
+"""Secrets that are read from files or printed by programs, and the one that the server makes for itself."""
 
 import os
 import secrets
+import shlex
+import subprocess
 from pathlib import Path
 
 from .find import ConfigError
@@ -9,6 +11,9 @@ from .settings import Secret
 
 SIZE = 32
 """Octets of the server's own secret."""
+
+PASSWORD_COMMAND_LIMIT = 60
+"""Seconds a password command may take: a person may have to unlock a key ring."""
 
 
 def kept_secret(path: Path) -> bytes:
@@ -60,4 +65,28 @@ def secret_of(setting: str, given: Secret | None, file: Path | None) -> str:
         raise ConfigError(f"{setting}_file {file} cannot be read: {reason}") from error
 
 
-__all__ = ["kept_secret", "secret_of"]
+def printed_secret(setting: str, command: tuple[str, ...]) -> str:
+    """
+    Return what a program prints.
+
+    Args:
+        setting: What to call it.
+        command: The program and its arguments.
+
+    Raises:
+        ConfigError: It cannot be run, or fails; what it printed is never part of it.
+
+    """
+    shown = shlex.join(command)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PASSWORD_COMMAND_LIMIT, check=False, text=True)
+    except OSError as error:
+        raise ConfigError(f"{setting} {shown} cannot be run: {error.strerror}") from error
+    except (subprocess.TimeoutExpired, UnicodeDecodeError, IndexError) as error:
+        raise ConfigError(f"{setting} {shown} printed nothing usable in time") from error
+    if done.returncode != 0:
+        raise ConfigError(f"{setting} {shown} failed with exit code {done.returncode}")
+    return done.stdout
+
+
+__all__ = ["PASSWORD_COMMAND_LIMIT", "kept_secret", "printed_secret", "secret_of"]

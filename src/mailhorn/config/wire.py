@@ -35,6 +35,7 @@ from ..server.logins import LoginOptions
 from ..server.mailserver import HANDSHAKES, MailServer, ServerOptions
 from ..server.managesieve.session import Language, ManageSieveOptions
 from ..server.quota import QuotaLimits
+from ..server.reports import Reports
 from ..server.scriptbook import ScriptBook, ScriptLimits
 from ..server.scripts import Scripts
 from ..server.smtp.session import SmtpOptions
@@ -54,6 +55,7 @@ from ..store.texts import TEXTS
 from .filtering import scripts_of, tools_of
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
+from .relaying import Relaying, relay_options, relaying
 from .secret import kept_secret, secret_of
 from .settings import PORTS, OAuth, ServeSettings, Sessions
 
@@ -84,6 +86,7 @@ class Server:
         hosts: What each service listens on, by name.
         fingerprint: SHA-256 of its certificate, as mail clients show it.
         memory: What rules have seen and answered.
+        relaying: The outbound queue; None without a smarthost.
 
     """
 
@@ -96,10 +99,25 @@ class Server:
     hosts: dict[str, str]
     fingerprint: str
     memory: Memory
+    relaying: Relaying | None = None
+
+    async def start(self) -> None:
+        """Start the server. Raises as `MailServer.start`, and ConfigError if the queue cannot be used."""
+        await self.mail.start()
+        if self.relaying is not None:
+            try:
+                await self.relaying.start()
+            except RelayUnavailable as error:
+                await self.mail.stop()
+                raise ConfigError(str(error)) from error
 
     async def stop(self) -> None:
         """Stop the server and let go of everything; the log says how instant it was."""
-        await self.mail.stop()
+        if self.relaying is None:
+            await self.mail.stop()
+        else:  # side by side: what is delivered to the end may still be put into the queue
+            await asyncio.gather(self.mail.stop(), self.relaying.sender.stop())
+            await self.relaying.queue.close()
         await self.accounts.close()
         await self.delivery.filter.close()
         await self.memory.close()
@@ -213,7 +231,8 @@ def build_server(settings: ServeSettings) -> Server:
     if problem := objection(tls, certificate):
         log.warning("mail clients will not accept the certificate", certificate=str(certificate), reason=problem)
     tools = tools_of(settings.sieve, hostname)
-    scripts = scripts_of(settings.sieve, data, tools, queue=False)
+    leaving = relay_options(settings.relay, hostname)
+    scripts = scripts_of(settings.sieve, data, tools, queue=leaving is not None)
     keep_alive = _keep_alive(settings.sessions)
     listen_on = {str(service): settings.listen_on(service, is_root()) for service in PORTS}
     chosen = {service: place for service, place in listen_on.items() if place is not None}
@@ -234,6 +253,10 @@ def build_server(settings: ServeSettings) -> Server:
     )
     tools.memory = memory = _memory(data)
     delivery = Delivery(store, filter=Filter(store.index, scripts, tools))
+    queue: Relaying | None = None
+    if leaving is not None:
+        queue = relaying(settings.relay, data, leaving, Reports(store, accounts, delivery, hostname).deliver)
+        tools.outbound = queue.queue
     hub.pushed = delivery.timeline.note_pushed
     delivery.filter.places.on_created = lambda mailbox: hub.stir((mailbox.account,))
     hub.renamed = delivery.filter.places.forget
@@ -280,6 +303,7 @@ def build_server(settings: ServeSettings) -> Server:
         {service: host for service, (host, _) in chosen.items()},
         _fingerprint(certificate),
         memory,
+        queue,
     )
 
 

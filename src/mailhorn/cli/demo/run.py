@@ -97,7 +97,7 @@ async def _house(folder: Path) -> AsyncIterator[_House]:
     password = token_urlsafe(9)
     async with contextlib.AsyncExitStack() as ending:
         ending.push_async_callback(server.accounts.close)
-        await server.mail.start()
+        await server.start()
         ending.push_async_callback(server.mail.stop)
         index = server.mail.store.index
         await index.add_accounts([(LOGIN, hash_password(password, BULK))])

@@ -137,7 +137,7 @@ class MailServer:
         self._managesieve = None
         if options.managesieve is not None:
             self._managesieve = ManageSieveContext(
-                store.complaints,
+                store,
                 logins,
                 deadlines,
                 options.managesieve,

@@ -101,8 +101,9 @@ plugin {{
 }}
 """
 
-DIFFERENT = ["Unauthenticate", "Listscripts", "login"]
-"""What Dovecot answers otherwise, because it does not know UNAUTHENTICATE, which RFC 5804 §2.14 recommends."""
+DIFFERENT = ['Putscript "mysievescript" {111+}', "Unauthenticate", "Listscripts", "login"]
+"""What Dovecot answers otherwise. It warns of nothing, which RFC 5804 §2.6 allows; and it does not know UNAUTHENTICATE,
+which §2.14 recommends, so that it answers what follows that otherwise, too."""
 
 
 async def test_dovecot_answers_the_same(tmp_path: Path) -> None:

@@ -48,13 +48,14 @@ from ...net.pump import Pump
 from ...sasl import Challenge
 from ...sieve import SieveError
 from ...store.abc import StoreUnavailable
-from ...store.complaints import Complaints
+from ...store.store import Store
 from ..limits import Connections
 from ..logins import Denial, Exchange, Logins, Why
 from ..refusals import Refusals
 from ..scriptbook import NoSuchScript, ScriptActive, ScriptBook, ScriptExists, ScriptProblem, TooLarge, TooManyScripts
 from ..scripts import ScriptRefused
 from ..sessions import Sessions
+from .advice import advice
 
 MAX_LOGIN_FAILURES = 3
 """On one connection; then BYE. Guessing goes on over new ones, and `accounts` slows those down."""
@@ -111,7 +112,7 @@ class ManageSieveOptions:
 class ManageSieveContext:
     """The server as its ManageSieve sessions see it."""
 
-    complaints: Complaints
+    store: Store
     logins: Logins
     deadlines: Deadlines
     options: ManageSieveOptions
@@ -335,7 +336,7 @@ class ManageSieveSession:
         except ScriptProblem as problem:
             return no(str(problem), _CODES.get(type(problem))), b""
         except (OSError, StoreUnavailable) as error:
-            self._context.complaints.note("scripts cannot be kept or read", error, peer=self._pump.peer)
+            self._context.store.complaints.note("scripts cannot be kept or read", error, peer=self._pump.peer)
             return no("The server cannot do that now, try again later", Code.TRYLATER), b""
 
     async def _with_scripts(self, owner: Account, command: Command) -> tuple[Response, bytes]:
@@ -349,15 +350,14 @@ class ManageSieveSession:
                 await self._work(book.room, login, script_name(command.name), command.size)
                 return DONE, b""
             case CheckScript():
-                await self._work(self._check, owner, command.script)
-                return DONE, b""
+                return await self._checked(owner, command.script), b""
             case PutScript():
                 name = script_name(command.name)
                 await self._work(book.room, login, name, len(command.script))
-                await self._work(self._check, owner, command.script)
+                response = await self._checked(owner, command.script)
                 await self._work(book.put, login, name, command.script)
                 self._changed("script kept", name)
-                return DONE, b""
+                return response, b""
             case SetActive():
                 name = script_name(command.name) if command.name else ""
                 if name:
@@ -378,6 +378,13 @@ class ManageSieveSession:
                 return DONE, b""
         raise RuntimeError(f"{command} is not a command of a session")
 
+    async def _checked(self, owner: Account, script: bytes) -> Response:
+        """Return OK, with what its author may not have meant. Raises SieveError, ScriptRefused."""
+        text = await self._work(self._check, owner, script)
+        mailboxes = [mailbox.name for mailbox in await self._context.store.index.mailboxes(owner.id)]
+        warnings = await self._work(advice, text, mailboxes, self._context.options.language.redirects)
+        return Response(Condition.OK, warnings, Code.WARNINGS) if warnings else DONE
+
     async def _work(self, work: Callable[..., T], *arguments: object) -> T:
         """Have a thread do what takes as long as the disk, or as long as a script."""
         self._working = True
@@ -386,8 +393,8 @@ class ManageSieveSession:
         finally:
             self._working = False
 
-    def _check(self, owner: Account, script: bytes) -> None:
-        """Raise SieveError or ScriptRefused if delivery could not run it."""
+    def _check(self, owner: Account, script: bytes) -> str:
+        """Return the text of a script. Raises SieveError or ScriptRefused if delivery could not run it."""
         if not script:
             raise ScriptRefused("A script must not be empty: to have none, activate none")
         if len(script) > MAX_SCRIPT:
@@ -398,6 +405,7 @@ class ManageSieveSession:
             line = script.count(b"\n", 0, error.start) + 1
             raise ScriptRefused(f"line {line}: this is not UTF-8 (RFC 5228 §2.1)") from error
         self._context.options.language.check(owner, text)
+        return text
 
     def _changed(self, what: str, name: str, **more: str) -> None:
         self._context.options.language.changed()
@@ -472,7 +480,7 @@ class ManageSieveSession:
                 final = outcome.data
                 outcome = await exchange.step(b"")
         except StoreUnavailable as error:
-            self._context.complaints.note("accounts cannot be read", error, False)
+            self._context.store.complaints.note("accounts cannot be read", error, False)
             self._core.answer(no("Logins are not possible now, try again later", Code.TRYLATER))
             return
         if isinstance(outcome, Challenge):

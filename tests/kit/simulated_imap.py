@@ -114,7 +114,11 @@ class Mailboxes:
             f"Return-Path: <a@example.com>\r\nFrom: a@example.com\r\nTo: ann@example.org\r\nSubject: {subject}\r\n"
             f"Message-ID: <{number}@example.com>\r\n\r\nbody {number}\r\n"
         ).encode()
-        uid = self.boxes[mailbox].append(Message(raw, came + number))
+        return self.put(raw, mailbox, came + number)
+
+    def put(self, raw: bytes, mailbox: str = "INBOX", date: int = 1_700_000_000) -> int:
+        """Put any message into a mailbox, tell those who idle on it, and return its UID."""
+        uid = self.boxes[mailbox].append(Message(raw, date))
         self.tell()
         return uid
 

@@ -66,7 +66,12 @@ class World:
     """A machine, its journal, a server, and the bytes and answers that are on their way between them."""
 
     def __init__(
-        self, mailboxes: Mailboxes, journal: Journal, seed: int, watched: tuple[str, ...] = ("INBOX",)
+        self,
+        mailboxes: Mailboxes,
+        journal: Journal,
+        seed: int,
+        watched: tuple[str, ...] = ("INBOX",),
+        account: WatchAccount | None = None,
     ) -> None:
         self.watched = watched
         self.mailboxes = mailboxes
@@ -80,7 +85,7 @@ class World:
         self.events = 0
         self.outputs = 0
         self.commands = 0
-        self.account = WatchAccount(
+        self.account = account or WatchAccount(
             "a", "imap.example.com", 993, "u", "secret", PROGRAM, sends=True, addresses=("ann@example.org",)
         )
         self.queue: dict[str, Due] = {}

@@ -140,6 +140,7 @@ class Scripts:
         self._default = default
         self._everybody = everybody or Everybody()
         self._known: OrderedDict[tuple[Path, bool], Script] = OrderedDict()
+        self._paths: dict[str, Path] = {}
         self._names: frozenset[str] = frozenset()
         self._names_at = -RECHECKED
         self._names_version: Version | None = None
@@ -154,7 +155,12 @@ class Scripts:
 
     def path_of(self, login: str) -> Path | None:
         """Return where the login's own script is, or would be."""
-        return None if self._directory is None else self._directory / f"{login_dir(login)}{SUFFIX}"
+        path = self._paths.get(login)
+        if path is None and self._directory is not None:
+            if len(self._paths) >= REMEMBERED:
+                self._paths.clear()
+            path = self._paths[login] = self._directory / f"{login_dir(login)}{SUFFIX}"
+        return path
 
     def personal(self, login: str, name: str) -> Path | None:
         """Return where the login's script of that name is, or would be; None: there can be none."""

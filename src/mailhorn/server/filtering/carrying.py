@@ -303,8 +303,7 @@ class Carrier:
     def _received(self, case: Case, original: Message) -> Received:
         recipient, login = _recipient(case), case.account.login
         owner = login if "@" in login else f"{login}@{recipient.rpartition('@')[2] or self._manner.hostname}"
-        fields = tuple([(name, value, original.decode(value)) for name, value in original.fields])
-        return Received(fields, _sender(case), recipient, (owner,))
+        return Received(original.header(), _sender(case), recipient, (owner,))
 
 
 def _put(copies: dict[MailboxId, Filing], mailbox: MailboxId, flags: Flags, message: Message) -> None:

@@ -1,13 +1,13 @@
 """The facts of one message for one account: what is at hand is answered at once, the rest when it is needed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ...model.mailbox import Account, canonical_name
 from ...relay.memory import Memory
-from ...sieve import HeaderFacts, Need
-from ...sieve.facts import Question
+from ...sieve import Need
+from ...sieve.facts import Header, Question
 from ...sieve.questions import (
     Duplicate,
     Environment,
@@ -22,6 +22,7 @@ from ...sieve.questions import (
     SpecialUse,
     Structure,
     Verdict,
+    WholeHeader,
 )
 from ...store.abc import Index
 from .lists import Lists
@@ -29,6 +30,11 @@ from .message import Message
 from .places import Places
 from .programs import Programs
 from .verdicts import Verdicts
+
+_Answer = TypeVar("_Answer")
+
+OF_THE_MESSAGE = (Structure, WholeHeader, Verdict)
+"""What is asked of the message itself: the answer is another one when a script has changed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +66,47 @@ class Gathered:
         self.mailboxes: dict[str, bool] = {}
 
 
-class MessageFacts(HeaderFacts):
-    """What a script is told of a message."""
+class MessageFacts:
+    """What a script is told of a message. Implements `sieve.Facts`."""
 
-    def __init__(
-        self,
-        message: Message,
-        case: Case,
-        gathered: Gathered,
-        answers: Callable[[Question[Any]], Any],
-    ) -> None:
+    __slots__ = ("_answers", "_case", "_gathered", "_message")
+
+    def __init__(self, message: Message, case: Case, gathered: Gathered, answers: "Answers") -> None:
         """Take what is at hand, and who answers the rest."""
-        super().__init__(
-            message.fields, size=message.size, envelope=case.envelope, decode=message.decode, answers=answers
-        )
-        self._told = gathered
+        self._message = message
+        self._case = case
+        self._gathered = gathered
+        self._answers = answers
+
+    def header(self, name: str) -> Sequence[str]:
+        """Return the decoded values of all fields of that name."""
+        return self._message.decoded(name)
+
+    def structured(self, name: str) -> Sequence[str]:
+        """Return the values of all fields of that name as they were written, unfolded."""
+        return self._message.values(name)
+
+    def size(self) -> int:
+        """Return the octets of the message."""
+        return self._message.size
+
+    def envelope(self, part: str) -> Sequence[str] | None:
+        """Return the paths of the envelope part, None if there is no envelope."""
+        return None if self._case.envelope is None else self._case.envelope.get(part, ())
 
     def mailbox_exists(self, name: str) -> bool | None:
         """Say whether the mailbox exists, None if that was not gathered."""
-        return self._told.mailboxes.get(canonical_name(name))
+        return self._gathered.mailboxes.get(canonical_name(name))
+
+    def answer(self, question: Question[_Answer]) -> _Answer | None:
+        """Answer what is known, None if it must be gathered."""
+        answers = self._gathered.answers
+        known = answers.get(question)
+        if known is None:
+            known = self._answers.at_once(self._case, self._message, question)
+            if known is not None and not isinstance(question, OF_THE_MESSAGE):
+                answers[question] = known
+        return cast("_Answer | None", known)
 
 
 class Answers:
@@ -104,16 +132,15 @@ class Answers:
     def facts(self, case: Case, message: Message, gathered: Gathered) -> MessageFacts:
         """Return the facts, as far as they are there."""
 
-        def answer(question: Question[Any]) -> Any:
-            known = gathered.answers.get(question)
-            return self._at_once(case, message, question) if known is None else known
+        return MessageFacts(message, case, gathered, self)
 
-        return MessageFacts(message, case, gathered, answer)
-
-    def _at_once(self, case: Case, message: Message, question: Question[Any]) -> Any:
+    def at_once(self, case: Case, message: Message, question: Question[Any]) -> Any:
+        """Return the answer if nothing has to be waited for, else None."""
         match question:
             case Structure():
                 return message.entity
+            case WholeHeader():
+                return Header(message.header())
             case Now():
                 return case.now
             case Environment(name=name):

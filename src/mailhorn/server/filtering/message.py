@@ -49,15 +49,28 @@ class Message:
 
     """
 
-    __slots__ = ("_body", "_content", "_decoded", "_entity", "_fields", "_variants", "original", "size")
+    __slots__ = (
+        "_body",
+        "_by_name",
+        "_content",
+        "_decoded",
+        "_entity",
+        "_raw",
+        "_unfolded",
+        "_variants",
+        "original",
+        "size",
+    )
 
     def __init__(self, body: Body, original: bool = True) -> None:
         """Look at a body, which stays as it is."""
         self._body = body
         self._content: bytes | None = None
-        self._fields: tuple[tuple[str, str], ...] | None = None
+        self._raw: list[tuple[bytes, bytes]] | None = None
+        self._by_name: dict[str, list[bytes]] = {}
+        self._unfolded: dict[str, tuple[str, ...]] = {}
+        self._decoded: dict[str, tuple[str, ...]] = {}
         self._entity: Entity | None = None
-        self._decoded: dict[str, str] = {}
         self._variants: dict[tuple[Edit, ...], Message] = {}
         self.size = body.size
         self.original = original
@@ -70,35 +83,41 @@ class Message:
         return self._content
 
     @property
-    def fields(self) -> tuple[tuple[str, str], ...]:
-        """Names and unfolded values of its header's fields; octets that are no UTF-8 are surrogates."""
-        if self._fields is None:
-            header = bytes(self._body.view()[:HEADER_LOOKED_AT])
-            self._fields = tuple(
-                [
-                    (name.decode("ascii", "replace"), unfold(value).decode("utf-8", "surrogateescape"))
-                    for name, value in fields(header[: end_of_header(header)])
-                ]
-            )
-        return self._fields
-
-    @property
     def entity(self) -> Entity:
         """Its parts."""
         if self._entity is None:
             self._entity = Entity(self.content)
         return self._entity
 
-    def decode(self, value: str) -> str:
-        """Return a header field's value with its encoded words decoded (RFC 2047)."""
-        known = self._decoded.get(value)
-        if known is None:
-            known = self._decoded[value] = decoded_header(value.encode("utf-8", "surrogateescape"))
-        return known
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return the unfolded values of all fields of that name in lower case; what is no UTF-8 are surrogates."""
+        found = self._unfolded.get(name)
+        if found is None:
+            self._fields()
+            found = tuple([_unfolded(value) for value in self._by_name.get(name, ())])
+            self._unfolded[name] = found
+        return found
 
-    def values(self, name: str) -> list[str]:
-        """Return the values of all fields of that name in lower case."""
-        return [value for written, value in self.fields if written.rstrip(" \t").lower() == name]
+    def decoded(self, name: str) -> tuple[str, ...]:
+        """Return the same with encoded words decoded (RFC 2047)."""
+        found = self._decoded.get(name)
+        if found is None:
+            found = self._decoded[name] = tuple([_decoded(value) for value in self.values(name)])
+        return found
+
+    def header(self) -> tuple[tuple[str, str, str], ...]:
+        """Return of all fields the name as written, the unfolded value, and the decoded one."""
+        found = [(name.decode("ascii", "replace"), _unfolded(value)) for name, value in self._fields()]
+        return tuple([(name, value, _decoded(value)) for name, value in found])
+
+    def _fields(self) -> list[tuple[bytes, bytes]]:
+        if self._raw is None:
+            header = bytes(self._body.view()[:HEADER_LOOKED_AT])
+            self._raw = fields(header[: end_of_header(header)])
+            by_name = self._by_name
+            for name, value in self._raw:
+                by_name.setdefault(name.rstrip(b" \t").lower().decode("ascii", "replace"), []).append(value)
+        return self._raw
 
     def edited(self, edits: Sequence[Edit], boundary: Callable[[], str] = lambda: secrets.token_hex(16)) -> "Message":
         """Return what edits make of it, the very same if there are none."""
@@ -110,6 +129,14 @@ class Message:
             octets = edited(self.content, key, Entity, boundary())
             found = self._variants[key] = Message(Octets(octets), original=False)
         return found
+
+
+def _unfolded(value: bytes) -> str:
+    return unfold(value).decode("utf-8", "surrogateescape")
+
+
+def _decoded(value: str) -> str:
+    return decoded_header(value.encode("utf-8", "surrogateescape"))
 
 
 def end_of_header(head: bytes) -> int:

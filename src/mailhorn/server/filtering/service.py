@@ -6,6 +6,7 @@ that come at once are not both new.
 
 import asyncio
 import time
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -149,9 +150,9 @@ class Filter:
             self._zone = time.localtime(seconds).tm_gmtoff // 60
         return Instant(seconds, self._zone)
 
-    def environment(self, items: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, items: dict[str, str]) -> Mapping[str, str]:
         """Return the environment, with these items in it (RFC 5183 §4)."""
-        return {**self._environment, **items}
+        return ChainMap(items, self._environment)
 
     def turns(self, wanted: Sequence[Wanted]) -> list[str]:
         """Return the logins whose turn has to be waited for, in the order in which to wait."""
@@ -187,18 +188,13 @@ class Filter:
         message = Message(body)
         plan = Plan()
         now = self.now()
-        items: dict[str, str] | None = None
+        environment = self.environment(_remote(came))
         for one in wanted:
             account = one.account
             if not one.scripts:
                 plan.filings.append(Filing(account.inbox, frozenset(), message))
                 continue
-            if items is None:
-                items = {"remote-ip": came.address} if came.address else {}
-                if came.name:
-                    items["remote-host"] = came.name
-                items = self.environment(items)
-            case = Case(account, {"from": (sender,), "to": (one.address,)}, items, now)
+            case = Case(account, {"from": (sender,), "to": (one.address,)}, environment, now)
             decision = await decide(one.scripts, case, message, self.answers)
             outcome = await self.carrier.outcome(decision, case, message, account.inbox)
             if decision.failure is not None:
@@ -267,6 +263,14 @@ class Filter:
         """Finish telling web addresses."""
         if self._calls:
             await asyncio.gather(*self._calls, return_exceptions=True)
+
+
+def _remote(came: Came) -> dict[str, str]:
+    """Return what is known of who sent a message."""
+    items = {"remote-ip": came.address} if came.address else {}
+    if came.name:
+        items["remote-host"] = came.name
+    return items
 
 
 __all__ = ["Came", "Filter", "Plan", "Tools", "Wanted"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # what it needs is wanted by those only who have a smarthost,
     from ..relay.sender import Home, Sender, SenderOptions
 
 FILE = "queue.sqlite"
-"""The queue, in the data directory; beside the journal of a watcher."""
+"""The server's queue, in the data directory. A watcher has another one, which may lie beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,13 @@ def relay_options(relay: Relay, hostname: str) -> "SenderOptions | None":
     return SenderOptions(smarthost, name, relay.connections, relay.max_age)
 
 
-def relaying(relay: Relay, folder: Path, options: "SenderOptions", home: "Home | None" = None) -> Relaying:
+def relaying(relay: Relay, path: Path, options: "SenderOptions", home: "Home | None" = None) -> Relaying:
     """
     Open the queue; call in its event loop.
 
     Args:
         relay: The settings.
-        folder: Where its file is.
+        path: Its file; of this process alone.
         options: Of the settings.
         home: Delivers reports to our own people; None: there are none.
 
@@ -94,14 +94,14 @@ def relaying(relay: Relay, folder: Path, options: "SenderOptions", home: "Home |
     """
     from ..relay.sender import Sender, nowhere
 
-    queue = open_queue(relay, folder)
+    queue = open_queue(relay, path)
     return Relaying(queue, Sender(queue, options, home or nowhere))
 
 
-def open_queue(relay: Relay, folder: Path) -> Queue:
+def open_queue(relay: Relay, path: Path) -> Queue:
     """Open the queue, whether somebody empties it or not. Raises ConfigError if it cannot be used."""
     try:
-        return Queue(folder / FILE, QueueLimits(relay.max_letters, relay.max_size))
+        return Queue(path, QueueLimits(relay.max_letters, relay.max_size))
     except RelayUnavailable as error:
         raise ConfigError(str(error)) from error
 

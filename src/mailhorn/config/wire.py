@@ -55,6 +55,7 @@ from ..store.texts import TEXTS
 from .filtering import scripts_of, tools_of
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
+from .relaying import FILE as QUEUE
 from .relaying import Relaying, relay_options, relaying
 from .secret import kept_secret, secret_of
 from .settings import PORTS, OAuth, ServeSettings, Sessions
@@ -255,7 +256,7 @@ def build_server(settings: ServeSettings) -> Server:
     delivery = Delivery(store, filter=Filter(store.index, scripts, tools))
     queue: Relaying | None = None
     if leaving is not None:
-        queue = relaying(settings.relay, data, leaving, Reports(store, accounts, delivery, hostname).deliver)
+        queue = relaying(settings.relay, data / QUEUE, leaving, Reports(store, accounts, delivery, hostname).deliver)
         tools.outbound = queue.queue
     hub.pushed = delivery.timeline.note_pushed
     delivery.filter.places.on_created = lambda mailbox: hub.stir((mailbox.account,))

@@ -633,6 +633,7 @@ class WatchSettings(Section, frozen=True, kw_only=True):
         ),
     ] = None
     log: Annotated[Log, Meta(description="What is told on standard error.")] = Log()
+    relay: Annotated[Relay, Meta(description="Where mail goes that rules send.")] = Relay()
     hooks_at_once: Annotated[int, Meta(ge=1, le=100, description="Hooks that run at a time.")] = 4
     hook: Annotated[
         tuple[HookSettings, ...], Meta(description="One table for each command, or web address, for new messages.")

@@ -1,22 +1,27 @@
 """Puts the watcher together as the settings want it. Apart from `wire`: who serves need not carry the watcher about."""
 
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..net.webhook import checked
+from ..relay.letter import RelayUnavailable
 from ..sieve import Program
 from ..sieve.address import outbound
 from ..sieve.verdicts import Verdicts
+from ..smtp.address import is_domain
 from ..watch.account import Security, WatchAccount
 from ..watch.facts import install
 from ..watch.hooks import Hook, Hooks
+from ..watch.post import Post
 from ..watch.providers import provider_of
 from ..watch.supervisor import Watcher
 from .credentials import password_of, token_source_of
 from .find import ConfigError, state_folder
 from .pyrules import SUFFIX, LoadedRule, load
+from .relaying import Relaying, relay_options, relaying
 from .rules import rules_of
 from .settings import AccountSettings, WatchSettings
 
@@ -78,9 +83,55 @@ def list_of_hooks(settings: WatchSettings) -> list[Hook]:
     return hooks
 
 
+class Posting:
+    """Sends what rules want to send, for as long as it is entered: the queue, who empties it, and who fills it."""
+
+    def __init__(self, relaying: Relaying, post: Post) -> None:
+        """Take them; nothing happens yet."""
+        self.post = post
+        self._relaying = relaying
+
+    async def __aenter__(self) -> "Posting":
+        """Begin. Raises ConfigError if the queue cannot be used."""
+        try:
+            await self._relaying.start()
+        except RelayUnavailable as error:
+            raise ConfigError(str(error)) from error
+        await self.post.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End, within a second; what is left is sent next time."""
+        await self.post.__aexit__()
+        await self._relaying.stop()
+
+
+def posting_of(settings: WatchSettings) -> Posting | None:
+    """
+    Return who sends what rules want to send, None if the settings name no smarthost; call in the event loop.
+
+    Raises:
+        ConfigError: The settings cannot be carried out, or the queue cannot be used.
+        TLSProblem: A list of trusted certificates cannot be used.
+
+    """
+    name = socket.gethostname()
+    options = relay_options(settings.relay, name if name.isascii() and is_domain(name) else "localhost")
+    if options is None:
+        return None
+    leaving = relaying(settings.relay, queue_path(settings), options)
+    return Posting(leaving, Post(journal_path(settings), leaving.queue))
+
+
 def journal_path(settings: WatchSettings) -> Path:
     """Return where the journal is. Raises ConfigError if there is no place for it."""
     return settings.journal or state_folder(os.environ, os.geteuid() == 0) / "watch.sqlite"
+
+
+def queue_path(settings: WatchSettings) -> Path:
+    """Return where letters wait to be sent: beside the journal. Raises ConfigError."""
+    journal = journal_path(settings)
+    return journal.with_name(f"{journal.stem}.queue.sqlite")
 
 
 def control_path(settings: WatchSettings) -> Path:
@@ -101,7 +152,7 @@ def watched_accounts(settings: WatchSettings) -> list[WatchAccount]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"two accounts are called {name!r}; give each its own name")
-    journal, sends = journal_path(settings), False
+    journal, sends = journal_path(settings), settings.relay.host is not None
     return [_watched(account, journal, sends) for account in settings.account]
 
 
@@ -235,6 +286,8 @@ __all__ = [
     "hooks_of",
     "journal_path",
     "list_of_hooks",
+    "posting_of",
+    "queue_path",
     "rule_files",
     "watched_accounts",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...config.example import example
 from ...config.find import places, watch_settings
 from ...config.settings import WatchSettings
-from ...config.watching import build_watcher, control_path, hooks_of
+from ...config.watching import Posting, build_watcher, control_path, hooks_of, posting_of
 from ...net.systemd import told
 from ...watch.hooks import Hooks
 from ...watch.supervisor import Watcher
@@ -43,17 +43,24 @@ def watch(config: Path | None) -> None:
 async def _watch(settings: WatchSettings, config: Path | None, path: Path | None) -> None:
     watcher = build_watcher(settings)
     hooks = hooks_of(settings)
-    watcher.on_journal = hooks.news
+    posting = posting_of(settings)
+
+    def news() -> None:
+        hooks.news()
+        if posting is not None:
+            posting.post.news()
+
+    watcher.on_journal = news
     on_stop_signal(watcher.stop)
     print("Watching " + ", ".join(f"{account.name} ({account.host})" for account in settings.account), flush=True)
     with Reloading(watcher, hooks, settings, config, path):
-        await watcher.run(_beside(watcher, hooks, control_path(settings)))
+        await watcher.run(_beside(watcher, hooks, posting, control_path(settings)))
 
 
 @contextlib.asynccontextmanager
-async def _beside(watcher: Watcher, hooks: Hooks, path: Path) -> AsyncIterator[None]:
-    """Run hooks and answer the other commands meanwhile, tell systemd, and see that nothing spins."""
+async def _beside(watcher: Watcher, hooks: Hooks, posting: Posting | None, path: Path) -> AsyncIterator[None]:
+    """Run hooks, send mail and answer the other commands meanwhile, tell systemd, and see that nothing spins."""
     sessions = f"watching {len(watcher.watches)} sessions"
-    async with hooks, asked(path, answers(watcher)):
+    async with hooks, posting or contextlib.nullcontext(), asked(path, answers(watcher)):
         with told(sessions, lambda: watcher.alive), guarded(watcher):
             yield

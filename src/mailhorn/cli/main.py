@@ -245,6 +245,72 @@ def account_adopt(login: str, maildir: Path, password_stdin: bool, config: Path 
     command.adopt(config, login, maildir, password_stdin)
 
 
+@app.group(cls=Commands, no_args_is_help=True)
+def queue() -> None:
+    """What rules send, while it waits to leave. Works while the server runs, and without it."""
+
+
+with_watcher = click.option("--watch", "watcher", is_flag=True, help="The queue of `mailhorn watch`, not the server's.")
+
+
+@queue.command("list")
+@with_watcher
+@with_json
+@with_config
+def queue_list(watcher: bool, as_json: bool, config: Path | None) -> None:
+    """
+    List the letters: since when, when again, from and to whom, why, and what the smarthost said last.
+
+    What has failed stays in the list for a week, and can be tried again.
+    """
+    from . import queue as command
+
+    command.list_all(config, watcher, as_json)
+
+
+@queue.command("show")
+@click.argument("letter", type=click.IntRange(min=1))
+@click.option("--message", is_flag=True, help="Print the message itself, as it is sent, and nothing else.")
+@with_watcher
+@with_json
+@with_config
+def queue_show(letter: int, message: bool, watcher: bool, as_json: bool, config: Path | None) -> None:
+    """Show all about one LETTER, and its header."""
+    from . import queue as command
+
+    command.show(config, watcher, letter, message, as_json)
+
+
+@queue.command("retry")
+@click.argument("letters", nargs=-1, type=click.IntRange(min=1))
+@with_watcher
+@with_config
+def queue_retry(letters: tuple[int, ...], watcher: bool, config: Path | None) -> None:
+    """
+    Send LETTERS now, or all: what waits, and what has failed.
+
+    \b
+    Examples:
+      mailhorn queue retry         all, as after mending a setting
+      mailhorn queue retry 12 15
+    """
+    from . import queue as command
+
+    command.retry(config, watcher, letters)
+
+
+@queue.command("delete")
+@click.argument("letters", nargs=-1, required=True, type=click.IntRange(min=1))
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@with_watcher
+@with_config
+def queue_delete(letters: tuple[int, ...], yes: bool, watcher: bool, config: Path | None) -> None:
+    """Delete LETTERS; nobody is told."""
+    from . import queue as command
+
+    command.delete(config, watcher, letters, yes)
+
+
 @app.command(short_help="Verify the store against the Maildirs, and repair it.")
 @click.option("--repair", is_flag=True, help="Mend what is found; the server has to be stopped.")
 @click.option("--account", "login", metavar="LOGIN", help="Only what is this one's.")

@@ -11,6 +11,7 @@ from ..config.find import serve_settings
 from ..config.lock import DataLock
 from ..config.settings import ServeSettings
 from ..config.wire import Server, build_server, data_folder
+from ..net.control import Answers
 from ..net.systemd import told
 from .asked import asked
 from .logs import set_up
@@ -56,7 +57,8 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
         lock.ready()
         print(await introduction(server, path, settings.limits.connections), flush=True)
         settle_down()
-        async with asked(data_folder(settings) / CONTROL, {}):
+        questions: Answers = {} if server.relaying is None else {"queue": server.relaying.answer}
+        async with asked(data_folder(settings) / CONTROL, questions):
             with told("serving", lambda: True):  # that the event loop comes by is all there is to say
                 while not stop.is_set():
                     with contextlib.suppress(TimeoutError):

@@ -3,7 +3,7 @@
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..net.tls import client_context
 from ..relay.letter import RelayUnavailable
@@ -37,6 +37,12 @@ class Relaying:
     async def start(self) -> None:
         """Begin with what waits. Raises RelayUnavailable."""
         await self.sender.start()
+
+    async def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Answer `mailhorn queue` at the control socket, which may have changed the queue: look at it."""
+        sender = self.sender
+        sender.wake(now=asked.get("now") is True)
+        return {"smarthost": sender.smarthost, "trouble": sender.trouble, "again": sender.not_before}
 
     async def stop(self) -> None:
         """Send no more, and let go of the file; within a second."""

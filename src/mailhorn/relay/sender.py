@@ -137,6 +137,11 @@ class Sender:
         self._not_before = 0.0
 
     @property
+    def smarthost(self) -> str:
+        """Its host and port."""
+        return str(self._options.smarthost)
+
+    @property
     def trouble(self) -> str:
         """Why the smarthost cannot be used; "" if it could be the last time."""
         return self._trouble

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 from ..model.change import Change
 from ..model.flags import Flag, Flags
-from ..model.ids import UID, AccountId, MailboxId, ModSeq
+from ..model.ids import UID, AccountId, MailboxId, ModSeq, UIDValidity
 from ..model.mailbox import Account, Mailbox, Usage
 from ..model.message import Digest, MessageDigest, MessageOrigin, MessageRow, Placed, Placement
 from ..model.rights import Acl
@@ -103,11 +103,28 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What COPY or MOVE did: sources and, in the same order, what they became; and the changes to tell."""
+    """
+    What COPY or MOVE did.
+
+    Attributes:
+        source: Which messages, ascending.
+        mailbox: Where their copies are.
+        uid_validity: That mailbox's.
+        uids: What they became, in the same order.
+        changes: To be told.
+
+    """
 
     source: tuple[UID, ...]
-    target: tuple[Placed, ...]
+    mailbox: MailboxId
+    uid_validity: UIDValidity
+    uids: tuple[UID, ...]
     changes: tuple[Change, ...]
+
+    @property
+    def target(self) -> tuple[Placed, ...]:
+        """The copies one by one."""
+        return tuple([Placed(self.mailbox, self.uid_validity, uid) for uid in self.uids])
 
 
 class Columns(NamedTuple):

@@ -322,15 +322,16 @@ class Conversation:
 
     def wrote(self, placed: Iterable[Placed]) -> None:
         """Take note that messages were put into mailboxes by this session."""
-        selected = self.selected
-        by_mailbox: dict[MailboxId, list[UID]] = {}
         for place in placed:
-            by_mailbox.setdefault(place.mailbox, []).append(place.uid)
-        for mailbox, uids in by_mailbox.items():
-            if self.notices is not None:
-                self.notices.wrote(mailbox, uids)
-            if selected is not None and selected.contexts is not None and selected.mailbox == mailbox:
-                selected.contexts.wrote(uids)
+            self.wrote_into(place.mailbox, (place.uid,))
+
+    def wrote_into(self, mailbox: MailboxId, uids: Sequence[UID]) -> None:
+        """Take note that messages were put into one mailbox by this session."""
+        selected = self.selected
+        if self.notices is not None:
+            self.notices.wrote(mailbox, uids)
+        if selected is not None and selected.contexts is not None and selected.mailbox == mailbox:
+            selected.contexts.wrote(uids)
 
     def named(
         self,

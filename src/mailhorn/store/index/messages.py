@@ -222,7 +222,7 @@ class SqliteMessages(SqliteReading):
         if whole and len(found) < len(uids):
             raise MessageMissing(f"{len(uids) - len(found)} of the messages of mailbox {source} are gone")
         if not found:
-            return Copied((), (), ())
+            return Copied((), target, UIDValidity(0), (), ())
         kept = found
         if may is not None:
             kept = [(row[0], " ".join(filter(may, row[1].split())), *row[2:]) for row in found]
@@ -261,11 +261,7 @@ class SqliteMessages(SqliteReading):
         tx.changes += changes
         tx.unfiled += sum(row[3] is None and row[6] is None for row in found)  # of the others there are files already
         tx.unsettled = True
-        return Copied(
-            tuple(row[0] for row in found),
-            tuple(Placed(target, UIDValidity(uid_validity), number) for number in added),
-            tuple(changes),
-        )
+        return Copied(tuple(row[0] for row in found), target, UIDValidity(uid_validity), added, tuple(changes))
 
 
 def _append(tx: Tx, message: Append, now: int) -> list[Placed]:

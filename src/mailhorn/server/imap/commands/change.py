@@ -15,9 +15,10 @@ from ....model.rights import flags_allowed
 from ....store.abc import Copied, MailboxMissing, StoreError, TooManyFlags
 from .. import uidonly
 from ..conversation import Conversation, bad_sequence
+from ..ranges import ranges_of
 from ..reach import Act, Reached, demand_selected, reach
 from ..reply import CommandRefused, Reply, ok
-from ..selected import MANY, Manner, Selected
+from ..selected import Manner, Selected
 from .quota import demand_room
 
 
@@ -215,8 +216,8 @@ async def _copied(
             )
         except MailboxMissing:
             raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
-        conversation.wrote(copied.target)
-        if copied.target:
+        if copied.uids:
+            conversation.wrote_into(copied.mailbox, copied.uids)
             yield copied
 
 
@@ -225,14 +226,11 @@ async def _copy_uid(copied: Sequence[Copied], found: Reached) -> CopyUid | None:
     if not copied or not found.may(Act.SELECT):
         return None
 
-    def made() -> CopyUid:
-        return CopyUid(
-            copied[0].target[0].uid_validity,
-            UIDSet.of(uid for one in copied for uid in one.source),
-            UIDSet.of(placed.uid for one in copied for placed in one.target),
-        )
-
-    return made() if sum(len(one.target) for one in copied) <= MANY else await asyncio.to_thread(made)
+    source, target = array("I"), array("I")
+    for one in copied:
+        source.extend(one.source)
+        target.extend(one.uids)
+    return CopyUid(copied[0].uid_validity, UIDSet(await ranges_of(source)), UIDSet(await ranges_of(target)))
 
 
 def _uids(conversation: Conversation, numbers: NumSet) -> Sequence[UID]:

@@ -48,6 +48,7 @@ from ..contexts import MAX_SORTED, Context, Contexts
 from ..conversation import Conversation
 from ..matching import Scope
 from ..partial import part_of
+from ..ranges import ranges_among, ranges_of, written
 from ..reach import Act, of_others
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..searching import Filter, Found, Pace, find
@@ -327,7 +328,7 @@ def esearch(
     partial: tuple[tuple[int, int], NumberSet | None] | None = None
     if returns.partial is not None:
         part = part_of(numbers, returns.partial)
-        partial = returns.partial, kind(tuple(_ranges(part))) if part else None
+        partial = returns.partial, kind(tuple(ranges_among(part))) if part else None
     return ESearchResponse(
         tag,
         kind is UIDSet,
@@ -351,13 +352,8 @@ async def _tell_esearch(
         return
     start = write_response(told, conversation.core.dialect).removesuffix(b"\r\n") + b" ALL "
     first, *others = range(0, len(ranges), NUMBERS)
-    start += _written(ranges[first : first + NUMBERS])
-    await _in_pieces(conversation, start, (b"," + _written(ranges[at : at + NUMBERS]) for at in others), b"")
-
-
-def _written(ranges: Iterable[tuple[int, int]]) -> bytes:
-    """Return ranges of a sequence-set as they are sent."""
-    return b",".join([b"%d" % low if low == high else b"%d:%d" % (low, high) for low, high in ranges])
+    start += written(ranges[first : first + NUMBERS])
+    await _in_pieces(conversation, start, (b"," + written(ranges[at : at + NUMBERS]) for at in others), b"")
 
 
 def to_save(numbers: Sequence[int], ascending: Sequence[int], returns: Returns) -> Sequence[int]:
@@ -369,35 +365,6 @@ def to_save(numbers: Sequence[int], ascending: Sequence[int], returns: Returns) 
     if returns.partial is not None:
         return sorted({*ends, *part_of(numbers, returns.partial)})
     return sorted(set(ends)) if options & {Return.MIN, Return.MAX} else ascending
-
-
-def _ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Return numbers in their order, as ranges; only what ascends one by one is one (RFC 5267 §3.2)."""
-    ranges: list[tuple[int, int]] = []
-    first = last = 0
-    for number in numbers:
-        if number == last + 1 and last:
-            last = number
-            continue
-        if last:
-            ranges.append((first, last))
-        first = last = number
-    if last:
-        ranges.append((first, last))
-    return ranges
-
-
-async def ranges_of(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Return the same of many numbers, while others have turns."""
-    pace = Pace()
-    ranges: list[tuple[int, int]] = []
-    for start in range(0, len(numbers), NUMBERS):
-        some = _ranges(numbers[start : start + NUMBERS])
-        if ranges and ranges[-1][1] + 1 == some[0][0]:
-            some[0] = (ranges.pop()[0], some[0][1])
-        ranges += some
-        await pace.turn()
-    return tuple(ranges)
 
 
 async def _numbers(view: MailboxView, uids: Iterable[int], by_uid: bool) -> Sequence[int]:

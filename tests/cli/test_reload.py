@@ -64,7 +64,7 @@ class Seen(Reloading):
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something is true."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not true():
                 self.news.clear()
                 await self.news.wait()

@@ -20,7 +20,7 @@ from mailhorn.server.imap.session import ImapSession
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.txt"))
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for a line that must come."""
 
 LINE = re.compile(

@@ -212,7 +212,7 @@ def outside(server: Server) -> set[str]:
         str(path)
         for path in server.folder.rglob("*")
         if not path.is_relative_to(server.data / "mail") and not path.name.startswith("index.sqlite")
-    } | {path.name for path in (server.data / "mail").iterdir()}
+    } | {path.name for path in (server.data / "mail").iterdir() if path.name != "ann"}  # made when her mail settles
 
 
 NOT_FOR_STRANGERS = (

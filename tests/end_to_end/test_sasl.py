@@ -51,7 +51,7 @@ async def until_idle(account: WatchAccount, journal: Path) -> None:
     watcher = Watcher([account], journal, on_state=changed)
     running = asyncio.create_task(watcher.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await idles.wait()
     finally:
         watcher.stop()

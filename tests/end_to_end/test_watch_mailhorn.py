@@ -93,7 +93,7 @@ def test_server_killed_while_mail_arrives(tmp_path: Path) -> None:
                     server.start()
                     deliveries.server_is(up=True)
             wait_until_empty(server, "ann", 6 * PATIENCE)
-            assert watcher.stop() < 1.0
+            assert watcher.stop() < 3.0
         filed = {
             mailbox: Counter(entry.subject for entry in server.mailbox(mailbox).values()) for mailbox in ("Odd", "Even")
         }
@@ -126,7 +126,7 @@ def test_idle(tmp_path: Path) -> None:
             print(f"{used * 1e6:.0f} µs of processor time and {switches} switches in {QUIET:.0f} s")
             assert used <= 0.0005 * QUIET
             assert switches <= 10
-            assert watcher.stop() < 1.0
+            assert watcher.stop() < 3.0
 
 
 def voluntary_switches(pid: int) -> int:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from mailhorn.imap.grammar.cursor import LENIENT, Cursor
 from mailhorn.imap.grammar.fetch import parse_unknown_item
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds an answer may take."""
 
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")

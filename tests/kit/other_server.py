@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from mailhorn.net.deflate import Deflate
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for a tagged answer."""
 PUSH = 2.5
 """Seconds to wait for what is told unasked; Dovecot gathers for half a second."""

@@ -24,7 +24,7 @@ from bench.process import HOST, environment, free_port
 
 PASSWORD = "correct horse"
 DOMAIN = "example.org"
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds anything may take that is not measured."""
 SERVICES = ("imap", "imaps", "smtp", "smtps", "lmtp", "managesieve")
 READY = b"mailhorn is ready."

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from mailhorn.net.tls import end_point
 from mailhorn.sasl import ClientMechanism
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds to wait for a line that must come; failed logins are slowed down."""
 
 

@@ -13,7 +13,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for what has to happen."""
 HANG = "hang"
 """An answer: none, for as long as the client stays."""

@@ -6,7 +6,7 @@ import socketserver
 import threading
 from types import TracebackType
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for what must be said."""
 
 

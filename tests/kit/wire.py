@@ -5,7 +5,7 @@ import socket
 import threading
 from types import TracebackType
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds to wait for an answer that must come."""
 
 

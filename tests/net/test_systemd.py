@@ -28,7 +28,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 
 async def heard(line: socket.socket) -> str:
     """Return what it hears next."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return (await asyncio.get_running_loop().sock_recv(line, 1000)).decode()
 
 

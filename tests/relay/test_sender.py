@@ -58,7 +58,7 @@ class JumpingTime:
 
     async def quiet(self, what: Callable[[], bool] = lambda: True, busy: bool = False) -> float | None:
         """Wait until that is so and nothing is done but waiting; return for what time, None: for something new."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (self._sleepers and (busy or not self.busy()) and what()):
                 self._changed.clear()
                 await self._changed.wait()

@@ -263,7 +263,7 @@ async def test_scram_is_offered_when_all_who_can_log_in_have_keys(index: SqliteI
         await index.set_password_hash(account.id, hash_password("x", BULK, 4096))
     assert not accounts.offers_scram()
     clock.now += module.SURVEYED_EVERY
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not accounts.offers_scram():
             await index.accounts()
     await index.add_accounts([("late", hash_password("x", BULK))])
@@ -279,7 +279,7 @@ async def test_passwords_of_keys_alone(index: SqliteIndex) -> None:
     await index.add_accounts([("keys", hash_password("x", BULK, 5000).split(" ")[1])])
     assert await accounts.verify("keys", b"y") is None
     assert await accounts.verify("keys", b"x") is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (account := await index.account("keys")) is None or not account.password_hash.startswith("$argon2id"):
             await index.accounts()
     assert iterations_of(account.password_hash) == 5000  # what is dearer stays

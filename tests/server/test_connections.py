@@ -22,7 +22,7 @@ from mailhorn.config.wire import FILES, build_server
 from mailhorn.server.imap.session import ImapSession
 from mailhorn.server.mailserver import HANDSHAKES
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Client:

@@ -160,7 +160,7 @@ class Idler:
         return await self.hear(until)
 
     async def hear(self, start: bytes) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (line := await self.reader.readline()).startswith(start):
                 assert line
         return line

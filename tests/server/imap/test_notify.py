@@ -41,7 +41,7 @@ from mailhorn.model.numbers import STAR, UIDSet
 from mailhorn.server.imap import notices, survey
 from mailhorn.store.abc import StoreUnavailable
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for what must come."""
 
 ALL = UIDSet(((1, STAR),))

@@ -39,7 +39,7 @@ class Client:
         """Give a command; return what is answered, the last line without its tag."""
         self._writer.write(f"t {command}\r\n".encode())
         lines: list[str] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (line := (await self._reader.readline()).decode()).startswith("t "):
                 assert line, lines
                 lines.append(line.rstrip())
@@ -52,7 +52,7 @@ class Client:
 
     async def line(self) -> str:
         """Return the next line."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return (await self._reader.readline()).decode().rstrip()
 
     async def close(self) -> None:

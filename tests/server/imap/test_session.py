@@ -31,7 +31,7 @@ from mailhorn.server.imap.commands.fetch import PIECE
 from mailhorn.server.imap.session import ImapSession
 from mailhorn.store.abc import StoreUnavailable
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 OPEN: list[asyncio.StreamWriter] = []

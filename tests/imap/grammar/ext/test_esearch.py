@@ -85,7 +85,7 @@ def test_what_is_no_answer(data: bytes) -> None:
         parse_response(b"* ESEARCH " + data, STRICT)
 
 
-@pytest.mark.timeout(5)
+@pytest.mark.timeout(60)
 def test_nesting_has_a_limit() -> None:
     """In what is passed over, too."""
     with pytest.raises(SyntaxProblem):

@@ -45,7 +45,7 @@ def test_a_thread_has_somebody() -> None:
             write_thread_data(Writer(STRICT), (thread,))
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_any_depth() -> None:
     """A conversation of a hundred thousand answers, in either shape."""
     deep = b" (" + b" ".join([b"1"] * 100_000) + b")"

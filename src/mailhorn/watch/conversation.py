@@ -385,7 +385,8 @@ class Conversation:
         while self._consulted is None:
             if self._wanted:
                 self._wanted = False
-                self.out.append(Handed(self._consulting, (yield from self.whole(message.uid))))
+                whole = yield from self.whole(message.uid)
+                self.out.append(Handed(self._consulting, whole))
             elif self.now >= limit:
                 return Consulted(self._consulting, None, "the rule does not end")
             else:

@@ -162,12 +162,13 @@ class SieveClient:
         self.send((line.encode() if isinstance(line, str) else line) + b"\r\n")
         return self.reader.answer(challenge)
 
-    def start_tls(self, certificate: str) -> Answer:
-        """STARTTLS; return the capabilities that follow."""
+    def start_tls(self, certificate: str, at_once: bytes = b"") -> Answer:
+        """STARTTLS, and send something in the first moment under TLS; return the capabilities that follow."""
         assert self.say("STARTTLS").condition == "OK"
         assert not self.reader.buffer, "something was said before the handshake"
         context = ssl.create_default_context(cafile=certificate)
         self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
+        self._socket.sendall(at_once)
         return self.reader.answer()
 
     def certificate(self) -> bytes:

@@ -48,6 +48,7 @@ def _row(one: dict[str, str]) -> str:
 
 def _tags(one: dict[str, Any]) -> str:
     seen = [f"`{name}`: {tags}" for name, tags in one.get("seen", {}).items()]
+    seen += [f"`{name}`: {tags} in some runs" for name, tags in one.get("perhaps", {}).items()]
     return "; ".join(seen + [f"(`{name}`: {tags})" for name, tags in one.get("not_said", {}).items()])
 
 

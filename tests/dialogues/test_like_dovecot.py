@@ -16,7 +16,7 @@ MESSAGE = "From: sender@example.org\r\nTo: {}@localhost\r\nSubject: {}\r\n\r\nTh
 
 
 def listed(dialogue: str, what: str = "seen") -> set[str]:
-    """Return the commands that are known to be answered otherwise, or (`not_said`) that are not given at all."""
+    """Return who is known to be answered otherwise, or (`perhaps`) is in some runs, or (`not_said`) is not given at all."""
     return {tag for one in LIST["difference"] for tag in one.get(what, {}).get(dialogue, "").split()}
 
 
@@ -45,7 +45,8 @@ async def play_all(names: list[str]) -> tuple[Differences, set[str]]:
             while names:
                 name = names.pop()
                 dovecot.forget()
-                player = Player(dovecot.imap_port, dovecot.password, delivered, listed(name, "not_said"), listed(name))
+                known = listed(name) | listed(name, "perhaps")
+                player = Player(dovecot.imap_port, dovecot.password, delivered, listed(name, "not_said"), known)
                 try:
                     found[name] = await player.play((FOLDER / f"{name}.txt").read_text("utf-8"))
                 except Exception as problem:
@@ -74,7 +75,8 @@ def test_the_same_dialogue(name: str, played: tuple[Differences, set[str]]) -> N
     if isinstance(different, Exception):
         raise different
     report = "\n".join(f"{tag}\n    " + "\n    ".join(lines) for tag, lines in different.items())
-    assert set(different) == listed(name), f"{sorted(set(different) ^ listed(name))} of\n{report}"
+    wrong = (set(different) ^ listed(name)) - listed(name, "perhaps")
+    assert not wrong, f"{sorted(wrong)} of\n{report}"
 
 
 @pytest.mark.timeout(300)

@@ -16,7 +16,7 @@ MESSAGE = "From: sender@example.org\r\nTo: {}@localhost\r\nSubject: {}\r\n\r\nTh
 
 
 def listed(dialogue: str, what: str = "seen") -> set[str]:
-    """Return who is known to be answered otherwise, or (`perhaps`) is in some runs, or (`not_said`) is not given at all."""
+    """Return who is answered otherwise as is known, or (`perhaps`) is in some runs, or (`not_said`) is not given at all."""
     return {tag for one in LIST["difference"] for tag in one.get(what, {}).get(dialogue, "").split()}
 
 

@@ -16,7 +16,7 @@ MESSAGE = "From: sender@example.org\r\nTo: {}@localhost\r\nSubject: {}\r\n\r\nTh
 
 
 def listed(dialogue: str, what: str = "seen") -> set[str]:
-    """Return who is answered otherwise as is known, or (`perhaps`) is in some runs, or (`not_said`) is not given at all."""
+    """Return the commands that are answered otherwise (`seen`), or may be (`perhaps`), or not given (`not_said`)."""
     return {tag for one in LIST["difference"] for tag in one.get(what, {}).get(dialogue, "").split()}
 
 

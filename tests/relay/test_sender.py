@@ -639,3 +639,33 @@ class Hurried(WallClock):
         if until is not None:
             until = time.time() + (until - self.now()) / 100
         await WallClock().wait(event, until)
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("nobody", "cannot be used: Connection refused"),
+        ("certificate", "has a certificate that is not trusted: self-signed certificate"),
+        ("plain", "cannot be spoken to encrypted: "),
+        ("silent", "did not answer within 0.3 s"),
+        ("busy", "refuses us: 421 4.3.2 too many"),
+        ("odd", "refuses us: Malformed SMTP response line: HTTP/1.1 400 Bad Request"),
+    ],
+)
+async def test_the_reason(relay: Relay, certificate: tuple[Path, ssl.SSLContext], what: str, reason: str) -> None:
+    """The log and the list say in one line why the smarthost cannot be used."""
+    answers = {"silent": HANG, "busy": "421 4.3.2 too many", "odd": "HTTP/1.1 400 Bad Request"}
+    answer = by_verb(**({"CONNECT": answers[what]} if what in answers else {}))
+    smarthost = Smarthost(answer, tls=certificate[1] if what == "certificate" else None, implicit=what == "certificate")
+    with smarthost.running():
+        encrypted = what in ("certificate", "plain")
+        sender = await relay.start(
+            smarthost if what != "nobody" else Smarthost(port=1),
+            encryption="tls" if encrypted else "none",
+            context=client_context() if encrypted else None,
+            patience=Patience(0.3, 0.3, 0.3) if what == "silent" else Patience(),
+        )
+        await relay.queue.submit([LETTER])
+        await relay.time.until()
+        assert sender.trouble.partition(" ")[2].startswith(reason)
+        await relay.stop()

@@ -7,7 +7,9 @@ gone. Rule 4: what the other side says is made printable here.
 """
 
 import asyncio
+import os
 import re
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import Literal
@@ -127,20 +129,30 @@ class Connection:
                 if smarthost.user:
                     await client.login(smarthost.user, smarthost.password)
                 self.opened = True
-        except BaseException as problem:
+        except (aiosmtplib.SMTPException, OSError, ValueError) as problem:
             self.cut()
-            if isinstance(problem, aiosmtplib.SMTPAuthenticationError):
-                raise Unreachable(f"{smarthost} refuses the login of {smarthost.user}: {_answer(problem)}") from problem
-            if isinstance(problem, ssl.SSLError):
-                raise Unreachable(f"{smarthost} cannot be spoken to encrypted: {_printable(str(problem))}") from problem
-            if isinstance(problem, aiosmtplib.SMTPResponseException):
-                raise Unreachable(f"{smarthost} refuses us: {_answer(problem)}") from problem
-            if isinstance(problem, TimeoutError):
-                text = f"{smarthost} did not answer within {smarthost.patience.connect:g} s"
-                raise Unreachable(text) from problem
-            if isinstance(problem, aiosmtplib.SMTPException | OSError | ValueError):
-                raise Unreachable(f"{smarthost} cannot be used: {_printable(str(problem))}") from problem
+            raise Unreachable(f"{smarthost} {self._why(problem)}") from problem
+        except BaseException:
+            self.cut()
             raise
+
+    def _why(self, problem: Exception) -> str:
+        """Return why it cannot be used, as the rest of a sentence."""
+        if isinstance(problem, aiosmtplib.SMTPAuthenticationError):
+            return f"refuses the login of {self._smarthost.user}: {_answer(problem)}"
+        if isinstance(problem, aiosmtplib.SMTPResponseException):
+            return f"refuses us: {_answer(problem)}"
+        cause = problem.__cause__ if isinstance(problem.__cause__, OSError) else problem
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"has a certificate that is not trusted: {_printable(cause.verify_message)}"
+        if isinstance(cause, ssl.SSLError):
+            return f"cannot be spoken to encrypted: {_printable(cause.reason or str(cause))}"
+        if isinstance(problem, TimeoutError):
+            return f"did not answer within {self._smarthost.patience.connect:g} s"
+        told = str(cause)
+        if isinstance(cause, OSError) and cause.errno:  # asyncio's own words have the address once more
+            told = cause.strerror if isinstance(cause, socket.gaierror) else os.strerror(cause.errno)
+        return f"cannot be used: {_printable(told)}"
 
     async def send(self, letter: Taken) -> dict[int, Answer]:
         """

@@ -6,6 +6,7 @@ from mailhorn.mime.header import (
     HeaderReader,
     comment_end,
     content_fields,
+    field_values,
     fields,
     header_fields,
     parse_content_type,
@@ -137,3 +138,12 @@ def test_headers_are_read_as_far_as_allowed() -> None:
     sizes = [len(reader.read(0, MAX_HEADER * 2)) for _ in range(20)]
     assert sizes[0] == MAX_HEADER
     assert sum(sizes) == MAX_HEADERS - 5
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r"])
+def test_the_values_of_one_field_are_those_of_all(end: bytes) -> None:
+    """In any case, folded, with space before the colon; not of a name that begins or ends alike."""
+    lines = (b"From: a", b"FROM : b", b" c", b"From-X: d", b"X-From: e", b"\tFrom: f", b"from:", b"no field", b"a.b: g")
+    header = end.join(lines) + end
+    for name in ("from", "x-from", "from-x", "a.b", "axb", "none"):
+        assert field_values(header, name) == [v for n, v in fields(header) if n.lower() == name.encode()], name

@@ -6,6 +6,7 @@ each of them linear on hostile input.
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from mmap import mmap
 
 from ..model.structure import Params
@@ -49,6 +50,17 @@ def fields(header: bytes) -> list[tuple[bytes, bytes]]:
     RFC 5322 §2.2. Only the first MAX_HEADER octets are looked into.
     """
     return [(found[1], found[2].rstrip(b"\r")) for found in _FIELD.finditer(b"\n" + _lines(header))]
+
+
+def field_values(header: bytes, name: str) -> list[bytes]:
+    """Return what `fields` does, of the fields of that name only (in any case; ASCII)."""
+    return [value.rstrip(b"\r") for value in _named(name).findall(b"\n" + _lines(header))]
+
+
+@lru_cache(maxsize=4096)
+def _named(name: str) -> re.Pattern[bytes]:
+    wanted = re.escape(name.encode("utf-8", "surrogatepass"))
+    return re.compile(rb"\n" + wanted + rb"[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))", re.IGNORECASE)
 
 
 def content_fields(header: bytes) -> dict[bytes, bytes]:

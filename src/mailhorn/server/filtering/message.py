@@ -6,12 +6,16 @@ from typing import Protocol
 
 from ...mime.decode import decoded_header
 from ...mime.entity import Entity
-from ...mime.header import fields, unfold
+from ...mime.header import field_values, fields, unfold
 from ...sieve.actions import Edit
 from ...sieve.edit import edited
 
 HEADER_LOOKED_AT = 256 * 1024
 """Octets of a header that rules may ask about."""
+
+
+FEW = 8
+"""Fields that are looked for one by one, at 2 us each; then all are sorted out at once, at 15 us."""
 
 
 class Body(Protocol):
@@ -55,7 +59,7 @@ class Message:
         "_content",
         "_decoded",
         "_entity",
-        "_raw",
+        "_head",
         "_unfolded",
         "_variants",
         "original",
@@ -66,8 +70,8 @@ class Message:
         """Look at a body, which stays as it is."""
         self._body = body
         self._content: bytes | None = None
-        self._raw: list[tuple[bytes, bytes]] | None = None
-        self._by_name: dict[str, list[bytes]] = {}
+        self._head: bytes | None = None
+        self._by_name: dict[str, list[bytes]] | None = None
         self._unfolded: dict[str, tuple[str, ...]] = {}
         self._decoded: dict[str, tuple[str, ...]] = {}
         self._entity: Entity | None = None
@@ -93,9 +97,11 @@ class Message:
         """Return the unfolded values of all fields of that name in lower case; what is no UTF-8 are surrogates."""
         found = self._unfolded.get(name)
         if found is None:
-            self._fields()
-            found = tuple([_unfolded(value) for value in self._by_name.get(name, ())])
-            self._unfolded[name] = found
+            if self._by_name is None and len(self._unfolded) < FEW:
+                raw = field_values(self._header(), name)
+            else:
+                raw = self._all().get(name, [])
+            found = self._unfolded[name] = tuple([_unfolded(value) for value in raw])
         return found
 
     def decoded(self, name: str) -> tuple[str, ...]:
@@ -107,17 +113,21 @@ class Message:
 
     def header(self) -> tuple[tuple[str, str, str], ...]:
         """Return of all fields the name as written, the unfolded value, and the decoded one."""
-        found = [(name.decode("ascii", "replace"), _unfolded(value)) for name, value in self._fields()]
+        found = [(name.decode("ascii", "replace"), _unfolded(value)) for name, value in fields(self._header())]
         return tuple([(name, value, _decoded(value)) for name, value in found])
 
-    def _fields(self) -> list[tuple[bytes, bytes]]:
-        if self._raw is None:
-            header = bytes(self._body.view()[:HEADER_LOOKED_AT])
-            self._raw = fields(header[: end_of_header(header)])
-            by_name = self._by_name
-            for name, value in self._raw:
-                by_name.setdefault(name.rstrip(b" \t").lower().decode("ascii", "replace"), []).append(value)
-        return self._raw
+    def _header(self) -> bytes:
+        if self._head is None:
+            head = bytes(self._body.view()[:HEADER_LOOKED_AT])
+            self._head = head[: end_of_header(head)]
+        return self._head
+
+    def _all(self) -> dict[str, list[bytes]]:
+        if self._by_name is None:
+            self._by_name = {}
+            for name, value in fields(self._header()):
+                self._by_name.setdefault(name.lower().decode("ascii", "replace"), []).append(value)
+        return self._by_name
 
     def edited(self, edits: Sequence[Edit], boundary: Callable[[], str] = lambda: secrets.token_hex(16)) -> "Message":
         """Return what edits make of it, the very same if there are none."""

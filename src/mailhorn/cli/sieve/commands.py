@@ -83,13 +83,17 @@ def test(
       mailhorn sieve test rules.sieve --envelope-to ann+lists@example.org - < message.eml
       mailhorn sieve test rules.sieve --mailbox work/INBOX --last 1000
     """
-    from . import test as command
-
     if mailbox is not None:
         if messages:
             raise click.UsageError("either messages or --mailbox")
-        command.on_mailbox(script, mailbox, last, every, as_json, config)
+        if script == Path("-"):
+            raise click.UsageError("with --mailbox the script must be a file")
+        from . import mailbox as on_mailbox
+
+        on_mailbox.test(script, mailbox, last, every, as_json, config)
         return
+    from . import test as command
+
     if not messages:
         raise click.UsageError("say which messages: files, folders, `-`, or --mailbox ACCOUNT/MAILBOX")
     if script == Path("-") and Path("-") in messages:

@@ -47,12 +47,14 @@ class Mail:
         name: What it is called for people.
         data: Its octets.
         sender: The envelope's sender, if the file says who that is.
+        size: Its size, if not all octets of it were read; None: they were.
 
     """
 
     name: str
     data: bytes
     sender: str | None = None
+    size: int | None = None
 
 
 def mails_of(path: Path) -> Iterator[Mail]:
@@ -156,7 +158,7 @@ def facts_of(mail: Mail, around: Circumstances, now: Instant, seen: set[tuple[st
     sender, recipient = envelope_of(mail, entity, around)
     return HeaderFacts(
         entity.fields(),
-        size=len(mail.data),
+        size=len(mail.data) if mail.size is None else mail.size,
         envelope={"from": [sender], "to": [recipient], "auth": []},
         mailboxes=("INBOX", *around.mailboxes),
         decode=_decoded,

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ...mime.entity import Entity
 from ...sieve import Actions, Matched, Need, Program, SieveRuntimeError, evaluate
 from ...sieve.actions import Remember
 from ...sieve.questions import Instant
@@ -19,16 +20,16 @@ from .told import as_objects, in_words
 def on_messages(script: Path, messages: tuple[Path, ...], around: Circumstances, as_json: bool) -> None:
     """Print what a script does to each message. Ends with 1 if it fails on one."""
     program = compiled(script)
-    now = _instant(time.time() if around.now is None else around.now)
+    now = instant(time.time() if around.now is None else around.now)
     seen: set[tuple[str, str]] = set()
     good = True
     number = 0
     for path in messages:
         for mail in mails_of(path):
-            actions, problem = _decided(program, mail, around, now, seen)
+            actions, problem = decided(program, mail, around, now, seen)
             good = good and not problem
             if as_json:
-                print(json.dumps(_object(mail, actions, problem), ensure_ascii=False))
+                print(json.dumps(as_object(mail, actions, problem), ensure_ascii=False))
             else:
                 if number:
                     print()
@@ -40,7 +41,7 @@ def on_messages(script: Path, messages: tuple[Path, ...], around: Circumstances,
         raise SystemExit(CANNOT)
 
 
-def _decided(
+def decided(
     program: Program, mail: Mail, around: Circumstances, now: Instant, seen: set[tuple[str, str]]
 ) -> tuple[Actions, str]:
     """Return what the script decides, and why it failed; then the message is kept (RFC 5228 §2.10.6)."""
@@ -54,13 +55,14 @@ def _decided(
     return actions, ""
 
 
-def _instant(seconds: float) -> Instant:
+def instant(seconds: float) -> Instant:
+    """Return a time in the zone of this machine."""
     offset = datetime.fromtimestamp(seconds).astimezone().utcoffset()
     return Instant(int(seconds), 0 if offset is None else int(offset.total_seconds() // 60))
 
 
 def _print(mail: Mail, actions: Actions, problem: str) -> None:
-    sender, subject = _known_by(mail)
+    sender, subject = known_by(mail)
     print("  ".join(filter(None, (shown(mail.name, 80), shown(sender, 50), shown(subject, 80)))))
     tests = _in_order(actions)
     if tests:
@@ -76,8 +78,9 @@ def _in_order(actions: Actions) -> list[Matched]:
     return sorted(actions.trace, key=lambda matched: matched.line)
 
 
-def _object(mail: Mail, actions: Actions, problem: str) -> dict[str, Any]:
-    sender, subject = _known_by(mail)
+def as_object(mail: Mail, actions: Actions, problem: str) -> dict[str, Any]:
+    """Return what would be done to a message, for programs."""
+    sender, subject = known_by(mail)
     return {
         "message": mail.name,
         "from": sender,
@@ -89,33 +92,11 @@ def _object(mail: Mail, actions: Actions, problem: str) -> dict[str, Any]:
     }
 
 
-def _known_by(mail: Mail) -> tuple[str, str]:
+def known_by(mail: Mail) -> tuple[str, str]:
     """Return From and Subject, decoded."""
-    from ...mime.entity import Entity
-
     entity = Entity(mail.data)
     found = ["".join(entity.header(name)[:1]) for name in ("from", "subject")]
     return found[0], found[1]
 
 
-def on_mailbox(script: Path, mailbox: str, last: int | None, every: bool, as_json: bool, config: Path | None) -> None:
-    """Print what a script would do to the mail of an account of the watcher's, or of this machine's server."""
-    from ..watch.accounts import settings_of
-    from ..watch.trial import trial
-
-    compiled(script)
-    names = [account.name for account in settings_of(config).account]
-    name, box = _split(mailbox, names)
-    trial(config, name, box, script, last, every, as_json)
-
-
-def _split(mailbox: str, names: list[str]) -> tuple[str, str | None]:
-    """Return account and mailbox of ACCOUNT/MAILBOX; there may be a slash in either."""
-    for name in sorted(names, key=len, reverse=True):
-        if mailbox == name or mailbox.startswith(f"{name}/"):
-            return name, mailbox[len(name) + 1 :] or None
-    name, _, box = mailbox.partition("/")
-    return name, box or None
-
-
-__all__ = ["Circumstances", "on_mailbox", "on_messages"]
+__all__ = ["Circumstances", "as_object", "decided", "instant", "known_by", "on_messages"]

@@ -62,6 +62,19 @@ def smtp() -> list[bytes]:
     ]
 
 
+def managesieve() -> list[bytes]:
+    """Sessions of ManageSieve; those that begin with NUL are not logged in."""
+    return [
+        b'\0AUTHENTICATE "PLAIN" "AGEAYg=="\r\nLISTSCRIPTS\r\nUNAUTHENTICATE\r\nLISTSCRIPTS\r\n',
+        b'\0AUTHENTICATE "LOGIN"\r\n"bW9yZQ=="\r\n{8+}\r\nAGEAYg==\r\nCAPABILITY\r\n',
+        b'\0AUTHENTICATE "X" {4}\r\nYWJj\r\n"*"\r\nSTARTTLS\r\nNOOP "a \\"b\\\\"\r\nLOGOUT\r\n',
+        b"\0CHECKSCRIPT {70000+}\r\nkeep;\r\nNOOP\r\n",
+        b'PUTSCRIPT "foo" {31+}\r\n#comment\r\nInvalidSieveCommand\r\n\r\nSETACTIVE "foo"\r\nSETACTIVE ""\r\n',
+        b'CHECKSCRIPT {5}\r\nkeep;\r\nGETSCRIPT "a"\r\nDELETESCRIPT {1+}\r\na\r\nRENAMESCRIPT "a" "b"\r\n',
+        b'HAVESPACE "myscript" 999999\r\nHAVESPACE "" 01\r\nNOOP\r\nNOOP {3+}\r\n\r\n\xff\r\n\r\nGET / HTTP/1.1\r\n',
+    ]
+
+
 def scripts() -> list[bytes]:
     """Sieve scripts, each followed by NUL and the header that it is asked about."""
     header = "".join(f"{name}: {value}\r\n" for name, value in [*MESSAGE_A, *MESSAGE_B]).encode()

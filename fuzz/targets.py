@@ -11,6 +11,8 @@ from contextlib import suppress
 from random import Random
 from typing import Any, TypeVar
 
+from tests.kit.managesieve import Illegal, Reader
+from tests.kit.sievepeer import Peer as SievePeer
 from tests.kit.smtp import Peer
 
 from mailhorn.imap.client import ClientConnection, UntaggedReceived
@@ -49,7 +51,7 @@ from mailhorn.model.message import MessageOrigin, MessageRow
 from mailhorn.server.imap.matching import Letter, Scope, depth, resolve
 from mailhorn.server.imap.sorting import sent
 from mailhorn.server.imap.subject import base_subject
-from mailhorn.server.imap.threads import Message, by_references, ids, ordered_subject, references
+from mailhorn.server.imap.threads import Conversations, Message, ids, references
 from mailhorn.sieve import Actions, HeaderFacts, Need, SieveError, SieveRuntimeError, compile_script, evaluate, offered
 from mailhorn.sieve.address import addresses, outbound
 from mailhorn.smtp.connection import Options
@@ -237,6 +239,38 @@ def smtp(data: bytes) -> None:
         at = found.end()
 
 
+# ManageSieve.
+
+
+def managesieve(data: bytes) -> None:
+    """
+    Anything from a ManageSieve client is commands, or is answered with NO or BYE.
+
+    Any split gives the same events and the same answers; each answer is one a strict client can read; there are never
+    more answers than lines. What begins with NUL comes before the login.
+    """
+    whole, cut = SievePeer(tls=False), SievePeer(tls=False)
+    if not data.startswith(b"\0"):
+        whole.log_in()
+        cut.log_in()
+    data = data.removeprefix(b"\0")
+    said = whole.send(data) + whole.eof()
+    same("a split", cut.send(*pieces(data)) + cut.eof(), said)
+    same("a split", cut.events, whole.events)
+    if not whole.connection.closed:
+        raise Broken("open after its end")
+    reader, answers = Reader(lambda: b""), 0
+    reader.buffer = said
+    while reader.buffer:
+        try:
+            reader.answer(challenge=True)
+        except (EOFError, Illegal, UnicodeDecodeError) as problem:
+            raise Broken(f"no answer: {said[-100:]!r}") from problem
+        answers += 1
+    if answers > 3 * (data.count(b"\n") + 2):
+        raise Broken(f"{answers} answers to {data.count(10)} lines")
+
+
 # Messages.
 
 
@@ -396,13 +430,17 @@ def search(data: bytes) -> None:
         made.append(
             Message(UID(number), *subject, sent=number % 3, id=id_, references=references(header)[number % 2 :: 2])
         )
-    for told in (_now(ordered_subject(made)), _now(by_references(made))):
+    for put in (Conversations.by_subject, Conversations.by_references):
+        together = Conversations()
+        for one in made:
+            together.add(one)
+        _now(put(together))
         numbers = []
-        waiting = list(told)
+        waiting = list(together.roots)
         while waiting:
-            thread = waiting.pop()
-            numbers.append(thread.number)
-            waiting += thread.below
+            node = waiting.pop()
+            numbers.append(together.number(node))
+            waiting += together.below(node)
         same("messages in threads", sorted(n for n in numbers if n is not None), [one.number for one in made])
 
 
@@ -463,6 +501,13 @@ TARGETS = {
             ),
         ),
         Target("smtp", smtp, ("smtp",), seeds.smtp, (b"BDAT 3 LAST\r\n", b"\r\n.\r\n", b"RET=HDRS", b"XFORWARD")),
+        Target(
+            "managesieve",
+            managesieve,
+            ("managesieve",),
+            seeds.managesieve,
+            (b"{3+}\r\n", b"{3}\r\n", b"{99999+}\r\n", b'"*"\r\n', b'"AGEAYg=="', b'"bW9yZQ=="\r\n', b'\\"'),
+        ),
         Target(
             "mime",
             mime,

@@ -27,8 +27,9 @@ class Peer:
 
     """
 
-    def __init__(self) -> None:
-        """Greet."""
+    def __init__(self, tls: bool = True) -> None:
+        """Greet; STARTTLS, which forgets what came before it, is refused if there is no TLS."""
+        self._tls = tls
         self.connection = ServerConnection()
         self.events: list[Event] = []
         self._rounds = 0
@@ -79,10 +80,12 @@ class Peer:
                     connection.answer(Response(Condition.OK, "", Code.SASL, b"ZmluYWw="))
                 else:
                     connection.answer(no("Wrong"))
-            case CommandReceived(command=Word.STARTTLS):
+            case CommandReceived(command=Word.STARTTLS) if self._tls:
                 connection.answer(Response(Condition.OK, "Begin"))
                 if not connection.closed:
                     connection.tls_started(CAPABILITIES[:2])
+            case CommandReceived(command=Word.STARTTLS):
+                connection.answer(no("no TLS"))
             case CommandReceived(command=Word.CAPABILITY):
                 connection.answer(DONE, write_capabilities(CAPABILITIES))
             case CommandReceived(command=Word.LISTSCRIPTS):

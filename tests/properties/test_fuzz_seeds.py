@@ -7,7 +7,7 @@ import pytest
 from fuzz.engine import LARGE, SMALL, Broken, Fuzzer, Target, TooMuch, Tracer
 from fuzz.targets import TARGETS, pieces
 
-RUNS = {"command": 120, "response": 120, "smtp": 150, "mime": 120, "sieve": 120, "search": 500}
+RUNS = {"command": 120, "response": 120, "smtp": 150, "managesieve": 200, "mime": 120, "sieve": 120, "search": 500}
 """Inputs of the short run, about a second's worth each."""
 
 FOUND = [

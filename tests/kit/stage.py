@@ -17,6 +17,7 @@ from mailhorn.testing import HostileServer, Peer, Scenario, VirtualLoop
 from mailhorn.watch.account import Security, WatchAccount
 from mailhorn.watch.events import Filed, State, StateChanged
 from mailhorn.watch.facts import install
+from mailhorn.watch.hooks import Hooks
 from mailhorn.watch.journal import JournalThread
 from mailhorn.watch.ledger import Answer, Place, Request
 from mailhorn.watch.supervisor import Watcher
@@ -45,6 +46,7 @@ class Stage:
         self.logged: list[Any] = []
         self.news = asyncio.Event()
         self.asleep = 0.0
+        self.hooks: Hooks | None = None
         self.watcher: Watcher
         self.server: HostileServer
         self.running: asyncio.Task[None]
@@ -73,7 +75,9 @@ class Stage:
         self.watcher = Watcher(
             watched, self.directory / "journal", on_filed=self._on_filed, on_state=self._on_state, clock=clock
         )
-        self.running = asyncio.create_task(self.watcher.run())
+        if self.hooks is not None:
+            self.watcher.on_journal = self.hooks.news
+        self.running = asyncio.create_task(self.watcher.run(self._beside()))
         with structlog.testing.capture_logs() as self.logged:
             try:
                 yield self.watcher
@@ -83,6 +87,11 @@ class Stage:
             finally:
                 self.running.cancel()
                 await asyncio.gather(self.running, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def _beside(self) -> AsyncIterator[None]:
+        async with self.hooks or contextlib.nullcontext():
+            yield
 
     def _on_filed(self, place: Place, filed: Filed) -> None:
         self.filed.append(filed)

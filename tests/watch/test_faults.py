@@ -9,6 +9,7 @@ import dataclasses
 import gc
 import os
 import re
+import resource
 import socket
 import sys
 import time
@@ -119,16 +120,18 @@ async def test_f04_rst_while_idle(stage: Stage) -> None:
         assert "reset" in (await stage.enters(State.BACKOFF)).reason.lower()
 
 
+async def goes_deaf(peer: Peer) -> None:
+    """From the greeting to IDLE, and then the route is gone."""
+    await ready(peer)
+    await peer.deaf(3600)
+
+
 @on_stage()
 async def test_f05_half_open(stage: Stage) -> None:
     """The route is gone and nobody tells: five minutes of silence, then DONE, then fifteen seconds."""
     loop = asyncio.get_running_loop()
 
-    async def first(peer: Peer) -> None:
-        await ready(peer)
-        await peer.deaf(3600)
-
-    async with stage.play(first, comes_back):
+    async with stage.play(goes_deaf, comes_back):
         await stage.enters(State.IDLE)
         begin = loop.time()
         assert (await stage.enters(State.BACKOFF)).reason == "the server: no answer in time"
@@ -276,7 +279,7 @@ async def test_f12_the_plus_never_comes(stage: Stage) -> None:
         await stage.files(5)
 
 
-@on_stage(turns=1000, calls=400, steps=400)
+@on_stage(turns=1200, calls=400, steps=400)  # for three hundred
 async def test_f13_plus_again_and_again(stage: Stage) -> None:
     """`+` as a keep-alive is proof of life, and nothing else: it causes no command."""
 
@@ -504,6 +507,28 @@ async def test_f28_mail_before_idle_that_nobody_announces(stage: Stage) -> None:
         begin = asyncio.get_running_loop().time()
         await stage.files(5)
         assert asyncio.get_running_loop().time() - begin <= SILENT_SECONDS + 2 * GRID
+
+
+@on_stage()
+async def test_f29_flags_are_no_news(stage: Stage) -> None:
+    """Rules are asked once, when a message comes: what is flagged later costs a look if that is told, and no more."""
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer)
+        await peer.say("* 5 EXISTS")
+        await done(peer, mail(5, "plain"))
+        await idle(peer)
+        await peer.say(r"* 5 FETCH (UID 5 FLAGS (\Flagged))")
+        await done(peer, mail(5, "plain", r"\Flagged"))
+        await idle(peer)
+        await peer.say("* 6 EXISTS")  # which was flagged and read before we were told of it
+        await done(peer, mail(6, "list", r"\Flagged \Seen"))
+        await moved(peer, 6)
+        await idle(peer)
+        await peer.gone()
+
+    async with stage.play(scenario):
+        await stage.files(6)
 
 
 @on_stage()
@@ -1224,6 +1249,27 @@ async def test_f74_two_watchers(stage: Stage) -> None:
 
 
 @on_stage()
+async def test_f75_labels_for_mailboxes(stage: Stage) -> None:
+    """On Gmail what is deleted is only archived: what is discarded is moved to the trash, whatever that is called."""
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer, capabilities=f"{CAPABILITIES} SPECIAL-USE X-GM-EXT-1")
+        await peer.say("* 5 EXISTS")
+        await done(peer, mail(5, "spam"))
+        await peer.command("LIST")
+        folders = [r'* LIST (\All) "/" "[Google Mail]/Alle"', r'* LIST (\Trash) "/" "[Google Mail]/Papierkorb"']
+        await peer.say(*folders, "$ OK")
+        said = await peer.command("UID MOVE")
+        assert said.arguments == '5 "[Google Mail]/Papierkorb"'
+        await peer.say("* OK [COPYUID 70 5 35] moved", "* 5 EXPUNGE", "$ OK done")
+        await idle(peer)
+        await peer.gone()
+
+    async with stage.play(scenario):
+        await stage.files(5)
+
+
+@on_stage()
 async def test_f77_f78_the_computer_slept(stage: Stage) -> None:
     """The clock that runs through suspend got ahead: the server has fifteen seconds to prove that it lives."""
     loop = asyncio.get_running_loop()
@@ -1273,11 +1319,7 @@ async def test_f80_another_network(stage: Stage) -> None:
     """Whoever knows that the network changed can say so: every connection must prove that it lives, at once."""
     loop = asyncio.get_running_loop()
 
-    async def first(peer: Peer) -> None:
-        await ready(peer)
-        await peer.deaf(3600)
-
-    async with stage.play(first, comes_back):
+    async with stage.play(goes_deaf, comes_back):
         await stage.enters(State.IDLE)
         begin = loop.time()
         stage.watcher.network_changed()
@@ -1286,10 +1328,24 @@ async def test_f80_another_network(stage: Stage) -> None:
         await stage.files(5)
 
 
-@on_stage(turns=40_000, calls=10_000, steps=20_000)
-async def test_f81_a_thousand_reconnects(stage: Stage) -> None:
-    """Descriptors, tasks, objects and memory are what they were after the first half."""
-    marks: list[tuple[int, int, int, int]] = []
+def held() -> tuple[int, int, int, int, int]:
+    """Return how many files, tasks, objects, blocks and octets of memory this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return (
+        len(os.listdir("/proc/self/fd")),
+        len(asyncio.all_tasks()),
+        len(gc.get_objects()),
+        sys.getallocatedblocks(),
+        pages * resource.getpagesize(),
+    )
+
+
+@pytest.mark.timeout(240)  # a thousand handshakes, on a busy machine
+@pytest.mark.parametrize("tls", [False, True])
+@on_stage(turns=40_000, calls=12_000, steps=20_000)
+async def test_f81_a_thousand_reconnects(stage: Stage, certificate: tuple[Path, Path], tls: bool) -> None:
+    """Descriptors, tasks, objects and memory are what they were after the first six hundred, over TLS as well."""
+    marks: list[tuple[int, int, int, int, int]] = []
 
     async def scenario(peer: Peer) -> None:
         nonlocal count
@@ -1299,26 +1355,30 @@ async def test_f81_a_thousand_reconnects(stage: Stage) -> None:
             peer.reset()
         else:
             await log_in(peer)
+            if count in (600, 1000):
+                await peer.wait(45)  # the client waits for an answer, and TLS has taken leave of all who went
+                stage.changes.clear()
+                stage.logged.clear()
+                gc.collect()
+                marks.append(held())
+                reached.set() if count == 1000 else None
             peer.close()
         del stage.server.peers[:-1]
         stage.changes.clear()
         stage.logged.clear()
-        if count in (500, 1000):
-            await peer.wait(0)
-            gc.collect()
-            files, tasks = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
-            marks.append((files, tasks, len(gc.get_objects()), sys.getallocatedblocks()))
-            reached.set() if count == 1000 else None
 
     count = 0
     reached = asyncio.Event()
-    async with HostileServer(scenario) as stage.server, stage.watch(stage.server.port):
-        async with asyncio.timeout(10_000_000):
-            await reached.wait()
-    (files, tasks, objects, blocks), (files_then, tasks_then, objects_then, blocks_then) = marks
+    context = server_context(*certificate) if tls else None
+    async with HostileServer(scenario, tls=context) as stage.server:
+        async with stage.watch(stage.server.port, **(encrypted(certificate) if tls else {})):
+            async with asyncio.timeout(10_000_000):
+                await reached.wait()
+    (files, tasks, objects, blocks, memory), (files_then, tasks_then, objects_then, blocks_then, memory_then) = marks
     assert abs(files_then - files) <= 1 and abs(tasks_then - tasks) <= 1
-    # One object of each connection that stays would be five hundred; Python's own lists of free ones fill up till then.
-    assert objects_then - objects < 100 and blocks_then - blocks < 400
+    # One object of each connection that stays would be four hundred; Python's own lists of free ones fill up till then.
+    assert objects_then - objects < 100 and blocks_then - blocks < 300
+    assert memory_then - memory < 4 << 20  # what OpenSSL keeps is no object of Python; of 200 sessions it is 8 MiB
 
 
 @on_stage(turns=3000, calls=1500, steps=1500)
@@ -1536,12 +1596,6 @@ async def test_f91_injected_before_tls(stage: Stage, certificate: tuple[Path, Pa
 
 # all of them
 
-NOT_OURS = {
-    29: "rules are asked once, when a message comes; no rule depends on a flag that changes later",
-    33: "tested with several mailboxes on one connection, in test_rounds.py",
-    75: "there is nothing special about Gmail yet: a label is a mailbox, and its messages have their own UIDs there",
-    84: "there are no hooks yet; the journal, the only slow part, has its own thread",
-}
 NUMBERS = (
     *range(1, 14), 15, 16, 17, 18, 19, 21, 22, 23, 24, *range(26, 34), *range(36, 44), 45, 46, 47, 48, 50, 51,
     *range(53, 62), 63, 65, 66, 67, 68, 71, 72, 74, 75, *range(77, 89), 90, 91,
@@ -1550,7 +1604,7 @@ NUMBERS = (
 
 
 def test_no_fault_is_forgotten() -> None:
-    """Every number of the catalogue has a test with its name, or a reason why it has none here."""
-    named = {int(found) for name in globals() if name.startswith("test_") for found in re.findall(r"_?f(\d\d)_", name)}
-    assert named.isdisjoint(NOT_OURS)
-    assert sorted(named | NOT_OURS.keys()) == sorted(set(NUMBERS))
+    """Every number of the catalogue has a test with its name, here or in a file beside this one."""
+    source = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    names = re.findall(r"^(?:async )?def (test_f\d\d_\w+)", source, re.MULTILINE)
+    assert {int(number) for name in names for number in re.findall(r"_f(\d\d)", name)} == set(NUMBERS)

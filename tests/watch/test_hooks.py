@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 import structlog
+from tests.kit.stage import Stage, done, idle, moved, ready
+from tests.kit.stage import mail as fetched
 
 from mailhorn.model.ids import UID, UIDValidity
+from mailhorn.testing import Peer
 from mailhorn.watch import hooks as module
 from mailhorn.watch.act import Kind, Step
 from mailhorn.watch.hooks import Hook, Hooks
@@ -227,3 +230,27 @@ async def test_a_web_address(mail: Mail) -> None:
             thread.join()
     assert [entry.get("reason", "") for entry in logged] == ["it answered 503", ""]
     assert posted[0] == posted[1] and posted[0][0] == posted[0][1]["key"]
+
+
+async def test_f84_a_hook_that_does_not_end(tmp_path: Path) -> None:
+    """The reader never waits for work: mail is filed beside a hook that runs and runs, and stopping does not wait."""
+    stage = Stage(tmp_path)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    endless = ("sh", "-c", 'echo >"$0"; exec sleep 600', str(fifo))
+    stage.hooks = Hooks(tmp_path / "journal", [Hook("endless", endless, timeout=600.0)], 1)
+
+    async def scenario(peer: Peer) -> None:
+        await ready(peer)
+        for uid in (5, 6, 7):
+            await peer.say(f"* {uid} EXISTS")
+            await done(peer, fetched(uid))
+            await moved(peer, uid)
+            await idle(peer)
+            if uid == 5:
+                await asyncio.to_thread(fifo.read_bytes)  # now it runs
+        await peer.gone()
+
+    async with stage.play(scenario):
+        await stage.files(5, 6, 7)
+        assert stage.steps <= 60

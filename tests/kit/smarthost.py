@@ -58,6 +58,7 @@ class Smarthost:
         implicit: TLS from the first byte.
         extensions: What EHLO says.
         users: Logins and passwords; none: no AUTH is offered.
+        early: What it says after the first octets of a message, and it reads on without taking it.
         port: Where it listens; kept if it is started again.
         letters: What it has taken.
         commands: All that it was told.
@@ -70,6 +71,7 @@ class Smarthost:
     implicit: bool = False
     extensions: Sequence[str] = ("SIZE 10000000", "8BITMIME", "SMTPUTF8")
     users: dict[str, str] = field(default_factory=dict)
+    early: str = ""
     port: int = 0
     letters: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -217,6 +219,9 @@ class _Talk:
                 self.say(verb, argument, "503 5.5.1 not now")
 
     def content(self) -> None:
+        if self.host.early:
+            self.buffer += self.line.recv(65536)
+            self.send(self.host.early)
         lines = self.read(b"\r\n.\r\n").split(b"\r\n")
         content = b"".join(line.removeprefix(b".") + b"\r\n" for line in lines)
         assert self.sender is not None

@@ -669,3 +669,49 @@ async def test_the_reason(relay: Relay, certificate: tuple[Path, ssl.SSLContext]
         await relay.time.until()
         assert sender.trouble.partition(" ")[2].startswith(reason)
         await relay.stop()
+
+
+async def test_an_answer_before_the_content(relay: Relay) -> None:
+    """250 to DATA has taken nothing."""
+    with Smarthost(Once("DATA", "250 2.0.0 taken")).running() as smarthost:
+        await relay.start(smarthost)
+        await relay.queue.submit([LETTER])
+        assert [row.state for row in await relay.rows()] == ["due"]
+        await relay.time.jump()
+        await until_taken(smarthost)
+        await relay.empty()
+
+
+async def test_a_large_letter_goes_in_pieces(relay: Relay) -> None:
+    """The loop comes by many times while it is sent; the other side gets every octet."""
+    content = b"Subject: large\r\n\r\n" + b".".join([b"x" * 70 + b"\r\n"] * 60_000)
+    turns = 0
+    ended = asyncio.Event()
+
+    async def count() -> None:
+        nonlocal turns
+        while not ended.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+
+    with Smarthost().running() as smarthost:
+        await relay.start(smarthost)
+        await relay.queue.submit([replace(LETTER, content=content)])
+        await asyncio.to_thread(smarthost.wait, lambda: smarthost.told("DATA") == 1)
+        counting = asyncio.create_task(count())
+        await until_taken(smarthost)
+        ended.set()
+        await counting
+        await relay.empty()
+        assert smarthost.letters[0].content == content
+        assert turns > 60
+
+
+async def test_an_answer_in_the_middle_of_the_content(relay: Relay) -> None:
+    """A server that refuses what it has seen of it gets no rest of it, and no command in its place."""
+    with Smarthost(early="552 5.3.4 too large").running() as smarthost:
+        await relay.start(smarthost)
+        await relay.queue.submit([replace(LETTER, sender="", content=b"x" * 70 + b"\r\n" + b"y" * 20_000_000)])
+        assert await relay.time.quiet(lambda: smarthost.told("DATA") == 1) is None
+        (row,) = await relay.queue.listing()
+        assert (row.state, row.said) == ("failed", "552 5.3.4 too large")

@@ -1,8 +1,12 @@
 """smtp/data.py: where a message ends, and nowhere else."""
 
-import pytest
+import re
 
-from mailhorn.smtp.data import ChunkReader, DataReader, Fault
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailhorn.smtp.data import WRITTEN_AT_ONCE, ChunkReader, DataReader, Fault, write_data
 
 
 def read(*pieces: bytes, max_size: int = 1_000) -> tuple[bytes, bytes | None, Fault | None]:
@@ -103,3 +107,27 @@ def test_too_big_chunks() -> None:
     assert reader.feed(b"x" * 100) == (b"", b"")
     assert reader.missing == 2**64 - 100
     assert chunked(b"123456", b"78901", max_size=10) == (b"123456", Fault.TOO_BIG)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+@given(lines=st.lists(st.sampled_from([b"", b".", b"..", b".a", b"a.", b"a" * 9])))
+def test_what_is_written_is_read(size: int, lines: list[bytes]) -> None:
+    """Dots or none, wherever a piece ends."""
+    message = b"".join(line + b"\r\n" for line in lines)
+    written = b"".join(write_data(message, size))
+    assert read(written) == (message, b"", None)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 64])
+@given(message=st.text(alphabet="a.\r\n", max_size=12).map(str.encode))
+def test_a_bare_line_end_is_written_as_a_whole_one(size: int, message: bytes) -> None:
+    """Whatever it was, the next server sees one message."""
+    written = b"".join(write_data(message, size))
+    mended = re.sub(rb"\r\n|\r|\n", b"\r\n", message)
+    assert read(written) == (mended if mended.endswith(b"\r\n") or not mended else mended + b"\r\n", b"", None)
+
+
+def test_it_is_written_in_pieces() -> None:
+    """A large message is no one large octet string more."""
+    pieces = list(write_data(b"." * 200_000))
+    assert max(map(len, pieces)) <= WRITTEN_AT_ONCE + 1

@@ -17,6 +17,7 @@ from typing import Literal
 import aiosmtplib
 
 from ..smtp.address import parse_path
+from ..smtp.data import write_data
 from ..smtp.reply import CommandProblem
 from .queue import Taken
 from .retry import NOT_OURS, Answer
@@ -151,7 +152,7 @@ class Connection:
             return f"did not answer within {self._smarthost.patience.connect:g} s"
         told = str(cause)
         if isinstance(cause, OSError) and cause.errno:  # asyncio's own words have the address once more
-            told = cause.strerror if isinstance(cause, socket.gaierror) else os.strerror(cause.errno)
+            told = cause.strerror or told if isinstance(cause, socket.gaierror) else os.strerror(cause.errno)
         return f"cannot be used: {_printable(told)}"
 
     async def send(self, letter: Taken) -> dict[int, Answer]:
@@ -182,7 +183,6 @@ class Connection:
 
     async def _transaction(self, letter: Taken, answers: dict[int, Answer]) -> None:
         """Put an answer for each recipient into `answers`; those that were accepted get theirs at the end."""
-        patience = self._smarthost.patience
         try:
             sender = _path(letter.sender) if letter.sender else b"<>"
         except _NotPossible as problem:
@@ -218,11 +218,7 @@ class Connection:
         if not accepted:
             await self._reset()
             return
-        try:
-            response = await self._client.data(letter.content, timeout=patience.data + len(letter.content) / SLOWEST)
-            said = Answer(response.code, _printable(response.message))
-        except aiosmtplib.SMTPDataError as problem:
-            said = _answer(problem)
+        said = await self._content(letter.content)
         answers.update((number, said) for number in accepted)
         if not said.good:
             await self._reset()
@@ -245,6 +241,33 @@ class Connection:
             self.cut()
             raise Unreachable(f"{self._smarthost} refuses us: {answer}")
         return answer
+
+    async def _content(self, content: bytes) -> Answer:
+        """Send the message, in pieces and as the other side reads: a large one must not keep all others waiting."""
+        started = await self._command(b"DATA")
+        if started.code != 354:
+            return Answer(0, f"{self._smarthost} does not know what it wants: {started}") if started.good else started
+        protocol = self._client.protocol
+        if protocol is None:
+            raise aiosmtplib.SMTPServerDisconnected("closed after 354")
+        async with asyncio.timeout(self._smarthost.patience.data + len(content) / SLOWEST):
+            reading = asyncio.ensure_future(protocol.read_response())
+            try:
+                await asyncio.sleep(0)  # from here on it listens: an answer may come before the end
+                for piece in write_data(content):
+                    protocol.write(piece)
+                    await protocol._drain_helper()  # what StreamWriter.drain calls; there is no other way to wait
+                    await asyncio.sleep(0)
+                    if reading.done():
+                        break
+                else:
+                    response = await reading
+                    return Answer(response.code, _printable(response.message))
+                response = await reading
+            finally:
+                reading.cancel()
+        self.cut()  # it does not want the rest, and would take it for commands
+        return Answer(0 if 200 <= response.code < 300 else response.code, _printable(response.message))
 
     async def _command(self, *words: bytes) -> Answer:
         response = await self._client.execute_command(*words, timeout=self._smarthost.patience.command)

@@ -10,6 +10,7 @@ as fast as a `find` of two, and more only if they find something.
 """
 
 import re
+from collections.abc import Iterator
 from enum import Enum
 
 _LONE_CR = re.compile(rb"\r(?!\n)")
@@ -167,3 +168,35 @@ class ChunkReader(_Body):
         keep = 1 if piece.endswith(b"\r") and not final else 0
         piece, self._held = piece[: len(piece) - keep], piece[len(piece) - keep :]
         return self._take(*self._judge(piece)), rest
+
+
+WRITTEN_AT_ONCE = 64 * 1024
+"""Octets that `write_data` makes ready at once: a fifth of a millisecond, which the others of a loop do not feel."""
+
+
+def write_data(message: bytes, at_once: int = WRITTEN_AT_ONCE) -> Iterator[bytes]:
+    """
+    Yield what is sent after 354: dots doubled, the end behind it (RFC 5321 §4.5.2), in pieces.
+
+    A bare CR or LF becomes the CRLF that it may have stood for: no other server may be made to see an end where there
+    is none. So does a last line without its end.
+
+    Args:
+        message: All of it.
+        at_once: Octets of a piece.
+
+    """
+    at, size = 0, len(message)
+    dots = message.startswith(b".")
+    while at < size:
+        end = min(at + at_once, size)
+        if message.startswith(b"\n", end) and message.startswith(b"\r", end - 1):
+            end += 1
+        piece = message[at:end]
+        if _LONE_CR.search(piece) or _LONE_LF.search(piece):
+            piece = _BARE.sub(b"\r\n", piece)
+        more = piece.endswith(b"\r\n")
+        piece = piece.replace(b"\r\n.", b"\r\n..")
+        yield b"." + piece if dots and piece.startswith(b".") else piece
+        dots, at = more, end
+    yield b".\r\n" if dots or not size else b"\r\n.\r\n"

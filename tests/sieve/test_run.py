@@ -39,7 +39,7 @@ def test_a_fact_that_is_not_there_is_missing() -> None:
     ):
         with pytest.raises(Missing):
             run.values(asked, 1)
-    for question in (run.size, lambda: run.has_header("a"), lambda: run.mailbox_exists("a")):
+    for question in (lambda: run.size(1), lambda: run.has_header("a"), lambda: run.mailbox_exists("a")):
         with pytest.raises(Missing):
             question()
 

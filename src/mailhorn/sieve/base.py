@@ -53,7 +53,7 @@ def _address(call: Call) -> Test:
             for name in names_now(texts, run):
                 if name not in ADDRESS_FIELDS:
                     raise SieveRuntimeError(line, f'the field "{name[:80]}" holds no addresses')
-        return with_keys.any(run, (values_of(run.parts(values(run), part, line), with_keys.comparator),))
+        return with_keys.any(run, (run.address_values(values(run), part, with_keys.comparator, line),))
 
     return address
 
@@ -78,11 +78,11 @@ def _size(call: Call) -> Test:
     """Exactly one of ":over" or ":under" must be specified (RFC 5228 §5.9)."""
     if not call.has("limit"):
         raise call.error("size needs :over or :under")
-    limit = call.number(0)
+    limit, line = call.number(0), call.line
     call.inventory.size = True
     if call.choice("limit", "over") == "over":
-        return lambda run: run.size() > limit
-    return lambda run: run.size() < limit
+        return lambda run: run.size(line) > limit
+    return lambda run: run.size(line) < limit
 
 
 def _allof(call: Call) -> Test:

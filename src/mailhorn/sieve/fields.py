@@ -42,8 +42,13 @@ def places(call: Call) -> Places:
             raise call.error(f":{call.choice('anychild', call.choice('mime option', ''))} needs :mime before it")
         return _message
     if call.has("anychild"):
-        return lambda run: tuple(run.entity().walk())
-    return lambda run: (run.entity(),)
+        return _with_children
+    return lambda run: (run,) if run.sees_edits() else (run.entity(),)
+
+
+def _with_children(run: Run) -> Sequence[Place]:
+    first, *others = run.entity().walk()
+    return (run, *others) if run.sees_edits() else (first, *others)
 
 
 def field_names(call: Call, index: int) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from .errors import Source, printable
-from .limits import MAX_NUMBER, MAX_STRING
+from .limits import MAX_NUMBER, MAX_STRING, MAX_TOKENS
 
 
 class Kind(Enum):
@@ -98,7 +98,7 @@ def scan(source: Source) -> Iterator[Token]:
             yield Token(Kind.END, "", 0, len(text), len(text))
             return
     at, size, match = 0, len(text), _TOKEN.match
-    while True:
+    for _ in range(MAX_TOKENS):
         token = match(text, at)
         assert token is not None  # the table covers every character
         kind = token.lastindex
@@ -137,6 +137,8 @@ def scan(source: Source) -> Iterator[Token]:
             wrong = _wrong(text, start)
             yield wrong
             at = wrong.end
+    yield Token(Kind.WRONG, f"more than {MAX_TOKENS} words and signs in one script", 0, at, size)
+    yield Token(Kind.END, "", 0, size, size)
 
 
 def _open_text(text: str, start: int, colon: int) -> Token:

@@ -6,6 +6,12 @@ MAX_SCRIPT = 1_000_000
 MAX_COMMANDS = 10_000
 """Commands and tests in a script. There are no loops, so this bounds how many steps a message can cost."""
 
+MAX_TOKENS = 100_000
+"""Words, strings and signs in a script: ten for each command and test."""
+
+MAX_PASSED_OVER = 5_000
+"""Tokens that are passed over behind a mistake until a command begins again: then nobody can tell where it does."""
+
 MAX_NESTING = 32
 """Nested blocks, and nested tests. RFC 5228 §2.10.7 wants fifteen; the parser and the program recurse this deep."""
 
@@ -72,8 +78,9 @@ MAX_REGEX_GROUPS = 99
 MAX_REGEX_SETS = 500
 """Sets of states that are kept of a regular expression; simple ones have a dozen. Then it starts anew."""
 
-MAX_REGEX_WORK = 1_000_000
-"""Instructions looked at for one value: about 0.1 s. Known sets of states cost nothing, so few patterns come near."""
+MAX_REGEX_WORK = 250_000
+"""Instructions looked at for one value: about 0.2 s where groups are followed. Known sets of states cost nothing, so
+few patterns come near."""
 
 REGEX_COST = 4
 """Matching an octet with a regular expression costs as much as comparing this many."""

@@ -98,6 +98,12 @@ class Matcher:
         run.charge(values.total * bound.weight, self.line)
         if bound.lists:
             return any(self._in_lists(run, bound.lists, value) for value in values.plain)
+        try:
+            return self._matches(run, bound, values)
+        except ValueError as error:  # a regular expression that took too much work
+            raise SieveRuntimeError(self.line, str(error)) from None
+
+    def _matches(self, run: Run, bound: Bound, values: Values) -> bool:
         matches = bound.matches
         for index, value in enumerate(values.folded):
             if matches(value):
@@ -190,9 +196,12 @@ def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: t
         for asked in asks:
             values = run.values(asked, line)
             run.charge(values.total * constant.weight, line)
-            for value in values.folded:
-                if constant.matches(value):
-                    return True
+            try:
+                for value in values.folded:
+                    if constant.matches(value):
+                        return True
+            except ValueError as error:  # a regular expression that took too much work
+                raise SieveRuntimeError(line, str(error)) from None
         return False
 
     if (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .errors import SieveError, Source, together
 from .lexer import Kind, Token, scan
-from .limits import MAX_COMMANDS, MAX_ERRORS, MAX_NESTING
+from .limits import MAX_COMMANDS, MAX_ERRORS, MAX_NESTING, MAX_PASSED_OVER
 
 
 @dataclass(slots=True)  # thousands are made of each of these; frozen ones take three times as long
@@ -185,7 +185,7 @@ class _Parser:
     def _recover(self) -> None:
         """Go on behind the next semicolon, behind the next block, or where the block ends that this is in."""
         depth = 0
-        while True:
+        for _ in range(MAX_PASSED_OVER):
             if self.token.kind is _END:
                 self._lost = True
                 return
@@ -203,6 +203,7 @@ class _Parser:
                     self._advance()
                     return
             self._advance()
+        raise _Enough
 
     def _command(self, depth: int) -> Command:
         """command = identifier arguments (";" / block)"""

@@ -164,6 +164,7 @@ class Run:
         "_redirects",
         "_spent",
         "_fields",
+        "_growth",
         "_steps",
         "bound",
         "edits",
@@ -185,6 +186,8 @@ class Run:
         self._redirects = 0
         self._steps: dict[tuple[str, str], Step] = {}
         self._fields: list[tuple[str, str, str]] | None = None
+        self._growth: int | None = 0
+        """By how much the edits made the message longer; None: not known."""
         self.edits: list[Edit] = []
         """What was changed of the message."""
         self.implicit_keep = True
@@ -212,11 +215,11 @@ class Run:
             if asked.where == "header":
                 known = values_of(self.header(asked.name), asked.comparator)
             elif asked.where == "address":
-                known = values_of(self.parts(self.structured(asked.name), asked.part, line), asked.comparator)
+                known = self.address_values(self.structured(asked.name), asked.part, asked.comparator, line)
             else:
                 paths = self.envelope(asked.name)
                 known = values_of(parts(map(envelope_address, paths), asked.part), asked.comparator)
-                known = known._replace(number=sum(map(bool, known.plain)))
+                known = known._replace(number=sum(path not in ("", "<>") for path in paths))
             self._asked[asked] = known
         return known
 
@@ -240,10 +243,14 @@ class Run:
             raise Missing(Need(headers=frozenset((name,))))
         return values
 
-    def parts(self, fields: Sequence[str], part: str, line: int) -> Sequence[str]:
-        """Return the parts of the addresses in fields. Raises SieveRuntimeError."""
+    def address_values(self, fields: Sequence[str], part: str, comparator: Comparator, line: int) -> Values:
+        """Return the parts of the addresses in fields; all of these count (RFC 5231 §4.2). Raises SieveRuntimeError."""
         self.charge(sum(map(len, fields)) * ADDRESS_COST, line)
-        return parts((address for field in fields for address in addresses(field)), part)
+        found = [address for field in fields for address in addresses(field)]
+        known = values_of(parts(found, part), comparator)
+        if part in ("user", "detail"):
+            known = known._replace(number=sum(address.local_part is not None for address in found))
+        return known
 
     def envelope(self, part: str) -> Sequence[str]:
         """Return the paths of an envelope's part. Raises Missing."""
@@ -257,12 +264,18 @@ class Run:
         """Say whether the message has a field of that name. Raises Missing."""
         return bool(self.structured(name))
 
-    def size(self) -> int:
-        """Return the size of the message as it is now. Raises Missing."""
+    def size(self, line: int) -> int:
+        """Return the size of the message as it is now; the line is the test's. Raises Missing, SieveRuntimeError."""
+        size = present(self._facts.size(), Need(size=True))
         if self._fields is None:
-            return present(self._facts.size(), Need(size=True))
-        changes = [edit for edit in self.edits if isinstance(edit, AddHeader | DeleteHeader)]
-        return len(edited_header(self.answer(Structure()).whole(), changes))
+            return size
+        if self._growth is None:
+            message = self.answer(Structure())
+            header = message.whole()[: len(message.whole()) - len(message.raw())]
+            changes = [edit for edit in self.edits if isinstance(edit, AddHeader | DeleteHeader)]
+            self.charge(len(header) * len(changes), line)
+            self._growth = len(edited_header(header, changes)) - len(header)
+        return size + self._growth
 
     def mailbox_exists(self, name: str) -> bool:
         """Say whether the mailbox exists. Raises Missing."""
@@ -321,9 +334,14 @@ class Run:
         if len(self.edits) >= MAX_EDITS:
             raise SieveRuntimeError(line, f"more than {MAX_EDITS} changes to one message")
         self.edits.append(edit)
+        self._growth = None
         if fields is not None:
             self._fields = fields
             self._asked.clear()
+
+    def sees_edits(self) -> bool:
+        """Say whether it is the message that is looked at, and its header was changed (RFC 5293 §6)."""
+        return self._fields is not None and not self.path
 
     # For those who run several scripts in one evaluation
 

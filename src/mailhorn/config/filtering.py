@@ -9,9 +9,10 @@ from ..server.filtering.carrying import Manner
 from ..server.filtering.lists import Lists
 from ..server.filtering.programs import Programs
 from ..server.filtering.service import Tools
-from ..server.filtering.verdicts import Verdicts
-from ..server.scripts import Everybody, Scripts
+from ..server.scripts import Everybody, ScriptRefused, Scripts
+from ..sieve.verdicts import Verdicts
 from .find import ConfigError
+from .pyrules import SUFFIX, LoadedRule, load
 from .rules import rules_of
 from .settings import Sieve
 
@@ -67,11 +68,24 @@ def scripts_of(sieve: Sieve, data: Path, tools: Tools, queue: bool) -> Scripts:
         events=sieve.imap_events,
     )
     everybody = Everybody(sieve.before, sieve.after, sieve.shared)
-    scripts = Scripts(sieve.directory or data / "sieve", sieve.default, abilities=abilities, everybody=everybody)
+    able = frozenset({"send", "refuse"} if queue else {"refuse"})
+
+    def python(path: Path) -> LoadedRule:
+        try:
+            return load(path, "sieve", sieve.python_timeout, able)
+        except ConfigError as error:
+            raise ScriptRefused(str(error)) from error
+
+    scripts = Scripts(
+        sieve.directory or data / "sieve", sieve.default, abilities=abilities, everybody=everybody, python=python
+    )
     for setting, places in (("default", _given(sieve.default)), ("before", sieve.before), ("after", sieve.after)):
         for place in places:
             for path in scripts.files((place,)):
-                rules_of(path, f"sieve.{setting}", scripts.check_shared)
+                if path.suffix == SUFFIX:
+                    load(path, f"sieve.{setting}", sieve.python_timeout, able)
+                else:
+                    rules_of(path, f"sieve.{setting}", scripts.check_shared)
     if sieve.imap_default is not None:
         rules_of(sieve.imap_default, "sieve.imap_default", scripts.check_event)
     return scripts

@@ -1,9 +1,9 @@
 """Rules in Python: read from a file that the operator's own settings name, and run where they can hold up nobody.
 
-Rule 1: such a file is trusted code, as trusted as this program; so it is named by the settings only, never by a user or
-over the network, and a file that others may write to is refused. Rule 2: rules run in threads of their own, each with an
-event loop of its own: one that blocks, or computes for ever, holds up its own message and nothing else. Rule 3: whatever
-a rule raises, and however long it takes, the answer is RuleFailed: the message is kept, and the mail goes on.
+Rule 1: such a file is trusted code, as trusted as this program; so it is named by the settings only, never by a user
+or over the network, and a file that others may write to is refused. Rule 2: rules run in threads of their own, each
+with an event loop of its own: one that blocks, or computes for ever, holds up its own message and nothing else. Rule 3:
+whatever a rule raises, and however long it takes, the answer is RuleFailed: the message is kept, and the mail goes on.
 """
 
 import asyncio

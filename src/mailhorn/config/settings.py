@@ -321,6 +321,15 @@ class Sieve(Section, frozen=True, kw_only=True):
     program_timeout: Annotated[
         float, Meta(ge=0.1, le=600, description="Seconds that such a program may take; mail waits for it.")
     ] = 10.0
+    python_timeout: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=600,
+            description="Seconds that a rule in Python may take (a file of `default`, `before` or `after` whose name "
+            "ends in .py); mail waits for it.",
+        ),
+    ] = 10.0
     program_output: Annotated[int, Meta(ge=1024, description="Octets that it may answer.")] = 50 * 1024 * 1024
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from ..sieve import Program, SieveError
+from ..sieve.pyrule import PythonRule
 from ..store.names import login_dir
 from .filtering.abilities import Abilities
 from .scriptbook import script_file
@@ -29,6 +30,8 @@ LARGEST = 1_000_000
 """Octets of a script's file; `sieve` has a limit of its own in characters."""
 SUFFIX = ".sieve"
 """Of every script's file."""
+PYTHON = ".py"
+"""Of a rule in Python, which only the operator's settings can name."""
 
 log = structlog.get_logger("mailhorn.sieve")
 
@@ -81,6 +84,7 @@ class Script:
         own: It is somebody's own, not the operator's.
         included: The files it includes, and which version of each.
         complained: A failure while it ran was logged.
+        rule: A rule in Python, which is in the place of the program; the operator's.
 
     """
 
@@ -93,6 +97,7 @@ class Script:
     own: bool = False
     included: dict[Path, Version | None] = field(default_factory=dict)
     complained: bool = False
+    rule: PythonRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ class Scripts:
         clock: Callable[[], float] = time.monotonic,
         abilities: Abilities | None = None,
         everybody: Everybody | None = None,
+        python: Callable[[Path], PythonRule] | None = None,
     ) -> None:
         """
         Look there; none of it needs to exist.
@@ -132,8 +138,10 @@ class Scripts:
             clock: Seconds, going forward.
             abilities: What scripts may ask for.
             everybody: The operator's scripts.
+            python: Loads a rule in Python, of the operator's files only; raises ScriptRefused.
 
         """
+        self._python = python
         self.abilities = abilities or Abilities()
         self._clock = clock
         self._directory = directory
@@ -272,6 +280,9 @@ class Scripts:
                 raise ScriptRefused(f"it has more than {LARGEST} octets")
             octets = script.path.read_bytes()
             script.digest = _digest(octets)
+            if script.path.suffix == PYTHON and self._python is not None and login is None and not event:
+                script.rule = self._python(script.path)
+                return
             script.program = self.abilities.program(
                 octets.decode("utf-8", "surrogateescape"),
                 lambda place, name: self._included(login, place, name, script.included),

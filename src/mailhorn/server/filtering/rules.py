@@ -5,11 +5,17 @@ as it was left, and its flags. Whether and how the message is kept is decided by
 that fails ends the sequence, and the message is kept (RFC 5228 §2.10.6); what scripts before it asked for is done.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...sieve import Discard, Keep, Need, SieveRuntimeError, evaluate
+from ...mime.entity import Entity
+from ...model.flags import NO_FLAGS
+from ...model.mailbox import INBOX
+from ...sieve import Actions, Discard, Keep, Need, SieveRuntimeError, evaluate
 from ...sieve.actions import Flags, Step
+from ...sieve.pyrule import Message as RuleMessage
+from ...sieve.pyrule import PythonRule, RuleFailed
 from ..scripts import Script
 from .facts import Answers, Case, Gathered, MessageFacts
 from .message import Message
@@ -124,9 +130,11 @@ async def _run(
     """Run one script; return how it keeps the message. Raises SieveRuntimeError."""
     before = decision.kept
     assert before is not None  # else no further script runs
+    message = before.message
+    if script.rule is not None:
+        return _sorted_out(decision, message, await _asked(script.rule, case, before))
     if script.program is None:
         raise _Unusable(script.error)
-    message = before.message
     if message not in facts:
         facts[message] = answers.facts(case, message, gathered)
     for _ in range(MAX_ROUNDS):
@@ -136,6 +144,38 @@ async def _run(
         await answers.gather(case, message, actions, gathered)
     else:
         raise SieveRuntimeError(1, f"the script asks for something else {MAX_ROUNDS} times")
+    return _sorted_out(decision, message, actions)
+
+
+async def _asked(rule: PythonRule, case: Case, before: Kept) -> Actions:
+    """Ask a rule in Python. Raises SieveRuntimeError."""
+    message = before.message
+    envelope = case.envelope or {}
+
+    async def fetch() -> bytes:
+        return message.content
+
+    shown = RuleMessage(
+        message.fields,
+        account=case.account.login,
+        mailbox=INBOX,
+        size=message.size,
+        flags=before.flags or NO_FLAGS,
+        received=case.now.seconds,
+        sender=next(iter(envelope.get("from", ())), None),
+        recipient=next(iter(envelope.get("to", ())), None),
+        decode=message.decode,
+        fetch=fetch,
+        parse=Entity,
+    )
+    try:
+        return await asyncio.create_task(rule.decide(shown))  # in a task of its own: it waits with a limit
+    except RuleFailed as error:
+        raise _Unusable(str(error)) from error
+
+
+def _sorted_out(decision: Decision, message: Message, actions: Actions) -> Kept | None:
+    """Take what a script asks for into the decision; return how it keeps the message."""
     edits = actions.edits
     kept: Kept | None = None
     for step in actions.steps:

@@ -98,6 +98,11 @@ class Tools:
     manner: Manner = field(default_factory=Manner)
 
 
+def _may_remember(script: Script) -> bool:
+    """Say whether a script may ask what was seen or answered; of a rule in Python nobody knows before it runs."""
+    return script.rule is not None or (script.program is not None and bool(script.program.actions & _REMEMBERING))
+
+
 class Filter:
     """
     Runs scripts.
@@ -158,11 +163,7 @@ class Filter:
         """Return the logins whose turn has to be waited for, in the order in which to wait."""
         if self.tools.memory is None:
             return []
-        return sorted(
-            one.account.login
-            for one in wanted
-            if any(script.program is not None and script.program.actions & _REMEMBERING for script in one.scripts)
-        )
+        return sorted(one.account.login for one in wanted if any(_may_remember(script) for script in one.scripts))
 
     async def hold(self, stack: AsyncExitStack, logins: Sequence[str]) -> None:
         """Wait for the turns of these logins, and have them until the stack is closed."""

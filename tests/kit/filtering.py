@@ -13,8 +13,8 @@ from mailhorn.server.filtering.carrying import Manner
 from mailhorn.server.filtering.lists import Lists
 from mailhorn.server.filtering.programs import Programs
 from mailhorn.server.filtering.service import Came, Tools
-from mailhorn.server.filtering.verdicts import Verdicts
 from mailhorn.server.scripts import Everybody
+from mailhorn.sieve.verdicts import Verdicts
 from mailhorn.smtp.reply import Reply
 
 from .mail import Receiving, receiving

@@ -14,7 +14,6 @@ import structlog
 
 from ...model.flags import NO_FLAGS, Flags
 from ...model.ids import MailboxId
-from ...model.mailbox import INBOX
 from ...relay.letter import Letter
 from ...relay.memory import Memory
 from ...sieve.actions import FileInto, Notify, Pipe, Redirect, Reject, Remember, Vacation, merge
@@ -26,7 +25,7 @@ from .lists import Lists
 from .message import Message, Octets
 from .places import Places
 from .programs import Programs
-from .rules import Decision, Taken
+from .rules import Decision, Kept, Taken
 
 MAX_LINE = 400
 """Octets in a line of a refusal (RFC 5429 §2.5); longer ones go on in the next."""
@@ -93,6 +92,7 @@ class Outcome:
         notice: The letter that says so instead.
         notes: What to remember once everything is done.
         calls: Web addresses to tell afterwards.
+        kept: Whether and how the message stays where it would be without scripts; also if something could not be done.
 
     """
 
@@ -102,6 +102,7 @@ class Outcome:
     notice: Letter | None = None
     notes: list[Noted] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Carrier:
         self._manner = manner or Manner()
         self._token = token
 
-    async def outcome(self, decision: Decision, case: Case, original: Message, home: MailboxId) -> Outcome:
+    async def outcome(self, decision: Decision, case: Case, original: Message, home: MailboxId | None) -> Outcome:
         """
         Return what is to be done.
 
@@ -155,7 +156,7 @@ class Carrier:
             decision: What the scripts decided.
             case: For whom.
             original: The message as it came.
-            home: The mailbox that keep means.
+            home: The mailbox that keep means, where a copy goes; None: it is there already.
 
         Raises:
             StoreUnavailable: The index cannot be read, or a mailbox not be made.
@@ -176,15 +177,12 @@ class Carrier:
                 await self._carry(taken, case, original, outcome)
             except _Refused as problem:
                 failed.append(str(problem))
-        kept = decision.kept
+        kept = outcome.kept = decision.kept or (Kept(None, original) if failed else None)
         copies: dict[MailboxId, Filing] = {}
         for step, message in filed.values():
-            mailbox = await self._places.place(case.account, step) if step.mailbox != INBOX or step.id else home
-            _put(copies, mailbox, step.flags or NO_FLAGS, message)
-        if kept is not None:
+            _put(copies, await self._places.place(case.account, step), step.flags or NO_FLAGS, message)
+        if kept is not None and home is not None:
             _put(copies, home, kept.flags or NO_FLAGS, kept.message)
-        elif failed:
-            _put(copies, home, NO_FLAGS, original)
         for reason in failed:
             log.warning("a rule's action cannot be done, the message is kept", login=case.account.login, reason=reason)
         outcome.filings = [*copies.values(), *outcome.filings]
@@ -209,7 +207,7 @@ class Carrier:
     # what leaves
 
     def _redirect(self, step: Redirect, message: Message, case: Case, original: Message, outcome: Outcome) -> None:
-        recipient, manner = _recipient(case), self._manner
+        recipient, manner = case.address, self._manner
         why = loops(original, recipient)
         if why is not None:
             raise _Refused(f"redirect: {why}")
@@ -289,7 +287,7 @@ class Carrier:
             )
 
     async def _pipe(self, step: Pipe, message: Message, case: Case) -> None:
-        given = {"SENDER": _sender(case), "RECIPIENT": _recipient(case), "USER": case.account.login}
+        given = {"SENDER": _sender(case), "RECIPIENT": case.address, "USER": case.account.login}
         good, _ = await self._programs.give(step.program, step.arguments, message.content, given)
         if not good:
             raise _Refused(f"pipe: the program {step.program} has failed")
@@ -301,7 +299,7 @@ class Carrier:
         return f"<{self._token()}@{self._manner.hostname}>"
 
     def _received(self, case: Case, original: Message) -> Received:
-        recipient, login = _recipient(case), case.account.login
+        recipient, login = case.address, case.account.login
         owner = login if "@" in login else f"{login}@{recipient.rpartition('@')[2] or self._manner.hostname}"
         return Received(original.header(), _sender(case), recipient, (owner,))
 
@@ -314,12 +312,6 @@ def _put(copies: dict[MailboxId, Filing], mailbox: MailboxId, flags: Flags, mess
 
 def _sender(case: Case) -> str:
     return case.envelope["from"][0] if case.envelope is not None else ""
-
-
-def _recipient(case: Case) -> str:
-    if case.envelope is not None:
-        return case.envelope["to"][0]
-    return case.environment.get("imap.email", case.account.login)
 
 
 _SPACE = re.compile(r"[^ -~\n]+")

@@ -24,12 +24,12 @@ from ...sieve.questions import (
     Verdict,
     WholeHeader,
 )
+from ...sieve.verdicts import Verdicts
 from ...store.abc import Index
 from .lists import Lists
 from .message import Message
 from .places import Places
 from .programs import Programs
-from .verdicts import Verdicts
 
 _Answer = TypeVar("_Answer")
 
@@ -44,6 +44,7 @@ class Case:
 
     Attributes:
         account: Whose scripts and mailboxes.
+        address: Their address: the one the message came for, if it came.
         envelope: Sender and recipient, under "from" and "to"; None: there is no envelope.
         environment: Items of the test environment (RFC 5183 §4).
         now: When.
@@ -51,6 +52,7 @@ class Case:
     """
 
     account: Account
+    address: str
     envelope: Mapping[str, Sequence[str]] | None
     environment: Mapping[str, str]
     now: Instant

@@ -113,8 +113,17 @@ class Message:
 
     def header(self) -> tuple[tuple[str, str, str], ...]:
         """Return of all fields the name as written, the unfolded value, and the decoded one."""
-        found = [(name.decode("ascii", "replace"), _unfolded(value)) for name, value in fields(self._header())]
-        return tuple([(name, value, _decoded(value)) for name, value in found])
+        return tuple([(name, value, _decoded(value)) for name, value in self.fields])
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """Names as written and unfolded values of all fields."""
+        return tuple([(name.decode("ascii", "replace"), _unfolded(value)) for name, value in fields(self._header())])
+
+    @staticmethod
+    def decode(value: str) -> str:
+        """Return an unfolded value with its encoded words decoded (RFC 2047)."""
+        return _decoded(value)
 
     def _header(self) -> bytes:
         if self._head is None:

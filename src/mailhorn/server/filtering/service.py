@@ -19,6 +19,7 @@ from ...net import webhook
 from ...relay.letter import Letter, Outbound, RelayUnavailable
 from ...relay.memory import Kind, Memory
 from ...sieve.questions import Instant
+from ...sieve.verdicts import Verdicts
 from ...store.abc import Index
 from ..scripts import Script, Scripts
 from .carrying import Call, Carrier, Filing, Manner, Outcome
@@ -29,7 +30,6 @@ from .places import Places
 from .programs import Programs
 from .rules import decide
 from .trouble import Troubles
-from .verdicts import Verdicts
 
 CALLS = 50
 """Web addresses that are being told at a time; more are dropped: they are best effort, and memory is bounded."""
@@ -195,7 +195,7 @@ class Filter:
             if not one.scripts:
                 plan.filings.append(Filing(account.inbox, frozenset(), message))
                 continue
-            case = Case(account, {"from": (sender,), "to": (one.address,)}, environment, now)
+            case = Case(account, one.address, {"from": (sender,), "to": (one.address,)}, environment, now)
             decision = await decide(one.scripts, case, message, self.answers)
             outcome = await self.carrier.outcome(decision, case, message, account.inbox)
             if decision.failure is not None:

@@ -2,7 +2,8 @@
 
 Rule 1: a letter without a sender is never told of, or reports would travel for ever (RFC 5321 §4.5.5). Rule 2: it is
 plain ASCII but for the header that is returned, whatever others have said. Rule 3: the same failure makes the same
-Message-ID, so that who is told twice, after a crash, sees it once.
+Message-ID, so that who is told twice, after a crash, sees it once. Rule 4: the boundary is a hash of all that it stands
+between and a letter's author could know, so nobody can have put it there.
 """
 
 import re
@@ -53,7 +54,7 @@ def bounce(letter: Taken, failures: Sequence[Failure], hostname: str, smarthost:
 
     """
     header = _header(letter.content)
-    digest = sha256(b"%d %d %r" % (letter.id, letter.submitted_at, [one.number for one in failures]))
+    digest = sha256(b"%d %d %r\n" % (letter.id, letter.submitted_at, [one.number for one in failures]) + header)
     boundary = f"report-{digest.hexdigest()[:32]}"
     text = "".join(_told(failure) for failure in failures)
     for_whom = f"\r\nIt was sent by the mail rules of {_ascii(letter.account)} ({_ascii(letter.why)}).\r\n"

@@ -6,7 +6,6 @@ together again. Rule 3: what lies at the smarthost as a whole (it cannot be reac
 of any letter: all wait, with one backoff.
 """
 
-import re
 from dataclasses import dataclass
 
 from .queue import Outcome, Waiting
@@ -30,8 +29,6 @@ MAX_AGE = 5 * 86400.0
 
 NOT_OURS = frozenset((421, 454, 530, 534, 535, 538))
 """Codes that speak of the connection or the login, not of a letter (RFC 5321 §4.2.2, RFC 4954 §6, RFC 3207 §4)."""
-
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +54,6 @@ class Answer:
     def bad(self) -> bool:
         """It will not be taken, ever."""
         return 500 <= self.code < 600 and self.code not in NOT_OURS
-
-    @property
-    def status(self) -> str:
-        """The enhanced status code (RFC 3463), made of the code if there is none."""
-        found = _ENHANCED.match(self.text)
-        return found[1] if found and self.text[0] == str(self.code)[0] else f"{str(self.code)[0]}.0.0"
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}".strip() if self.code else self.text

@@ -27,7 +27,11 @@ def test_the_life_of_an_account(tmp_path: Path) -> None:
     assert "ann" in listed.stdout
     assert f"1 account. Data: {tmp_path / 'data'}" in listed.stderr
     assert mailhorn("account", "passwd", "ann", "--password-stdin", home=tmp_path, text="new\n").returncode == 0
+    rules = tmp_path / "data" / "sieve" / "ann.sieve"
+    rules.parent.mkdir()
+    rules.write_text("keep;")
     assert mailhorn("account", "remove", "ann", "--yes", home=tmp_path).returncode == 0
+    assert not rules.exists()
     assert logins(tmp_path) == []
 
 

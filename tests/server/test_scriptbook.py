@@ -337,3 +337,19 @@ def test_delivery_finds_a_script_by_its_name(book: ScriptBook, tmp_path: Path, n
     assert script_file(tmp_path / "sieve", "ann.sieve", name) == expected
     assert expected.read_bytes() == b"keep;"
     assert script_file(tmp_path / "sieve", "ann", "a\nb") is None
+
+
+def test_nothing_is_left_of_an_account_that_is_removed(book: ScriptBook, tmp_path: Path) -> None:
+    """Whoever has its login next is somebody else; others keep theirs, and the administrator what a link leads to."""
+    for login in ("ann", "bob"):
+        book.put(login, "a", b"keep;")
+        book.activate(login, "a")
+    (tmp_path / "sieve" / "carl.sieve").write_bytes(b"keep;")
+    (tmp_path / "shared.sieve").write_bytes(b"keep;")
+    (tmp_path / "sieve" / "dora.sieve").symlink_to("../shared.sieve")
+    for login in ("ann", "carl", "dora", "eve"):
+        book.forget(login)
+    assert sorted(os.listdir(tmp_path / "sieve")) == ["bob", "bob.sieve"]
+    assert book.names("ann") == [] and book.names("bob") == [("a", True)]
+    assert (tmp_path / "shared.sieve").exists()
+    ScriptBook(tmp_path / "nowhere").forget("ann")

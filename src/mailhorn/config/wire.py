@@ -440,15 +440,18 @@ def _tokens(oauth: OAuth) -> Tokens | None:
     return Tokens(asked.ask, asked.close, TokenOptions(oauth.login, oauth.scope, oauth.audience, oauth.discovery))
 
 
+def script_book(settings: ServeSettings, data: Path) -> ScriptBook:
+    """Return everybody's scripts."""
+    limits = ScriptLimits(settings.managesieve.scripts, settings.managesieve.script_size)
+    return ScriptBook(settings.sieve.directory or data / "sieve", limits)
+
+
 def _managesieve(settings: ServeSettings, data: Path, scripts: Scripts) -> ManageSieveOptions:
     """Return what clients may do with their scripts; what they may put is what delivery runs."""
     offers, sieve = scripts.abilities.offers(), settings.sieve
     notifies = ("mailto", "https") if sieve.webhooks else ("mailto",)
     return ManageSieveOptions(
-        ScriptBook(
-            sieve.directory or data / "sieve",
-            ScriptLimits(settings.managesieve.scripts, settings.managesieve.script_size),
-        ),
+        script_book(settings, data),
         Language(
             lambda account, text: scripts.check(account.login, text),
             offers,

@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import threading
 from dataclasses import dataclass
 from hashlib import sha256
@@ -151,6 +152,18 @@ class ScriptBook:
             if old == active:
                 self._point(self._link(login), made)
             self._remove(file)
+
+    def forget(self, login: str) -> None:
+        """Remove all scripts of an account that is to be removed: whoever has its login next is somebody else."""
+        with self._lock(login):
+            link, folder = self._link(login), _folder(self._directory, login)
+            for path in (link, folder):
+                if path.is_symlink() or path.is_file():
+                    path.unlink()
+                elif path.is_dir():
+                    shutil.rmtree(path)
+            if self._directory.is_dir():
+                _flush(self._directory)
 
     # where
 

@@ -51,7 +51,7 @@ def session(server: ServerInTest) -> ManageSieveSession:
 
 async def until(true: Callable[[], object]) -> None:
     """Let the loop go round until it is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         for _ in count():
             if true():
                 return
@@ -336,6 +336,22 @@ async def test_connections_are_counted(tmp_path: Path) -> None:
     limits = Limits(connections_per_address=2, connections_per_account=1, count_this_machine=True)
     async with running_server(tmp_path, ["ann"], limits=limits) as server:
         await play(server, dialogue)
+
+
+async def test_who_has_no_account_any_more_has_no_scripts(tmp_path: Path) -> None:
+    """Or they would be the next one's who has that login."""
+    async with running_server(tmp_path, ["ann"]) as server:
+        client = await asyncio.to_thread(SieveClient, server.ports["managesieve"])
+        await asyncio.to_thread(client.log_in, "ann", PASSWORD)
+        index = server.server.mail.store.index
+        account = await index.account("ann")
+        assert account is not None
+        await index.remove_account(account.id)
+        answer = await asyncio.to_thread(client.say, 'PUTSCRIPT "a" "keep;"')
+        assert answer.short == "BYE"
+        assert await asyncio.to_thread(client.at_end)
+        client.__exit__(None, None, None)
+    assert not (tmp_path / "sieve").exists()
 
 
 async def test_a_silent_client_is_sent_away(tmp_path: Path) -> None:

@@ -328,7 +328,11 @@ class ManageSieveSession:
                 case Word.UNAUTHENTICATE:
                     self._unauthenticate()
                     return DONE, b""
-            return await self._with_scripts(self._owner, command)
+            owner = self._owner
+            account = await self._context.store.index.account(owner.login)
+            if account is None or account.id != owner.id:
+                return Response(Condition.BYE, "There is no such account any more"), b""
+            return await self._with_scripts(owner, command)
         except BadName as problem:
             return no(str(problem)), b""
         except (SieveError, ScriptRefused) as problem:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..net.control import Answers
 from ..net.webhook import checked
 from ..relay.letter import RelayUnavailable
 from ..sieve import Program
@@ -89,6 +90,8 @@ class Posting:
     def __init__(self, relaying: Relaying, post: Post) -> None:
         """Take them; nothing happens yet."""
         self.post = post
+        self.answers: Answers = {"queue": relaying.answer}
+        """What `mailhorn queue` asks at the control socket."""
         self._relaying = relaying
 
     async def __aenter__(self) -> "Posting":

@@ -61,6 +61,7 @@ async def _watch(settings: WatchSettings, config: Path | None, path: Path | None
 async def _beside(watcher: Watcher, hooks: Hooks, posting: Posting | None, path: Path) -> AsyncIterator[None]:
     """Run hooks, send mail and answer the other commands meanwhile, tell systemd, and see that nothing spins."""
     sessions = f"watching {len(watcher.watches)} sessions"
-    async with hooks, posting or contextlib.nullcontext(), asked(path, answers(watcher)):
+    questions = answers(watcher) | ({} if posting is None else posting.answers)
+    async with hooks, posting or contextlib.nullcontext(), asked(path, questions):
         with told(sessions, lambda: watcher.alive), guarded(watcher):
             yield

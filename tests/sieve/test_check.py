@@ -51,13 +51,13 @@ def test_every_extension_is_there_once() -> None:
         ("if true { } else { } elsif true { }", (1, 22), '"elsif" after "else"'),
         ("if true { } else if true { }", (1, 18), 'for "else if" write "elsif"'),
         ("if { }", (1, 3), 'expected one test after "if"'),
-        ("if (true, true) { }", (1, 3), "anyof (...) or allof (...)"),
+        ("if (true, true) { }", (1, 3), "without parentheses; several tests are written anyof (...) or allof (...)"),
         ('if "a" true { }', (1, 4), 'expected a test after "if"'),
         ("if true;", (1, 8), 'expected "{" after if'),
         ("if true keep;", (1, 8), 'expected "{", "," or ")" after the test true'),
         # A forgotten semicolon
-        ("keep\ndiscard;", (1, 5), 'expected ";" after "keep"'),
-        ('redirect "a@b"\nstop;', (1, 15), 'expected ";" after its arguments'),
+        ("keep\ndiscard;", (1, 5), 'expected ";" after keep, found "discard"'),
+        ('redirect "a@b"\nstop;', (1, 15), 'expected ";" after redirect, found "stop"'),
         ("keep { stop; }", (1, 5), 'expected ";" after keep; it takes no block'),
         # Tests of tests
         ("if not { }", (1, 7), "not takes one test"),
@@ -68,7 +68,7 @@ def test_every_extension_is_there_once() -> None:
         # Arguments
         ('if header "a" { }', (1, 14), "header takes 2 arguments, 1 is given; usage: header "),
         ('if header "a" "b" "c" { }', (1, 19), "header takes 2 arguments, 3 are given"),
-        ('keep "x";', (1, 6), "keep takes 0 arguments, 1 is given; usage: keep;"),
+        ('keep "x";', (1, 6), "keep takes no arguments, 1 is given; usage: keep;"),
         ("redirect 5;", (1, 10), "expected a string as argument 1 of redirect"),
         ('redirect ["a@b"];', (1, 10), "expected a string as argument 1 of redirect"),
         ('if header "a" 5 { }', (1, 15), "expected a string or a list of strings as argument 2 of header"),

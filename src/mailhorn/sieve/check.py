@@ -35,6 +35,15 @@ _NO_REFUSALS: Mapping[str, str] = MappingProxyType({})
 
 _CONTROLS = ("require", "if", "elsif", "else")
 _ELSE = ("elsif", "else")
+_ELSEWHERE_CALLED = {
+    "forward": "redirect", "bounce": "reject", "delete": "discard", "drop": "discard", "trash": "discard",
+    "move": "fileinto", "file": "fileinto", "store": "fileinto", "save": "fileinto", "exit": "stop", "quit": "stop",
+    "end": "stop", "finish": "stop", "reply": "vacation", "autoreply": "vacation", "let": "set", "import": "include",
+    "mark": "addflag", "elif": "elsif", "elseif": "elsif",
+}  # fmt: skip
+"""What other languages and other programs call it."""
+_FIELDS = frozenset(("subject", "from", "to", "cc", "bcc", "sender"))
+
 _SHOWN = 76
 """Characters of a test that a trace shows."""
 
@@ -288,13 +297,14 @@ class _Checker:
                 for name, number in extension.before.items():
                     self._extra_before[name] = max(number, self._extra_before.get(name, 0))
 
-    def _elsewhere(self) -> dict[str, str]:
-        """Return the words of extensions that are not in force: which one brings them."""
+    def _elsewhere(self, kind: str = "") -> dict[str, str]:
+        """Return the words of extensions that are not in force, "tests" or "actions" only: which one brings them."""
         found: dict[str, str] = {}
         for extension in self._whole.extensions:
             if extension.capability not in self._scope.requires:
-                names = (*[word.name for word in extension.tests], *[word.name for word in extension.actions])
-                for name in names:
+                tests = () if kind == "actions" else extension.tests
+                actions = () if kind == "tests" else extension.actions
+                for name in (*[word.name for word in tests], *[word.name for word in actions]):
                     found.setdefault(name, extension.capability)
         return found
 
@@ -353,6 +363,7 @@ class _Checker:
                 continue
             decided: _Decided = None
             test: Test = base.never
+            errors = len(self._errors)
             try:
                 if otherwise is not None:
                     message = f'"{command.name}" after "else"; expected "if" or an action'
@@ -366,7 +377,9 @@ class _Checker:
                     otherwise = _nothing if settled else self._block(command)
                     continue
                 if len(command.tests) != 1 or command.is_test_list:
-                    hint = "; several tests are written anyof (...) or allof (...)" if command.is_test_list else ""
+                    hint = ""
+                    if command.is_test_list:
+                        hint = ", without parentheses; several tests are written anyof (...) or allof (...)"
                     raise self._source.error(command.head_end, f'expected one test after "{command.name}"{hint}')
                 if settled:
                     continue
@@ -376,7 +389,8 @@ class _Checker:
             try:
                 branches.append((test, _nothing if decided is False else self._block(command)))
             except SieveError as error:
-                self._note(error)
+                if len(self._errors) == errors:  # else the block is missing because of what is wrong before it
+                    self._note(error)
             settled = decided is True
         return _choice(tuple(branches), otherwise)
 
@@ -392,8 +406,8 @@ class _Checker:
         if command.name in self._whole.refuses:
             raise self._source.error(command.start, self._whole.refuses[command.name])
         if command.tests:
-            what = "its arguments" if command.arguments else f'"{command.name}"'
-            raise self._source.error(command.head_end, f'expected ";" after {what}; {command.name} takes no test')
+            message = f'expected ";" after {command.name}{self._instead(command.tests[0].name, word)}'
+            raise self._source.error(command.head_end, message)
         if not word.block:
             if command.block is not None:
                 raise self._source.error(command.end, f'expected ";" after {command.name}; it takes no block')
@@ -412,7 +426,20 @@ class _Checker:
         elsewhere = self._elsewhere()
         if name in elsewhere:
             return f'"{name}" needs: require "{elsewhere[name]}";'
-        return f'unknown command "{name[:_SHOWN]}"{_did_you_mean(name, (*self._actions, *_CONTROLS, *elsewhere))}'
+        meant = _ELSEWHERE_CALLED.get(name)
+        hint = f'; did you mean "{meant}"?' if meant else ""
+        hint = hint or _did_you_mean(name, (*self._actions, *_CONTROLS, *self._elsewhere("actions")))
+        return f'unknown command "{name[:_SHOWN]}"{hint}'
+
+    def _instead(self, name: str, word: TestWord | ActionWord) -> str:
+        """Return what may be meant with a word that stands where the arguments should be over."""
+        if name in ("and", "or"):
+            return "; several tests are combined with allof (...) or anyof (...)"
+        if name in self._known_tags(word):
+            return f'; did you mean ":{name}"?'
+        if name in self._actions or name in self._tests or name in _CONTROLS or name in self._elsewhere():
+            return f', found "{name}"'
+        return f', found "{name[:_SHOWN]}"; strings are written in double quotes, as "{name[:_SHOWN]}"'
 
     def _test(self, node: Command) -> tuple[Test, _Decided]:
         word = self._tests.get(node.name)
@@ -426,7 +453,8 @@ class _Checker:
             fits = not node.tests
         if not fits:
             if word.tests is Tests.NONE:
-                raise self._source.error(node.head_end, f'expected "{{", "," or ")" after the test {node.name}')
+                message = f'expected "{{", "," or ")" after the test {node.name}'
+                raise self._source.error(node.head_end, message + self._instead(node.tests[0].name, word))
             at = node.tests[0].start if node.tests else node.head_end
             raise self._source.error(at, f"{node.name} takes {word.tests.value}; usage: {word.usage}")
         tests, decided = self._inner(word, node)
@@ -462,7 +490,10 @@ class _Checker:
         elsewhere = self._elsewhere()
         if name in elsewhere:
             return f'"{name}" needs: require "{elsewhere[name]}";'
-        return f'unknown test "{name[:_SHOWN]}"{_did_you_mean(name, (*self._tests, *elsewhere))}'
+        hint = _did_you_mean(name, (*self._tests, *self._elsewhere("tests")))
+        if name in _FIELDS:
+            hint = f'; fields of the message are tested with header and address, as header "{name}" "..."'
+        return f'unknown test "{name[:_SHOWN]}"{hint}'
 
     def _traced(self, test: Test, line: int, node: Command) -> Test:
         """Return the test that leaves its trace; what is shown of it is made when it first runs."""
@@ -482,12 +513,7 @@ class _Checker:
 
     def _call(self, word: TestWord | ActionWord, node: Command, tests: tuple[Test, ...]) -> Call:
         """Check the arguments: tags first in any order, then the positional ones (RFC 5228 §2.6.2)."""
-        known = self._tags.get(id(word))
-        if known is None:
-            known = {tag.name: tag for tag in word.tags} | self._extra_tags.get(word.name, {})
-            for group in {tag.group for tag in word.tags}:
-                known |= self._extra_tags.get(group, {})
-            self._tags[id(word)] = known
+        known = self._known_tags(word)
         tags: dict[str, tuple[str, Value]] = {}
         arguments = node.arguments
         at, end = 0, len(arguments)
@@ -525,6 +551,16 @@ class _Checker:
         line = self._source.line(node.start)
         return Call(self._source, node, line, tags, values, positional, tests, self.inventory, self._scope, None, first)
 
+    def _known_tags(self, word: TestWord | ActionWord) -> dict[str, Tagged]:
+        """Return the tags that a word takes with what is in force."""
+        known = self._tags.get(id(word))
+        if known is None:
+            known = {tag.name: tag for tag in word.tags} | self._extra_tags.get(word.name, {})
+            for group in {tag.group for tag in word.tags}:
+                known |= self._extra_tags.get(group, {})
+            self._tags[id(word)] = known
+        return known
+
     def _first(
         self, word: TestWord | ActionWord, node: Command, positional: Sequence[Argument]
     ) -> tuple[tuple[Text, ...], ...]:
@@ -542,7 +578,7 @@ class _Checker:
         return tuple(found)
 
     def _wrong_number(self, word: TestWord | ActionWord, node: Command, count: int) -> str:
-        counted = f"{len(word.takes)} argument{'' if len(word.takes) == 1 else 's'}"
+        counted = f"{len(word.takes) or 'no'} argument{'' if len(word.takes) == 1 else 's'}"
         found = f"{count} {'is' if count == 1 else 'are'} given"
         return f"{word.name} takes {counted}, {found}; usage: {word.usage}"
 
@@ -550,7 +586,8 @@ class _Checker:
         capability = self._tag_elsewhere(word, name)
         if capability is not None:
             return f':{name} needs: require "{capability}";'
-        return f"{word.name} has no argument :{name[:_SHOWN]}{_did_you_mean(name, tuple(known), ':')}"
+        hint = _did_you_mean(name, tuple(known), ":") or f"; usage: {word.usage}"
+        return f"{word.name} has no argument :{name[:_SHOWN]}{hint}"
 
     def _value(self, argument: Argument, takes: Takes, of: TestWord | ActionWord | Tagged, number: int = 0) -> Value:
         if isinstance(argument, Strings):

@@ -94,7 +94,7 @@ def chosen(call: Call, index: int, structured: bool) -> Callable[[Run], list[str
     where = places(call)
     number = call.tag_number("index", 0)
     if call.has("index") and number < 1:
-        raise call.error("fields are counted from 1; expected :index 1 or more")
+        raise call.tag_error("index", "fields are counted from 1; expected :index 1 or more")
     if call.has("last") and not number:
         raise call.error(":last needs :index (RFC 5260 §6)")
     last = call.has("last")

@@ -10,7 +10,7 @@ from enum import Enum
 
 from .comparator import Comparator
 from .errors import SieveError, Source
-from .parser import Argument, Command
+from .parser import Argument, Command, Tag
 from .program import Inventory, Step, Test
 from .run import Run
 from .text import Text, constants
@@ -219,6 +219,16 @@ class Call:
         """Return the positional argument, which the word declares as a number."""
         value = self.values[index]
         return value if isinstance(value, int) else 0
+
+    def tag_error(self, group: str, message: str) -> SieveError:
+        """Return the error that points at the argument of the tag of the group, or at the tag itself."""
+        name = self.choice(group, "")
+        arguments = self.node.arguments
+        for number, argument in enumerate(arguments):
+            if isinstance(argument, Tag) and argument.name == name:
+                has_value = self.tags[group][1] is not None and number + 1 < len(arguments)
+                return self.source.error(arguments[number + 1].start if has_value else argument.start, message)
+        return self.error(message)
 
     def error(self, message: str, index: int | None = None) -> SieveError:
         """Return the error that points at a positional argument, or at the word; the caller raises it."""

@@ -177,6 +177,10 @@ def _wrong(text: str, start: int) -> Token:
         message = "unexpected no-break space; write a plain one"
     elif sign == "=":
         message = "unexpected =; values are compared with :is, :contains or :matches, and assigned with set"
+    elif sign in "<>":
+        message = f"unexpected {sign}; a size is compared with :over or :under, other values with :value"
+    elif sign == "@":
+        message = 'unexpected @; an address is a string and is written in double quotes, as "ann@example.org"'
     elif sign in "&|!":
         message = f"unexpected {sign}; tests are combined with allof (...), anyof (...) and not"
     elif "\udc80" <= sign <= "\udcff":

@@ -130,12 +130,16 @@ def matcher(call: Call, keys: tuple[Text, ...]) -> Matcher:
     name = call.tag_string("comparator", ASCII_CASEMAP.name)
     comparator = call.scope.comparators.get(name)
     if comparator is None:
-        known = " and ".join(f'"{name}"' for name in call.scope.comparators)
-        raise call.error(f"the comparator of {call.node.name} is not known; known are {known}")
+        if call.scope.has(f"comparator-{name}"):
+            raise call.tag_error("comparator", f'the comparator "{name}" needs: require "comparator-{name}";')
+        known = ", ".join(f'"{name}"' for name in call.scope.comparators)
+        raise call.tag_error("comparator", f'unknown comparator "{name[:80]}"; known are {known}')
     tag = call.choice("match type", "is")
     match_type = call.scope.match_types[tag]
     if match_type.needs == "substring" and not comparator.has_substrings:
-        raise call.error(f'the comparator "{name}" compares whole values and cannot be used with :{tag}')
+        raise call.tag_error(
+            "match type", f'the comparator "{name}" compares whole values and cannot be used with :{tag}'
+        )
     argument = call.tag_text("match type") or Text(())
     line = call.line
 

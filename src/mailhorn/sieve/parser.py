@@ -104,6 +104,7 @@ class _Enough(Exception):
 
 
 _IDENTIFIER, _TAG, _NUMBER, _STRING = Kind.IDENTIFIER, Kind.TAG, Kind.NUMBER, Kind.STRING
+_SEVERAL = "; several tests are combined with allof (...) or anyof (...)"
 _SIGN, _WRONG, _END = Kind.PUNCTUATION, Kind.WRONG, Kind.END
 
 
@@ -226,7 +227,8 @@ class _Parser:
                 self._note(self._source.error(opened, "this block is not closed; expected }"))
         else:
             expected, after = ('"{"', "the test") if tests else ('";"', name.text)
-            raise self._wrong(end, f"expected {expected} after {after}, found {_describe(self.token)}")
+            hint = _SEVERAL if tests and self._sees(",") else ""
+            raise self._wrong(end, f"expected {expected} after {after}, found {_describe(self.token)}{hint}")
         return Command(name.text, arguments, tests, is_list, block, name.start, head_end, end)
 
     def _arguments(self, depth: int) -> tuple[tuple[Argument, ...], int, tuple[Command, ...], bool]:
@@ -275,7 +277,10 @@ class _Parser:
         found: list[Command] = []
         while True:
             if self.token.kind is not _IDENTIFIER:
-                raise self._unexpected("a test")
+                error = self._unexpected("a test")
+                if self.token.kind is _STRING:
+                    error.message += "; strings stand without parentheses, and several of them in [brackets]"
+                raise error
             found.append(self._test(depth))
             if self._sees(")"):
                 self._advance()

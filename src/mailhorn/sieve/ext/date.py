@@ -33,7 +33,7 @@ def _zone(call: Call) -> Callable[[Run, int], int]:
     if text.constant is not None:
         minutes = zone_minutes(text.constant)
         if minutes is None:
-            raise call.error(wrong)
+            raise call.tag_error("zone", wrong)
         return lambda run, original: minutes
 
     def now(run: Run, original: int) -> int:

@@ -11,7 +11,7 @@ written without backslashes, is taken to mean a dot.
 import re
 from collections.abc import Iterator
 
-from .condition import Any, Condition, Test, address, body, exists, header, plain_regex, wild
+from .condition import Any, Condition, Test, Unknown, address, body, exists, header, plain_regex, wild
 from .limits import MAX_ALTERNATIVES, MAX_DEPTH
 
 TO_FIELDS = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc", "x-envelope-to", "apparently-to")
@@ -33,7 +33,7 @@ _NAME = re.compile(
 _BLANKS = re.compile(r"(?: |\\ |\t|\[[ \t]+\]|\\s|\[\[:space:\]\])[*+?]?")
 _ANYTHING = re.compile(r"\.\*|\(\.\*\)")
 _FULL = re.compile(r"[A-Za-z0-9._+=-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-_SPECIAL = frozenset(".*+?^$|()[]{}\\")
+_SPECIAL = frozenset(".*+?^$|()[{\\")
 
 
 def tests_of(expression: str, in_body: bool, by_case: bool) -> Condition | None:
@@ -46,11 +46,13 @@ def tests_of(expression: str, in_body: bool, by_case: bool) -> Condition | None:
         by_case: Large and small letters differ.
 
     """
-    parts = [_one(part, in_body, by_case) for part in alternatives(_unwrapped(expression))]
-    known = [part for part in parts if part is not None]
-    if not known or len(known) < len(parts):
+    texts = list(alternatives(_unwrapped(expression)))
+    known = [_one(text, in_body, by_case) for text in texts]
+    if all(one is None for one in known):
         return None
-    return known[0] if len(known) == 1 else Any(tuple(known))
+    where = "in the body " if in_body else ""
+    parts = [one or Unknown(f"{where}{text}") for one, text in zip(known, texts, strict=True)]
+    return parts[0] if len(parts) == 1 else Any(tuple(parts))
 
 
 def _one(expression: str, in_body: bool, by_case: bool) -> Condition | None:
@@ -260,7 +262,7 @@ def _posix(expression: str) -> str | None:
 
 
 def _escaped(sign: str) -> str:
-    return "\\" + sign if sign in _SPECIAL else sign
+    return "\\" + sign if sign in _SPECIAL or sign in "]}" else sign
 
 
 __all__ = ["TO_FIELDS", "alternatives", "expanded", "literal", "tests_of"]

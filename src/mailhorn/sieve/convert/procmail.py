@@ -292,18 +292,22 @@ class _Converter:
             wrong = compiles(text, extensions)
             if wrong:
                 draft.comment(self._writer.unsaid(chain[0].name, f"left out: {wrong}"))
-            elif text:
+            elif any(branch.then.acts for branch in chain):
                 draft.add(text, *extensions)
+            else:
+                for branch in chain:
+                    draft.lines += branch.then.lines
         return draft
 
     def _write(self, chain: list[_Branch]) -> None:
         text, extensions, missing = self._text(chain)
         name = chain[0].name
-        if any(line and not line.startswith("#") for line in text.split("\n")):
+        if any(branch.then.acts for branch in chain):
             self._writer.piece(name, missing, text, extensions)
-        else:
-            missing = missing or [self._writer.unsaid(name, "left out, as nothing is done")]
-            self._writer.left_out(name, missing, filter(None, text.split("\n")))
+            return
+        missing += [line[2:] for branch in chain for line in branch.then.lines if line.startswith("# ")]
+        missing = missing or [self._writer.unsaid(name, "left out, as nothing is done")]
+        self._writer.left_out(name, missing, [line for line in text.split("\n") if line and line[0] != "#"])
 
     def _text(self, chain: list[_Branch]) -> tuple[str, frozenset[str], list[str]]:
         """Return a chain as commands, what they require, and what could not be said."""
@@ -424,9 +428,10 @@ class _Converter:
     def _mailbox(self, target: str) -> str:
         """Return the mailbox of a path: as it is called below MAILDIR, with the dots of Maildir++ as slashes."""
         path = re.sub(r"(/(new/?|\.?))$", "", target) if not target.endswith("//") else target.rstrip("/")
-        for base in (self._values.get("MAILDIR"), "~/Maildir", "~/Mail", "~/mail", "~"):
-            if base and (path == base.rstrip("/") or path.startswith(base.rstrip("/") + "/")):
-                path = path[len(base.rstrip("/")) :].strip("/")
+        bases = {"~", "~/Maildir", "~/Mail", "~/mail", (self._values.get("MAILDIR") or "~").rstrip("/")}
+        for base in sorted(bases, key=len, reverse=True):
+            if path == base or path.startswith(f"{base}/"):
+                path = path[len(base) :].strip("/")
                 break
         if path in ("", "INBOX", "inbox", "Maildir") or target == self._values.get("DEFAULT"):
             return "INBOX"

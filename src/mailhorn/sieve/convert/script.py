@@ -61,6 +61,11 @@ class Draft:
     lines: list[str] = field(default_factory=list)
     needs: set[str] = field(default_factory=set)
 
+    @property
+    def acts(self) -> bool:
+        """Whether there is anything but comments in it."""
+        return any(line and not line.startswith("#") for line in self.lines)
+
     def add(self, command: str, *extensions: str) -> None:
         """Add a command."""
         self.lines.append(command)
@@ -129,7 +134,7 @@ class Writer:
             what = self.unsaid(name, "left out, as its condition cannot be said")
             self._leave_out(name, [*missing, what], then)
             return
-        if not any(not line.startswith("#") for line in then.lines):
+        if not then.acts:
             what = self.unsaid(name, "left out, as nothing that it does can be said")
             self._leave_out(name, [*missing, what], Draft([f"if {written(known)}"]))
             return

@@ -18,7 +18,7 @@ def _decoded(found: re.Match[str]) -> str:
         return "&"
     try:
         octets = b64decode(shifted.replace(",", "/") + "=" * (-len(shifted) % 4), validate=True)
-        return octets[: len(octets) // 2 * 2].decode("utf-16-be")
+        return octets[: len(octets) // 2 * 2].decode("utf-16-be") or found[0]
     except (Error, UnicodeDecodeError):
         return found[0]
 

@@ -3,11 +3,12 @@
 import smtplib
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from click.testing import CliRunner
 from tests.kit.commands import Serving, environment, mailhorn, serving
@@ -27,7 +28,7 @@ password_file = "password"
 rules = "ann.sieve"
 {more}
 """
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -61,33 +62,67 @@ def account_served(home: Path, rules: str, more: str = "") -> Iterator[Serving]:
         yield server
 
 
+class Log:
+    """What a watcher says, as it says it; kept in a file, too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._said = ""
+        self._over = False
+        self._more = threading.Condition()
+
+    def follow(self, stream: IO[str]) -> None:
+        """Take everything until its end; for a thread."""
+        with self._path.open("w") as copy:
+            for line in stream:
+                copy.write(line)
+                copy.flush()
+                with self._more:
+                    self._said += line
+                    self._more.notify_all()
+        with self._more:
+            self._over = True
+            self._more.notify_all()
+
+    def wait_for(self, text: str, times: int) -> None:
+        """Wait until it has said a text so often."""
+        with self._more:
+            self._more.wait_for(lambda: self._over or self._said.count(text) >= times, PATIENCE)
+            assert self._said.count(text) >= times, self._said
+
+
+_logs: dict[Path, Log] = {}
+"""Of the watchers that run, by their home."""
+
+
 @contextmanager
 def watching(home: Path, until: str = "idle") -> Iterator["subprocess.Popen[str]"]:
     """Run the watcher until the block ends; it begins when the log has that word."""
-    log = home / "watch.log"
-    with log.open("w") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mailhorn", "watch", "--config", home / "watch.toml"],
-            env=environment(home),
-            stdout=err,
-            stderr=err,
-            text=True,
-        )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mailhorn", "watch", "--config", home / "watch.toml"],
+        env=environment(home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    log = _logs[home] = Log(home / "watch.log")
+    reader = threading.Thread(target=log.follow, args=(process.stderr,))
+    reader.start()
     try:
-        told(home, until)
+        log.wait_for(until, 1)
         yield process
     finally:
         process.terminate()
         process.wait(PATIENCE)
+        reader.join()
+        process.stderr.close()
+        del _logs[home]
 
 
 def told(home: Path, text: str, times: int = 1) -> None:
     """Wait until the watcher's log has a text so often."""
-    deadline = time.monotonic() + PATIENCE
-    log = home / "watch.log"
-    while log.read_text().count(text) < times:
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
+    _logs[home].wait_for(text, times)
 
 
 def deliver(server: Serving, *subjects: str) -> None:

@@ -13,7 +13,8 @@ import structlog
 from mailhorn.cli.reload import Reloading
 from mailhorn.config import changes
 from mailhorn.config.find import watch_settings
-from mailhorn.config.watching import build_watcher
+from mailhorn.config.watching import build_watcher, hooks_of
+from mailhorn.watch.hooks import Hooks
 from mailhorn.watch.supervisor import Watcher
 
 ACCOUNT = """
@@ -38,11 +39,11 @@ class Place:
         self.rules.write_text("keep;")
         self.write("ann")
 
-    def write(self, *names: str) -> None:
+    def write(self, *names: str, more: str = "") -> None:
         """Put settings with these accounts into the place of the old ones, as editors do."""
         accounts = "".join(ACCOUNT.format(name=name, rules=self.rules) for name in names)
         new = self.config.with_suffix(".new")
-        new.write_text(f'journal = "{self.journal}"\n{accounts}')
+        new.write_text(f'journal = "{self.journal}"\n{accounts}{more}')
         os.replace(new, self.config)
 
 
@@ -57,6 +58,7 @@ class Seen(Reloading):
     """Says when it has read the settings."""
 
     news: asyncio.Event
+    hooks: Hooks
 
     async def _read(self) -> None:
         await super()._read()
@@ -75,13 +77,22 @@ async def running(place: Place) -> AsyncIterator[tuple[Watcher, Callable[[Callab
     """Run a watcher that reloads; also what waits until something is true."""
     settings, path = watch_settings(place.config)
     watcher = build_watcher(settings)
-    run = asyncio.create_task(watcher.run())
     Seen.news = asyncio.Event()
-    with Seen(watcher, settings, place.config, path) as reloading:
+    hooks = Seen.hooks = hooks_of(settings)
+    watcher.on_journal = hooks.news
+    with Seen(watcher, hooks, settings, place.config, path) as reloading:
         assert isinstance(reloading, Seen)
+        run = asyncio.create_task(watcher.run(entered(hooks)))
         yield watcher, reloading.until
         watcher.stop()
         await run
+
+
+@contextlib.asynccontextmanager
+async def entered(hooks: Hooks) -> AsyncIterator[None]:
+    """Run the hooks meanwhile."""
+    async with hooks:
+        yield
 
 
 def names(watcher: Watcher) -> list[str]:
@@ -101,6 +112,43 @@ async def test_a_changed_file(place: Place) -> None:
         assert watcher.watches[0] is not ann
         place.write("bob")
         await until(lambda: names(watcher) == ["bob"])
+
+
+async def test_a_changed_rule_in_python_and_a_script_that_is_included(place: Place, tmp_path: Path) -> None:
+    """Whatever rules are made of is looked at."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "more.sieve").write_text("keep;")
+    async with running(place) as (watcher, until):
+        place.write("ann", more=f'shared = "{tmp_path}/shared"\n')
+        place.rules.write_text('require "include"; include "more";')
+        await until(lambda: watcher.watches[0].account.included == (("more", "keep;"),))
+        (tmp_path / "shared" / "more.sieve").write_text("discard;")
+        await until(lambda: watcher.watches[0].account.included == (("more", "discard;"),))
+        place.rules = tmp_path / "rules.py"
+        place.rules.write_text("async def rule(message, actions): pass\n")
+        place.rules.chmod(0o600)
+        place.write("ann")
+        await until(lambda: watcher.watches[0].account.python is not None)
+        place.rules.write_text("async def rule(message, actions): actions.discard()\n")
+        await until(lambda: "discard" in watcher.watches[0].account.source)
+
+
+async def test_hooks_are_read_again(place: Place) -> None:
+    """New ones, changed ones, none any more; those that cannot be leave the old ones."""
+    hook = '[[hook]]\nname = "{}"\ncommand = ["{}"]\n'
+    async with running(place) as (_, until):
+        hooks = Seen.hooks
+        place.write("ann", more=hook.format("one", "true"))
+        await until(lambda: list(hooks._hooks) == ["one"])
+        place.write("ann", more=hook.format("one", "false") + hook.format("two", "true"))
+        await until(lambda: [one.command for one in hooks._hooks.values()] == [("false",), ("true",)])
+        with structlog.testing.capture_logs() as logged:
+            place.write("ann", more=hook.format("one", "true") * 2)
+            await until(lambda: bool(logged))
+        assert "two hooks are called" in logged[0]["reason"]
+        assert len(hooks._hooks) == 2
+        place.write("ann")
+        await until(lambda: not hooks._hooks)
 
 
 async def test_sighup(place: Place) -> None:

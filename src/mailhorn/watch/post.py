@@ -251,11 +251,11 @@ class Post:
                 attempts = one.attempts + 1
                 over = attempts >= MAX_ATTEMPTS
                 told = "a web address was not told, and will not be" if over else "a web address was not told"
-                log.warning(told, attempt=attempts, reason=str(error) or type(error).__name__, **_about(one))
                 if over:
                     await self._asked(self._book.done, [one.id], "failed")
                 else:
                     await self._asked(self._book.later, one.id, attempts, time.time() + _pause(one.attempts))
+                log.warning(told, attempt=attempts, reason=str(error) or type(error).__name__, **_about(one))
             else:
                 await self._asked(self._book.done, [one.id])
                 log.info("told", **_about(one))

@@ -1,5 +1,6 @@
 """`mailhorn account`: with and without a server beside it."""
 
+import asyncio
 import imaplib
 import json
 import smtplib
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.kit.commands import mailhorn, serving
 
+from mailhorn.relay.memory import Memory
 from mailhorn.server.passwords import BULK, hash_password
 
 
@@ -104,3 +106,21 @@ def test_beside_a_running_server(tmp_path: Path) -> None:
             imap.login("bob", "two")
         assert server.stop() == 0
     assert logins(tmp_path) == ["ann"]
+
+
+def test_who_is_removed_is_forgotten(tmp_path: Path) -> None:
+    """What the rules of one have seen says nothing to the next one of that name."""
+    mailhorn("account", "add", "ann", "--password-stdin", home=tmp_path, text="secret\n")
+    file = tmp_path / "data" / "remembered.sqlite"
+
+    async def seen(remember: bool) -> bool:
+        memory = Memory(file)
+        if remember:
+            await memory.remember("ann", "vacation", "", "bob@example.org", 1000)
+        known = await memory.seen("ann", "vacation", "", "bob@example.org")
+        await memory.close()
+        return known
+
+    assert asyncio.run(seen(remember=True))
+    assert mailhorn("account", "remove", "ann", "--yes", home=tmp_path).returncode == 0
+    assert not asyncio.run(seen(remember=False))

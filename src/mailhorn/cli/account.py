@@ -13,7 +13,7 @@ import click
 
 from ..config.find import serve_settings
 from ..config.settings import Log, ServeSettings
-from ..config.wire import adopt_maildir, data_folder, open_accounts, script_book
+from ..config.wire import adopt_maildir, data_folder, forget_account, open_accounts, script_book
 from ..model.mailbox import Account
 from ..server.accounts import normal_login
 from ..server.credential import is_stored, iterations_of
@@ -104,6 +104,7 @@ def remove(config: Path | None, login: str, yes: bool) -> None:
     async def work() -> None:
         async with open_accounts(settings) as index:
             script_book(settings, data_folder(settings)).forget(name)
+            await forget_account(settings, name)
             await index.remove_account(account.id)
 
     run(work())

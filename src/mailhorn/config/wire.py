@@ -67,6 +67,9 @@ Stir = Callable[[Sequence[AccountId], Sequence[MailboxId]], None]
 FILES = 128
 """Descriptors kept for what is no connection: the index and its readers, listening sockets, messages being read."""
 
+REMEMBERED = "remembered.sqlite"
+"""What rules have seen and answered, in the data directory."""
+
 
 def is_root() -> bool:
     """Return whether the defaults of root apply."""
@@ -341,6 +344,20 @@ async def open_accounts(settings: ServeSettings) -> AsyncIterator[Index]:
             await store.close()
 
 
+async def forget_account(settings: ServeSettings, login: str) -> None:
+    """Forget what an account's rules have seen and answered, whether the server runs or not. Raises ConfigError."""
+    data = data_folder(settings)
+    if not (data / REMEMBERED).exists():
+        return
+    memory = _memory(data)
+    try:
+        await memory.forget(login)
+    except RelayUnavailable as error:
+        raise ConfigError(str(error)) from error
+    finally:
+        await memory.close()
+
+
 async def adopt_maildir(
     settings: ServeSettings, login: str, password_hash: str, maildir: Path, progress: Callable[[int, int], None]
 ) -> Adoption:
@@ -466,6 +483,6 @@ def _managesieve(settings: ServeSettings, data: Path, scripts: Scripts) -> Manag
 
 def _memory(data: Path) -> Memory:
     try:
-        return Memory(data / "remembered.sqlite")
+        return Memory(data / REMEMBERED)
     except RelayUnavailable as error:
         raise ConfigError(str(error)) from error

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from .wire import PATIENCE
@@ -162,11 +163,21 @@ class SieveClient:
         self.send((line.encode() if isinstance(line, str) else line) + b"\r\n")
         return self.reader.answer(challenge)
 
-    def start_tls(self, certificate: str, at_once: bytes = b"") -> Answer:
-        """STARTTLS, and send something in the first moment under TLS; return the capabilities that follow."""
+    def start_tls(self, certificate: str, at_once: bytes = b"", shown: tuple[Path, Path] | None = None) -> Answer:
+        """
+        STARTTLS; return the capabilities that follow.
+
+        Args:
+            certificate: The server's.
+            at_once: What is sent in the first moment under TLS.
+            shown: Files of the client's own certificate and its key.
+
+        """
         assert self.say("STARTTLS").condition == "OK"
         assert not self.reader.buffer, "something was said before the handshake"
         context = ssl.create_default_context(cafile=certificate)
+        if shown is not None:
+            context.load_cert_chain(*shown)
         self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
         self._socket.sendall(at_once)
         return self.reader.answer()

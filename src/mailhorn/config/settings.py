@@ -82,7 +82,7 @@ class Tls(Section, frozen=True, kw_only=True):
         Meta(
             description="Authorities whose certificates let clients log in without a password (PEM): the account is "
             "the mail address in the certificate, or its common name. Who shows a certificate of somebody else cannot "
-            "connect to imap, imaps and smtps. Default: nobody is asked for one."
+            "connect to imap, imaps, smtps and managesieve. Default: nobody is asked for one."
         ),
     ] = None
     plaintext_login: Annotated[
@@ -186,7 +186,8 @@ class Sessions(Section, frozen=True, kw_only=True):
         float,
         Meta(
             ge=60,
-            description="An IMAP client that sends nothing, and does not idle, is logged out after so long, seconds.",
+            description="An IMAP client that sends nothing and does not idle, and a ManageSieve client that sends "
+            "nothing, is logged out after so long, seconds.",
         ),
     ] = 1860.0
     keep_alive: Annotated[

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import structlog.testing
+from tests.kit.certificates import Authority
+from tests.kit.introspection import Introspector, introspection
 from tests.kit.mailserver import PASSWORD, ServerInTest, running_server
 from tests.kit.managesieve import SieveClient, literal, plain
 
-from mailhorn.config.settings import Limits, ManageSieve
+from mailhorn.config.settings import Limits, ManageSieve, Tls
 from mailhorn.net.pump import HIGH_WATER, Pump
 from mailhorn.net.tls import end_point
 from mailhorn.sasl.scram import ScramClient
@@ -115,6 +117,44 @@ async def test_scram_spares_a_round_trip(tmp_path: Path) -> None:
 
     async with running_server(tmp_path, ["ann"]) as server:
         await play(server, dialogue, login=None)
+
+
+async def test_a_certificate_is_enough(tmp_path: Path) -> None:
+    """EXTERNAL, with an empty initial response, or without one (§2.1, §2.2)."""
+    authority = Authority(tmp_path / "ca")
+    shown = authority.client("ann", "ann@example.org")
+
+    def dialogue(client: SieveClient) -> None:
+        again = client.start_tls(certificate(tmp_path / "data"), shown=shown)
+        assert b" EXTERNAL " in next(line[1] for line in again.lines if line[0] == b"SASL")  # type: ignore[operator]
+        assert client.say('AUTHENTICATE "EXTERNAL" ""').short == "OK"
+        assert capabilities(client)[b"OWNER"] == b"ann"
+        assert client.say("UNAUTHENTICATE").short == "OK"
+        assert client.say('AUTHENTICATE "EXTERNAL"', challenge=True).lines == ((b"",),)
+        assert client.say('""').short == "OK"
+
+    settings = {"tls": Tls(client_ca=authority.certificate), "domains": ("example.org",)}
+    async with running_server(tmp_path / "data", ["ann"], **settings) as server:
+        await play(server, dialogue, login=None)
+
+
+async def test_a_token_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OAUTHBEARER; some clients quote long ones all the same. What is no good is explained (RFC 7628 §3.2.2)."""
+
+    def dialogue(client: SieveClient) -> None:
+        def said(token: str) -> str:
+            response = f"n,a=ann,\x01auth=Bearer {token}\x01\x01".encode()
+            return f'AUTHENTICATE "OAUTHBEARER" "{base64.b64encode(response).decode()}"'
+
+        refused = client.say(said("bad" * 500), challenge=True)
+        assert b"invalid_token" in base64.b64decode(refused.lines[0][0])
+        assert client.say('"AQ=="').short == "NO"
+        assert client.say(said("good" * 500)).short == "OK"
+
+    monkeypatch.setitem(Introspector.tokens, "good" * 500, Introspector.tokens["good"])
+    with introspection() as (oauth, _):
+        async with running_server(tmp_path, ["ann"], oauth=oauth) as server:
+            await play(server, dialogue, login=None)
 
 
 async def test_logins_that_fail(tmp_path: Path) -> None:

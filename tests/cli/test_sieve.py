@@ -100,8 +100,14 @@ def test_check_says_where_it_runs(tmp_path: Path, rules: Path) -> None:
     )
     told = json.loads(said("check", "--json", rules)[1])
     assert told["right"] and told["runs"]["delivery"] is True and told["headers"] == ["subject"]
-    (tmp_path / "no.sieve").write_text('require "reject";\nreject "no";')
-    assert "not in the watcher: " in said("check", tmp_path / "no.sieve")[1]
+    some = tmp_path / "some.sieve"
+    some.write_text('require ["editheader", "reject"];\nif true { reject "no"; stop; keep; }\naddheader "a" "b";\n')
+    code, out, _ = said("check", some)
+    assert code == 0 and "; runs at delivery\n" in out and "  not in the watcher: line 1: " in out
+    assert '  at delivery, as long as it is not set up: the extension "reject" needs a way out' in out
+    assert "  warning: line 2: this is never reached" in out
+    told = json.loads(said("check", "--json", some)[1])
+    assert told["runs"] == {"delivery": True, "watcher": False} and told["warnings"] and told["needs"]["delivery"]
 
 
 def test_an_included_script_is_beside(tmp_path: Path) -> None:

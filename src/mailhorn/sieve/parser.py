@@ -227,7 +227,9 @@ class _Parser:
                 self._note(self._source.error(opened, "this block is not closed; expected }"))
         else:
             expected, after = ('"{"', "the test") if tests else ('";"', name.text)
-            hint = _SEVERAL if tests and self._sees(",") else ""
+            hint = ""
+            if self._sees(","):
+                hint = _SEVERAL if tests else '; several strings are written ["a", "b"]'
             raise self._wrong(end, f"expected {expected} after {after}, found {_describe(self.token)}{hint}")
         return Command(name.text, arguments, tests, is_list, block, name.start, head_end, end)
 

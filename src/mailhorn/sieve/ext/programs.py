@@ -60,7 +60,7 @@ def _filter(call: Call) -> Test:
 def _execute(call: Call) -> Test:
     program, text = _program(call), call.tag_text("input")
     target = call.tag_text("output")
-    name = None if target is None else variable_name(call, target)
+    name = None if target is None else variable_name(call, target, index=None)
     if name is not None and "variables" not in call.scope.requires:
         raise call.error(':output needs: require "variables";')
     whole = call.choice("input", "") == "pipe"

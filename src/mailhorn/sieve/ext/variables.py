@@ -17,11 +17,11 @@ _NAME = re.compile(r"(?:global\.)?[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
 _WILDCARD = re.compile(r"[*?\\]")
 
 
-def variable_name(call: Call, text: Text, what: str = "the name of a variable") -> str:
+def variable_name(call: Call, text: Text, what: str = "the name of a variable", index: int | None = 0) -> str:
     """Return a name in lower case, "global." before it if it is shared. Raises SieveError if it is none."""
     name = text.constant
     if name is None or not _NAME.fullmatch(name):
-        raise call.error(f'expected {what}: letters, digits and "_", not beginning with a digit')
+        raise call.error(f'expected {what}: letters, digits and "_", not beginning with a digit', index)
     name = name.lower()
     if name.startswith("global."):
         if "include" not in call.scope.requires:

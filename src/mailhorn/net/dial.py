@@ -50,10 +50,8 @@ async def connect(
     loop = asyncio.get_running_loop()
     pump = Pump(core, session, log)
     async with asyncio.timeout(timeout):
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        sock = await _first([(family, address) for family, _, _, _, address in found])
+        sock = await dial(host, port)
         try:
-            tune(sock, CLIENT_KEEPALIVE)
             if tls is None:
                 await loop.create_connection(lambda: pump, sock=sock)
             else:
@@ -69,6 +67,18 @@ async def connect(
             sock.close()
             raise
     return pump
+
+
+async def dial(host: str, port: int) -> socket.socket:
+    """Return a connected socket, for a protocol of somebody else. Raises OSError; the caller sets the limit."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    sock = await _first([(family, address) for family, _, _, _, address in found])
+    try:
+        tune(sock, CLIENT_KEEPALIVE)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def interleaved(addresses: Sequence[Address]) -> list[Address]:
@@ -129,4 +139,4 @@ async def _one(family: socket.AddressFamily, address: tuple[object, ...]) -> soc
     return sock
 
 
-__all__ = ["connect", "interleaved"]
+__all__ = ["connect", "dial", "interleaved"]

@@ -16,6 +16,7 @@ from typing import Literal
 
 import aiosmtplib
 
+from ..net.dial import dial
 from ..smtp.address import parse_path
 from ..smtp.data import write_data
 from ..smtp.reply import CommandProblem
@@ -97,7 +98,6 @@ class Connection:
         self._smarthost = smarthost
         self._client = aiosmtplib.SMTP(
             hostname=smarthost.host,
-            port=smarthost.port,
             local_hostname=smarthost.hello,
             timeout=smarthost.patience.connect,
             use_tls=smarthost.encryption == "tls",
@@ -124,7 +124,7 @@ class Connection:
         smarthost, client = self._smarthost, self._client
         try:
             async with asyncio.timeout(smarthost.patience.connect):
-                await client.connect()
+                await client.connect(sock=await dial(smarthost.host, smarthost.port))
                 self._transport = client.transport
                 await client.ehlo()
                 if smarthost.user:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import random
+import shutil
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -17,12 +18,27 @@ from tests.kit.managesieve import SieveClient, literal, plain
 
 from mailhorn.config.settings import Limits, ManageSieve, Tls
 from mailhorn.net.pump import HIGH_WATER, Pump
-from mailhorn.net.tls import end_point
+from mailhorn.net.tls import end_point, self_signed
 from mailhorn.sasl.scram import ScramClient
 from mailhorn.server import scriptbook
 from mailhorn.server.managesieve.session import ManageSieveSession
 
 FILES = 'require ["fileinto", "mailbox"]; fileinto :create "%s";'
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate: to make one takes longer than most of these tests."""
+    folder = tmp_path_factory.mktemp("tls")
+    self_signed(folder, ["localhost", "127.0.0.1"])
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, tls: Path) -> Path:
+    """A data directory with that certificate, and nothing else."""
+    shutil.copytree(tls, tmp_path / "tls")
+    return tmp_path
 
 
 def certificate(data: Path) -> str:
@@ -60,13 +76,13 @@ async def until(true: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_tls_and_what_is_offered_by_it(tmp_path: Path) -> None:
+async def test_tls_and_what_is_offered_by_it(home: Path) -> None:
     """§2.2: the capabilities come again, without STARTTLS; there is no second TLS in the first."""
 
     def dialogue(client: SieveClient) -> None:
         before = {line[0]: line[1:] for line in client.greeting.lines}
         assert b"STARTTLS" in before and b"SCRAM-SHA-256-PLUS" not in before[b"SASL"][0].split()  # type: ignore[union-attr, operator]
-        after = {line[0]: line[1:] for line in client.start_tls(certificate(tmp_path)).lines}
+        after = {line[0]: line[1:] for line in client.start_tls(certificate(home)).lines}
         assert b"STARTTLS" not in after and b"PLAIN" in after[b"SASL"][0].split()  # type: ignore[union-attr, operator]
         assert after.keys() == before.keys() - {b"STARTTLS"}
         assert client.say("STARTTLS").short == "NO"
@@ -74,11 +90,11 @@ async def test_tls_and_what_is_offered_by_it(tmp_path: Path) -> None:
         assert client.log_in("ann", PASSWORD).short == "OK"
         assert client.say("LISTSCRIPTS").short == "OK"
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue, login=None)
 
 
-async def test_no_password_is_taken_where_it_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_password_is_taken_where_it_can_be_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another machine must use TLS first, and is told so (§1.3, ENCRYPT-NEEDED)."""
     monkeypatch.setattr(Pump, "loopback", False)
 
@@ -87,14 +103,14 @@ async def test_no_password_is_taken_where_it_can_be_read(tmp_path: Path, monkeyp
         assert client.log_in("ann", PASSWORD).short == "NO (ENCRYPT-NEEDED)"
         assert client.say('AUTHENTICATE "CRAM-MD5"').short == "NO"
         assert client.say("LISTSCRIPTS").short == "NO"
-        client.start_tls(certificate(tmp_path))
+        client.start_tls(certificate(home))
         assert client.log_in("ann", PASSWORD).short == "OK"
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue, login=None)
 
 
-async def test_scram_spares_a_round_trip(tmp_path: Path) -> None:
+async def test_scram_spares_a_round_trip(home: Path) -> None:
     """What the server says last stands in the OK (§2.1), bound to the channel or not."""
 
     def log_in(client: SieveClient, scram: ScramClient) -> None:
@@ -110,12 +126,12 @@ async def test_scram_spares_a_round_trip(tmp_path: Path) -> None:
         log_in(client, ScramClient("ann", PASSWORD, "nonce"))
         assert capabilities(client)[b"OWNER"] == b"ann"
         assert client.say("UNAUTHENTICATE").short == "OK"
-        client.start_tls(certificate(tmp_path))
+        client.start_tls(certificate(home))
         der = client.certificate()
         log_in(client, ScramClient("ann", PASSWORD, "nonce", binding=("tls-server-end-point", end_point(der) or b"")))
         assert client.say("LISTSCRIPTS").short == "OK"
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue, login=None)
 
 
@@ -138,7 +154,7 @@ async def test_a_certificate_is_enough(tmp_path: Path) -> None:
         await play(server, dialogue, login=None)
 
 
-async def test_a_token_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_is_enough(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OAUTHBEARER; some clients quote long ones all the same. What is no good is explained (RFC 7628 §3.2.2)."""
 
     def dialogue(client: SieveClient) -> None:
@@ -153,11 +169,11 @@ async def test_a_token_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setitem(Introspector.tokens, "good" * 500, Introspector.tokens["good"])
     with introspection() as (oauth, _):
-        async with running_server(tmp_path, ["ann"], oauth=oauth) as server:
+        async with running_server(home, ["ann"], oauth=oauth) as server:
             await play(server, dialogue, login=None)
 
 
-async def test_logins_that_fail(tmp_path: Path) -> None:
+async def test_logins_that_fail(home: Path) -> None:
     """With NO; the third one with BYE, as in the example of §2.1. One that was given up counts for nothing."""
 
     def dialogue(client: SieveClient) -> None:
@@ -172,11 +188,11 @@ async def test_logins_that_fail(tmp_path: Path) -> None:
         assert (last.short, last.text) == ("BYE", "Too many failed logins")
         assert client.at_end()
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue, login=None)
 
 
-async def test_login_by_login(tmp_path: Path) -> None:
+async def test_login_by_login(home: Path) -> None:
     """In three steps, and by one that does not wait for them."""
 
     def dialogue(client: SieveClient) -> None:
@@ -188,11 +204,11 @@ async def test_login_by_login(tmp_path: Path) -> None:
         client.send(f'AUTHENTICATE "LOGIN"\r\n"{user}"\r\n"{password}"\r\nLISTSCRIPTS\r\n'.encode())
         assert [client.reader.answer(challenge=True).short for _ in range(4)] == ["", "", "OK", "OK"]
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue, login=None)
 
 
-async def test_one_is_somebody_else_after_unauthenticate(tmp_path: Path) -> None:
+async def test_one_is_somebody_else_after_unauthenticate(home: Path) -> None:
     """§2.14.1; nothing of the one before is seen."""
 
     def dialogue(client: SieveClient) -> None:
@@ -204,7 +220,7 @@ async def test_one_is_somebody_else_after_unauthenticate(tmp_path: Path) -> None
         assert client.say("LISTSCRIPTS").lines == ()
         assert client.say('GETSCRIPT "anns"').short == "NO (NONEXISTENT)"
 
-    async with running_server(tmp_path, ["ann", "bob"]) as server:
+    async with running_server(home, ["ann", "bob"]) as server:
         await play(server, dialogue)
         assert not server.server.mail.connections.accounts
 
@@ -223,7 +239,7 @@ EXPLAINED = [
 """Scripts, and what is said of them."""
 
 
-async def test_a_bad_script_is_explained_and_not_kept(tmp_path: Path) -> None:
+async def test_a_bad_script_is_explained_and_not_kept(home: Path) -> None:
     """§2.6, §2.12: by CHECKSCRIPT as by PUTSCRIPT, and what was there stays."""
 
     def dialogue(client: SieveClient) -> None:
@@ -235,11 +251,11 @@ async def test_a_bad_script_is_explained_and_not_kept(tmp_path: Path) -> None:
         assert client.say('GETSCRIPT "a"').lines == ((b"stop;",),)
         assert client.say("LISTSCRIPTS").lines == ((b"a",),)
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
 
 
-async def test_a_script_of_the_rules_of_an_account_may_include_another(tmp_path: Path) -> None:
+async def test_a_script_of_the_rules_of_an_account_may_include_another(home: Path) -> None:
     """By the name it was given here."""
 
     def dialogue(client: SieveClient) -> None:
@@ -249,13 +265,13 @@ async def test_a_script_of_the_rules_of_an_account_may_include_another(tmp_path:
         answer = client.say(b"PUTSCRIPT {4+}\r\nmain " + literal(script))
         assert answer.short == "OK", answer.text
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
 
 
-async def test_the_next_mail_is_filtered_by_what_was_put(tmp_path: Path) -> None:
+async def test_the_next_mail_is_filtered_by_what_was_put(home: Path) -> None:
     """As soon as OK was said."""
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
 
         async def filed(mailbox: str) -> bool:
             await server.deliver("ann", mailbox)
@@ -287,7 +303,7 @@ async def test_the_next_mail_is_filtered_by_what_was_put(tmp_path: Path) -> None
         assert not await filed("Four")
 
 
-async def test_a_script_put_there_by_hand_is_checked_when_it_is_activated(tmp_path: Path) -> None:
+async def test_a_script_put_there_by_hand_is_checked_when_it_is_activated(home: Path) -> None:
     """Or mail would go to INBOX, and nobody would know why."""
 
     def dialogue(client: SieveClient) -> None:
@@ -296,14 +312,14 @@ async def test_a_script_put_there_by_hand_is_checked_when_it_is_activated(tmp_pa
         assert answer.short == "NO" and "line 1, column 1" in answer.text
         assert client.say("LISTSCRIPTS").lines == ((b"hand",),)
 
-    folder = tmp_path / "sieve" / "ann"
+    folder = home / "sieve" / "ann"
     folder.mkdir(parents=True)
     (folder / "hand.sieve").write_text("kep;")
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
 
 
-async def test_there_are_quotas(tmp_path: Path) -> None:
+async def test_there_are_quotas(home: Path) -> None:
     """§1.5: NO with QUOTA, said beforehand by HAVESPACE."""
 
     def dialogue(client: SieveClient) -> None:
@@ -318,11 +334,11 @@ async def test_there_are_quotas(tmp_path: Path) -> None:
         assert client.say('PUTSCRIPT "b" "stop;"').short == "OK"
 
     few = ManageSieve(host="127.0.0.1", port=0, scripts=2, script_size=1024)
-    async with running_server(tmp_path, ["ann"], managesieve=few) as server:
+    async with running_server(home, ["ann"], managesieve=few) as server:
         await play(server, dialogue)
 
 
-async def test_some_names_are_refused(tmp_path: Path) -> None:
+async def test_some_names_are_refused(home: Path) -> None:
     """§1.6: in every command that has one, but for SETACTIVE "", which has a meaning."""
 
     def dialogue(client: SieveClient) -> None:
@@ -338,11 +354,11 @@ async def test_some_names_are_refused(tmp_path: Path) -> None:
                 assert client.say(command % name).short == "NO"
             assert client.say(b"SETACTIVE " + name).short == ("OK" if name == b'""' else "NO")
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
 
 
-async def test_a_disk_that_refuses_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_refuses_is_no_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """TRYLATER, and what was there is there (§1.3)."""
 
     def full(*arguments: object) -> None:
@@ -355,11 +371,11 @@ async def test_a_disk_that_refuses_is_no_end(tmp_path: Path, monkeypatch: pytest
             assert client.say('PUTSCRIPT "a" "stop;"').short == "NO (TRYLATER)"
         assert client.say('GETSCRIPT "a"').lines == ((b"keep;",),)
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
 
 
-async def test_connections_are_counted(tmp_path: Path) -> None:
+async def test_connections_are_counted(home: Path) -> None:
     """Those of one address, and those of one account; BYE says why."""
 
     def dialogue(first: SieveClient) -> None:
@@ -374,13 +390,13 @@ async def test_connections_are_counted(tmp_path: Path) -> None:
             assert fourth.at_end()
 
     limits = Limits(connections_per_address=2, connections_per_account=1, count_this_machine=True)
-    async with running_server(tmp_path, ["ann"], limits=limits) as server:
+    async with running_server(home, ["ann"], limits=limits) as server:
         await play(server, dialogue)
 
 
-async def test_who_has_no_account_any_more_has_no_scripts(tmp_path: Path) -> None:
+async def test_who_has_no_account_any_more_has_no_scripts(home: Path) -> None:
     """Or they would be the next one's who has that login."""
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         client = await asyncio.to_thread(SieveClient, server.ports["managesieve"])
         await asyncio.to_thread(client.log_in, "ann", PASSWORD)
         index = server.server.mail.store.index
@@ -391,12 +407,12 @@ async def test_who_has_no_account_any_more_has_no_scripts(tmp_path: Path) -> Non
         assert answer.short == "BYE"
         assert await asyncio.to_thread(client.at_end)
         client.__exit__(None, None, None)
-    assert not (tmp_path / "sieve").exists()
+    assert not (home / "sieve").exists()
 
 
-async def test_a_silent_client_is_sent_away(tmp_path: Path) -> None:
+async def test_a_silent_client_is_sent_away(home: Path) -> None:
     """Before the login soon, after it no sooner than in half an hour (§1.2)."""
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         loop = asyncio.get_running_loop()
         client = await asyncio.to_thread(SieveClient, server.ports["managesieve"])
         assert session(server).deadline - loop.time() <= 60
@@ -409,9 +425,9 @@ async def test_a_silent_client_is_sent_away(tmp_path: Path) -> None:
         client.__exit__(None, None, None)
 
 
-async def test_a_stopping_server_says_so(tmp_path: Path) -> None:
+async def test_a_stopping_server_says_so(home: Path) -> None:
     """To who has done nothing as to who has."""
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         client = await asyncio.to_thread(SieveClient, server.ports["managesieve"])
     answer = await asyncio.to_thread(client.reader.answer)
     assert answer.short == "BYE (TRYLATER)"
@@ -419,10 +435,10 @@ async def test_a_stopping_server_says_so(tmp_path: Path) -> None:
     client.__exit__(None, None, None)
 
 
-async def test_who_does_not_read_costs_one_answer(tmp_path: Path) -> None:
+async def test_who_does_not_read_costs_one_answer(home: Path) -> None:
     """However much it asks for; at its deadline it is cut off."""
     size = 200_000
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         client = await asyncio.to_thread(SieveClient, server.ports["managesieve"])
         await asyncio.to_thread(client.log_in, "ann", PASSWORD)
         await asyncio.to_thread(client.say, b'PUTSCRIPT "a" ' + literal("#" * size))
@@ -444,7 +460,7 @@ async def test_who_does_not_read_costs_one_answer(tmp_path: Path) -> None:
         client.__exit__(None, None, None)
 
 
-async def test_a_client_may_end_its_side_first(tmp_path: Path) -> None:
+async def test_a_client_may_end_its_side_first(home: Path) -> None:
     """What it asked for is answered."""
 
     def dialogue(client: SieveClient) -> None:
@@ -454,11 +470,11 @@ async def test_a_client_may_end_its_side_first(tmp_path: Path) -> None:
         assert client.reader.answer().lines == ((b"keep;",),)
         assert client.at_end()
 
-    async with running_server(tmp_path, ["ann"]) as server:
+    async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
 
 
-async def test_any_octets_are_no_bug(tmp_path: Path) -> None:
+async def test_any_octets_are_no_bug(home: Path) -> None:
     """Before the login and after it; the server has nothing to complain of."""
     words = [
         b'PUTSCRIPT "',
@@ -484,7 +500,7 @@ async def test_any_octets_are_no_bug(tmp_path: Path) -> None:
                     client.reader.answer(challenge=True)
 
     with structlog.testing.capture_logs() as logs:
-        async with running_server(tmp_path, ["ann"]) as server:
+        async with running_server(home, ["ann"]) as server:
             for number in range(20):
                 await asyncio.to_thread(dialogue, number, number % 2 == 0)
     assert not [entry for entry in logs if entry["log_level"] == "error"]

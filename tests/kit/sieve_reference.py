@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from mailhorn.server.scripts import OFFERS as AT_DELIVERY
+from mailhorn.server.filtering.abilities import Abilities
 from mailhorn.sieve.ext import EXTENSIONS
-from mailhorn.watch.facts import OFFERS as IN_A_WATCHER
+from mailhorn.watch.facts import offers
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "sieve.md"
@@ -19,7 +19,12 @@ HEAD = """# Sieve: what is spoken
 Made by `./dev reference` of the list of extensions (`mailhorn/sieve/ext/__init__.py`) and of the suites that
 require each of them; a test keeps it true. The interpreter knows all of these. What an assembly offers is less
 where it cannot tell or do what an extension needs: a script that requires more is refused when it is installed,
-with line and column. The base language, RFC 5228, is in every script.
+with line and column, and told what to do. The base language, RFC 5228, is in every script; redirect needs a
+smarthost.
+
+What the settings must say first: (a) a smarthost, `host` in `[relay]`; (b) where a checker notes its verdict,
+`spam_header` or `virus_header`; (c) lists of addresses, `lists`; (d) which programs may be run, `programs` in
+`[sieve]`.
 
 | extension | specified in | delivery | watcher | suites |
 | --- | --- | --- | --- | --- |
@@ -69,14 +74,35 @@ def suites() -> dict[str, list[str]]:
     return found
 
 
+_CHECKERS = frozenset({"spam", "virus"})
+
+
+def _at_delivery(name: str) -> str:
+    """Return what it takes to have an extension at delivery."""
+    ways = {
+        "yes": Abilities(memory=True, events=True),
+        "yes (a)": Abilities(memory=True, queue=True),
+        "yes (b)": Abilities(spam=True, virus=True),
+        "yes (c)": Abilities(lists=True),
+        "yes (d)": Abilities(programs=True),
+    }
+    return next((way for way, abilities in ways.items() if name in abilities.offers()), "no")
+
+
+def _in_a_watcher(name: str) -> str:
+    """Return what it takes to have an extension in a watcher."""
+    ways = {"yes": offers(), "yes (a)": offers(sends=True), "yes (b)": offers(verdicts=_CHECKERS)}
+    return next((way for way, offered in ways.items() if name in offered), "no")
+
+
 def page() -> str:
     """Return the page."""
     proofs = suites()
     rows = []
     for extension in EXTENSIONS:
         name = extension.capability
-        here = ["yes" if name in offers else "no" for offers in (AT_DELIVERY, IN_A_WATCHER)]
-        rows.append(f"| {name} | {extension.rfc} | {here[0]} | {here[1]} | {', '.join(proofs.get(name, ['base']))} |")
+        suites_of_it = ", ".join(proofs.get(name, ["base"]))
+        rows.append(f"| {name} | {extension.rfc} | {_at_delivery(name)} | {_in_a_watcher(name)} | {suites_of_it} |")
     return HEAD + "\n".join(rows) + "\n" + TAIL
 
 

@@ -42,6 +42,7 @@ class Reloading:
         """
         self._watcher = watcher
         self._hooks = hooks
+        self._relay = settings.relay
         self._config = config
         self._changes = Changes(self.again)
         self._watch(settings, path)
@@ -78,6 +79,8 @@ class Reloading:
                     log.error("the settings were changed and cannot be used, the old ones stay", reason=str(error))
                 else:
                     log.info("settings read", stopped=gone, started=new)
+                    if settings.relay != self._relay:
+                        log.warning("[relay] has changed; that takes effect when the watcher is started again")
                     self._watch(settings, path)
         finally:
             self._task = None

@@ -116,7 +116,7 @@ async def _within(work: Callable[[], Awaitable[None]], seconds: float) -> None:
 @dataclass(frozen=True, slots=True)
 class LoadedRule:
     """
-    A rule that was read.
+    A rule that was read; the same one if it was read again and nothing is different.
 
     Attributes:
         path: Its file.
@@ -129,7 +129,7 @@ class LoadedRule:
 
     path: Path
     source: str = field(repr=False)
-    rule: Rule = field(repr=False)
+    rule: Rule = field(repr=False, compare=False)
     seconds: float
     able: frozenset[str]
     threads: RuleThreads = field(default_factory=RuleThreads, repr=False, compare=False)

@@ -104,7 +104,7 @@ class WatchAccount:
     brake_at_least: int = 1_000
     source: str = field(default="", repr=False)
     included: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    python: PythonRule | None = field(default=None, repr=False, compare=False)
+    python: PythonRule | None = field(default=None, repr=False)
     sends: bool = False
     addresses: tuple[str, ...] = ()
     lists: tuple[tuple[str, frozenset[str]], ...] = field(default=(), repr=False)

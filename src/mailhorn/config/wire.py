@@ -26,6 +26,7 @@ from ..relay.memory import Memory
 from ..server.accounts import AccountOptions, Accounts, Scram
 from ..server.delivery import Delivery
 from ..server.digest import digest
+from ..server.filtering.events import Events
 from ..server.filtering.service import Filter
 from ..server.imap.context import ImapOptions
 from ..server.imap.keepalive import KeepAliveOptions
@@ -263,7 +264,9 @@ def build_server(settings: ServeSettings) -> Server:
         tools.outbound = queue.queue
     hub.pushed = delivery.timeline.note_pushed
     delivery.filter.places.on_created = lambda mailbox: hub.stir((mailbox.account,))
-    hub.renamed = delivery.filter.places.forget
+    if settings.sieve.imap_events:
+        delivery.events = Events(store, delivery.filter, settings.sieve.imap_default)
+    hub.renamed = delivery.renamed
     limits, sessions = settings.limits, settings.sessions
     quota = QuotaLimits(limits.quota_storage, limits.quota_messages, limits.quota_mailboxes)
     options = ServerOptions(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from ..model.ids import AccountId, MailboxId
 from ..model.mailbox import Account
 from ..model.message import Placed, Placement
 from ..net.eager import begin
@@ -23,6 +24,7 @@ from ..relay.letter import RelayUnavailable
 from ..smtp.reply import Reply
 from ..store.abc import Appended, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
 from ..store.store import Store
+from .filtering.events import Events
 from .filtering.service import Came, Filter, Plan, Wanted
 from .filtering.storing import append, placements
 from .scripts import Scripts
@@ -77,6 +79,7 @@ class Delivery:
         on_delivered: Called, if given, after every delivery that made a copy. Must not raise or block.
         timeline: How long it takes.
         filter: Runs the rules.
+        events: Runs scripts after what IMAP clients did; None: none are run.
 
     """
 
@@ -100,9 +103,16 @@ class Delivery:
         self.on_delivered: Callable[[Delivered], None] | None = None
         self.timeline = Timeline()
         self.filter = filter or Filter(store.index, scripts or Scripts(), wall_clock=wall_clock)
+        self.events: Events | None = None
         self._store = store
         self._wall_clock = wall_clock
         self._under_way: set[asyncio.Task[None]] = set()
+
+    def renamed(self, accounts: Sequence[AccountId], mailboxes: Sequence[MailboxId]) -> None:
+        """Take note that mailboxes are called otherwise, or something else is noted of them: see `Hub.renamed`."""
+        self.filter.places.forget(accounts, mailboxes)
+        if self.events is not None:
+            self.events.forget()
 
     async def deliver(
         self,

@@ -120,6 +120,7 @@ class MailServer:
             delivery.timeline,
             self._refusals,
             Columns(deadlines, loop.time),
+            delivery.events,
         )
         self._smtp = SmtpContext(
             delivery,
@@ -191,6 +192,8 @@ class MailServer:
         """Accept no more, say BYE and 421, finish deliveries under way, bring all to rest on disk."""
         self._close_listeners()
         await self.sessions.end(LAST_WORDS, GRACE)
+        if self._imap.events is not None:
+            await self._imap.events.settled(GRACE)
         self._refusals.tell()
         await self._accounts.close()
         if self._options.tokens is not None:

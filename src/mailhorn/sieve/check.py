@@ -268,7 +268,7 @@ class _Checker:
         known = [extension.capability for extension in self._whole.extensions]
         for capability in arguments[0].values:
             if not self._has(capability):
-                reason = _not_offered(capability, self._whole.offers, known)
+                reason = self._whole.refuses.get(capability) or _not_offered(capability, self._whole.offers, known)
                 self._note(self._source.error(arguments[0].start, reason))
         return arguments[0].values  # what is not offered here, too: its words are not one mistake more
 

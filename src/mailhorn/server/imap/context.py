@@ -8,6 +8,7 @@ from ...net.deadlines import Deadlines
 from ...push.hub import Hub
 from ...store.store import Store
 from ..accounts import Accounts
+from ..filtering.events import Events
 from ..limits import Connections
 from ..logins import Logins
 from ..quota import QuotaLimits
@@ -61,3 +62,5 @@ class ImapContext:
     refusals: Refusals = field(default_factory=Refusals)
     columns: Columns | None = None
     """What searches keep in memory."""
+    events: Events | None = None
+    """Takes note of what clients do, for scripts; None: no scripts are run for that."""

@@ -12,7 +12,7 @@ from ...imap.commands import Append, FetchItem, NotifyEvent
 from ...imap.responses import Code, Condition, FlagsCode, FlagsResponse, NumberCode, StatusResponse
 from ...imap.server import ServerConnection
 from ...model.change import Change
-from ...model.flags import SYSTEM_FLAGS
+from ...model.flags import SYSTEM_FLAGS, Flags
 from ...model.ids import UID, AccountId, MailboxId
 from ...model.mailbox import Account, Mailbox
 from ...model.message import Placed
@@ -332,6 +332,21 @@ class Conversation:
             self.notices.wrote(mailbox, uids)
         if selected is not None and selected.contexts is not None and selected.mailbox == mailbox:
             selected.contexts.wrote(uids)
+
+    def came(self, mailbox: MailboxId, uids: Sequence[UID], cause: str) -> None:
+        """Have scripts run for messages that this session has put into a mailbox (RFC 6785), once it is answered."""
+        if self.context.events is not None:
+            self.context.events.came(self.owner, mailbox, uids, cause)
+
+    async def flags_before(self, mailbox: MailboxId, uids: Sequence[UID]) -> dict[UID, Flags]:
+        """Return the flags of messages that this session is about to change, as far as a script wants to know."""
+        events = self.context.events
+        return {} if events is None else await events.before(mailbox, uids)
+
+    def flagged(self, change: Change, before: dict[UID, Flags]) -> None:
+        """Have scripts run for messages whose flags this session has changed (RFC 6785), once it is answered."""
+        if before and self.context.events is not None:
+            self.context.events.flagged(self.owner, change.mailbox, change.updated, before)
 
     def named(
         self,

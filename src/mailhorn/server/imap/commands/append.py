@@ -133,6 +133,7 @@ async def _finish(conversation: Conversation) -> Reply:
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     conversation.wrote((placed,))
+    conversation.came(placed.mailbox, (placed.uid,), "APPEND")
     return ok(b"APPEND completed", _append_uid(target, (placed,)))
 
 
@@ -163,6 +164,7 @@ async def _finish_all(conversation: Conversation) -> Reply:
     except MailboxMissing:
         raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
     conversation.wrote(placed)
+    conversation.came(target.mailbox.id, [place.uid for place in placed], "APPEND")
     code = _append_uid(target, placed)
     if replacing is None:
         return ok(b"APPEND completed", code)

@@ -46,6 +46,7 @@ async def store(conversation: Conversation, command: Store) -> Reply:
     add, remove = (NO_FLAGS, flags) if command.mode is StoreMode.REMOVE else (flags, NO_FLAGS)
     for start in range(0, len(uids), SLICE):
         some = [UID(uid) for uid in uids[start : start + SLICE]]
+        before = await conversation.flags_before(selected.mailbox, some)
         try:
             change = await conversation.context.store.index.set_flags(
                 selected.mailbox, some, add, remove, command.mode is StoreMode.REPLACE, since, may
@@ -53,6 +54,7 @@ async def store(conversation: Conversation, command: Store) -> Reply:
         except TooManyFlags as problem:
             raise CommandRefused(str(problem), "LIMIT") from None
         conversation.absorb(change, silent=True)
+        conversation.flagged(change, before)
         if not (command.silent and conversation.manner is Manner.PLAIN):
             await work.tell(some, change)
         await conversation.room()
@@ -218,6 +220,7 @@ async def _copied(
             raise CommandRefused("There is no such mailbox", "TRYCREATE") from None
         if copied.uids:
             conversation.wrote_into(copied.mailbox, copied.uids)
+            conversation.came(copied.mailbox, copied.uids, "COPY")
             yield copied
 
 

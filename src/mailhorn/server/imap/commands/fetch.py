@@ -313,10 +313,12 @@ class _Fetching:
 
     async def _mark_seen(self, uids: list[UID]) -> frozenset[UID]:
         """Set \\Seen where BODY[] asks for it; return who got it, so that FLAGS is told with the body."""
+        before = await self.conversation.flags_before(self.selected.mailbox, uids)
         change = await self.conversation.context.store.index.set_flags(
             self.selected.mailbox, uids, frozenset((SEEN,)), NO_FLAGS
         )
         self.conversation.absorb(change, silent=True)
+        self.conversation.flagged(change, before)
         return frozenset(update.uid for update in change.updated)
 
     async def _in_pieces(self, message: _Message, body: OpenBlob, tail: bytes) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -267,3 +268,22 @@ async def test_who_else_writes_waits(queue: Queue, tmp_path: Path) -> None:
         await other.submit([LETTER])
     assert len(await queue.listing()) == 4
     await other.close()
+
+
+async def test_what_is_submitted_or_recorded_is_flushed(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anybody is told; that it is being sent need not be: after a power cut it is sent again anyway."""
+    how: list[int] = []
+    run = queue._database.run
+
+    async def noted(work: Any, durable: bool = True) -> Any:
+        def looked(db: apsw.Connection) -> Any:
+            how.append(db.pragma("synchronous"))
+            return work(db)
+
+        return await run(looked, durable)
+
+    monkeypatch.setattr(queue._database, "run", noted)
+    await queue.submit([LETTER])
+    (taken,) = await take(queue)
+    await queue.record([Outcome(taken.recipients[0].id, "done")])
+    assert how == [2, 1, 2]

@@ -4,6 +4,8 @@ import asyncio
 import email
 import email.message
 import email.policy
+import random
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -715,3 +717,64 @@ async def test_an_answer_in_the_middle_of_the_content(relay: Relay) -> None:
         assert await relay.time.quiet(lambda: smarthost.told("DATA") == 1) is None
         (row,) = await relay.queue.listing()
         assert (row.state, row.said) == ("failed", "552 5.3.4 too large")
+
+
+class Moody:
+    """Answers as it pleases, by a seed; what it was told at CONTENT it may have taken although it hangs up."""
+
+    def __init__(self, seed: int) -> None:
+        self._dice = random.Random(seed)
+        self.calm = False
+
+    def __call__(self, verb: str, argument: str) -> str | None:
+        mood = self._dice.random()
+        if self.calm or mood < 0.8:
+            return None
+        if mood < 0.88:
+            return "451 4.3.0 not now"
+        if mood < 0.93 and verb in ("RCPT", "CONTENT"):
+            return "550 5.7.1 never"
+        return "421 4.3.2 enough" if mood < 0.96 else DROP
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_nothing_is_lost(relay: Relay, seed: int) -> None:
+    """Each recipient gets the letter or is reported, with restarts in between; nobody gets both a 250 and a report."""
+    letters = [
+        replace(
+            LETTER,
+            sender=f"s{n}@example.org",
+            recipients=tuple(f"{who}{n}@example.net" for who in "abc"[: n % 3 + 1]),
+            content=f"Subject: {n}\r\n\r\n".encode(),
+        )
+        for n in range(40)
+    ]
+    reported: list[str] = []
+
+    async def home(address: str, content: bytes) -> bool:
+        reported.extend(re.findall(r"Final-Recipient: rfc822; (\S+)", content.decode()))
+        return True
+
+    relay.home = home
+    mood = Moody(seed)
+    relay.roll = 0.5
+    with Smarthost(mood).running() as smarthost:
+        sender = await relay.start(smarthost)
+        for n, letter in enumerate(letters):
+            await relay.queue.submit([letter])
+            if n % 9 == 8:
+                await sender.stop()
+                sender = await relay.start(smarthost)
+            if n % 4 == 3:
+                await relay.time.quiet()
+                if await relay.queue.next_due() is not None:
+                    await relay.time.jump()
+        mood.calm = True
+        while await relay.time.quiet() is not None:
+            await relay.time.jump()
+        left = {row.state for row in await relay.queue.listing()}
+        assert left <= {"done", "failed"}
+        taken = [address for letter in smarthost.letters for address in letter.recipients]
+        wanted = [address for letter in letters for address in letter.recipients]
+        assert set(taken) | set(reported) == set(wanted)
+        assert len(reported) == len(set(reported))

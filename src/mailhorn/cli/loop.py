@@ -2,16 +2,26 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+TURN = 0.001
+"""Seconds that another thread may go on with Python code while the event loop wants to. CPython's 5 ms are all that a
+command may hold up others: beside a busy thread the loop comes 1.5 ms late instead of 5.5, and nothing costs more."""
+
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run the coroutine to its end and return what it returns."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(main)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(main)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _loop_factory() -> Any:

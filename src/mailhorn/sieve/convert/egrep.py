@@ -30,6 +30,8 @@ _NAME = re.compile(
     r"\^((?:[A-Za-z0-9_-]|\\-)+|\((?:[A-Za-z0-9_|()?-]|\\-)*\)(?:[A-Za-z0-9_|()?-]|\\-)*"
     r"|(?:[A-Za-z0-9_-]|\\-)+\([A-Za-z0-9_|()?-]*\)(?:[A-Za-z0-9_|()?-]|\\-)*):"
 )
+_FROM = re.compile(r"\^From\[(?: :|: )\]")
+"""Both the field and the line before the header that mbox files have."""
 _BLANKS = re.compile(r"(?: |\\ |\t|\[[ \t]+\]|\\s|\[\[:space:\]\])[*+?]?")
 _ANYTHING = re.compile(r"\.\*|\(\.\*\)")
 _FULL = re.compile(r"[A-Za-z0-9._+=-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -46,6 +48,8 @@ def tests_of(expression: str, in_body: bool, by_case: bool) -> Condition | None:
         by_case: Large and small letters differ.
 
     """
+    if "=?" in expression or "=\\?" in expression:
+        return None  # encoded words: Sieve sees what they mean
     texts = list(alternatives(_unwrapped(expression)))
     known = [_one(text, in_body, by_case) for text in texts]
     if all(one is None for one in known):
@@ -66,9 +70,10 @@ def _one(expression: str, in_body: bool, by_case: bool) -> Condition | None:
         if expression == macro:
             return made()
     if expression.startswith("^TO_"):
-        return _recipient(expression[4:], by_case)
+        return _recipient(expression[4:].removeprefix("()"), by_case)
     if expression.startswith("^TO"):
-        return _recipient(expression[3:], by_case)
+        return _recipient(expression[3:].removeprefix("()"), by_case)
+    expression = _FROM.sub("^From:", expression)
     found = _NAME.match(expression)
     if found is None:
         return None
@@ -89,8 +94,10 @@ def _value(fields: list[str], rest: str, by_case: bool) -> Condition | None:
     while found := _ANYTHING.match(rest):
         rest = rest[found.end() :]
         anchored = False
-    if not rest:
-        return Any(tuple(exists([name]) for name in fields)) if not anchored or at == 0 else exists(fields[:1])
+    if not rest or (rest == "$" and not anchored):
+        return Any(tuple(exists([name]) for name in fields))
+    if rest == "$":
+        return header("is", fields, [""])
     ended = rest.endswith("$") and not rest.endswith("\\$")
     inner = rest[:-1] if ended else rest
     while inner.endswith(".*") and not inner.endswith("\\.*"):

@@ -292,6 +292,8 @@ class _Query:
         self._at += 1
         if kind == "minus":
             return Not(self._one(where, depth + 1)) if self._at < len(self._tokens) else Constant(True)
+        if text == "AROUND" and kind == "word":
+            return Unknown(f"AROUND in {self._text!r}")
         if kind == "operator":
             if self._at >= len(self._tokens):
                 return term(where, text)
@@ -338,8 +340,10 @@ def _operator(name: str, value: str) -> Condition:
 
 def term(where: str, text: str) -> Condition:
     """Return the test for one term: words in a row, an address or a domain."""
-    plain = text.strip('"').strip()
+    plain = text.strip('"').strip(" ,;")
     quoted = text.startswith('"')
+    if where in _ADDRESSES and plain.lower() == "me":
+        return Unknown(f"{where}:me, as the file does not say who that is")
     if where in _ADDRESSES and (not quoted or " " not in plain):
         bare = plain.strip("<>")
         if _ADDRESS.fullmatch(bare):

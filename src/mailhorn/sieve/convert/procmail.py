@@ -202,6 +202,8 @@ class _Converter:
     """Converts recipes one after the other."""
 
     def __init__(self, count: int) -> None:
+        self._clones = 0
+        """Blocks around, through which a copy of the message goes."""
         self._writer = Writer("procmail's recipes")
         self._writer.rules = count
         self._values: dict[str, str | None] = {
@@ -237,7 +239,10 @@ class _Converter:
 
     def _under(self, above: _Branch, branch: _Branch) -> None:
         """Put a recipe with the flag A into the one it depends on."""
-        above.then.lines = [line for line in above.then.lines if line != "stop;"]
+        if "stop;" in above.then.lines:
+            why = "left out: it is never reached, as what it depends on has delivered the message"
+            above.then.lines.insert(0, f"# {self._writer.unsaid(branch.name, why)}")
+            return
         above.then.take(self._nested([[branch]]))
 
     def _assign(self, item: _Assignment, chains: "list[list[_Branch]]") -> None:
@@ -272,9 +277,15 @@ class _Converter:
         then = Draft()
         if recipe.action == "{":
             before = dict(self._values)
-            then = self._nested(self._chains(recipe.block, depth + 1))
-            if "c" in recipe.flags:
-                then.lines = [line for line in then.lines if line != "stop;"]
+            clone = "c" in recipe.flags
+            self._clones += clone
+            chains = self._chains(recipe.block, depth + 1)
+            self._clones -= clone
+            if clone and len(chains) > 1:
+                what = "not in Sieve: a block for a copy of the message, with several recipes in it"
+                then.comment(self._writer.unsaid(recipe.name, what))
+            else:
+                then = self._nested(chains)
             for name in self._values.keys() | before.keys():
                 if self._values.get(name) != before.get(name) and recipe.conditions:
                     self._values[name] = None  # whether it was set is known only when mail comes
@@ -314,13 +325,19 @@ class _Converter:
         pieces: list[str] = []
         extensions: frozenset[str] = frozenset()
         missing: list[str] = []
+        blurred = False
         for branch in chain:
+            if blurred:  # it is for what those before it did not match, and that cannot be said
+                missing.append(self._writer.unsaid(branch.name, "left out, as what is before it cannot be said"))
+                continue
+            blurred = any(True for _ in unknown(branch.condition))
             missing += [self._writer.unsaid(branch.name, f"not in Sieve: {what}") for what in unknown(branch.condition)]
             known = simplified(branch.condition)
             test = written(known)
             lines = "\n".join(branch.then.lines)
             if test == "false":
                 missing.append(self._writer.unsaid(branch.name, "left out, as its condition cannot be said"))
+                missing += [f"    {line}" for line in "\n".join(branch.then.lines).split("\n")]
                 continue
             extensions |= branch.then.needs | needs_of(known)
             if test == "true":
@@ -365,7 +382,7 @@ class _Converter:
     def _action(self, recipe: _Recipe, then: Draft) -> None:
         """Add what a recipe does. What cannot be said keeps the message, and ends there as it would have."""
         action = recipe.action
-        copy = "c" in recipe.flags
+        copy = "c" in recipe.flags or self._clones > 0
         if action.startswith("!"):
             if not self._forward(action[1:], copy, then):
                 self._instead(recipe, then, copy)
@@ -414,7 +431,7 @@ class _Converter:
     def _forward(self, text: str, copy: bool, then: Draft) -> bool:
         """Add redirects; say whether all that is written are addresses."""
         expanded = self._expanded(text)
-        targets = (expanded or "").replace(",", " ").split()
+        targets = [one for one in (expanded or "").replace(",", " ").split() if not one.startswith("-")]
         draft = Draft()
         for target in targets:
             draft.redirect(target, copy=copy)

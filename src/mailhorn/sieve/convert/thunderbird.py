@@ -113,6 +113,10 @@ def _actions(one: _Filter) -> tuple[Draft, list[str]]:
     for name, value in flags_first:
         wrong = ""
         match name:
+            case "Move to folder" | "Copy to folder" if value.startswith("mailbox:"):
+                wrong = then.fileinto(folder_of(value), copy=name.startswith("Copy"))
+                last = (not wrong and name.startswith("Move")) or last
+                notes += [] if wrong else [f"a folder of that computer, {value}; it is a mailbox of the account here"]
             case "Move to folder":
                 wrong = then.fileinto(folder_of(value))
                 last = not wrong or last

@@ -17,7 +17,18 @@ from mailhorn.watch.account import WatchAccount
 from mailhorn.watch.facts import LARGEST, install
 from mailhorn.watch.history import Wanted, entries
 from mailhorn.watch.journal import Journal
-from mailhorn.watch.ledger import ActionState, Baseline, Memo, Place, Recall, Recalled, Record, Row
+from mailhorn.watch.ledger import (
+    ActionState,
+    Answer,
+    Baseline,
+    Memo,
+    Place,
+    Recall,
+    Recalled,
+    Record,
+    Request,
+    Row,
+)
 from mailhorn.watch.post import Due, PostBook
 
 REQUIRE = (
@@ -300,3 +311,31 @@ def test_a_letter_is_done_when_the_queue_has_it(rules: Rules) -> None:
         book.close()
     (entry,) = entries(rules.path, Wanted())
     assert [(doing.step.kind.value, doing.state) for doing in entry.doings] == [("redirect", ActionState.DONE)]
+
+
+def test_what_was_judged_is_recorded_before_too_much_is_in_memory(
+    rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many large messages at once are sent on one after the other, each once."""
+    monkeypatch.setattr("mailhorn.watch.mailbox.PACKED", 1_000)
+    world = rules.say("keep;")
+    world.stop()
+    for number in range(7):
+        one = mail(body="x" * 600).replace(b"<1@x>", b"<n%d@x>" % number)
+        rules.mailboxes.put(one, date=int(time.time()))
+    most = 0
+
+    def counted(request: Record) -> int:
+        return sum(len(parcel.content) for row in request.rows for parcel in row.parcels)
+
+    carry_out = rules.journal.carry_out
+
+    def noted(requests: list[Request]) -> list[Answer]:
+        nonlocal most
+        most = max([most, *(counted(request) for request in requests if isinstance(request, Record))])
+        return carry_out(requests)
+
+    monkeypatch.setattr(rules.journal, "carry_out", noted)
+    rules.say('redirect "carl@example.com";')
+    assert sorted(letter.uid for letter in rules.letters()) == list(range(1, 8))
+    assert rules.count("Bin") == 7 and 1_000 < most < 3_000

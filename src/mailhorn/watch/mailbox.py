@@ -26,6 +26,10 @@ EMPTY_PAUSE = 1.0
 """Seconds of that delay: a server that announces mail with every answer must not keep us running."""
 RETRY_PAUSES = (0.2, 1.0, 5.0)
 """Seconds before a message is fetched again that was announced and is not readable yet (fault F36)."""
+PACKED = 16 * 1024 * 1024
+"""Octets of letters after which what was judged is recorded before the next message is judged: they are in memory."""
+JUDGED = 5.0
+"""Seconds of judging after which it is, too: rules in Python, and those that look into bodies, take their time."""
 SEARCH_SPAN = 50_000
 """UIDs searched at once where most of a long range may be gone; doubled as long as nothing is found."""
 
@@ -159,6 +163,7 @@ class Mailbox:
             cursor, more = new[-1] + 1, True
         rows: list[Row] = []
         pause = None
+        began, packed, cut = talk.now, 0, False
         for uid in new:
             if fetched[uid].fields is None:
                 tries = self._unready[1] + 1 if self._unready[0] == uid else 0
@@ -170,9 +175,16 @@ class Mailbox:
             if row.trouble:
                 talk.warn(f"message {uid} of {self._name} stays where it is: {row.trouble}")
             rows.append(row)
+            packed += sum(len(parcel.content) for parcel in row.parcels)
+            if uid != new[-1] and (packed > PACKED or talk.now - began > JUDGED):
+                more, cut = True, True
+                break
         if rows:
             self.news_at = talk.now
-            cursor = max(cursor, rows[-1].uid + 1) if pause is None else cursor
+            if cut:
+                cursor = max(self._cursor, rows[-1].uid + 1)
+            elif pause is None:
+                cursor = max(cursor, rows[-1].uid + 1)
             yield from self._record(rows, cursor, heard_at)
         elif upto:
             self._cursor = cursor

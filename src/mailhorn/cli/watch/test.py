@@ -10,8 +10,10 @@ from typing import Any
 from ...config.find import watch_settings
 from ...config.settings import AccountSettings, Log, WatchSettings
 from ...config.watching import watched_accounts
+from ...sieve.questions import Structure
 from ...watch.account import WatchAccount
 from ...watch.events import State, StateChanged
+from ...watch.facts import header_fields_of
 from ...watch.ledger import Place
 from ...watch.probe import Probe
 from ...watch.providers import Provider, greeted_by, provider_of
@@ -132,8 +134,13 @@ def _would(account: WatchAccount, probe: Probe) -> list[str]:
         lines.append("delete for good what a rule discards")
     else:
         lines.append(f"move what a rule discards to {probe.trash}")
-    asked = ", ".join(sorted(account.program.headers)) or "none"
-    lines.append(f"fetch flags, date, size and header fields, no bodies; fields that the rules ask for: {asked}")
+    names = None if account.python else header_fields_of(account.program, account.checkers)
+    fields = "all" if names is None else ", ".join(sorted(names))
+    looks = account.python is not None or Structure() in account.program.questions
+    bodies = "and the message itself if a rule asks for it" if looks else "no bodies"
+    lines.append(f"fetch flags, date, size and header fields, {bodies}; fields that the rules ask for: {fields}")
+    if account.sends:
+        lines.append(f"send what rules redirect, answer and notify from {account.addresses[0]}")
     return lines
 
 

@@ -29,7 +29,7 @@ def talk(port: int, encrypted: bool, lines: list[bytes], reset: bool) -> None:
                 stream.write(line + b"\r\n")
                 stream.flush()
                 tag = line.split(b" ")[0]
-                while not (answer := stream.readline()).startswith((tag, b"+", b"2")):
+                while not (answer := stream.readline()).startswith((tag, b"+", b"2", b"OK")):
                     assert answer, line
             if reset:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -46,6 +46,7 @@ def alive() -> list[object]:
         ("imap", [b"a LOGIN ann secret", b"b SELECT INBOX", b"c IDLE"], True),
         ("imaps", [b"a LOGIN ann secret", b"b LOGOUT"], False),
         ("smtp", [b"EHLO there", b"QUIT"], False),
+        ("managesieve", [b'AUTHENTICATE "PLAIN" "AGFubgBzZWNyZXQ="', b'PUTSCRIPT "a" "keep;"', b'GETSCRIPT "a"'], True),
     ],
 )
 @on_both_loops

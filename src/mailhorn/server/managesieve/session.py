@@ -222,8 +222,9 @@ class ManageSieveSession:
             context.connections.leave(self._pump.address)
             context.deadlines.forget(self)
         context.sessions.discard(self)
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
+        task, self._task = self._task, None  # it knows us: in a circle both would stay until the collector comes by
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
 
     # net.deadlines.Watched
 

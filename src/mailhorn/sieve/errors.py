@@ -98,14 +98,15 @@ class Source:
 
     def position(self, offset: int) -> tuple[int, int]:
         """Return line and column of the offset, both counted from 1."""
-        if self._starts is None:
-            self._starts = list(accumulate((len(line) + 1 for line in self.text.split("\n")), initial=0))[:-1]
-        line = bisect_right(self._starts, offset)
+        line = self.line(offset)
+        assert self._starts is not None
         return line, offset - self._starts[line - 1] + 1
 
     def line(self, offset: int) -> int:
         """Return the line of the offset, counted from 1."""
-        return self.position(offset)[0]
+        if self._starts is None:
+            self._starts = list(accumulate((len(line) + 1 for line in self.text.split("\n")), initial=0))[:-1]
+        return bisect_right(self._starts, offset)
 
     def error(self, offset: int, message: str) -> SieveError:
         """Return the error that points at the offset; the caller raises it."""

@@ -10,6 +10,7 @@ a parser can go on behind it and find more.
 import re
 from collections.abc import Iterator
 from enum import Enum
+from functools import partial
 from typing import NamedTuple
 
 from .errors import Source, printable
@@ -48,6 +49,9 @@ class Token(NamedTuple):
     start: int
     end: int
 
+
+_token = partial(tuple.__new__, Token)
+"""Makes a token of its five values, in C: thousands are made of a script."""
 
 _TOKEN = re.compile(
     r"""
@@ -104,13 +108,13 @@ def scan(source: Source) -> Iterator[Token]:
         kind = token.lastindex
         start, at = token.span(kind or 0)
         if kind == _SIGN:
-            yield Token(sign, text[start], 0, start, at)
+            yield _token((sign, text[start], 0, start, at))
         elif kind == _IDENTIFIER:
             if text[at : at + 1] == ":" and text[start:at].lower() == "text":
                 yield _open_text(text, start, at)
                 at = size
             else:
-                yield Token(word, text[start:at].lower(), 0, start, at)
+                yield _token((word, text[start:at].lower(), 0, start, at))
         elif kind == _QUOTED or kind == _LINES:
             value = text[start:at]
             if kind == _QUOTED:
@@ -125,9 +129,9 @@ def scan(source: Source) -> Iterator[Token]:
             if len(value) > MAX_STRING:
                 yield Token(Kind.WRONG, f"this string is longer than {MAX_STRING} characters", 0, start, at)
             else:
-                yield Token(string, value.replace("\n", "\r\n") if "\n" in value else value, 0, start, at)
+                yield _token((string, value.replace("\n", "\r\n") if "\n" in value else value, 0, start, at))
         elif kind == _TAG:
-            yield Token(tag, text[start:at].lower(), 0, start - 1, at)
+            yield _token((tag, text[start:at].lower(), 0, start - 1, at))
         elif kind == _NUMBER:
             yield _number(text[start:at], start, at)
         elif kind == _END:

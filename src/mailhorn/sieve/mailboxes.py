@@ -21,6 +21,8 @@ def problem(name: str) -> str | None:
         return "the name of a mailbox is missing"
     if len(name) > MAX_MAILBOX_NAME:
         return f"the name of this mailbox is longer than {MAX_MAILBOX_NAME} characters"
+    if name.isascii() and name.isprintable():
+        return None
     if any(unicodedata.category(character) in _NEVER for character in name):
         return "the name of a mailbox must be UTF-8 text without control characters"
     return None

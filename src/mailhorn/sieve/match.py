@@ -125,54 +125,57 @@ class Matcher:
         return False
 
 
+_NOTHING = Text(())
+
+
 def matcher(call: Call, keys: tuple[Text, ...]) -> Matcher:
     """Return what compares values with keys as the call's tags say. Raises SieveError if they do not fit together."""
-    name = call.tag_string("comparator", ASCII_CASEMAP.name)
+    comparator = _comparator(call) if "comparator" in call.tags else ASCII_CASEMAP
+    tag, value = call.tags.get("match type", ("is", None))
+    match_type = call.scope.match_types[tag]
+    if match_type.needs == "substring" and not comparator.has_substrings:
+        message = f'the comparator "{comparator.name}" compares whole values and cannot be used with :{tag}'
+        raise call.tag_error("match type", message)
+    argument = value if isinstance(value, Text) else _NOTHING
+    fixed, fixed_argument = constants(keys), argument.constant
+    captures, line = "variables" in call.scope.requires, call.line
+    if fixed_argument is not None:  # what is wrong with the tag's argument shows without keys, too
+        try:
+            constant = _bound(match_type, comparator, fixed or (), fixed_argument)
+        except ValueError as error:
+            raise call.error(str(error), len(call.at) - 1 if fixed is not None and call.at else None) from None
+        if fixed is not None:
+            return Matcher(comparator, constant, lambda run: constant, captures, line)
+
+    def bind_now(run: Run) -> Bound:
+        strings, operator = tuple([key.value(run) for key in keys]), argument.value(run)
+        found = (bind_now, operator, strings)
+        bound = run.bound.get(found)
+        if bound is None:
+            try:
+                bound = run.bound[found] = _bound(match_type, comparator, strings, operator)
+            except ValueError as error:
+                raise SieveRuntimeError(line, str(error)) from None
+        assert isinstance(bound, Bound)
+        return bound
+
+    return Matcher(comparator, None, bind_now, captures, line)
+
+
+def _comparator(call: Call) -> Comparator:
+    name = call.tag_string("comparator", "")
     comparator = call.scope.comparators.get(name)
     if comparator is None:
         if call.scope.has(f"comparator-{name}"):
             raise call.tag_error("comparator", f'the comparator "{name}" needs: require "comparator-{name}";')
         known = ", ".join(f'"{name}"' for name in call.scope.comparators)
         raise call.tag_error("comparator", f'unknown comparator "{name[:80]}"; known are {known}')
-    tag = call.choice("match type", "is")
-    match_type = call.scope.match_types[tag]
-    if match_type.needs == "substring" and not comparator.has_substrings:
-        raise call.tag_error(
-            "match type", f'the comparator "{name}" compares whole values and cannot be used with :{tag}'
-        )
-    argument = call.tag_text("match type") or Text(())
-    line = call.line
+    return comparator
 
-    def bind(strings: tuple[str, ...], argument: str) -> Bound:
-        found = tuple(map(octets, strings))
-        return match_type.bind(
-            comparator, tuple(map(comparator.folded, found)) if match_type.folds else found, argument
-        )
 
-    def bind_now(run: Run) -> Bound:
-        strings = tuple([key.value(run) for key in keys])
-        bound = run.bound.get((line, strings))
-        if bound is None:
-            try:
-                bound = run.bound[line, strings] = bind(strings, argument.value(run))
-            except ValueError as error:
-                raise SieveRuntimeError(line, str(error)) from None
-        assert isinstance(bound, Bound)
-        return bound
-
-    fixed = constants(keys)
-    constant: Bound | None = None
-    if fixed is not None and argument.constant is not None:
-        try:
-            constant = bind(fixed, argument.constant)
-        except ValueError as error:
-            raise call.error(str(error), len(call.at) - 1 if call.at else None) from None
-    elif argument.constant is not None:  # what is wrong with the tag's argument shows without keys, too
-        try:
-            bind((), argument.constant)
-        except ValueError as error:
-            raise call.error(str(error)) from None
-    return Matcher(comparator, constant, bind_now, "variables" in call.scope.requires, line)
+def _bound(match_type: MatchType, comparator: Comparator, strings: tuple[str, ...], argument: str) -> Bound:
+    found = tuple(map(octets, strings))
+    return match_type.bind(comparator, tuple(map(comparator.folded, found)) if match_type.folds else found, argument)
 
 
 def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: tuple[Text, ...]) -> Test:

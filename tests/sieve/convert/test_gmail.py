@@ -159,6 +159,20 @@ def test_limits() -> None:
         from_gmail(exported({"hasTheWord": "a " * 5000, "label": "x"}))
 
 
+def test_more_filters_than_gmail_allows() -> None:
+    """They are a script, too, though flags are then only on what the filters have filed themselves."""
+    many = [
+        {"from": f"u{number}@example.org", "label": "L", "shouldArchive": "true", "shouldMarkAsRead": "true"}
+        | {"subject": f"a{number}"}
+        for number in range(1100)
+    ]
+    found = from_gmail(exported(*many))
+    assert found.rules == 1100 and [one.rule for one in found.unsaid] == ["all"]
+    fields = [("From", "u7@example.org"), ("Subject", "a7")]
+    assert outcome_of(found.script, fields).filed == {"L": {"\\Seen"}}
+    assert outcome_of(from_gmail(exported(*many[:100])).script, fields).filed == {"L": {"\\Seen"}}
+
+
 PIECES = st.sampled_from(
     'a b "x y" -c OR AND | { } ( ) from: to: subject: list: size: larger:3M is:unread in:x ${a} \\ * "open é a@b.c b.c'
     " @b.c has:attachment filename:pdf - -( :: a:b rfc822msgid:".split(" ")

@@ -107,9 +107,26 @@ def from_gmail(content: bytes) -> Converted:
 
     """
     filters = _read(content)
+    try:
+        return _written(filters, in_order=True)
+    except ConvertError:  # with half of the commands it may be
+        return _written(filters, in_order=False)
+
+
+def _written(filters: list[_Filter], in_order: bool) -> Converted:
+    """
+    Return the script.
+
+    Args:
+        filters: What is in the file.
+        in_order: A filter becomes several rules where their order counts.
+
+    """
     writer = Writer("Gmail's filters")
     writer.rules = len(filters)
     rules = [_Rule(number, one) for number, one in enumerate(filters)]
+    if not in_order:
+        writer.unsaid("all", "a flag that one filter sets is not on copies that others have filed: they are too many")
     for rule in rules:
         if not rule.phases:
             writer.rule(rule.name, rule.condition, Draft(), rule.notes)
@@ -121,7 +138,7 @@ def from_gmail(content: bytes) -> Converted:
         phases = left[number]
         if phase not in phases:
             continue
-        others = sum(waiting[before] - (before in phases) for before in range(phases[-1]))
+        others = in_order and any(waiting[before] > (before in phases) for before in range(phases[-1]))
         now = phases[:1] if others else phases
         then = Draft()
         for one in now:
@@ -174,6 +191,8 @@ class _Rule:
         good = [label for label in labels if self._label(label, archived)]
         if archived and not good:
             self._phase(3).fileinto(ARCHIVE)
+        if 2 in self.phases:
+            self.phases.pop(3, None)
         for name, why in _CANNOT.items():
             if of.does(name):
                 self.notes.append(why)

@@ -107,14 +107,13 @@ class Writer:
         self._head = f"# Converted from {what}.\n"
         self._parts: list[str] = []
         self._needs: set[str] = set()
-        self._unsaid: list[Unsaid] = []
+        self._unsaid: dict[Unsaid, None] = {}
         self.rules = 0
 
     def unsaid(self, rule: str, what: str) -> str:
         """Note what could not be said; return it on one line, for a comment."""
         one = Unsaid(one_line(rule), one_line(what))
-        if one not in self._unsaid:
-            self._unsaid.append(one)
+        self._unsaid[one] = None
         return one.what
 
     def rule(self, name: str, condition: Condition, then: Draft, notes: Iterable[str] = ()) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from . import commands, delivery, filing, hold, idle, push, watching
+from . import commands, delivery, filing, hold, idle, push, sieve, watching
 from .figures import Figure
 from .fleet import Fleet
 from .servers import Server
 
 GROUPS = ("idle", "push", "delivery", "commands")
-ON_DEMAND = ("hold", "watch", "watching")
+ON_DEMAND = ("hold", "watch", "watching", "sieve")
 """Groups that are run only if they are asked for: they take minutes, and say nothing that can be compared."""
 FIRST = 200
 """The account of the fleet's first connection; those before it are for all other cases."""
@@ -75,6 +75,7 @@ def cases(groups: Sequence[str], full: bool, quick: bool, seconds: float | None)
             )
             for tls in (False, True)
         ],
+        "sieve": [Case("sieve", sieve.sieve, 1, ours_only=True)],
     }
     every = (*GROUPS, *ON_DEMAND)
     return [case for group in every if group in groups for case in found[group] if case.quick or not quick]

@@ -20,7 +20,7 @@ from mailhorn.server.scriptbook import (
     TooManyScripts,
     script_file,
 )
-from mailhorn.server.scripts import Scripts
+from mailhorn.server.scripts import Scripts, problem_file
 
 
 @pytest.fixture
@@ -345,6 +345,7 @@ def test_nothing_is_left_of_an_account_that_is_removed(book: ScriptBook, tmp_pat
         book.put(login, "a", b"keep;")
         book.activate(login, "a")
     (tmp_path / "sieve" / "carl.sieve").write_bytes(b"keep;")
+    problem_file(tmp_path / "sieve" / "ann.sieve").write_text("it failed")
     (tmp_path / "shared.sieve").write_bytes(b"keep;")
     (tmp_path / "sieve" / "dora.sieve").symlink_to("../shared.sieve")
     for login in ("ann", "carl", "dora", "eve"):

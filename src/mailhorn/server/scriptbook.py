@@ -27,6 +27,8 @@ LONG_NAME = ".name"
 """Ends the file that has the name of a script whose own file cannot: it stands beside it."""
 ADOPTED = "main"
 """The name of a script that an administrator had put where the link belongs; `main-2` if that is another script."""
+PROBLEM = ".problem"
+"""Ends the file that says of a script what is wrong with it (`scripts.problem_file`)."""
 LOCKS = 64
 """Accounts that can be changed at once; those that share a lock wait for each other's disk."""
 LARGEST = 1_000_000
@@ -157,7 +159,7 @@ class ScriptBook:
         """Remove all scripts of an account that is to be removed: whoever has its login next is somebody else."""
         with self._lock(login):
             link, folder = self._link(login), _folder(self._directory, login)
-            for path in (link, folder):
+            for path in (link, link.with_suffix(PROBLEM), folder):
                 if path.is_symlink() or path.is_file():
                     path.unlink()
                 elif path.is_dir():

@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from mailhorn.store.abc import StoreUnavailable
-from mailhorn.store.index.database import open_reader, open_writer
+from mailhorn.store.index.database import LET_GO, let_go, open_reader, open_writer
 
 
 def test_settings_and_version(tmp_path: Path) -> None:
@@ -54,3 +54,10 @@ def test_what_is_no_database_is_said_so(tmp_path: Path) -> None:
             open_writer(path)
     with pytest.raises(StoreUnavailable):
         open_reader(tmp_path / "missing")
+
+
+def test_letting_go_of_rows() -> None:
+    """All of them, and the list stays."""
+    rows = [(number,) for number in range(2 * LET_GO + 1)]
+    let_go(rows)
+    assert rows == []

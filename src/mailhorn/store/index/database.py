@@ -43,6 +43,10 @@ DISK_ERRORS = (
 """What the disk or the machine is to blame for; anything else apsw raises is our mistake."""
 
 
+LET_GO = 1_000
+"""Rows that are freed by one call: 0.2 ms."""
+
+
 class Database(apsw.Connection):
     """A connection whose answers are plain rows, and whose statements are planned once, not for each value again."""
 
@@ -65,6 +69,12 @@ class Database(apsw.Connection):
             if problem[0] is None:
                 raise  # else SQLite has ended it by itself, and why is what has to be told
         return False
+
+
+def let_go(rows: list[Any]) -> None:
+    """Empty a list by the slice: freed at once, 100,000 rows keep the interpreter from everybody else for 15 ms."""
+    while rows:
+        del rows[-LET_GO:]
 
 
 def unavailable(path: Path, problem: apsw.Error) -> StoreUnavailable:

@@ -23,7 +23,7 @@ from ..abc import (
 )
 from ..names import file_name
 from .arrivals import Arrival, Arrived, write_digest
-from .database import Database
+from .database import Database, let_go
 from .reading import SqliteReading, missing, ranges
 from .writer import Job, Tx
 
@@ -238,30 +238,44 @@ class SqliteMessages(SqliteReading):
                 target,
             ),
         )[0]
-        new, files, now = [], [], int(self._clock())
-        for number, (old, flags, size, letters, key, blob, origin, internal_date) in enumerate(kept, uid):
-            name = None
-            if letters is not None:
-                name = file_name(key, size, old, letters)
-                origin = f"{source}/{name}"
-            files.append((source, old, name, size))
-            new.append((target, number, after, flags, internal_date, now, size, blob, origin))
+        now = int(self._clock())
         tx.db.executemany(
             "INSERT INTO message (mailbox, uid, mod_seq, flags, internal_date, save_date, size, blob, origin)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            new,
+            (
+                (target, number, after, row[1], row[7], now, row[2], row[5], _origin(source, row))
+                for number, row in enumerate(kept, uid)
+            ),
         )
         added = tuple(UID(n) for n in range(uid, uid + len(found)))
         changes = [Change(target, ModSeq(after - 1), after, appended=added)]
         if move:  # a file may be under way even where there is none yet
-            tx.db.executemany("INSERT INTO leaving (mailbox, uid, name, size, due) VALUES (?, ?, ?, ?, 0)", files)
+            tx.db.executemany(
+                "INSERT INTO leaving (mailbox, uid, name, size, due) VALUES (?, ?, ?, ?, 0)",
+                ((source, row[0], _name(row), row[2]) for row in found),
+            )
             changes.append(_remove(tx, source, head_of(tx, source), [row[:3] for row in found]))
         else:
-            tx.db.executemany("UPDATE blob SET refs = refs + 1 WHERE id = ?", [(row[5],) for row in found])
+            tx.db.executemany("UPDATE blob SET refs = refs + 1 WHERE id = ?", ((row[5],) for row in found))
         tx.changes += changes
         tx.unfiled += sum(row[3] is None and row[6] is None for row in found)  # of the others there are files already
         tx.unsettled = True
-        return Copied(tuple(row[0] for row in found), target, UIDValidity(uid_validity), added, tuple(changes))
+        copied = tuple(row[0] for row in found)
+        let_go(kept)
+        let_go(found)
+        return Copied(copied, target, UIDValidity(uid_validity), added, tuple(changes))
+
+
+def _name(row: Any) -> str | None:
+    """Return the file of a message that is copied, by its row; None if there is none yet."""
+    uid, _, size, letters, key = row[:5]
+    return None if letters is None else file_name(key, size, uid, letters)
+
+
+def _origin(source: MailboxId, row: Any) -> str | None:
+    """Return where the octets of its copy are to come from."""
+    name = _name(row)
+    return row[6] if name is None else f"{source}/{name}"
 
 
 def _append(tx: Tx, message: Append, now: int) -> list[Placed]:

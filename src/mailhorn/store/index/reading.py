@@ -206,26 +206,22 @@ class SqliteReading(SqliteResting, Index):
                 head = db.ask("SELECT highest_mod_seq FROM mailbox WHERE id = ?", (mailbox,))
                 if not head:
                     return Change(mailbox, changed_to, ModSeq(changed_to + 1), gone=True)
-                appended = db.ask(
+                appended = db.execute(
                     "SELECT uid FROM message WHERE mailbox = ? AND uid > ? ORDER BY uid", (mailbox, last_uid)
                 )
-                updated = db.ask(
+                new = tuple([uid for (uid,) in appended])
+                updated = db.execute(
                     "SELECT uid, mod_seq, flags FROM message INDEXED BY message_changed"
                     " WHERE changed = 1 AND mailbox = ? AND mod_seq > ? AND uid <= ? ORDER BY uid",
                     (mailbox, changed_to, last_uid),
                 )
-                expunged = db.ask(
+                updates = tuple([FlagUpdate(*row) for row in updated])
+                expunged = db.execute(
                     "SELECT uid FROM tombstone WHERE mailbox = ? AND mod_seq > ? AND uid <= ? ORDER BY uid",
                     (mailbox, expunged_to, last_uid),
                 )
-            return Change(
-                mailbox,
-                changed_to,
-                ModSeq(head[0][0]),
-                tuple(uid for (uid,) in appended),
-                tuple(FlagUpdate(*row) for row in updated),
-                tuple(uid for (uid,) in expunged),
-            )
+                gone = tuple([uid for (uid,) in expunged])
+            return Change(mailbox, changed_to, ModSeq(head[0][0]), new, updates, gone)
 
         head = await self.mailbox_by_id(mailbox)
         behind = 0 if head is None else head.highest_mod_seq - min(changed_to, expunged_to)

@@ -15,6 +15,7 @@ from ....model.rights import flags_allowed
 from ....store.abc import Copied, MailboxMissing, StoreError, TooManyFlags
 from .. import uidonly
 from ..conversation import Conversation, bad_sequence
+from ..pace import Pace
 from ..ranges import ranges_of
 from ..reach import Act, Reached, demand_selected, reach
 from ..reply import CommandRefused, Reply, ok
@@ -230,9 +231,12 @@ async def _copy_uid(copied: Sequence[Copied], found: Reached) -> CopyUid | None:
         return None
 
     source, target = array("I"), array("I")
+    pace = Pace()
     for one in copied:
-        source.extend(one.source)
-        target.extend(one.uids)
+        for start in range(0, len(one.uids), SLICE):
+            source.extend(one.source[start : start + SLICE])
+            target.extend(one.uids[start : start + SLICE])
+            await pace.turn()
     return CopyUid(copied[0].uid_validity, UIDSet(await ranges_of(source)), UIDSet(await ranges_of(target)))
 
 

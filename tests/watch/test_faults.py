@@ -1436,7 +1436,7 @@ async def test_f85_a_message_that_breaks_the_rules(stage: Stage) -> None:
     """A bug in the rules' engine costs one message its filing, is said, and does not come back with every look."""
 
     def breaks(run: Run) -> None:
-        if run.size() == 99:
+        if run.size(1) == 99:
             raise RecursionError("too deep")
         PROGRAM.body(run)
 

@@ -549,6 +549,31 @@ def test_a_message_that_is_not_readable_yet(d: Dialogue) -> None:
     assert "cannot be read" in d.warnings()[0]
 
 
+def test_a_lower_uid_that_becomes_visible_later(d: Dialogue) -> None:
+    """Several machines may keep one mailbox: what was left out is looked for as well, for a while, and filed once."""
+    d.idle()
+    idle = d.tag
+    d.s("* 5 EXISTS")
+    d.c("DONE", f"UID FETCH 5:* {ITEMS}")
+    d.s(f"{idle} OK", d.mail(7, "a list"), "$ OK")
+    d.c("UID MOVE 7 Lists")
+    d.s("* OK [COPYUID 70 7 31] m", "* 5 EXPUNGE", "$ OK")
+    d.c("IDLE")
+    idle = d.tag
+    d.s("+ idling", "* 5 EXISTS")
+    d.c("DONE", f"UID FETCH 5:6,8:* {ITEMS}")
+    d.s(f"{idle} OK", d.mail(6, "a list"), "$ OK")
+    d.c("UID MOVE 6 Lists")
+    d.s("* OK [COPYUID 70 6 32] m", "* 5 EXPUNGE", "$ OK")
+    d.c("IDLE")
+    idle = d.tag
+    d.s("+ idling")
+    d.now += mailbox.HOLES_FOR + 1
+    d.s("* 5 EXISTS")
+    d.c("DONE", f"UID FETCH 8:* {ITEMS}")
+    assert [filed.uid for filed in d.filed()] == [7, 6] and not d.warnings()
+
+
 def test_a_missing_target_is_made(d: Dialogue) -> None:
     """TRYCREATE: make it, subscribe it, do it again (RFC 9051 §6.4.7)."""
     d.idle()

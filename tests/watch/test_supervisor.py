@@ -238,7 +238,7 @@ async def test_a_message_that_breaks_the_rules_does_not_keep_the_others(net: Net
     """Fault F85: it is left alone, in so many words, and what comes behind it is filed."""
 
     def breaks(run: Run) -> None:
-        if run.size() > 150:
+        if run.size(1) > 150:
             raise RuntimeError("boom")
         PROGRAM.body(run)
 

@@ -3,14 +3,15 @@
 Rule 1: EXISTS, RECENT and FETCH are hints; what is new is found by UID from the journal's cursor (faults F21 to F28).
 Rule 2: the cursor says that every UID below it is recorded, those that no rule matched as well. Rule 3: a message that
 cannot be read is fetched three times more, one that breaks the rules is not tried again; then it is left alone, which
-the journal knows, and the others go on (faults F19, F36, F85).
+the journal knows, and the others go on (faults F19, F36, F85). Rule 4: a UID that was left out is looked for, for a
+while.
 """
 
 from collections.abc import Sequence
 
 from ..imap.commands import Fetch, StatusItem
 from ..imap.responses import Code
-from ..model.ids import UIDValidity
+from ..model.ids import UID, UIDValidity
 from ..model.numbers import STAR, UIDSet
 from ..model.search import InUIDs
 from .account import WatchAccount
@@ -26,6 +27,9 @@ EMPTY_PAUSE = 1.0
 """Seconds of that delay: a server that announces mail with every answer must not keep us running."""
 RETRY_PAUSES = (0.2, 1.0, 5.0)
 """Seconds before a message is fetched again that was announced and is not readable yet (fault F36)."""
+HOLES, HOLES_FOR = 256, 600.0
+"""UIDs just below the cursor that were not there, and seconds for which they are looked for as well: where several
+machines keep one mailbox, a message may become visible after one that has a higher UID."""
 PACKED = 16 * 1024 * 1024
 """Octets of letters after which what was judged is recorded before the next message is judged: they are in memory."""
 JUDGED = 5.0
@@ -59,6 +63,7 @@ class Mailbox:
         self._cursor = 1
         self._span = SEARCH_SPAN
         self._unready: tuple[int, int] = (0, 0)  # UID and how often it was not readable
+        self._holes: dict[UID, float] = {}  # UIDs below the cursor that were not there, and until when they are wanted
 
     @property
     def _name(self) -> str:
@@ -157,10 +162,12 @@ class Mailbox:
         talk.dirty = False
         heard_at, talk.hinted_at = talk.hinted_at, None
         fetched = yield from talk.fetch(Fetch(wanted, self._items))
-        new = sorted(uid for uid in fetched if uid >= self._cursor)  # n:* always brings the last message
+        # n:* always brings the last message.
+        late = {uid for uid in self._holes.keys() & fetched.keys() if fetched[uid].fields is not None}
+        new = sorted({uid for uid in fetched if uid >= self._cursor} | late)
         cursor, more = max(upto, self._cursor), upto > 0
         if talk.dropped and new:
-            cursor, more = new[-1] + 1, True
+            cursor, more = max(cursor, new[-1] + 1), True
         rows: list[Row] = []
         pause = None
         began, packed, cut = talk.now, 0, False
@@ -185,6 +192,7 @@ class Mailbox:
                 cursor = max(self._cursor, rows[-1].uid + 1)
             elif pause is None:
                 cursor = max(cursor, rows[-1].uid + 1)
+            self._note_holes({row.uid for row in rows}, cursor)
             yield from self._record(rows, cursor, heard_at)
         elif upto:
             self._cursor = cursor
@@ -206,7 +214,15 @@ class Mailbox:
                 return UIDSet.of(chunk), (chunk[-1] if len(chunk) < len(found) else last) + 1
             self._cursor = last + 1
             self._span *= 2
-        return UIDSet(((self._cursor, STAR),)), 0
+        now = self._talk.now
+        self._holes = {uid: until for uid, until in self._holes.items() if until > now}
+        return UIDSet((*UIDSet.of(self._holes).ranges, (self._cursor, STAR))), 0
+
+    def _note_holes(self, found: set[UID], cursor: int) -> None:
+        """Take note of what is missing below the next cursor."""
+        until = self._talk.now + HOLES_FOR
+        self._holes |= {UID(uid): until for uid in range(max(self._cursor, cursor - HOLES), cursor)}
+        self._holes = {uid: self._holes[uid] for uid in sorted(self._holes.keys() - found)[-HOLES:]}
 
     def _record(self, rows: Sequence[Row], cursor: int, heard_at: float | None) -> Script[None]:
         # What does not fit into one command is told to the journal when its turn comes: after a cut each one that is

@@ -19,10 +19,12 @@ from tests.kit.process import HOST
 
 from mailhorn.config.settings import Sieve
 from mailhorn.sieve.verdicts import Verdicts
+from mailhorn.watch import judging
 from mailhorn.watch.account import Security, WatchAccount
 from mailhorn.watch.events import State, StateChanged
 from mailhorn.watch.facts import install
 from mailhorn.watch.ledger import Place
+from mailhorn.watch.parts import looks_beyond_texts
 from mailhorn.watch.supervisor import Watcher
 
 MESSAGES = 1_000
@@ -162,6 +164,7 @@ async def watched(port: int, user: str, password: str, folder: Path) -> None:
         lists=(("friends", friends),),
         checkers=CHECKERS,
         source=RULES,
+        reads_all=looks_beyond_texts(RULES),
     )
     idle = asyncio.Event()
 
@@ -232,8 +235,12 @@ def dovecot() -> Iterator[Dovecot]:
 
 
 @pytest.mark.timeout(300)
-async def test_through_the_watcher_on_dovecot(tmp_path: Path, dovecot: Dovecot) -> None:
-    """The same on a server that is not ours."""
+async def test_through_the_watcher_on_dovecot(
+    tmp_path: Path, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on a server that is not ours; of messages only headers and texts are fetched."""
+    monkeypatch.setattr(judging, "SMALL", 0)
+    assert not looks_beyond_texts(RULES)
     mails = list(messages(IN_DOVECOT, 7))
     async with running_server(tmp_path / "data", ["ann"], sieve=ours(tmp_path)) as server:
         await asyncio.to_thread(deliver, server.ports["lmtp"], "ann@localhost", mails)

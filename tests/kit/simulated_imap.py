@@ -32,6 +32,7 @@ from mailhorn.imap.grammar.command import parse_command
 from mailhorn.imap.grammar.response import write_response
 from mailhorn.imap.responses import (
     BodyItem,
+    BodyStructureItem,
     Capabilities,
     Code,
     Condition,
@@ -55,6 +56,9 @@ from mailhorn.imap.responses import (
     UidItem,
 )
 from mailhorn.mime.header import header_fields
+from mailhorn.mime.packed import part_range
+from mailhorn.mime.scan import scan
+from mailhorn.mime.structure import body_structure
 from mailhorn.model.flags import DELETED
 from mailhorn.model.ids import UID, SeqNum, UIDValidity
 from mailhorn.model.numbers import NumberSet, UIDSet
@@ -342,6 +346,11 @@ def _item(uid: int, message: Message, item: Attribute | BodySection) -> FetchedI
             return InternalDateItem(message.date)
         case Attribute.RFC822_SIZE:
             return SizeItem(len(message.raw))
+        case Attribute.BODYSTRUCTURE:
+            return BodyStructureItem(body_structure(scan(message.raw), message.raw))
+        case BodySection(Section(part=(_, *_) as part, text=text) as section):
+            span = part_range(scan(message.raw), part, "mime" if text is SectionText.MIME else "body")
+            return BodyItem(section, None, None if span is None else message.raw[slice(*span)])
         case BodySection(Section(text=SectionText.PART) as section, partial=(0, count)):
             return BodyItem(section, 0, message.raw[:count])
         case BodySection(Section(text=SectionText.HEADER) as section):

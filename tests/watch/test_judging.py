@@ -339,3 +339,20 @@ def test_what_was_judged_is_recorded_before_too_much_is_in_memory(
     rules.say('redirect "carl@example.com";')
     assert sorted(letter.uid for letter in rules.letters()) == list(range(1, 8))
     assert rules.count("Bin") == 7 and 1_000 < most < 3_000
+
+
+def test_a_large_message_is_not_fetched_for_its_text(rules: Rules) -> None:
+    """What is attached stays where it is; if the message is sent on it is fetched after all."""
+    large = (
+        b"Return-Path: <bob@example.net>\r\nMessage-ID: <l@x>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
+        b"--b\r\nContent-Type: image/png\r\n\r\n" + b"A" * 100_000 + b"\r\n--b--\r\n"
+    )
+    world = rules.say('if body :contains "hello" { fileinto "Hit"; }', large, reads_all=False)
+    assert rules.count("Hit") == 1
+    assert world.passed["to client"] < 20_000
+    rules.say(
+        'if body :contains "hello" { redirect "carl@example.com"; }', large.replace(b"<l@", b"<m@"), reads_all=False
+    )
+    (letter,) = rules.letters()
+    assert letter.content.endswith(large.split(b"\r\n\r\n", 1)[1])

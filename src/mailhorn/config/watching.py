@@ -16,6 +16,7 @@ from ..smtp.address import is_domain
 from ..watch.account import Security, WatchAccount
 from ..watch.facts import install
 from ..watch.hooks import Hook, Hooks
+from ..watch.parts import looks_beyond_texts
 from ..watch.post import Post
 from ..watch.providers import provider_of
 from ..watch.supervisor import Watcher
@@ -189,6 +190,7 @@ def _watched(account: AccountSettings, journal: Path, sends: bool) -> WatchAccou
         source=rules.source,
         included=rules.included,
         python=rules.python,
+        reads_all=rules.reads_all,
         sends=sends,
         addresses=addresses,
         lists=_lists(account.lists, who),
@@ -204,6 +206,7 @@ class _Rules:
     source: str
     included: tuple[tuple[str, str], ...] = ()
     python: LoadedRule | None = None
+    reads_all: bool = True
 
 
 def _rules(account: AccountSettings, who: str, checkers: Verdicts, sends: bool) -> _Rules:
@@ -226,7 +229,8 @@ def _rules(account: AccountSettings, who: str, checkers: Verdicts, sends: bool) 
         return install(text, sends, checkers.kinds, script)
 
     program = installed("keep;") if account.rules is None else rules_of(account.rules, setting, installed)
-    return _Rules(program, texts[0], tuple(sorted(included.items())))
+    reads_all = any(map(looks_beyond_texts, (*texts, *included.values())))
+    return _Rules(program, texts[0], tuple(sorted(included.items())), reads_all=reads_all)
 
 
 def _included(folder: Path | None, name: str) -> str | None:

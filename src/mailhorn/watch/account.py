@@ -76,6 +76,7 @@ class WatchAccount:
         source: The text of the rules, by which accounts are known to have the same ones.
         included: The texts of the scripts that it includes, by their names.
         python: The rule in Python that stands in the place of the script; None if there is none.
+        reads_all: Whether the rules may look at more of a message than its headers and texts.
         sends: Whether the rules may send mail.
         addresses: The owner's addresses, the one to write from first.
         lists: Lists that rules can look into (RFC 6134), by their names.
@@ -105,6 +106,7 @@ class WatchAccount:
     source: str = field(default="", repr=False)
     included: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     python: PythonRule | None = field(default=None, repr=False)
+    reads_all: bool = True
     sends: bool = False
     addresses: tuple[str, ...] = ()
     lists: tuple[tuple[str, frozenset[str]], ...] = field(default=(), repr=False)

@@ -20,7 +20,18 @@ from ..imap.client import (
     ProtocolViolation,
     UntaggedReceived,
 )
-from ..imap.commands import Attribute, Command, Fetch, List, ListReturn, Search, Select, StatusItem
+from ..imap.commands import (
+    Attribute,
+    BodySection,
+    Command,
+    Fetch,
+    FetchItem,
+    List,
+    ListReturn,
+    Search,
+    Select,
+    StatusItem,
+)
 from ..imap.responses import (
     Condition,
     CopyUid,
@@ -64,6 +75,7 @@ from .events import (
 )
 from .facts import WHOLE, Gathered
 from .ledger import Answer, JournalFailed, Request
+from .parts import put_together, sections_of
 from .trouble import Over, Trouble, good_bye, refused
 
 COMMAND_PATIENCE = 60.0
@@ -400,6 +412,19 @@ class Conversation:
         """Return a message itself, its beginning if it is huge (`facts.LARGEST`); None if it cannot be had."""
         fetched = yield from self.fetch(Fetch(UIDSet.of((uid,)), WHOLE))
         return fetched[uid].whole if uid in fetched else None
+
+    def texts(self, uid: UID) -> Script[bytes | None]:
+        """Return a message without what is attached to it, or all of it where that is not possible; None as `whole`."""
+        fetched = yield from self.fetch(Fetch(UIDSet.of((uid,)), (Attribute.UID, Attribute.BODYSTRUCTURE)))
+        structure = fetched[uid].structure if uid in fetched else None
+        wanted = None if structure is None else sections_of(structure)
+        if structure is not None and wanted is not None:
+            items: tuple[FetchItem, ...] = (Attribute.UID, *(BodySection(one, peek=True) for one in wanted))
+            fetched = yield from self.fetch(Fetch(UIDSet.of((uid,)), items))
+            message = put_together(structure, dict(fetched[uid].sections)) if uid in fetched else None
+            if message is not None:
+                return message
+        return (yield from self.whole(uid))
 
     def run(self, command: Command) -> Script[Completed]:
         """Send a command and wait for its end."""

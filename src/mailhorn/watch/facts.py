@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from ..imap.commands import Attribute, BodySection, FetchItem, Section, SectionText
-from ..imap.responses import BodyItem, FetchedItem, FlagsItem, InternalDateItem, SizeItem
+from ..imap.responses import BodyItem, BodyStructureItem, FetchedItem, FlagsItem, InternalDateItem, SizeItem
 from ..mime.decode import decoded_header
 from ..mime.entity import Entity
 from ..mime.header import fields, unfold
 from ..model.flags import NO_FLAGS, Flags, flag_set
 from ..model.ids import UID
+from ..model.structure import BodyStructure
 from ..sieve import HeaderFacts, Program, compile_script, offered
 from ..sieve.errors import Source
 from ..sieve.facts import Question, WholeHeader
@@ -192,6 +193,8 @@ class Gathered:
         size: Octets; 0 if not told.
         fields: Names and unfolded values of the header fields; None as long as they are not told.
         whole: The message itself, None if it was not asked for.
+        structure: Of its parts, None if it was not asked for.
+        sections: Those of its parts that were asked for.
 
     """
 
@@ -201,6 +204,8 @@ class Gathered:
     size: int = 0
     fields: tuple[tuple[str, str], ...] | None = None
     whole: bytes | None = field(default=None, repr=False)
+    structure: BodyStructure | None = field(default=None, repr=False)
+    sections: tuple[tuple[Section, bytes], ...] = field(default=(), repr=False)
 
     def with_items(self, items: Iterable[FetchedItem]) -> Self:
         """Return this with what a FETCH response tells; servers may tell it in pieces."""
@@ -213,12 +218,16 @@ class Gathered:
                     known = replace(known, internal_date=date)
                 case SizeItem(octets):
                     known = replace(known, size=octets)
-                case BodyItem(section=Section(text=SectionText.PART), data=bytes(data)):
+                case BodyStructureItem(structure):
+                    known = replace(known, structure=structure)
+                case BodyItem(section=Section(part=(), text=SectionText.PART), data=bytes(data)):
                     known = replace(known, whole=data)
-                case BodyItem(data=bytes(data)):
-                    known = replace(
-                        known, fields=tuple((_text(name), _text(unfold(value))) for name, value in fields(data))
-                    )
+                case BodyItem(section=Section(part=(_, *_)) as section, data=bytes(data)):
+                    known = replace(known, sections=(*known.sections, (section, data)))
+                case BodyItem(section=section, data=bytes(data)):
+                    named = tuple((_text(name), _text(unfold(value))) for name, value in fields(data))
+                    sections = ((section, data),) if section.text is SectionText.HEADER else ()
+                    known = replace(known, fields=named, sections=(*known.sections, *sections))
                 case _:
                     pass
         return known

@@ -32,6 +32,7 @@ from .conversation import Conversation, Script
 from .facts import Gathered, header_fields_of, items_to_fetch
 from .leaving import Leaving, NotSent, memory_key, sends, sends_on
 from .ledger import Memo, Parcel, Recall, Recalled, Row, Task
+from .parts import SMALL
 from .providers import provider_of
 from .rules import RuleNames
 
@@ -144,6 +145,7 @@ class _Told:
 
     def __init__(self) -> None:
         self.entity: Entity | None = None
+        self.is_whole = False
         self.now: Instant | None = None
         self.duplicates: dict[Duplicate, bool] = {}
 
@@ -288,9 +290,11 @@ class Judge:
             yield from self._directory.learn()
             more = True
         if told.entity is None and Structure() in need.questions:
-            whole = message.whole or (yield from self._talk.whole(message.uid))
-            if whole is not None:
-                told.entity = Entity(whole)
+            told.is_whole = self._account.reads_all or message.size <= SMALL
+            fetch = self._talk.whole if told.is_whole else self._talk.texts
+            octets = yield from fetch(message.uid)
+            if octets is not None:
+                told.entity = Entity(octets)
                 more = True
         asked = [question for question in need.questions if isinstance(question, Duplicate)]
         new = [question for question in asked if question not in told.duplicates]
@@ -331,7 +335,11 @@ class Judge:
             yield from self._recall(frozenset(), told)
         assert told.now is not None
         if sends_on(decided) and not self._is_dry:
-            whole = told.entity.whole() if told.entity is not None else (yield from self._talk.whole(message.uid))
+            whole: bytes | None
+            if told.entity is not None and told.is_whole:
+                whole = told.entity.whole()
+            else:
+                whole = yield from self._talk.whole(message.uid)
             message = replace(message, whole=whole)
         leaving = Leaving(self._account, self._mailbox, message, self._name, told.now)
         leaving.add(decided, self._is_dry)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import imaplib
 import json
+import re
 import smtplib
 import subprocess
 import sys
@@ -46,6 +47,8 @@ QUICK_DURING = 4.0
 """The same in a quick run."""
 BRIEFLY = 0.2
 """Seconds between two messages when the fault is a moment."""
+SILENCE = 70.0
+"""Seconds without mail where nothing else is wrong: longer than the time limits people set to a socket."""
 GRACE = 60.0
 """Seconds after a fault until what is not filed is missed: the longest pause that a person would not notice."""
 LONG_GRACE = 120.0
@@ -111,6 +114,7 @@ class Field:
 
 
 async def _quiet(field: Field) -> None:
+    await asyncio.sleep(SILENCE)
     await field.mails(MESSAGES, field.during / MESSAGES)
 
 
@@ -186,6 +190,7 @@ class Scenario:
         beside: Whether it is mostly waiting, so that it may run beside others.
         quick: Whether it is short enough for a quick run.
         dovecot_only: Whether only Dovecot can do it.
+        promised: Whether mailhorn promises to miss nothing in it; docs/compared.md says why not.
 
     """
 
@@ -195,15 +200,16 @@ class Scenario:
     beside: bool = False
     quick: bool = True
     dovecot_only: bool = False
+    promised: bool = True
 
 
 SCENARIOS = (
-    Scenario("quiet", _quiet, quick=False),
+    Scenario("none: silence, then mail", _quiet, beside=True, quick=False),
     Scenario("the server hangs up (BYE)", _hang_up),
     Scenario("the connection is reset", _reset),
     Scenario("the server is restarted", _restart),
     Scenario("320 octets a second", _slow, quick=False),
-    Scenario("the mailbox is numbered anew", _numbered_anew, quick=False, dovecot_only=True),
+    Scenario("the mailbox is numbered anew", _numbered_anew, quick=False, dovecot_only=True, promised=False),
     Scenario("half open: the route is gone", _half_open, LONG_GRACE, beside=True, quick=False),
     Scenario("IDLE says nothing", _deaf, LONG_GRACE, beside=True),
     Scenario("too many connections", _limit, LIMIT_GRACE, beside=True, quick=False),
@@ -248,6 +254,7 @@ class Outcome:
         flaws = [f"**{self.missed} missed**"] if self.missed else []
         flaws += [f"**{self.doubled} doubled**"] if self.doubled else []
         flaws += ["" if self.back_after is None else f"{self.back_after:.1f} s"]
+        flaws += [f"{self.starts} restarts" if self.starts > 1 else "1 restart"] if self.starts else []
         return ", ".join([*filter(None, flaws), f"{self.processor:.2f} s CPU"])
 
 
@@ -375,7 +382,8 @@ class Eye:
 
 
 def _name(octets: bytes) -> str:
-    return octets.partition(b"<")[2].partition(b"@compared>")[0].decode()
+    found = re.search(rb"<([0-9.]+)@compared>", octets)
+    return found[1].decode() if found else ""
 
 
 async def compare(options: argparse.Namespace, folder: Path) -> int:
@@ -386,6 +394,7 @@ async def compare(options: argparse.Namespace, folder: Path) -> int:
         scenario
         for scenario in SCENARIOS
         if (scenario.quick or not options.quick) and (kind is Dovecot or not scenario.dovecot_only)
+        if options.only in scenario.name
     ]
     begin = time.monotonic()
 
@@ -412,7 +421,9 @@ async def compare(options: argparse.Namespace, folder: Path) -> int:
         options.json.write_text(
             json.dumps({"machine": facts, "outcomes": [asdict(outcome) for outcome in every]}, indent=1) + "\n"
         )
-    return 0 if all(outcome.flawless for outcome in every if outcome.program == Watch.name) else 1
+    promised = {scenario.name for scenario in chosen if scenario.promised}
+    ours = [outcome for outcome in every if outcome.program == Watch.name and outcome.scenario in promised]
+    return 0 if all(outcome.flawless for outcome in ours) else 1
 
 
 def _version(kind: type[Server]) -> str:
@@ -435,6 +446,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="./dev bench compared", description=__doc__)
     found.add_argument("--quick", action="store_true", help="mailhorn alone, and only what takes half a minute")
     found.add_argument("--own-server", action="store_true", help="before mailhorn's server, also if Dovecot is there")
+    found.add_argument("--only", default="", metavar="TEXT", help="the faults whose names have this in them")
     found.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there, too")
     found.add_argument("--directory", type=Path, metavar="DIR", help="where the server keeps its mail")
     return found

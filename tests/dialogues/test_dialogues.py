@@ -25,7 +25,7 @@ PATIENCE = 30.0
 
 LINE = re.compile(
     r"(?P<who>[CS])(?P<client>\d): ?(?P<text>.*)"
-    r"|(?P<macro>login|select|deflate|deliver|hold|release|limit|show|with) (?P<args>.*)"
+    r"|(?P<macro>login|select|deflate|deliver|hold|release|limit|rule|show|with) (?P<args>.*)"
 )
 
 
@@ -196,6 +196,11 @@ async def play(script: str, server: ServerInTest, monkeypatch: pytest.MonkeyPatc
                 if isinstance(session, ImapSession):
                     options = replace(session.context.options, message_limit=int(found["args"]))
                     session.context.options = options
+        elif found["macro"] == "rule":
+            login, name, text = found["args"].split(" ", 2)
+            path = server.server.data / "sieve" / login / f"{name}.sieve"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         elif found["macro"] == "deliver":
             login, subject = found["args"].split(" ", 1)
             await server.deliver(login, subject)

@@ -7,7 +7,7 @@ import platform
 import resource
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -284,6 +284,7 @@ def build_server(settings: ServeSettings) -> Server:
             login_timeout=sessions.login_timeout,
             inactivity_timeout=sessions.inactivity_timeout,
             keep_alive=keep_alive,
+            sieve_url=_sieve_url(settings, hostname, chosen),
         ),
         smtp=SmtpOptions(
             hostname=hostname,
@@ -482,6 +483,14 @@ def _managesieve(settings: ServeSettings, data: Path, scripts: Scripts) -> Manag
         settings.sessions.login_timeout,
         settings.sessions.inactivity_timeout,
     )
+
+
+def _sieve_url(settings: ServeSettings, hostname: str, chosen: Mapping[str, tuple[str, int]]) -> str:
+    """sieveurl-server = "sieve://" authority (RFC 5804 §3): where scripts for what IMAP clients do are managed."""
+    port = chosen.get("managesieve", ("", 0))[1]
+    if not port or not settings.sieve.imap_events:
+        return ""
+    return f"sieve://{hostname}" if port == PORTS["managesieve"][0] else f"sieve://{hostname}:{port}"
 
 
 def _memory(data: Path) -> Memory:

@@ -52,3 +52,9 @@ def test_nothing_is_offered_and_not_offered() -> None:
 def test_page_is_up_to_date() -> None:
     """docs/reference/imap.md is what `./dev reference` would write."""
     assert (ROOT / "docs/reference/imap.md").read_text("utf-8") == page()
+
+
+def test_scripts_for_what_clients_do_are_offered_with_their_server() -> None:
+    """RFC 6785 §2.1: with its URL, or not at all."""
+    assert "IMAPSIEVE=sieve://mail.example.org" in offered(Standing(True, 7, sieve="sieve://mail.example.org"))
+    assert not [name for name in offered(Standing(True, 7)) if name.startswith("IMAPSIEVE")]

@@ -38,6 +38,7 @@ class Standing:
         append_limit: Largest message APPEND takes, octets.
         message_limit: Messages that one command may name.
         withheld: Names of what the program cannot cope with.
+        sieve: URL of the ManageSieve server for scripts that run after what clients do; "" if none do.
 
     """
 
@@ -47,6 +48,7 @@ class Standing:
     mechanisms: tuple[str, ...] = ()
     message_limit: int = 1_000_000
     withheld: frozenset[str] = frozenset()
+    sieve: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,9 @@ CAPABILITIES = (
             "context-fetch",
         ),
     ),
+    Capability(
+        "IMAPSIEVE={sieve}", (6785,), _AFTER, "scripts run after APPEND, COPY, MOVE and for flags", ("imapsieve",)
+    ),
     Capability("INPROGRESS", (9585,), _AFTER, "how far a command is that takes long", ("inprogress",)),
 )
 
@@ -224,11 +229,13 @@ def offered(standing: Standing) -> tuple[str, ...]:
 
 
 def _name(capability: Capability, standing: Standing) -> str:
-    return capability.name.format(append_limit=standing.append_limit, message_limit=standing.message_limit)
+    return capability.name.format(
+        append_limit=standing.append_limit, message_limit=standing.message_limit, sieve=standing.sieve
+    )
 
 
 def _works(capability: Capability, standing: Standing) -> bool:
-    if capability.name in standing.withheld:
+    if capability.name in standing.withheld or (not standing.sieve and capability.name == "IMAPSIEVE={sieve}"):
         return False
     if capability.name.startswith(_AUTH):
         return not standing.logged_in and capability.name.removeprefix(_AUTH) in standing.mechanisms
@@ -265,7 +272,7 @@ def page() -> str:
     """Return docs/reference/imap.md."""
     lines = [_HEAD]
     for capability in CAPABILITIES:
-        name = capability.name.format(append_limit="n", message_limit="n")
+        name = capability.name.format(append_limit="n", message_limit="n", sieve="sieve://host")
         proofs = ", ".join(f"`{dialogue}`" for dialogue in capability.dialogues)
         lines.append(
             f"| `{name}` | {_links(capability.rfcs)} | {capability.when.value} | {capability.what} | {proofs} |"

@@ -31,6 +31,7 @@ class ImapOptions:
         inactivity_timeout: Seconds without a command before log-out; RFC 9051 §5.4 asks for 1,800 or more.
         quota: How much an account may keep.
         keep_alive: How often `* OK Still here` is sent to an idling client; keeps NAT tables warm.
+        sieve_url: Where the scripts are managed that run after what clients do (RFC 6785 §2.1); "": nowhere.
 
     """
 
@@ -40,6 +41,7 @@ class ImapOptions:
     inactivity_timeout: float = 1860.0
     quota: QuotaLimits = field(default_factory=QuotaLimits)
     keep_alive: KeepAliveOptions = field(default_factory=KeepAliveOptions)
+    sieve_url: str = ""
 
 
 @dataclass(slots=True)

@@ -29,7 +29,15 @@ def capabilities(conversation: Conversation, logged_in: bool = False) -> tuple[s
     withheld = frozenset[str]() if conversation.quirk is None else conversation.quirk.withheld
     options = context.options
     return offered(
-        Standing(logged_in, options.max_message_size, can_start_tls, mechanisms, options.message_limit, withheld)
+        Standing(
+            logged_in,
+            options.max_message_size,
+            can_start_tls,
+            mechanisms,
+            options.message_limit,
+            withheld,
+            options.sieve_url,
+        )
     )
 
 

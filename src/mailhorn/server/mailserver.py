@@ -195,6 +195,8 @@ class MailServer:
         if self._imap.events is not None:
             await self._imap.events.settled(GRACE)
         self._refusals.tell()
+        if self._managesieve is not None:
+            self._managesieve.close()
         await self._accounts.close()
         if self._options.tokens is not None:
             self._options.tokens.close()

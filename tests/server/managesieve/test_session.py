@@ -5,6 +5,7 @@ import base64
 import contextlib
 import random
 import shutil
+import threading
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -21,7 +22,7 @@ from mailhorn.net.pump import HIGH_WATER, Pump
 from mailhorn.net.tls import end_point, self_signed
 from mailhorn.sasl.scram import ScramClient
 from mailhorn.server import scriptbook
-from mailhorn.server.managesieve.session import ManageSieveSession
+from mailhorn.server.managesieve.session import THREADS, ManageSieveSession
 
 FILES = 'require ["fileinto", "mailbox"]; fileinto :create "%s";'
 
@@ -507,3 +508,29 @@ async def test_any_octets_are_no_bug(home: Path) -> None:
             for number in range(20):
                 await asyncio.to_thread(dialogue, number, number % 2 == 0)
     assert not [entry for entry in logs if entry["log_level"] == "error"]
+
+
+async def test_scripts_that_take_long_hold_up_nobody_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many clients have them checked: who reads mail has threads of its own."""
+    let_go = threading.Event()
+    begun: list[str] = []
+
+    def slow(book: scriptbook.ScriptBook, login: str) -> list[tuple[str, bool]]:
+        begun.append(login)
+        assert let_go.wait(20)
+        return []
+
+    monkeypatch.setattr(scriptbook.ScriptBook, "names", slow)
+    async with running_server(home, ["ann"]) as server:
+        clients = [await asyncio.to_thread(SieveClient, server.ports["managesieve"]) for _ in range(10)]
+        for client in clients:
+            await asyncio.to_thread(client.log_in, "ann", PASSWORD)
+            client.send(b"LISTSCRIPTS\r\n")
+        await until(lambda: len(begun) == THREADS)
+        assert await asyncio.to_thread(lambda: "others") == "others"
+        await server.deliver("ann", "mail goes on")
+        assert len(begun) == THREADS
+        let_go.set()
+        for client in clients:
+            assert (await asyncio.to_thread(client.reader.answer)).short == "OK"
+            client.__exit__(None, None, None)

@@ -9,6 +9,7 @@ import asyncio
 import math
 from base64 import b64encode
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import TypeVar
@@ -59,6 +60,9 @@ from .advice import advice
 
 MAX_LOGIN_FAILURES = 3
 """On one connection; then BYE. Guessing goes on over new ones, and `accounts` slows those down."""
+THREADS = 2
+"""Scripts looked at, or written, at a time. A large one with thousands of regular expressions takes seconds: who has a
+hundred connections check such must not hold up those who read mail."""
 IMPLEMENTATION = "mailhorn"
 LANGUAGE = "en"
 """Of all texts (RFC 5646)."""
@@ -121,6 +125,11 @@ class ManageSieveContext:
     connections: Connections = field(default_factory=Connections)
     sessions: Sessions = field(default_factory=Sessions)
     refusals: Refusals = field(default_factory=Refusals)
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "managesieve"))
+
+    def close(self) -> None:
+        """Let go of the threads; what they are at is done to its end."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
 
 class ManageSieveSession:
@@ -394,7 +403,8 @@ class ManageSieveSession:
         """Have a thread do what takes as long as the disk, or as long as a script."""
         self._working = True
         try:
-            return await asyncio.to_thread(work, *arguments)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._context.threads, work, *arguments)
         finally:
             self._working = False
 

@@ -255,13 +255,23 @@ class Delivery:
                 def told(outcome: Appended | Exception) -> None:
                     self._told(outcome, plan, sender, recipients, size, accepted_at, id, then)
 
-                if found and self._store.append_soon(staged, found, int(self._wall_clock()), told):
+                if found and self._soon(staged, found, told):
                     return
                 placed = await append(self._store, staged, plan.filings, int(self._wall_clock()))
         except Exception as problem:
             self._failed(problem, recipients, id, then)
             return
         self._told(placed, plan, sender, recipients, size, accepted_at, id, then)
+
+    def _soon(
+        self, staged: StagedBlob, found: Sequence[Placement], told: Callable[[Appended | Exception], None]
+    ) -> bool:
+        """Have the store take a message without waiting; return whether it does. Raises StoreUnavailable."""
+        try:
+            return self._store.append_soon(staged, found, int(self._wall_clock()), told)
+        except StoreUnavailable:
+            staged.discard()
+            raise
 
     async def _planned(self, staged: StagedBlob, sender: str, wanted: list[Wanted], came: Came) -> Plan:
         """Return what the rules want, with the letters in the queue: safe before the message is in its mailboxes."""

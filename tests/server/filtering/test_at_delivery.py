@@ -241,3 +241,33 @@ async def test_a_big_message_is_filtered_too(tmp_path: Path) -> None:
         await server.deliver(body=big)
         assert await server.messages("Big") == [big] and await server.messages() == [b"X-Big: yes\r\n" + big]
         assert list((tmp_path / "mail").rglob("spool/*")) == []
+
+
+async def test_a_mistake_of_ours_keeps_the_message_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mail does not wait until it is mended."""
+    async with ruled(tmp_path) as server:
+
+        def broken(*_: object) -> None:
+            raise RecursionError("too deep")
+
+        monkeypatch.setattr("mailhorn.server.filtering.rules.evaluate", broken)
+        server.script("discard;")
+        assert [reply.code for reply in await server.deliver()] == [250]
+        assert (await server.messages())[0] == BODY
+
+
+async def test_a_mailbox_that_is_gone_is_a_4xx_once(tmp_path: Path) -> None:
+    """What is kept in memory of names is looked up again then."""
+    async with ruled(tmp_path) as server:
+        await server.make("Work")
+        server.script('require "fileinto"; fileinto "Work";')
+        await server.deliver()
+        index = server.server.store.index
+        account = await index.account("ann")
+        assert account is not None
+        mailbox = await index.mailbox(account.id, "Work")
+        assert mailbox is not None
+        await index.delete_mailbox(mailbox.id)
+        assert [reply.code for reply in await server.deliver()] == [451]
+        assert [reply.code for reply in await server.deliver()] == [250]
+        assert await server.messages() == [BODY]

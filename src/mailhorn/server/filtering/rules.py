@@ -9,16 +9,22 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from ...mime.entity import Entity
 from ...model.flags import NO_FLAGS
 from ...model.mailbox import INBOX
+from ...relay.letter import RelayUnavailable
 from ...sieve import Actions, Discard, Keep, Need, SieveRuntimeError, evaluate
 from ...sieve.actions import Flags, Step
 from ...sieve.pyrule import Message as RuleMessage
 from ...sieve.pyrule import PythonRule, RuleFailed
+from ...store.abc import StoreError
 from ..scripts import Script
 from .facts import Answers, Case, Gathered, MessageFacts
 from .message import Message
+
+log = structlog.get_logger("mailhorn.sieve")
 
 MAX_ROUNDS = 100
 """How often one script may be run anew because it asks for something else: each program it runs is a round."""
@@ -112,6 +118,12 @@ async def decide(
             kept = await _run(script, decision, case, answers, gathered, facts)
         except SieveRuntimeError as error:
             decision.failure = Failure(script, str(error))
+            break
+        except (StoreError, RelayUnavailable):
+            raise
+        except Exception as error:  # ours; the mail must not wait for it to be mended
+            log.exception("a script could not be run", script=str(script.path), login=case.account.login)
+            decision.failure = Failure(script, f"the server has failed: {type(error).__name__}")
             break
         decision.kept = kept
         if kept is None:

@@ -15,17 +15,21 @@ from tests.watch.test_supervisor import Net
 
 from mailhorn.config.find import ConfigError
 from mailhorn.config.settings import AccountSettings, Relay, Secret, WatchSettings
-from mailhorn.config.watching import build_watcher, journal_path, posting_of
+from mailhorn.config.watching import Posting, build_watcher, journal_path, posting_of, watched_accounts
 from mailhorn.model.ids import UID, UIDValidity
 from mailhorn.relay.letter import Letter, RelayUnavailable
+from mailhorn.watch import journal as journal_module
 from mailhorn.watch import post as module
 from mailhorn.watch.act import Kind, Step
+from mailhorn.watch.applying import releasing
 from mailhorn.watch.events import State, StateChanged
 from mailhorn.watch.history import Wanted, entries
 from mailhorn.watch.journal import Journal
-from mailhorn.watch.ledger import Baseline, Parcel, Place, Record, Row
+from mailhorn.watch.ledger import ActionState, Baseline, Parcel, Place, Record, Row
 from mailhorn.watch.post import Post
+from mailhorn.watch.runner import run_errand
 
+HELD = Wanted(state=ActionState.HELD)
 PLACE, V = Place("ann", "INBOX"), UIDValidity(7)
 
 
@@ -156,7 +160,7 @@ def settings(net: Net, folder: Path, smarthost: Smarthost, rules: str, **more: o
 
 
 @contextlib.asynccontextmanager
-async def sending(chosen: WatchSettings) -> AsyncIterator[None]:
+async def sending(chosen: WatchSettings) -> AsyncIterator[Posting]:
     """Run a watcher that sends, and idles."""
     idle = asyncio.Event()
 
@@ -179,7 +183,7 @@ async def sending(chosen: WatchSettings) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(20):
             await idle.wait()
-        yield
+        yield posting
     finally:
         watcher.stop()
         await running
@@ -211,6 +215,31 @@ async def test_from_a_mailbox_to_a_smarthost(net: Net, tmp_path: Path, until_don
             ("ann@example.org", ("bob@example.net",))
         ] * 2
         assert [b"Subject: on 1" in one.content for one in smarthost.letters] == [True, False]
+
+
+async def test_what_was_held_leaves_when_somebody_says_so(
+    net: Net, tmp_path: Path, until_done: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another process, which tells the watcher to look; and what is dropped never leaves."""
+    monkeypatch.setattr(journal_module, "MAX_SENT", 1)
+    with Smarthost().running() as smarthost:
+        chosen = settings(net, tmp_path, smarthost, '# rule:[on]\nredirect "bob@example.net";')
+        async with sending(chosen) as posting:
+            for number in (1, 2, 3):
+                net.mailboxes.deliver(f"on {number}", number, came=int(time.time()))
+            for line in tuple(net.lines):
+                line.flush()
+            await until_done(journal_path(chosen), 1)
+            held = [(entry.uid_validity, entry.uid) for entry in entries(journal_path(chosen), HELD)]
+            assert [uid for _, uid in held] == [2, 3]
+            (account,) = watched_accounts(chosen)
+            for group, drop in ((held[:1], False), (held[1:], True)):
+                await run_errand(account, releasing("INBOX", group, drop), journal_path(chosen))
+            await posting.answers["post"]({})
+            await asyncio.to_thread(smarthost.wait_for, 2)
+            await until_done(journal_path(chosen), 4)  # two letters, two messages in the trash
+        assert [b"Subject: on 3" in one.content for one in smarthost.letters] == [False, False]
+    assert states(journal_path(chosen)).count("dropped") == 2
 
 
 async def test_who_sends_has_an_address(net: Net, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..net.control import Answers
 from ..net.webhook import checked
@@ -91,9 +92,14 @@ class Posting:
     def __init__(self, relaying: Relaying, post: Post) -> None:
         """Take them; nothing happens yet."""
         self.post = post
-        self.answers: Answers = {"queue": relaying.answer}
-        """What `mailhorn queue` asks at the control socket."""
+        self.answers: Answers = {"queue": relaying.answer, "post": self._look}
+        """What `mailhorn queue` and `mailhorn watch release` ask at the control socket."""
         self._relaying = relaying
+
+    async def _look(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Look for letters that another process has set free in the journal."""
+        self.post.news()
+        return {}
 
     async def __aenter__(self) -> "Posting":
         """Begin. Raises ConfigError if the queue cannot be used."""

@@ -25,6 +25,7 @@ def trying(
     last: int | None,
     counted: Callable[[int], None],
     judged: Callable[[Verdict], None],
+    is_new: bool = True,
 ) -> ErrandScript:
     """
     Return the script of a dry run over one mailbox.
@@ -34,6 +35,7 @@ def trying(
         last: So many messages, the newest; None for all.
         counted: Told how many will be looked at.
         judged: Told of each, in order of UID; after a lost connection again from the beginning, `counted` first.
+        is_new: What would be done if they came now; else what `applying` would do.
 
     """
 
@@ -48,7 +50,7 @@ def trying(
             window = uids[start : start + WINDOW]
             fetched = yield from talk.fetch(Fetch(UIDSet.of(window), items_of(account)))
             for uid in sorted(fetched.keys() & set(window)):
-                verdict = yield from judge.judge(fetched[uid])
+                verdict = yield from judge.judge(fetched[uid], is_new)
                 judge.imagine(verdict)
                 judged(verdict)
 

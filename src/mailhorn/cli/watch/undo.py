@@ -1,5 +1,6 @@
 """`mailhorn watch undo`, `apply` and `release`: what a person has done to mail by the watcher's means."""
 
+import contextlib
 import json
 import sys
 from collections import Counter
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from ...config.watching import journal_path
+from ...config.watching import control_path, journal_path
+from ...net.control import ControlError, ask
 from ...watch.applying import applying, releasing
 from ...watch.events import Filed
 from ...watch.history import Entry, Wanted, entries
@@ -103,7 +105,7 @@ def apply(config: Path | None, name: str | None, mailbox: str | None, yes: bool,
             def counted(_: int, verdicts: list[Verdict] = verdicts) -> None:
                 verdicts.clear()
 
-            carry_out(one.account, trying(box, None, counted, verdicts.append))
+            carry_out(one.account, trying(box, None, counted, verdicts.append, is_new=False))
             would += [verdict for verdict in verdicts if verdict.steps]
         if not would:
             raise CommandFailed("the rules would leave everything as it is")
@@ -137,6 +139,8 @@ def release(config: Path | None, name: str | None, rule: str | None, drop: bool,
         group = [(entry.uid_validity, entry.uid) for entry in held if entry.place == place]
         account = chosen(settings, place.account).account
         carry_out(account, releasing(place.mailbox, group, drop), journal, filed.append)
+    with contextlib.suppress(ControlError):  # without a watcher the next one finds the letters
+        ask(control_path(settings), "post")
     if as_json:
         print(json.dumps({"held": len(held), "filed": len(filed)}))
     else:

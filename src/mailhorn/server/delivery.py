@@ -241,6 +241,7 @@ class Delivery:
         """Run the rules, do what they want and say so."""
         size = staged.size
         try:
+            await self.filter.ready(wanted)
             turns = self.filter.turns(wanted)
             if turns:
                 async with AsyncExitStack() as stack:

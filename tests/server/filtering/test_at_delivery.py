@@ -1,5 +1,6 @@
 """Each extension once, through the delivery: what the script says is what is in the mailboxes afterwards."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -271,3 +272,18 @@ async def test_a_mailbox_that_is_gone_is_a_4xx_once(tmp_path: Path) -> None:
         assert [reply.code for reply in await server.deliver()] == [451]
         assert [reply.code for reply in await server.deliver()] == [250]
         assert await server.messages() == [BODY]
+
+
+async def test_a_large_script_is_compiled_aside(tmp_path: Path) -> None:
+    """Mail for others goes on meanwhile; the mail it is for waits for it, also when two come at once."""
+    async with ruled(tmp_path) as server:
+        rules = "".join(f'elsif header "x-{n}" "{n}" {{ discard; }}\n' for n in range(1_000))
+        server.script(f'require "imap4flags"; if false {{ }} {rules} else {{ addflag "all"; }}')
+        bodies = [BODY.replace(b"<1@", b"<%d@" % n) for n in range(2)]
+        first, second, other = [
+            asyncio.create_task(work)
+            for work in (server.deliver(body=bodies[0]), server.deliver(body=bodies[1]), server.deliver("bob"))
+        ]
+        assert [reply.code for reply in await other] == [250] and not first.done()
+        await asyncio.gather(first, second)
+        assert await server.flags() == [{"all"}, {"all"}]

@@ -171,6 +171,7 @@ class Events:
         else:
             script = None if self._default is None else scripts.event_default(self._default)
         if script is not None:
+            await script.ready()
             for uid in event.uids:
                 await self._run(script, event, uid, mailbox, owner)
 

@@ -159,6 +159,13 @@ class Filter:
         """Return the environment, with these items in it (RFC 5183 §4)."""
         return ChainMap(items, self._environment)
 
+    async def ready(self, wanted: Sequence[Wanted]) -> None:
+        """Wait for scripts that are being compiled."""
+        for one in wanted:
+            for script in one.scripts:
+                if script.pending is not None:
+                    await script.ready()
+
     def turns(self, wanted: Sequence[Wanted]) -> list[str]:
         """Return the logins whose turn has to be waited for, in the order in which to wait."""
         if self.tools.memory is None:

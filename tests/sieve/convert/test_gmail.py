@@ -170,7 +170,6 @@ def test_more_filters_than_a_script_can_have_twice() -> None:
     found = from_gmail(exported(*many))
     assert found.rules == 300 and [one.rule for one in found.unsaid] == ["all"]
     assert outcome_of(found.script, [("Subject", "a")]).filed == {"L": {"\\Seen"}}
-    assert not from_gmail(exported(*many[:100])).unsaid
 
 
 PIECES = st.sampled_from(

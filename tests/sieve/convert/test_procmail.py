@@ -174,7 +174,7 @@ def becomes(expression: str, flags: str = "") -> str:
         ("1^0 ^Subject:.*a", "left out"),
         ("$ ^Subject:.*$NOT_SET", "left out"),
         ("FOO ?? bar", "left out"),
-        (r"^Subject:.*\/foo", "left out"),
+        (r"^Subject:.*\/foo", 'header :contains "subject" "foo"'),
         ("^Subject:.*(unclosed", "left out"),
     ],
 )
@@ -230,6 +230,22 @@ def test_what_starts_a_program_keeps_the_message() -> None:
     assert 'fileinto :create "Lists/Py";' in script_of(":0\n* ^X-A:\n| /usr/lib/dovecot/deliver -m Lists/Py\n")
 
 
+def test_what_matched_is_a_mailbox() -> None:
+    """`\\/` and $MATCH, as lists are filed by their names; nothing else takes `${` for a variable then."""
+    lists = b":0\n* ^(List-Id|X-List):.*<\\/[^.>@]+\n* ^Subject:.*x\nlists/$MATCH/\n"
+    script = from_procmail(lists).script
+    assert 'fileinto :create "lists/${1}";' in script
+    fields = [("List-Id", "Some <python-dev.python.org>"), ("Subject", "x")]
+    assert outcome_of(script, fields).filed == {"lists/python-dev": set()}
+    assert outcome_of(script, [("List-Id", "Some <.>"), ("Subject", "x")]).filed == {"INBOX": set()}
+    found = from_procmail(lists + b"\n:0\n* ^Subject:.*[$][{]a[}]\nother\n")
+    assert outcome_of(found.script, [("Subject", "${a}")]).filed == {"INBOX": set()}
+    assert [one.what for one in found.unsaid] == [
+        "left out: it has ${ in it, which another rule needs for something else"
+    ]
+    assert outcome_of(from_procmail(lists.replace(b"$MATCH", b"all")).script, fields).filed == {"lists/all": set()}
+
+
 def test_where_mail_is_put() -> None:
     """Maildir, mbox, Maildir++, below MAILDIR, by variables; the inbox is the inbox."""
 
@@ -278,7 +294,8 @@ LINES = st.sampled_from(
     [":0", ":0 c", ":0 E", ":0 A", ":0 B:", ":0fw", "* ^Subject:.*a", "* ! ^(To|Cc):.*(b|c.d)", "* ^TO_x@y.z", "* > 10"]
     + ["* ^FROM_MAILER", "* ^From:.*[a-z", "* ^X:.*(", "* $ ^Y:.*$V", "* ?x", "* HB ?? a\\b", "* ^\\(a:", "{", "}"]
     + ["{ }", "box", "$V/box/", "! a@b.c", "! nobody", "| cat", "/dev/null", "V=a", "V=$W`x`", "V", "# note", "", "a\\"]
-    + ["* ^Subject:.*\\<a\\>", "* ^Subject: .*[^]]*", "* ^Subject:.*a{2}", "INCLUDERC=x", "{ V=b }"]
+    + ["* ^Subject:.*\\<a\\>", "* ^Subject: .*[^]]*", "* ^Subject:.*a{2}", "* ^Subject:.*\\/a+", "l/$MATCH"]
+    + ["INCLUDERC=x", "{ V=b }"]
 )  # fmt: skip
 
 

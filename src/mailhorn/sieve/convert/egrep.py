@@ -114,6 +114,25 @@ def _value(fields: list[str], rest: str, by_case: bool) -> Condition | None:
     return _cased(header("regex", fields, [key]), by_case)
 
 
+def captured(expression: str, by_case: bool) -> tuple[Condition, int] | None:
+    r"""
+    Return the test of an expression with `\/` in it, and which of its groups has what procmail calls $MATCH.
+
+    None if there is no `\/` in it, or no field is named.
+    """
+    left, mark, right = expression.partition("\\/")
+    found = _NAME.match(left)
+    if not mark or found is None or "\\/" in right or len(list(alternatives(expression))) > 1:
+        return None
+    fields = [name.replace("\\", "").lower() for name in expanded(found[1])]
+    before = left[found.end() :]
+    groups = sum(1 for _, sign, _ in _outside(before) if sign == "(")
+    whole = _value(fields, f"{before}({right})", by_case) if fields else None
+    if not isinstance(whole, Test) or ":regex" not in whole.head:
+        return None
+    return whole, groups + 1
+
+
 def _plain(fields: list[str], texts: list[str], anchored: bool, ended: bool) -> Test:
     if not anchored and not ended:
         return header("contains", fields, texts)
@@ -272,4 +291,4 @@ def _escaped(sign: str) -> str:
     return "\\" + sign if sign in _SPECIAL or sign in "]}" else sign
 
 
-__all__ = ["TO_FIELDS", "alternatives", "expanded", "literal", "tests_of"]
+__all__ = ["TO_FIELDS", "alternatives", "captured", "expanded", "literal", "tests_of"]

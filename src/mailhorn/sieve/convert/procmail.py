@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from .condition import All, Any, Condition, ConvertError, Not, Unknown, simplified, size, unknown, written
 from .condition import needs as needs_of
-from .egrep import tests_of
+from .egrep import captured, tests_of
 from .limits import MAX_DEPTH, MAX_FILE, MAX_RULES, MAX_TERMS
 from .script import Converted, Draft, Writer, compiles, one_line
 
@@ -273,7 +273,15 @@ class _Converter:
         return whole if known else None
 
     def _branch(self, recipe: _Recipe, depth: int) -> _Branch:
-        parts = [self._condition(one, recipe.flags) for one in recipe.conditions]
+        parts: list[Condition] = []
+        self._values.pop("MATCH", None)
+        for one in recipe.conditions:
+            found = captured(one, "D" in recipe.flags) if "MATCH" in recipe.action else None
+            if found is None or "MATCH" in self._values:
+                parts.insert(0, self._condition(one.replace("\\/", ""), recipe.flags))
+            else:  # the last one to be asked, so that nothing else is what matched
+                parts.append(found[0])
+                self._values["MATCH"] = f"${{{found[1]}}}"
         then = Draft()
         if recipe.action == "{":
             before = dict(self._values)
@@ -412,6 +420,8 @@ class _Converter:
             else:
                 then.comment("procmail throws a copy away here")
             return
+        if "${" in target:
+            then.needs.add("variables")
         mailbox = self._mailbox(target)
         if mailbox == "INBOX":
             then.add("keep;")

@@ -105,8 +105,7 @@ class Writer:
     def __init__(self, what: str) -> None:
         """Begin; `what` says whose filters they are."""
         self._head = f"# Converted from {what}.\n"
-        self._parts: list[str] = []
-        self._needs: set[str] = set()
+        self._pieces: list[tuple[str, list[str], str, frozenset[str]]] = []
         self._unsaid: dict[Unsaid, None] = {}
         self.rules = 0
 
@@ -149,21 +148,26 @@ class Writer:
             what = self.unsaid(name, f"left out: {wrong}")
             self._leave_out(name, [*comments, what], Draft(text.split("\n")))
             return
-        self._needs |= wanted
-        self._parts.append("\n".join([named(name), *(f"# {one}" for one in dict.fromkeys(comments)), text]))
+        self._pieces.append((name, comments, text, wanted))
 
     def left_out(self, name: str, comments: Iterable[str], lines: Iterable[str]) -> None:
         """Write a rule as a comment."""
         self._leave_out(name, list(comments), Draft(list(lines)))
 
     def _leave_out(self, name: str, comments: list[str], then: Draft) -> None:
-        lines = [f"#     {one_line(line)}" for line in then.lines]
-        self._parts.append("\n".join([named(name), *(f"# {one}" for one in dict.fromkeys(comments)), *lines]))
+        self._pieces.append((name, comments, "\n".join(f"#     {one_line(line)}" for line in then.lines), frozenset()))
 
     def converted(self) -> Converted:
         """Return the script. Raises ConvertError if it is larger than a script may be."""
-        require = f"require {_listed(self._needs)};\n" if self._needs else ""
-        text = "\n\n".join([self._head + require, *self._parts]) + "\n"
+        extensions = frozenset[str]().union(*(wanted for _, _, _, wanted in self._pieces))
+        parts: list[str] = []
+        for name, comments, text, wanted in self._pieces:
+            if "variables" in extensions - wanted and "${" in text and not text.startswith("#"):
+                why = self.unsaid(name, "left out: it has ${ in it, which another rule needs for something else")
+                comments, text = [*comments, why], "\n".join(f"# {one_line(line)}" for line in text.split("\n"))
+            parts.append("\n".join([named(name), *(f"# {one}" for one in dict.fromkeys(comments)), text]))
+        require = f"require {_listed(extensions)};\n" if extensions else ""
+        text = "\n\n".join([self._head + require, *parts]) + "\n"
         try:
             script = formatted(text)
             compile_script(script)

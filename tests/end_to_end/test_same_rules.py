@@ -76,6 +76,7 @@ elsif header :index 2 :is "Received" "nobody" { discard; }
 elsif address :detail "To" "shop" { fileinto :create :specialuse "\\Junk" "Shop"; }
 elsif mailboxexists "Nowhere" { discard; }
 elsif header :count "gt" :comparator "i;ascii-numeric" "X-Tag" "2" { fileinto :create "Tags"; keep; }
+elsif header :contains "Subject" "hello" { addflag "lost"; fileinto "There is no such mailbox"; }
 """
 CHECKERS = Verdicts("X-Spam-Score", 10.0, "X-Virus")
 AUTHORS = ("ann@example.com", "Carl <carl@example.com>", "=?utf-8?b?RG9yYQ==?= <dora@example.com>")
@@ -160,6 +161,7 @@ async def watched(port: int, user: str, password: str, folder: Path) -> None:
         install(RULES, verdicts=CHECKERS.kinds),
         Security.NONE,
         backlog=True,
+        create_mailboxes=False,
         discard_deletes=True,
         lists=(("friends", friends),),
         checkers=CHECKERS,
@@ -209,7 +211,18 @@ def check_every_rule_was_reached(picture: Picture) -> None:
     wanted = {"INBOX", "Twins", "Sick", "Lists/python", "Lists/rust", "Old", "Bills", "Grüße", "Needles", "Bounces"}
     assert wanted | {"Shop", "Tags"} <= picture.keys()
     flags = frozenset[str]().union(*(flags for there in picture.values() for _, flags in there))
-    assert {"twin", "friend", "bill", "bounce", "big", "\\Flagged", "\\Seen", "\\Deleted", "\\Answered"} <= flags
+    assert {
+        "twin",
+        "friend",
+        "bill",
+        "bounce",
+        "big",
+        "lost",
+        "\\Flagged",
+        "\\Seen",
+        "\\Deleted",
+        "\\Answered",
+    } <= flags
 
 
 @pytest.mark.timeout(300)

@@ -572,12 +572,14 @@ class _Suite:
         def put(run: Run) -> None:
             what, text = name.value(run).lower(), value.value(run)
             world = self.world
-            path = text.strip(" <>")
+            path = text.strip()
+            if path.startswith("<") and path.endswith(">") and path.count("<") == path.count(">") == 1:
+                path = path[1:-1]
             if what == "message":
                 world.arrived(_octets(text))
                 run.flags = None
             elif what == "envelope.from":
-                world.mail.sender = path if outbound(path) or not path else text.strip()
+                world.mail.sender = path
             elif what == "envelope.to":
                 world.mail.recipients = (path,)
                 world.original = path

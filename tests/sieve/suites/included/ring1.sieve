@@ -1,0 +1,1 @@
+require ["include", "variables"]; global "rings"; set "rings" "${rings}1"; include :once "ring2";

@@ -1,0 +1,1 @@
+require ["include", "variables"]; global "rings"; set "rings" "${rings}2"; include :once "ring1";

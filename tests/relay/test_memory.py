@@ -163,3 +163,14 @@ async def test_closed(tmp_path: Path) -> None:
     await memory.close()
     with pytest.raises(RelayUnavailable, match="closed"):
         await memory.seen("ann", "duplicate", "", "v")
+
+
+async def test_what_has_expired_is_as_if_it_was_not(
+    memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nobody has come by to forget it."""
+    monkeypatch.setattr(module, "MAX_FORGOTTEN", 0)
+    await memory.remember("ann", "duplicate", "", "v", 10)
+    clock.now += 11
+    await memory.remember("ann", "duplicate", "", "v", 10)
+    assert await memory.seen("ann", "duplicate", "", "v")

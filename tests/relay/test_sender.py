@@ -778,3 +778,17 @@ async def test_whatever_happens_nothing_is_lost(relay: Relay, seed: int) -> None
         wanted = [address for letter in letters for address in letter.recipients]
         assert set(taken) | set(reported) == set(wanted)
         assert len(reported) == len(set(reported))
+
+
+async def test_one_connection_asks(relay: Relay) -> None:
+    """A smarthost that is in trouble is not asked by all letters at once."""
+    with Smarthost(by_verb(CONNECT="421 4.3.2 busy")).running() as smarthost:
+        await relay.start(smarthost)
+        await relay.queue.submit([LETTER] * 9)
+        await relay.time.until()
+        before = smarthost.connections
+        assert before <= 2
+        for _ in range(3):
+            await relay.time.jump()
+        await relay.time.until()
+        assert smarthost.connections == before + 3

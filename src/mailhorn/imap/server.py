@@ -521,8 +521,8 @@ class ServerConnection:
 
     def raw_pieces(self, pieces: list[bytes]) -> None:
         """Send whole response lines in pieces."""
-        for piece in pieces:
-            self.raw(piece)
+        self._out += pieces
+        self.pending += sum(map(len, pieces))
 
     def complete(self, condition: Condition, code: ResponseCode | None, text: bytes) -> None:
         """End the running command; what is pipelined behind it comes up at the next `events_received`."""

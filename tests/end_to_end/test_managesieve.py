@@ -1,6 +1,7 @@
-"""sievelib, sieve-connect and Thunderbird's add-on against `mailhorn serve`: put, check, activate, rename, delete."""
+"""sievelib, sieve-connect, Roundcube's Net_Sieve and Thunderbird's add-on against `mailhorn serve`, as they speak."""
 
 import base64
+import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,6 +108,50 @@ def test_sieve_connect(server: Server) -> None:
     said("--deactivate")
     said("--remotesieve", "rules", "--delete")
     assert "rules" not in said("--list")
+
+
+NET_SIEVE = r"""<?php
+require_once 'Net/Sieve.php';
+[, $port, $trusted] = $argv;
+$tls = ['ssl' => ['cafile' => $trusted, 'peer_name' => 'localhost']];
+$client = new Net_Sieve('ann', getenv('PASSWORD'), 'localhost', $port, '', '', false, false, true, $tls);
+function say($what) {
+    echo json_encode(is_a($what, 'PEAR_Error') ? 'error: ' . $what->getMessage() : $what), "\n";
+}
+say($client->getError());
+say($client->hasExtension('fileinto'));
+say($client->haveSpace('rules', 1000));
+say($client->installScript('rules', getenv('BAD')));
+say($client->installScript('rules', getenv('GOOD'), true));
+say($client->installScript('my "other" \\rules', "keep;\r\n"));
+say($client->listScripts());
+say($client->getActive());
+say($client->getScript('rules'));
+say($client->removeScript('rules'));
+say($client->setActive(''));
+say($client->removeScript('rules'));
+say($client->removeScript('my "other" \\rules'));
+say($client->listScripts());
+say($client->disconnect());
+"""
+
+
+def test_net_sieve(server: Server) -> None:
+    """What Roundcube speaks with, over STARTTLS; names with quotes do not make it lose its place."""
+    php = need("php")
+    if not Path("/usr/share/php/Net/Sieve.php").exists():
+        need("Net_Sieve")
+    (server.folder / "client.php").write_text(NET_SIEVE)
+    variables = {"PASSWORD": PASSWORD, "BAD": BAD, "GOOD": GOOD}
+    command = [php, "client.php", str(server.ports["managesieve"]), str(certificate(server))]
+    output = run(["env", *(f"{name}={value}" for name, value in variables.items()), *command], server.folder)
+    said = [json.loads(line) for line in output.splitlines()]
+    assert said[:3] == [False, True, True], output
+    assert TOLD in said[3]
+    other = 'my "other" \\rules'
+    assert said[4:9] == [True, True, [other, "rules"], "rules", GOOD + "\r\n"]  # the line's end is not the script's
+    assert said[9] == 'error: (ACTIVE) "The active script cannot be deleted: activate another one, or none, first"'
+    assert said[10:] == [True, True, True, [], True]
 
 
 class Thunderbird:

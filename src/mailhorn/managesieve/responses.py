@@ -63,10 +63,12 @@ def write_string(value: bytes) -> bytes:
     """
     string = quoted / literal-s2c
 
-    Quoted if it needs no escapes and is short: some clients read none (the RFC's own example of one is a literal, too).
+    Quoted wherever it can be, with escapes: clients are known that lose their place in a list with a literal in it
+    (Net_Sieve, which is Roundcube's).
     """
-    if len(value) <= MAX_QUOTED and not any(octet in value for octet in b'"\\\r\n\0'):
-        return b'"' + value + b'"'
+    quoted = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    if len(quoted) <= MAX_QUOTED and not any(octet in value for octet in b"\r\n\0"):
+        return b'"' + quoted + b'"'
     return b"{%d}\r\n%s" % (len(value), value)
 
 

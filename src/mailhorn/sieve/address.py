@@ -55,7 +55,7 @@ _COMMENT_SIGN = re.compile(r"\\.|[()]", re.DOTALL)
 _DOT_ATOM = re.compile(r"[^\s()<>,;:@.\\\"\[\]]+(?:\.[^\s()<>,;:@.\\\"\[\]]+)*")
 _UNQUOTED = re.compile(r"[^\s()<>,;:@\\\"\[\]]+")
 _DOMAIN_LITERAL = re.compile(r"\[[A-Za-z0-9.:_-]+\]")
-_ROUTE = re.compile(r"@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?:,@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)*+:")
+_ROUTE = re.compile(r"@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?>(?:,@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)*):")
 """A-d-l ":" (RFC 5321 §4.1.2), which is dropped (RFC 5228 §5.4)."""
 _Word = tuple[str, str]
 """The kind of a token ("blank", "quoted", "literal", "sign", "atom") and its text."""

@@ -223,7 +223,7 @@ class Mailto:
 
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
-_NOT_IN_URI = re.compile(r"[^A-Za-z0-9._~:/?@!$&'()*+,;=%-]")
+_NOT_IN_URI = re.compile(r"[^A-Za-z0-9._~:/?@!$&'()+*,;=%-]")
 """What must be encoded in a URI (RFC 3986 §2), or begins what a mailto has none of."""
 _BAD_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 MAX_NOTIFIED = 8

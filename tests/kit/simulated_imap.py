@@ -238,9 +238,11 @@ class SimulatedServer:
             case Authenticate(initial=initial):
                 assert initial is not None
                 self._login(tag, initial.split(b"\0")[2])
-            case List():
-                for name in boxes:
+            case List(status=status):
+                for name, box in boxes.items():
                     self._say(ListResponse(("\\Trash",) if name == "Bin" else (), "/", name))
+                    if status:
+                        self._say(StatusItems(name, ((StatusItem.MAILBOXID, f"id{box.uid_validity}"),)))
                 self._end(tag)
             case Create(name):
                 self.mailboxes.create(name)

@@ -33,10 +33,11 @@ from mailhorn.watch.post import Due, PostBook
 
 REQUIRE = (
     'require ["fileinto", "imap4flags", "copy", "mailbox", "variables", "body", "date", "relational", "envelope",'
-    ' "environment", "include", "special-use", "extlists", "foreverypart", "mime", "extracttext", "duplicate", "ihave",'
-    ' "spamtestplus", "virustest", "regex", "vacation", "vacation-seconds", "enotify", "reject", "index", "subaddress",'
-    ' "comparator-i;ascii-numeric"];'
+    ' "mailboxid", "environment", "include", "special-use", "extlists", "foreverypart", "mime", "extracttext",'
+    ' "duplicate", "ihave", "spamtestplus", "virustest", "regex", "vacation", "vacation-seconds", "enotify", "reject",'
+    ' "index", "subaddress", "comparator-i;ascii-numeric"];'
 )
+MORE = ("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID")
 CHECKERS = Verdicts("X-Spam-Score", 10.0, "X-Virus")
 TWO_PARTS = (
     b"Subject: two\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
@@ -71,7 +72,7 @@ class Rules:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.journal = Journal(path)
-        self.mailboxes = Mailboxes("IDLE", "MOVE", "UIDPLUS", "SPECIAL-USE", "LIST-EXTENDED", "LITERAL+")
+        self.mailboxes = Mailboxes("IDLE", "MOVE", "UIDPLUS", *MORE, "LITERAL+")
         self.mailboxes.create("Hit")
         self.account: WatchAccount | None = None
 
@@ -132,6 +133,8 @@ def mail(*fields: str, body: str = "hello") -> bytes:
         ('virustest :is "5"', mail("X-Virus: infected")),
         ('valid_notify_method "mailto:a@example.org"', mail()),
         ('header :index 2 :is "x-a" "2"', mail("X-A: 1", "X-A: 2")),
+        ('mailboxidexists "id1001"', mail()),
+        ('not mailboxidexists "id7"', mail()),
         ('address :user :is "to" "ann"', mail()),
     ],
 )
@@ -177,6 +180,14 @@ def test_included_scripts_and_special_uses(rules: Rules) -> None:
     script = 'if header :is "x-a" "1" { include "spam"; } else { fileinto :specialuse "\\\\Trash" "Junk"; }'
     rules.say(script, mail("X-A: 1"), mail("X-A: 2"))
     assert (rules.count("Hit"), rules.count("Bin")) == (1, 1)
+
+
+def test_a_mailbox_by_its_identity(rules: Rules) -> None:
+    """However it is called; if there is none of it, by its name."""
+    assert rules.mailboxes.boxes["Hit"].uid_validity == 1001
+    script = 'fileinto :mailboxid "id1001" "Old name"; fileinto :copy :mailboxid "id7" "Bin";'
+    rules.say(script, mail())
+    assert (rules.count("Hit"), rules.count("Bin"), rules.count("INBOX")) == (1, 1, 0)
 
 
 def test_duplicates_are_known_for_as_long_as_is_said(rules: Rules) -> None:

@@ -193,6 +193,7 @@ class Conversation:
         self.dropped = False
         self._found: list[int] | None = None
         self._listed: list[ListResponse] | None = None
+        self._ids: dict[str, str] | None = None
 
     @property
     def imap(self) -> ClientConnection:
@@ -280,6 +281,8 @@ class Conversation:
             case StatusItems(mailbox, items):
                 if mailbox in self.others:
                     self.statuses[mailbox] = dict(items)
+                if self._ids is not None and len(self._ids) < MAX_MAILBOXES:
+                    self._ids |= {str(id): mailbox for item, id in items if item is StatusItem.MAILBOXID}
             case SearchResponse(numbers):
                 if self._found is not None:
                     self._found += numbers
@@ -482,6 +485,15 @@ class Conversation:
         done = yield from self.run(Search(key, by_uid=True))
         found, self._found = self._found, None
         return found, done
+
+    def mailbox_ids(self) -> Script[dict[str, str]]:
+        """Return the mailboxes by their MAILBOXID (RFC 8474), if the server can tell all of them at once (RFC 5819)."""
+        if not (self.imap.has("OBJECTID") and self.imap.has("LIST-STATUS")):
+            return {}
+        self._ids = {}
+        yield from self.run(List("", "*", returns=frozenset(), status=(StatusItem.MAILBOXID,)))
+        found, self._ids = self._ids, None
+        return found or {}
 
     def list_mailboxes(self) -> Script[Sequence[ListResponse]]:
         """Return all mailboxes that can be selected, with their special uses (RFC 6154 §2) if the server tells them."""

@@ -27,7 +27,9 @@ from ..sieve.parser import Strings, parse
 from ..sieve.pyrule import Message
 from ..sieve.verdicts import Verdicts
 
-_ABLE: Final = frozenset({"body", "now", "memory", "envelope", "environment", "lists", "special use", "scripts"})
+_ABLE: Final = frozenset(
+    {"body", "now", "memory", "envelope", "environment", "lists", "special use", "scripts", "mailbox id"}
+)
 """What a watcher can do and tell beyond header, size and mailboxes, as `Extension.asks` calls it."""
 
 _VERDICTS: Final = frozenset({"spamtest", "spamtestplus", "virustest"})
@@ -45,7 +47,6 @@ _UNDOABLE: Final = {
     "imapsieve": "a watcher does not hear what clients do: there is no imapsieve here",
     "mboxmetadata": "a watcher does not ask for annotations: use special-use, or the mailbox's name",
     "servermetadata": "a watcher does not ask for annotations: write what you want to know into the script",
-    "mailboxid": "a watcher knows mailboxes by their names: use fileinto with the name, or special-use",
     "fcc": "a watcher files no copies of what it sends: leave :fcc out",
     "vnd.mailhorn.pipe": _NO_PROGRAMS,
     "vnd.mailhorn.filter": _NO_PROGRAMS,

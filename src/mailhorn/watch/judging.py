@@ -20,6 +20,7 @@ from ..sieve.questions import (
     InList,
     Instant,
     ListKnown,
+    MailboxIdExists,
     NotifyCapability,
     Now,
     SpecialUse,
@@ -56,11 +57,13 @@ class Directory:
 
     Attributes:
         names: All mailboxes; None as long as nobody asked.
+        ids: All mailboxes that the server tells the MAILBOXID of, by that; None as long as nobody asked.
 
     """
 
     def __init__(self, talk: Conversation, account: WatchAccount) -> None:
         self.names: frozenset[str] | None = None
+        self.ids: dict[str, str] | None = None
         self._uses: dict[str, tuple[str, ...]] = {}
         self._talk = talk
         self._trash = account.trash
@@ -77,6 +80,10 @@ class Directory:
         self._uses = uses
         if self._trash is None:
             self._trash = next(iter(uses.get("\\trash", ())), self._default)
+
+    def learn_ids(self) -> Script[None]:
+        """Learn the identities of mailboxes."""
+        self.ids = yield from self._talk.mailbox_ids()
 
     def trash(self) -> Script[str]:
         """Return where discarded messages go."""
@@ -272,6 +279,8 @@ class Judge:
             case SpecialUse(mailbox, use):
                 there = self._directory.for_use(use)
                 return None if there is None else bool(there) if mailbox is None else mailbox in there
+            case MailboxIdExists(id):
+                return None if self._directory.ids is None else id in self._directory.ids
             case ListKnown(name):
                 return name in self._lists
             case InList(name, value):
@@ -288,6 +297,9 @@ class Judge:
         more = False
         if self._directory.names is None and (need.mailboxes or any(isinstance(q, SpecialUse) for q in need.questions)):
             yield from self._directory.learn()
+            more = True
+        if self._directory.ids is None and any(isinstance(one, MailboxIdExists) for one in need.questions):
+            yield from self._directory.learn_ids()
             more = True
         if told.entity is None and Structure() in need.questions:
             told.is_whole = self._account.reads_all or message.size <= SMALL
@@ -316,14 +328,20 @@ class Judge:
     # what follows from it
 
     def _resolved(self, decided: Actions) -> Script[Actions]:
-        """Put the mailbox that has a special use in the place of the one that is named instead (RFC 8579 §4)."""
-        if not any(isinstance(step, FileInto) and step.use for step in decided.steps):
-            return decided
-        if self._directory.names is None:
+        """Put the mailbox of an identity or a special use in the place of the named one (RFC 9042, RFC 8579)."""
+        filings = [step for step in decided.steps if isinstance(step, FileInto)]
+        if self._directory.ids is None and any(step.id for step in filings):
+            yield from self._directory.learn_ids()
+        if self._directory.names is None and any(step.use for step in filings):
             yield from self._directory.learn()
+        if not any(step.id or step.use for step in filings):
+            return decided
+        known = self._directory.ids or {}
         steps = []
         for step in decided.steps:
-            if isinstance(step, FileInto) and step.use:
+            if isinstance(step, FileInto) and step.id in known:
+                step = replace(step, mailbox=known[step.id])
+            elif isinstance(step, FileInto) and step.use:
                 there = self._directory.for_use(step.use) or ()
                 step = replace(step, mailbox=step.mailbox if step.mailbox in there else next(iter(there), step.mailbox))
             steps.append(step)

@@ -45,7 +45,7 @@ from mailhorn.watch.events import (
 )
 from mailhorn.watch.facts import install
 from mailhorn.watch.journal import Journal
-from mailhorn.watch.ledger import JournalFailed
+from mailhorn.watch.ledger import JournalFailed, Record, Settle
 from mailhorn.watch.machine import Machine
 
 RULES = """
@@ -139,6 +139,10 @@ class Dialogue:
         """Return where the machine stood."""
         return [output for output in self.outputs if isinstance(output, StateChanged)]
 
+    def asked(self) -> list[type]:
+        """Return what kinds of requests the journal got; each is a transaction."""
+        return [type(output.request) for output in self.outputs if isinstance(output, Ask)]
+
     def filed(self) -> list[Filed]:
         """Return what was filed."""
         return [output for output in self.outputs if isinstance(output, Filed)]
@@ -186,18 +190,21 @@ def d(tmp_path: Path) -> Iterator[Dialogue]:
 
 
 def test_life_of_a_message(d: Dialogue) -> None:
-    """EXISTS, DONE with the FETCH right behind it, MOVE with COPYUID, IDLE again; two round trips."""
+    """EXISTS, DONE with the FETCH right behind it, MOVE with COPYUID, IDLE again: two round trips, a flush between."""
     d.idle()
     idle = d.tag
     d.now += 10
+    before = len(d.asked())
     d.s("* 5 EXISTS", "* 1 RECENT")
     d.c("DONE", f"UID FETCH 5:* {ITEMS}")
     d.s(f"{idle} OK idled", d.mail(5, "a list"), "$ OK fetched")
     d.c("UID MOVE 5 Lists")
+    assert d.asked()[before:] == [Record]
     d.now += 0.25
     d.s("* OK [COPYUID 70 5 31] moved", "* 5 EXPUNGE", "$ OK done")
     d.c("IDLE")
     (filed,) = d.filed()
+    assert d.asked()[before:] == [Record, Settle]
     assert (filed.uid, filed.message_id, filed.target) == (5, "<5@x>", (70, 31))
     assert filed.heard_at is not None and filed.filed_at - filed.heard_at == pytest.approx(0.25)
     assert [change.state for change in d.changes()] == [State.SYNCING, State.IDLE]

@@ -23,6 +23,9 @@ _Ts = TypeVarTuple("_Ts")
 GRACE = 0.002
 """Seconds of real time in which nothing must happen before time jumps: what one end of a socket on this machine has
 sent may need a moment until the other end can read it."""
+LATE, MOST_LOOKS = 0.01, 50
+"""A look that took longer than so many seconds came late: the machine is busy, and who is to bring the bytes may have
+waited, too. It proves nothing, and is repeated, up to so many times."""
 MAX_TURNS = 20_000
 """Turns of the loop without any time passing from which on it is spinning. No honest exchange comes near it."""
 
@@ -71,11 +74,14 @@ class _JumpingSelector(selectors.BaseSelector):
             raise Spinning(f"{MAX_TURNS} turns of the loop, and no time passed")
         if timeout is not None and timeout <= 0:
             return self._real.select(0)
+        looks = 0
         while True:
+            began = time.monotonic()
             ready = self._real.select(None if timeout is None else GRACE)
             if ready or timeout is None:
                 return ready
-            if not self.held:
+            looks += 1
+            if not self.held and (time.monotonic() - began < LATE or looks >= MOST_LOOKS):
                 break
         self._turns = 0
         self._budget.jumps += 1

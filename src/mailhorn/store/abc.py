@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
+import msgspec
+
 from ..model.change import Change
 from ..model.flags import Flag, Flags
 from ..model.ids import UID, AccountId, MailboxId, ModSeq, UIDValidity
@@ -852,8 +854,8 @@ class FolderAt(NamedTuple):
     uid_validity: int
 
 
-class KnownFile(NamedTuple):
-    """A message's file as the index knows it."""
+class KnownFile(msgspec.Struct, frozen=True, gc=False):
+    """A message's file as the index knows it. All of a mailbox may be at hand: the collector does not look at them."""
 
     uid: UID
     key: str

@@ -22,8 +22,9 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
+import msgspec
 import structlog
 
 from ..model.flags import flag_set
@@ -94,8 +95,8 @@ class Noticing:
     every: float = 300.0
 
 
-class Suspect(NamedTuple):
-    """A file that is not called as the index knows it."""
+class Suspect(msgspec.Struct, frozen=True, gc=False):
+    """A file that is not called as the index knows it; as many as `KnownFile`."""
 
     part: str
     name: str

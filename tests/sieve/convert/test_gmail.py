@@ -155,6 +155,10 @@ def test_limits() -> None:
         from_gmail(exported(*[{"from": "a@b.org", "label": "x"}] * (MAX_RULES + 1)))
     with pytest.raises(ConvertError, match="nested parentheses"):
         from_gmail(exported({"hasTheWord": "(" * 500, "label": "x"}))
+    with pytest.raises(ConvertError, match="nested parentheses"):
+        from_gmail(exported({"hasTheWord": "from:" * 1500 + "x", "label": "x"}))
+    for hostile in ("a" * 10**6, '"' * 1000, ". " * 900, "-" * 10**5, "( " * 20, "a" + " " * 10**6 + "b"):
+        compile_script(from_gmail(exported({"hasTheWord": hostile, "label": hostile})).script)
     with pytest.raises(ConvertError, match="terms"):
         from_gmail(exported({"hasTheWord": "a " * 5000, "label": "x"}))
 

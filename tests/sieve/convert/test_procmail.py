@@ -273,12 +273,30 @@ def test_where_mail_is_put() -> None:
         (":0\n{\n:0\nx\n", "a block is not closed"),
         ("}\n", "line 1: there is no {"),
         (":0\n{\n" * 30, "nested blocks"),
+        (":0" + " " * 10_000 + "!\nx\n", "line 1: expected :0"),
+        (":0\n* " + "a" * 30_000 + "\nx\n", "line 2 is longer than 20000 characters"),
     ],
 )
 def test_what_is_no_procmailrc(text: str, why: str) -> None:
     """One line says what was expected, and where."""
     with pytest.raises(ConvertError, match=re.escape(why)):
         from_procmail(text.encode())
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "^(" + "a)" * 900,
+        "(" * 900 + ")" * 900,
+        "^Subject:" + "(a|" * 600,
+        "$ " + "${a-" * 4000,
+        "^(" + "a|" * 900 + "):x",
+    ]
+    + ["^" + "(a|b)?" * 300 + ":x", "^Subject:" + "[" * 1900, "\\" * 1901, "^Subject:" + ".*" * 900],
+)
+def test_hostile_expressions(hostile: str) -> None:
+    """They are left out, or converted, at once."""
+    compile_script(from_procmail(f":0\n* {hostile}\nx\n".encode()).script)
 
 
 def test_pieces_of_expressions() -> None:

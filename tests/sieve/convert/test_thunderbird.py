@@ -137,6 +137,13 @@ def test_what_is_no_filter_file(content: bytes) -> None:
         from_thunderbird(content)
 
 
+@pytest.mark.parametrize("hostile", [" " * 10**6 + "x", "a " * 10**5, 'name="' + "\\\\" * 10**5])
+def test_hostile_lines(hostile: str) -> None:
+    """They are refused at once."""
+    with pytest.raises(ConvertError, match="line 3 is not of the form"):
+        from_thunderbird((HEAD + hostile).encode())
+
+
 WORDS = st.sampled_from(
     "subject from to cc body size priority date status tag 'list-id' X-Y contains is isn't matches a*b \\ \" ) ( , é"
     " 12 31-Dec-2025 begins ends with empty".split()

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from .condition import Any, Condition, Test, Unknown, address, body, exists, header, plain_regex, wild
-from .limits import MAX_ALTERNATIVES, MAX_DEPTH
+from .limits import MAX_ALTERNATIVES, MAX_DEPTH, MAX_EXPRESSION
 
 TO_FIELDS = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc", "x-envelope-to", "apparently-to")
 """Where `^TO_` looks; procmail's manual has the expression."""
@@ -48,8 +48,8 @@ def tests_of(expression: str, in_body: bool, by_case: bool) -> Condition | None:
         by_case: Large and small letters differ.
 
     """
-    if "=?" in expression or "=\\?" in expression:
-        return None  # encoded words: Sieve sees what they mean
+    if len(expression) > MAX_EXPRESSION or "=?" in expression or "=\\?" in expression:
+        return None  # Sieve sees what encoded words mean
     texts = list(alternatives(_unwrapped(expression)))
     known = [_one(text, in_body, by_case) for text in texts]
     if all(one is None for one in known):
@@ -122,7 +122,13 @@ def captured(expression: str, by_case: bool) -> tuple[Condition, int] | None:
     """
     left, mark, right = expression.partition("\\/")
     found = _NAME.match(left)
-    if not mark or found is None or "\\/" in right or len(list(alternatives(expression))) > 1:
+    if (
+        len(expression) > MAX_EXPRESSION
+        or not mark
+        or found is None
+        or "\\/" in right
+        or len(list(alternatives(expression))) > 1
+    ):
         return None
     fields = [name.replace("\\", "").lower() for name in expanded(found[1])]
     before = left[found.end() :]

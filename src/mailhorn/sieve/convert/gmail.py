@@ -36,7 +36,7 @@ from .condition import (
     simplified,
     size,
 )
-from .limits import MAX_DEPTH, MAX_FILE, MAX_RULES, MAX_TERMS
+from .limits import MAX_DEPTH, MAX_FILE, MAX_RULES, MAX_SHOWN, MAX_TERMS
 from .script import Converted, Draft, Writer
 
 TRASH = "Trash"
@@ -270,7 +270,7 @@ class _Query:
     def __init__(self, text: str) -> None:
         self._tokens = [(match.lastgroup or "", match.group(match.lastgroup or 0)) for match in _TERM.finditer(text)]
         self._at = 0
-        self._text = text
+        self._text = text[:MAX_SHOWN]
         if len(self._tokens) > MAX_TERMS:
             raise ConvertError(f"a filter has more than {MAX_TERMS} terms")
 
@@ -307,6 +307,8 @@ class _Query:
 
     def _one(self, where: str, depth: int) -> Condition:
         """Return one term, with its minus and its operator."""
+        if depth > MAX_DEPTH:
+            raise ConvertError(f"a filter has more than {MAX_DEPTH} nested parentheses, or operators of operators")
         kind, text = self._tokens[self._at]
         self._at += 1
         if kind == "minus":

@@ -12,6 +12,12 @@ MAX_DEPTH = 24
 MAX_TERMS = 2_000
 """Terms of one condition."""
 
+MAX_LINE = 20_000
+"""Characters of a line of a procmailrc, continued ones counted as one."""
+
+MAX_EXPRESSION = 2_000
+"""Characters of a regular expression that is taken apart; the engine takes as many instructions."""
+
 MAX_SHOWN = 200
 """Characters of a condition or an action that a comment repeats."""
 

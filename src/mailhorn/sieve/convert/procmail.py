@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from .condition import All, Any, Condition, ConvertError, Not, Unknown, simplified, size, unknown, written
 from .condition import needs as needs_of
 from .egrep import captured, tests_of
-from .limits import MAX_DEPTH, MAX_FILE, MAX_RULES, MAX_TERMS
+from .limits import MAX_DEPTH, MAX_FILE, MAX_LINE, MAX_RULES, MAX_TERMS
 from .script import Converted, Draft, Writer, compiles, one_line
 
 _RECIPE = re.compile(r":[0-9]*\s*([A-Za-z]*)\s*(:.*)?")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _UNSET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^}]{0,200}))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 _SIZE = re.compile(r"([<>])\s*([0-9]{1,12})\s*")
 _SCORE = re.compile(r"-?[0-9.]+\^-?[0-9.]+\s")
 _DUPLICATES = re.compile(r"\|\s*(?:\S*/)?formail\s+-D\s")
@@ -90,6 +90,9 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._lines = _joined(text)
+        for number, line in self._lines:
+            if len(line) > MAX_LINE:
+                raise ConvertError(f"line {number} is longer than {MAX_LINE} characters")
         self._at = 0
         self.count = 0
 
@@ -121,7 +124,7 @@ class _Reader:
         return found
 
     def _recipe(self, number: int, text: str, comment: str, depth: int) -> _Recipe:
-        head = _RECIPE.fullmatch(text)
+        head = _RECIPE.fullmatch(" ".join(text.split()))
         if head is None:
             raise ConvertError(f"this is no procmailrc: line {number}: expected :0, flags and a lock file")
         self.count += 1

@@ -37,7 +37,7 @@ from .utf7 import from_utf7
 TRASH = "Trash"
 """Where Thunderbird's Delete puts a message."""
 
-_LINE = re.compile(r'\s*([A-Za-z ]+?)\s*=\s*"((?:[^"\\]|\\.)*)"\s*')
+_LINE = re.compile(r'([A-Za-z]+)\s*=\s*"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(.)")
 _NEW_MAIL = 1 | 32
 """Bits of a filter's type: when mail comes, before or after it was looked at for junk (nsMsgFilterType)."""
@@ -346,7 +346,7 @@ def _read(content: bytes) -> list[_Filter]:
     for number, line in enumerate(content.decode("utf-8-sig", "replace").splitlines(), 1):
         if not line.strip():
             continue
-        match = _LINE.fullmatch(line)
+        match = _LINE.fullmatch(line.strip())
         if match is None:
             raise ConvertError(f'this is no msgFilterRules.dat: line {number} is not of the form name="value"')
         key, value = match[1], _ESCAPE.sub(r"\1", match[2])

@@ -125,6 +125,7 @@ class Reader:
         if quoted is None:
             raise Illegal(f"no string: {self.buffer[:80]!r}")
         self._take(quoted.end())
+        quoted[1].decode("utf-8")
         return re.sub(rb'\\(["\\])', rb"\1", quoted[1])
 
     def _atom(self) -> str:

@@ -38,6 +38,7 @@ def read(data: bytes) -> Answer:
             b'OK (TAG "STARTTLS-SYNC-42") "Done"\r\n',
         ),
         (Response(Condition.OK, "Done", Code.TAG, b'a"b'), rb'OK (TAG "a\"b") "Done"' + b"\r\n"),
+        (Response(Condition.OK, "Done", Code.TAG, b"\xff"), b'OK (TAG {1}\r\n\xff) "Done"\r\n'),
         (Response(Condition.OK, "", Code.SASL, b"cnNw"), b'OK (SASL "cnNw")\r\n'),
         (no("line 1: a\nline 2: b\n"), b"NO {20}\r\nline 1: a\r\nline 2: b\r\n"),
         (no("\udcff"), b'NO "?"\r\n'),

@@ -67,9 +67,17 @@ def write_string(value: bytes) -> bytes:
     (Net_Sieve, which is Roundcube's).
     """
     quoted = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    if len(quoted) <= MAX_QUOTED and not any(octet in value for octet in b"\r\n\0"):
+    if len(quoted) <= MAX_QUOTED and not any(octet in value for octet in b"\r\n\0") and _is_utf8(value):
         return b'"' + quoted + b'"'
     return b"{%d}\r\n%s" % (len(value), value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def write_response(response: Response) -> bytes:

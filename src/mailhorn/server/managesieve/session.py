@@ -350,7 +350,7 @@ class ManageSieveSession:
         except ScriptProblem as problem:
             return no(str(problem), _CODES.get(type(problem))), b""
         except (OSError, StoreUnavailable) as error:
-            self._context.store.complaints.note("scripts cannot be kept or read", error, peer=self._pump.peer)
+            self._context.store.complaints.note("scripts cannot be kept or read", error, False, peer=self._pump.peer)
             return no("The server cannot do that now, try again later", Code.TRYLATER), b""
 
     async def _with_scripts(self, owner: Account, command: Command) -> tuple[Response, bytes]:

@@ -292,7 +292,7 @@ def test_what_is_no_procmailrc(text: str, why: str) -> None:
         "$ " + "${a-" * 4000,
         "^(" + "a|" * 900 + "):x",
     ]
-    + ["^" + "(a|b)?" * 300 + ":x", "^Subject:" + "[" * 1900, "\\" * 1900, "^Subject:" + ".*" * 900],
+    + ["^" + "(a|b)?" * 300 + ":x", "^Subject:" + "[" * 1900, "\\" * 1900 + "x", "^Subject:" + ".*" * 900],
 )
 def test_hostile_expressions(hostile: str) -> None:
     """They are left out, or converted, at once."""

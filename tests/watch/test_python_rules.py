@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.kit.simulated_imap import Mailboxes
 from tests.watch.test_supervisor import Net, Watch
 
@@ -119,3 +120,16 @@ async def test_a_rule_that_does_not_end(net: Net, tmp_path: Path) -> None:
         async with asyncio.timeout(30):
             watch.watcher.stop()
             await watch.running
+
+
+async def test_many_messages_at_once(net: Net, tmp_path: Path) -> None:
+    """A rule that answers for hundreds of messages in a moment is no session that spins."""
+    for number in range(1, 401):
+        net.mailboxes.deliver("plain", number)
+    text = "async def rule(message, actions): actions.file_into('Lists')\n"
+    account = replace(ruled(net, tmp_path, text), backlog=True)
+    with structlog.testing.capture_logs() as logged:
+        async with watching(account, tmp_path / "journal") as watch:
+            await watch.until(lambda: len(watch.filed) == 400)
+    assert not [entry for entry in logged if entry["log_level"] in ("warning", "error")]
+    assert len(net.mailboxes.boxes["Lists"].messages) == 400

@@ -13,6 +13,9 @@ FREE = 200
 """Steps in that time that need no reason: a reconnect, a login and a look take some thirty."""
 PER_HEARD = 20
 """Further steps for each time that the server was heard: each batch of messages asks the journal a few times."""
+PER_MESSAGE, MOST = 4, 10_000
+"""Further steps for each message that the server tells of, whenever they are taken, and how many of these are saved up:
+rules ask the journal what was seen before, and rules in Python answer one message at a time."""
 
 
 class SpinGuard:
@@ -22,14 +25,16 @@ class SpinGuard:
         self._since = now
         self._steps = 0
         self._heard = 0
+        self._saved = 0
 
-    def count(self, now: float, heard: bool) -> int:
+    def count(self, now: float, heard: bool, messages: int = 0) -> int:
         """
         Take note of a step.
 
         Args:
             now: Seconds.
             heard: Whether it was the server that woke the session.
+            messages: How many messages it has told of.
 
         Returns:
             How many steps too many there were since the period began; 0 as long as all is well.
@@ -39,6 +44,10 @@ class SpinGuard:
             self._since, self._steps, self._heard = now, 0, 0
         if heard:
             self._heard += 1
+            self._saved = min(self._saved + messages * PER_MESSAGE, MOST)
+            return 0
+        if self._saved:
+            self._saved -= 1
             return 0
         self._steps += 1
         return max(0, self._steps - FREE - PER_HEARD * self._heard)

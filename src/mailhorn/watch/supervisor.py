@@ -19,7 +19,8 @@ from typing import Protocol
 
 import structlog
 
-from ..imap.client import ClientConnection
+from ..imap.client import ClientConnection, UntaggedReceived
+from ..imap.responses import Fetched
 from ..net.dial import connect
 from ..net.pump import Pump
 from ..net.tls import client_context, end_point
@@ -622,7 +623,9 @@ class _Watch:
         self.watcher.look()
         now = self.watcher.clock()
         machine = self.machine
-        if self._guard.count(now, isinstance(event, Heard)) > 0:
+        heard = event.events if isinstance(event, Heard) else None
+        told = sum(isinstance(one, UntaggedReceived) and isinstance(one.response, Fetched) for one in heard or ())
+        if self._guard.count(now, heard is not None, told) > 0:
             self._spins(event)
             return
         try:

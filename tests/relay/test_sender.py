@@ -792,3 +792,17 @@ async def test_one_connection_asks(relay: Relay) -> None:
             await relay.time.jump()
         await relay.time.until()
         assert smarthost.connections == before + 3
+
+
+@pytest.mark.parametrize("implicit", [False, True], ids=["starttls", "tls"])
+async def test_a_certificate_for_another_name(relay: Relay, tmp_path: Path, implicit: bool) -> None:
+    """Trusted, but not that of the server that was asked for."""
+    made, key = self_signed(tmp_path / "tls", ["other.example"])
+    with Smarthost(tls=server_context(made, key), implicit=implicit).running() as smarthost:
+        sender = await relay.start(
+            smarthost, encryption="tls" if implicit else "starttls", context=client_context(made)
+        )
+        await relay.queue.submit([LETTER])
+        await relay.time.until()
+        assert "not trusted" in sender.trouble and "mismatch" in sender.trouble
+        assert not smarthost.told("MAIL")

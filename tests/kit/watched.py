@@ -9,24 +9,8 @@ from collections.abc import Iterator
 from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 
 from mailhorn.imap.client import ClientConnection
+from mailhorn.watch import events
 from mailhorn.watch.account import WatchAccount
-from mailhorn.watch.events import (
-    Answered,
-    Ask,
-    Connect,
-    DeadlineReached,
-    Disconnect,
-    Event,
-    Filed,
-    Heard,
-    Lost,
-    Output,
-    Started,
-    State,
-    StateChanged,
-    StopRequested,
-    Warned,
-)
 from mailhorn.watch.facts import install
 from mailhorn.watch.journal import Journal
 from mailhorn.watch.machine import Machine
@@ -80,7 +64,7 @@ class World:
         self.now = 1000.0
         self.number = 0
         self.sent: list[tuple[str, int, str]] = []
-        self.filed: list[Filed] = []
+        self.filed: list[events.Filed] = []
         self.warnings: list[str] = []
         self.events = 0
         self.outputs = 0
@@ -105,17 +89,19 @@ class World:
         self.server: SimulatedServer | None = None
         self.to_server = b""
         self.to_client = b""
-        self.asked: list[Ask] = []
-        self.deliver(Started())
+        self.asked: list[events.Ask] = []
+        self.deliver(events.Started())
 
-    def deliver(self, event: Event) -> None:
+    def deliver(self, event: events.Event) -> None:
         """Let the machine take one step; the process may be killed before its journal and its server hear of it."""
         self.events += 1
         if self.events == self.kill_at:
             self.kill()
             return
         outputs = self.machine.step(event, self.now, self.random.random())
-        self.outputs += len([output for output in outputs if not isinstance(output, Filed | Warned | StateChanged)])
+        self.outputs += len(
+            [output for output in outputs if not isinstance(output, events.Filed | events.Warned | events.StateChanged)]
+        )
         for output in outputs:
             self.take(output)
         if self.connection is not None:
@@ -123,20 +109,20 @@ class World:
             self.commands += sent.count(b"\r\n")
             self.to_server += sent
 
-    def take(self, output: Output) -> None:
+    def take(self, output: events.Output) -> None:
         """Do what the machine wants."""
         match output:
-            case Connect(connection):
+            case events.Connect(connection):
                 self.connection = connection
                 self.server = SimulatedServer(self.mailboxes)
                 self.to_server = self.to_client = b""
-            case Disconnect():
+            case events.Disconnect():
                 self.hang_up()
-            case Ask():
+            case events.Ask():
                 self.asked.append(output)
-            case Filed():
+            case events.Filed():
                 self.filed.append(output)
-            case Warned(text):
+            case events.Warned(text):
                 self.warnings.append(text)
             case _:
                 pass
@@ -182,13 +168,13 @@ class World:
                 assert self.connection is not None
                 part, self.to_client = self.cut(self.to_client, "to client")
                 self.connection.receive_data(part)
-                self.deliver(Heard(tuple(self.connection.events_received())))
+                self.deliver(events.Heard(tuple(self.connection.events_received())))
                 self.fail("to client")
             case "journal":
                 ask = self.asked.pop(0)
-                self.deliver(Answered(ask.number, self.journal.carry_out([ask.request])[0]))
+                self.deliver(events.Answered(ask.number, self.journal.carry_out([ask.request])[0]))
             case "eof":
-                self.deliver(Lost("the server closed the connection"))
+                self.deliver(events.Lost("the server closed the connection"))
         self.now += 0.001
         return True
 
@@ -218,7 +204,7 @@ class World:
         """The connection is cut."""
         if self.connection is not None:
             self.hang_up()
-            self.deliver(Lost("reset"))
+            self.deliver(events.Lost("reset"))
 
     def kill(self) -> None:
         """The process is killed: what it asked of the journal is done up to some point, and what it sent arrives."""
@@ -228,7 +214,7 @@ class World:
         self.start()
 
     def post(self, is_killed: bool) -> None:
-        """What is to leave goes to the queue, which takes a key once; the process may be killed before that is noted."""
+        """What is to leave goes to the queue, which takes a key once; the process may die before that is noted."""
         book = PostBook(self.journal.path)
         try:
             due, _ = book.take(math.inf, set())
@@ -251,7 +237,7 @@ class World:
         """Time passes up to the deadline."""
         assert self.machine.deadline is not None, "somebody must wake the machine"
         self.now = max(self.now, self.machine.deadline)
-        self.deliver(DeadlineReached())
+        self.deliver(events.DeadlineReached())
 
     def settle(self) -> None:
         """Let everything happen, and time pass, until the machine is at rest with nothing on its way."""
@@ -259,7 +245,7 @@ class World:
         for _ in range(20_000):
             if self.advance():
                 continue
-            resting = self.machine.state in (State.IDLE, State.POLLING)
+            resting = self.machine.state in (events.State.IDLE, events.State.POLLING)
             rested = rested + 1 if resting else 0
             if rested > len(self.watched):
                 return
@@ -309,9 +295,9 @@ class World:
     def stop(self) -> None:
         """See that the machine ends when it is told to."""
         self.kill_at, self.cut_at = -1, {}
-        self.deliver(StopRequested())
+        self.deliver(events.StopRequested())
         for _ in range(100):
-            if self.machine.state is State.STOPPED:
+            if self.machine.state is events.State.STOPPED:
                 return
             if not self.advance():
                 self.wait()

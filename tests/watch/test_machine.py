@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.kit.stage import RULES
+from tests.kit.stage import mail as fetched
 
 from mailhorn.imap.client import ClientConnection
 from mailhorn.watch import (
@@ -48,12 +50,6 @@ from mailhorn.watch.journal import Journal
 from mailhorn.watch.ledger import JournalFailed, Record, Settle
 from mailhorn.watch.machine import Machine
 
-RULES = """
-require ["fileinto", "copy", "mailbox"];
-if header :contains "subject" "list" { fileinto "Lists"; }
-elsif header :contains "subject" "both" { fileinto :copy "Copies"; }
-elsif header :contains "subject" "spam" { discard; }
-"""
 ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (from message-id subject)])"
 READY = "* OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS] ready"
 
@@ -173,12 +169,7 @@ class Dialogue:
 
     def mail(self, uid: int, subject: str, flags: str = "") -> str:
         """Return the FETCH response for a message."""
-        head = f"Subject: {subject}\r\nMessage-ID: <{uid}@x>\r\n\r\n"
-        date = "01-Feb-2026 10:00:00 +0000"
-        return (
-            f'* {uid} FETCH (UID {uid} FLAGS ({flags}) INTERNALDATE "{date}" RFC822.SIZE 99 '
-            f"BODY[HEADER.FIELDS (MESSAGE-ID SUBJECT)] {{{len(head)}}}\r\n{head})"
-        )
+        return fetched(uid, subject, flags)
 
 
 @pytest.fixture

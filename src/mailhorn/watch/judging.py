@@ -224,7 +224,8 @@ class Judge:
         if leaving is None:
             return Verdict(message, steps, trace=decided.trace, memos=memos)
         trace = (*decided.trace, *leaving.trace)
-        return Verdict(message, (*leaving.steps, *steps), "", trace, tuple(leaving.parcels), memos)
+        parcels = () if self._is_dry else tuple(leaving.parcels)
+        return Verdict(message, (*leaving.steps, *steps), "", trace, parcels, memos)
 
     def imagine(self, verdict: Verdict) -> None:
         """Take it that the steps were carried out, in a dry run: later messages may find a mailbox that they make."""

@@ -149,7 +149,7 @@ def test_stopped_while_the_smarthost_hangs(tmp_path: Path) -> None:
             server.start()
             assert deliver(server, "held")
             smarthost.wait(lambda: smarthost.told("DATA") == 1)
-            assert server.stop() < 5.0, "a second, on a machine that is busy"
+            server.stop()  # which fails if it takes ten seconds; the smarthost would be given ten minutes
             smarthost.answer = lambda verb, argument: None
             server.start()
             smarthost.wait(lambda: len(smarthost.letters) == 2)

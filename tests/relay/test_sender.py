@@ -585,9 +585,8 @@ async def test_it_stops_at_once(relay: Relay) -> None:
         sender = await relay.start(smarthost)
         await relay.queue.submit([LETTER] * 4)
         await asyncio.to_thread(smarthost.wait, lambda: smarthost.told("DATA") == 2)
-        begin = time.monotonic()
-        await sender.stop()
-        assert time.monotonic() - begin < 3, "half a second, on a machine that is busy"
+        async with asyncio.timeout(20):  # half a second, on a machine that is busy; the smarthost has ten minutes
+            await sender.stop()
         assert {row.state for row in await relay.queue.listing()} == {"due"}
 
 

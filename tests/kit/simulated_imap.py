@@ -11,6 +11,7 @@ from mailhorn.imap.commands import (
     Create,
     Expunge,
     Fetch,
+    GetMetadata,
     Id,
     Keyword,
     List,
@@ -45,6 +46,7 @@ from mailhorn.imap.responses import (
     FlagsItem,
     InternalDateItem,
     ListResponse,
+    Metadata,
     NumberCode,
     Response,
     ResponseCode,
@@ -104,6 +106,7 @@ class Mailboxes:
     def __init__(self, *capabilities: str) -> None:
         self.capabilities = ("IMAP4rev1", *capabilities)
         self.boxes: dict[str, Box] = {"INBOX": Box(1000)}
+        self.notes: dict[tuple[str, str], bytes] = {}
         self.password = b"secret"
         self.sessions: list[SimulatedServer] = []
 
@@ -238,6 +241,12 @@ class SimulatedServer:
             case Authenticate(initial=initial):
                 assert initial is not None
                 self._login(tag, initial.split(b"\0")[2])
+            case GetMetadata(name, entries):
+                noted = self.mailboxes.notes
+                values = tuple((entry, noted[name, entry]) for entry in entries if (name, entry) in noted)
+                if values:
+                    self._say(Metadata(name, values))
+                self._end(tag)
             case List(status=status):
                 for name, box in boxes.items():
                     self._say(ListResponse(("\\Trash",) if name == "Bin" else (), "/", name))

@@ -96,7 +96,7 @@ def test_rules_see_decoded_headers(field: bytes) -> None:
         ('require "spamtestplus";', 1, "set spam_header of the account"),
         ('require "virustest";', 1, "set virus_header of the account"),
         ('require "vnd.mailhorn.pipe";', 1, "use a .*hook"),
-        ('require "mboxmetadata";', 1, "does not ask for annotations"),
+        ('require "imapsieve";', 1, "does not hear what clients do"),
         ('require ["include", "fileinto"];\ninclude "missing";', 2, "missing"),
         ("keep;\nkepe;", 2, "did you mean"),
     ],

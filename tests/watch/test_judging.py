@@ -35,9 +35,9 @@ REQUIRE = (
     'require ["fileinto", "imap4flags", "copy", "mailbox", "variables", "body", "date", "relational", "envelope",'
     ' "mailboxid", "environment", "include", "special-use", "extlists", "foreverypart", "mime", "extracttext",'
     ' "duplicate", "ihave", "spamtestplus", "virustest", "regex", "vacation", "vacation-seconds", "enotify", "reject",'
-    ' "index", "subaddress", "comparator-i;ascii-numeric"];'
+    ' "mboxmetadata", "servermetadata", "index", "subaddress", "comparator-i;ascii-numeric"];'
 )
-MORE = ("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID")
+MORE = ("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID", "METADATA")
 CHECKERS = Verdicts("X-Spam-Score", 10.0, "X-Virus")
 TWO_PARTS = (
     b"Subject: two\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
@@ -74,6 +74,7 @@ class Rules:
         self.journal = Journal(path)
         self.mailboxes = Mailboxes("IDLE", "MOVE", "UIDPLUS", *MORE, "LITERAL+")
         self.mailboxes.create("Hit")
+        self.mailboxes.notes = {("INBOX", "/private/vacation"): b"on", ("", "/shared/admin"): b"mailto:a@example.org"}
         self.account: WatchAccount | None = None
 
     def say(self, script: str, *mails: bytes, **more: object) -> World:
@@ -134,6 +135,9 @@ def mail(*fields: str, body: str = "hello") -> bytes:
         ('valid_notify_method "mailto:a@example.org"', mail()),
         ('header :index 2 :is "x-a" "2"', mail("X-A: 1", "X-A: 2")),
         ('mailboxidexists "id1001"', mail()),
+        ('metadata :is "INBOX" "/private/vacation" "on"', mail()),
+        ('not metadataexists "INBOX" ["/private/vacation", "/private/none", "no entry"]', mail()),
+        ('servermetadata :contains "/shared/admin" "example.org"', mail()),
         ('not mailboxidexists "id7"', mail()),
         ('address :user :is "to" "ann"', mail()),
     ],

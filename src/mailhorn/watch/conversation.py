@@ -6,6 +6,7 @@ Rule 3: every wait for the server has a limit; what breaks one is a dead connect
 """
 
 import math
+import re
 from collections.abc import Callable, Generator, Sequence
 from itertools import chain, islice
 from typing import TypeVar
@@ -26,6 +27,7 @@ from ..imap.commands import (
     Command,
     Fetch,
     FetchItem,
+    GetMetadata,
     List,
     ListReturn,
     Search,
@@ -39,6 +41,7 @@ from ..imap.responses import (
     Exists,
     Fetched,
     ListResponse,
+    Metadata,
     NumberCode,
     Recent,
     ResponseCode,
@@ -101,6 +104,8 @@ MAX_FOUND = 1_000_000
 MAX_COPIED = 100
 """COPYUID codes kept of one command; a server tells one, or one for each message."""
 
+_ENTRY = re.compile(r"/(?:private|shared)/[A-Za-z0-9._/-]{1,200}", re.IGNORECASE)
+"""An entry that can be asked for (RFC 5464 §3.1)."""
 _NOT_THERE = frozenset({"\\noselect", "\\nonexistent"})
 """The second one means the first one as well (RFC 9051 §7.3.1)."""
 
@@ -194,6 +199,7 @@ class Conversation:
         self._found: list[int] | None = None
         self._listed: list[ListResponse] | None = None
         self._ids: dict[str, str] | None = None
+        self._noted: dict[str, bytes | None] | None = None
 
     @property
     def imap(self) -> ClientConnection:
@@ -283,6 +289,9 @@ class Conversation:
                     self.statuses[mailbox] = dict(items)
                 if self._ids is not None and len(self._ids) < MAX_MAILBOXES:
                     self._ids |= {str(id): mailbox for item, id in items if item is StatusItem.MAILBOXID}
+            case Metadata(_, values):
+                if self._noted is not None and len(self._noted) < MAX_COPIED:
+                    self._noted |= {name.lower(): value for name, value in values}
             case SearchResponse(numbers):
                 if self._found is not None:
                     self._found += numbers
@@ -485,6 +494,24 @@ class Conversation:
         done = yield from self.run(Search(key, by_uid=True))
         found, self._found = self._found, None
         return found, done
+
+    def note_of(self, mailbox: str | None, name: str) -> Script[tuple[str, ...]]:
+        """
+        Return an annotation (RFC 5464), nothing if there is none or the server has no such thing.
+
+        Args:
+            mailbox: Of which mailbox; None for the server.
+            name: The entry, as "/private/comment".
+
+        """
+        able = self.imap.has("METADATA") or (mailbox is None and self.imap.has("METADATA-SERVER"))
+        if not able or not _ENTRY.fullmatch(name):
+            return ()
+        self._noted = {}
+        yield from self.run(GetMetadata(mailbox or "", (name.lower(),)))
+        found, self._noted = self._noted, None
+        value = (found or {}).get(name.lower())
+        return () if value is None else (value.decode("utf-8", "replace"),)
 
     def mailbox_ids(self) -> Script[dict[str, str]]:
         """Return the mailboxes by their MAILBOXID (RFC 8474), if the server can tell all of them at once (RFC 5819)."""

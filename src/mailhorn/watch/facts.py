@@ -28,7 +28,7 @@ from ..sieve.pyrule import Message
 from ..sieve.verdicts import Verdicts
 
 _ABLE: Final = frozenset(
-    {"body", "now", "memory", "envelope", "environment", "lists", "special use", "scripts", "mailbox id"}
+    {"body", "now", "memory", "envelope", "environment", "lists", "special use", "scripts", "mailbox id", "metadata"}
 )
 """What a watcher can do and tell beyond header, size and mailboxes, as `Extension.asks` calls it."""
 
@@ -45,8 +45,6 @@ _UNDOABLE: Final = {
     "replace": _UNCHANGED,
     "enclose": _UNCHANGED,
     "imapsieve": "a watcher does not hear what clients do: there is no imapsieve here",
-    "mboxmetadata": "a watcher does not ask for annotations: use special-use, or the mailbox's name",
-    "servermetadata": "a watcher does not ask for annotations: write what you want to know into the script",
     "fcc": "a watcher files no copies of what it sends: leave :fcc out",
     "vnd.mailhorn.pipe": _NO_PROGRAMS,
     "vnd.mailhorn.filter": _NO_PROGRAMS,

@@ -21,6 +21,7 @@ from ..sieve.questions import (
     Instant,
     ListKnown,
     MailboxIdExists,
+    Metadata,
     NotifyCapability,
     Now,
     SpecialUse,
@@ -182,6 +183,7 @@ class Judge:
         self._name: Callable[[int], str] = RuleNames(account.source).at
         self._lists = dict(account.lists)
         self._noted: set[bytes] = set()
+        self._metadata: dict[Metadata, tuple[str, ...]] = {}
 
     def judge(self, message: Gathered, is_new: bool = True) -> Script[Verdict]:
         """
@@ -236,6 +238,7 @@ class Judge:
     def recorded(self) -> None:
         """What was judged so far is in the journal, which remembers it now."""
         self._noted.clear()
+        self._metadata.clear()
 
     # asking the rules
 
@@ -282,6 +285,8 @@ class Judge:
                 return None if there is None else bool(there) if mailbox is None else mailbox in there
             case MailboxIdExists(id):
                 return None if self._directory.ids is None else id in self._directory.ids
+            case Metadata():
+                return self._metadata.get(question)
             case ListKnown(name):
                 return name in self._lists
             case InList(name, value):
@@ -309,6 +314,9 @@ class Judge:
             if octets is not None:
                 told.entity = Entity(octets)
                 more = True
+        for note in [one for one in need.questions if isinstance(one, Metadata) and one not in self._metadata]:
+            self._metadata[note] = yield from self._talk.note_of(note.mailbox, note.name)
+            more = True
         asked = [question for question in need.questions if isinstance(question, Duplicate)]
         new = [question for question in asked if question not in told.duplicates]
         if new or (told.now is None and Now() in need.questions):

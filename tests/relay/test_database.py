@@ -74,3 +74,15 @@ async def test_what_waits_is_done_at_the_end(tmp_path: Path) -> None:
     again = Database(tmp_path / "x.sqlite", STEPS)
     assert await again.run(lambda db: db.execute("SELECT count(*) FROM number").get) == 500
     await again.close()
+
+
+async def test_nobody_else_reads_it(tmp_path: Path) -> None:
+    """People's mail is in it, and in the log beside it."""
+    database = Database(tmp_path / "x.sqlite", STEPS)
+    await database.run(synchronous)
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {
+        "x.sqlite": 0o600,
+        "x.sqlite-wal": 0o600,
+        "x.sqlite-shm": 0o600,
+    }
+    await database.close()

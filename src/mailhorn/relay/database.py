@@ -68,9 +68,10 @@ class Database:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(0o600)  # SQLite gives the files beside it the same rights
+            path.chmod(0o600)
             self._db = apsw.Connection(str(path))
             self._prepare(steps)
-            path.chmod(0o600)
         except (apsw.Error, OSError) as problem:
             raise self._unavailable(problem) from problem
         self._closed = False

@@ -17,6 +17,8 @@ from tests.cli.test_sieve import said
 from tests.kit.commands import Serving, environment, mailhorn, serving
 from tests.kit.tap import Tap
 
+from mailhorn.store.names import login_dir
+
 RULES = """require ["fileinto", "imap4flags"];
 # rule:[Lists]
 if header :contains "list-id" "python" { fileinto "Lists"; }
@@ -37,22 +39,23 @@ DOUBLED = 10
 """A mailbox of ten messages that is copied into itself so often has 10,240."""
 
 
+def letter(number: int) -> str:
+    """One of ten messages: three are of a list, two of the boss."""
+    sender = "boss@example.org" if number in (3, 4) else "bob@example.org"
+    more = "List-Id: <python-dev.python.org>\r\n" if number < 3 else ""
+    return f"From: {sender}\r\nSubject: number {number}\r\n{more}X-Secret: never fetched\r\n\r\nHi\r\n"
+
+
 @contextmanager
 def served(home: Path) -> Iterator[Serving]:
-    """A server with an account that has ten messages: three of a list, two of the boss."""
+    """A server with an account that has the ten messages."""
     mailhorn("account", "add", "ann", "--password-stdin", home=home, text="secret\n")
     (home / "password").write_text("secret\n")
     (home / "new.sieve").write_text(RULES)
-    with serving(home, MAILHORN_TLS_PLAIN_LOGIN="true") as server:
+    with serving(home) as server:
         with smtplib.LMTP("127.0.0.1", server.ports["lmtp"]) as lmtp:
             for number in range(10):
-                sender = "boss@example.org" if number in (3, 4) else "bob@example.org"
-                more = "List-Id: <python-dev.python.org>\r\n" if number < 3 else ""
-                lmtp.sendmail(
-                    "bob@example.org",
-                    ["ann@localhost"],
-                    f"From: {sender}\r\nSubject: number {number}\r\n{more}X-Secret: never fetched\r\n\r\nHi\r\n",
-                )
+                lmtp.sendmail("bob@example.org", ["ann@localhost"], letter(number))
         yield server
 
 
@@ -111,11 +114,14 @@ def on_a_terminal(home: Path, *args: str) -> tuple[str, str]:
 
 def test_an_account_of_this_machines_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its Maildir is read; every action is shown, also those that a watcher could not do."""
-    with served(tmp_path) as server:
-        assert server.stop() == 0  # all is at rest now
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MAILHORN_DATA", str(tmp_path / "data"))
+    files = tmp_path / "data" / "mail" / login_dir("ann") / "cur"
+    files.mkdir(parents=True)
+    for number in range(10):
+        (files / f"{number}.M1.host:2,S").write_text(letter(number))
     script = tmp_path / "new.sieve"
+    script.write_text(RULES)
     code, out, err = said("test", script, "--mailbox", "ann/INBOX")
     assert code == 0 and "10 messages in " in out and "5 of them would be touched" in out, err
     assert re.search(r" 3  file into Lists +Lists\n", out), out

@@ -56,9 +56,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 }
 _EVERYWHERE = ("subject", "from", "to", "cc", "bcc")
 _ADDRESSES = frozenset(("from", "to", "cc", "bcc", "deliveredto"))
-_UNSAYABLE = frozenset(
-    "in label category before after older newer older_than newer_than is has AROUND rfc822msgid".lower().split()
-)
+_UNSAYABLE = frozenset("in label category before after older newer older_than newer_than is has".split())
 _TERM = re.compile(
     r'\s*(?:(?P<quote>"[^"]*(?:"|\Z))|(?P<sign>[(){}|])|(?P<minus>-(?=[^\s(){}|-]|[({]))'
     r'|(?P<operator>[A-Za-z0-9_]+):(?=[^\s/)}|])|(?P<word>[^\s"(){}|]+))'
@@ -338,15 +336,16 @@ class _Query:
         return All((term(where, name), self._one(where, depth + 1)))
 
 
-_OPERATORS = _UNSAYABLE | {"larger", "smaller", "size", "rfc822msgid"}
+_SIZES = frozenset(("larger", "larger_than", "smaller", "smaller_than", "size"))
+_OPERATORS = _UNSAYABLE | _SIZES | {"rfc822msgid"}
 
 
 def _operator(name: str, value: str) -> Condition:
-    if name in ("larger", "smaller", "size"):
+    if name in _SIZES:
         found = _SIZE.fullmatch(value)
         if found is None:
             return Unknown(f"{name}:{value}")
-        return size(name != "smaller", int(found[1]) * _UNITS[found[2].lower()])
+        return size(not name.startswith("smaller"), int(found[1]) * _UNITS[found[2].lower()])
     if name == "has" and value.lower() == "attachment":
         return has_attachment()
     if name == "rfc822msgid":

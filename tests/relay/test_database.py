@@ -12,6 +12,10 @@ from mailhorn.relay.letter import RelayUnavailable
 STEPS = ("CREATE TABLE number (n INTEGER UNIQUE) STRICT",)
 
 
+def rights(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+
+
 def synchronous(db: apsw.Connection) -> int:
     return int(db.pragma("synchronous"))
 
@@ -80,9 +84,5 @@ async def test_nobody_else_reads_it(tmp_path: Path) -> None:
     """People's mail is in it, and in the log beside it."""
     database = Database(tmp_path / "x.sqlite", STEPS)
     await database.run(synchronous)
-    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {
-        "x.sqlite": 0o600,
-        "x.sqlite-wal": 0o600,
-        "x.sqlite-shm": 0o600,
-    }
+    assert rights(tmp_path) == {"x.sqlite": 0o600, "x.sqlite-wal": 0o600, "x.sqlite-shm": 0o600}
     await database.close()

@@ -109,3 +109,13 @@ def test_beside_a_server(tmp_path: Path) -> None:
             (letter,) = smarthost.wait_for(1)
             assert letter.recipients == ("bob@example.net",)
             assert b"to be sent on" in letter.content
+
+
+def test_the_watchers(tmp_path: Path) -> None:
+    """It has a queue of its own, also where its files lie beside the server's."""
+    fill(tmp_path, LETTER)
+    (tmp_path / "queue.sqlite").rename(tmp_path / "watch.queue.sqlite")
+    (tmp_path / "watch.toml").write_text(f'journal = "{tmp_path}/watch.sqlite"\n')
+    listed = CliRunner().invoke(app, ["queue", "list", "--watch", "--config", str(tmp_path / "watch.toml")])
+    assert "550 5.7.1 relaying" in listed.output and "1 letter." in listed.output
+    assert command(tmp_path, "list").output.startswith("0 letters.")

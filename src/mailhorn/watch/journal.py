@@ -664,9 +664,10 @@ class _Pedal:
         """Return the rule that is not to take this message, None if all is well."""
         for step in row.steps:
             if step.kind.sends:
-                if self._sent.setdefault(step.rule, self._sent_by(step.rule)) >= MAX_SENT:
+                sent = self._sent[step.rule] if step.rule in self._sent else self._sent_by(step.rule)
+                self._sent[step.rule] = sent + 1
+                if sent >= MAX_SENT:
                     return step.rule
-                self._sent[step.rule] += 1
         away = next((step for step in row.steps if step.takes_away), None)
         if self._brake is None or away is None or row.uid < self._backlog:
             return None

@@ -1,7 +1,8 @@
 """Generated scripts over generated messages do what Pigeonhole's `sieve-test` does with them.
 
 What is known to differ is not generated; docs/reference/sieve.md lists it. Each script is compiled once by both sides.
-`MAILHORN_SIEVE_SCRIPTS=500 MAILHORN_SIEVE_MESSAGES=50` runs as many, `MAILHORN_SIEVE_SEED` others.
+`MAILHORN_SIEVE_SCRIPTS=500 MAILHORN_SIEVE_MESSAGES=50` runs as many, `MAILHORN_SIEVE_SEED` others, and what differs
+goes to the file `MAILHORN_SIEVE_REPORT`, too.
 """
 
 import os
@@ -25,6 +26,7 @@ from mailhorn.sieve.questions import Duplicate, Environment, Instant, Now, Quest
 SCRIPTS = int(os.environ.get("MAILHORN_SIEVE_SCRIPTS", "15"))
 MESSAGES = int(os.environ.get("MAILHORN_SIEVE_MESSAGES", "10"))
 SEED = int(os.environ.get("MAILHORN_SIEVE_SEED", "5228"))
+REPORT = os.environ.get("MAILHORN_SIEVE_REPORT", "")
 FAILED = ["the script failed"]
 
 
@@ -79,7 +81,25 @@ _FLAGS = re.compile(r"\s+\+ add IMAP flags: (.*)")
 _REDIRECT = re.compile(r" \* redirect message to: <(.*)>")
 
 
-def theirs(folder: Path, data: bytes) -> list[str]:
+def settings(folder: Path) -> dict[str, str]:
+    """Return the environment in which Dovecot's programs find their settings, so that not each one looks for them."""
+    command = [
+        "doveconf",
+        "-f",
+        "service=sieve-test",
+        "-c",
+        str(folder / "conf"),
+        "-m",
+        "mail",
+        "-e",
+        "/usr/bin/env",
+        "-0",
+    ]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=True)
+    return dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
+
+
+def theirs(folder: Path, data: bytes, environment: dict[str, str]) -> list[str]:
     """Return what Pigeonhole does."""
     (folder / "m.eml").write_bytes(data)
     command = ["sieve-test", "-c", str(folder / "conf"), "-f", "s@example.org", "-a", "me@example.com"]
@@ -90,6 +110,7 @@ def theirs(folder: Path, data: bytes) -> list[str]:
         errors="surrogateescape",
         timeout=60,
         check=False,
+        env=environment,
     )
     if "final result: success" not in done.stderr + done.stdout:
         return FAILED
@@ -146,23 +167,29 @@ def test_the_same_actions() -> None:
     rng = random.Random(SEED)
     messages = [message(rng) for _ in range(MESSAGES)]
     different: list[str] = []
+
+    def differs(text: str) -> None:
+        different.append(text)
+        if REPORT:  # as it is found: a long run can be looked at
+            with Path(REPORT).open("a", encoding="utf-8", errors="surrogateescape") as report:
+                report.write(f"{text}\n=====\n")
+
     with tempfile.TemporaryDirectory() as name:  # pytest's own is closed to the user that sieve-test becomes
         folder = Path(name)
         prepare(folder)
+        environment = settings(folder)
         for number in range(SCRIPTS):
             text = script(rng)
             try:
                 program = compile_script(text, scripts=lambda place, name: INCLUDED.get(name))
             except SieveError as error:
-                different.append(f"script {number}: ours does not compile: {error}")
+                differs(f"script {number}: ours does not compile: {error}")
                 continue
             if problem := compiled(folder, text):
-                different.append(f"script {number}: Pigeonhole's does not compile: {problem}\n{text}")
+                differs(f"script {number}: Pigeonhole's does not compile: {problem}\n{text}")
                 continue
             for data in messages:
-                mine, other = ours(program, data), theirs(folder, data)
+                mine, other = ours(program, data), theirs(folder, data, environment)
                 if mine != other:
-                    different.append(f"script {number}: ours {mine}, Pigeonhole's {other}:\n{text}\n{data.decode()}")
-    if report := os.environ.get("MAILHORN_SIEVE_REPORT"):
-        Path(report).write_text("\n\n=====\n\n".join(different), "utf-8", "surrogateescape")
+                    differs(f"script {number}: ours {mine}, Pigeonhole's {other}:\n{text}\n{data.decode()}")
     assert different == [], f"{len(different)} differ\n" + "\n\n".join(different[:3])

@@ -69,14 +69,14 @@ tests has 15 scripts over 10 messages. Found so, and with Pigeonhole's own suite
 | `set "v" "${v}"` | leaves `v` as it is | makes it empty | we |
 | `extracttext :first 10` | ten characters | ten octets, and may cut a character | we: RFC 5703 §7 |
 | `body :raw` after editheader | sees the body | sees a body that is cut | we |
-| `include :optional` of no script | goes on | fails when it runs | we: RFC 6609 §3.2 |
+| `include :optional` of the same missing script, twice | goes on | dies (SIGSEGV) | we: RFC 6609 §3.2 |
 | `set :quoteregex` | known with "regex" | unknown | we: draft-ietf-sieve-regex-01 §6 |
 | text/plain/x as a Content-Type | is text/plain | is no text | we: RFC 2045 §5.2 recommends it |
 | a wrong regular expression made of variables | the script fails, the mail is kept | no match | both |
 | `envelope :all` of no path | compares what is written | is false | both: RFC 5228 §2.7.4 |
 | `redirect "a..b@c"`, `".a@b"` | refused | taken | we: RFC 5321 §4.1.2 |
 | dots, NUL and control characters in names of mailboxes | an error | sometimes a warning | both |
-| keep and fileinto of the same mailbox | two steps, one copy of the message | one step | both: what happens is the same |
+| keep and fileinto of the same mailbox | two steps, one copy | one step | both: the same happens |
 | variables | 65,536 characters | 4,000 octets | both: RFC 5229 §6 wants 4,000 at least |
 | nested foreverypart | as deep as blocks, 32 | 4 | both: RFC 5703 §3 |
 | reject after the message was filed by another script | an error | passed over | both |

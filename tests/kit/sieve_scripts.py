@@ -134,7 +134,7 @@ def _address(rng: Random) -> str:
     people = f'["{rng.choice(PEOPLE)}", "{rng.choice(["ann", "tag", "a+b", "example.org", ""])}"]'
     how = rng.choice([":is", ":contains", ":matches", ':count "ge" :comparator "i;ascii-numeric"'])
     if how.startswith(":count"):
-        people = f'"{rng.randint(0, 4)}"'
+        return f'address {part} {how} ["from", "to"] "{rng.randint(0, 4)}"'
     if rng.random() < 0.25:
         return f'envelope {part} {how} ["from", "to"] {people}'
     return f'address {part} {how} ["from", "to", "cc"] {people}'
@@ -270,8 +270,8 @@ def an_edit(rng: Random) -> str:
 def _loop(rng: Random) -> str:
     inner = rng.choice(
         [
-            'if header :mime :type "content-type" "text" { extracttext :first 100 "v"; }',
-            'if exists :mime "X-One" { addflag "child"; }',
+            'if header :mime :type "content-type" "text" { extracttext :first 100 "x"; }',
+            'if exists :mime "Content-Disposition" { addflag "child"; }',
             'if header :mime :contenttype "content-type" "application/pdf" { addflag "pdf"; break; }',
             'set "v" "${v}p";',
         ]
@@ -286,7 +286,7 @@ def observing(rng: Random) -> str:
         if rng.random() < 0.25:
             parts.append(rng.choice([a_set, an_edit, _loop])(rng).rstrip("\n") + "\n")
         parts.append(f'if {a_test(rng)} {{ addflag "t{number}"; {a_set(rng) if rng.random() < 0.3 else ""} }}\n')
-    parts.append('set :encodeurl "w" "${v}|${g}"; fileinto "v=${w}";\n')
+    parts.append('set :encodeurl "w" "${v}|${g}|${x}"; fileinto "v=${w}";\n')
     return "".join(parts)
 
 

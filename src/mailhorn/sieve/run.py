@@ -248,9 +248,7 @@ class Run:
         self.charge(sum(map(len, fields)) * ADDRESS_COST, line)
         found = [address for field in fields for address in addresses(field)]
         known = values_of(parts(found, part), comparator)
-        if part in ("user", "detail"):
-            known = known._replace(number=sum(address.local_part is not None for address in found))
-        return known
+        return known._replace(number=sum(address.local_part is not None for address in found))
 
     def envelope(self, part: str) -> Sequence[str]:
         """Return the paths of an envelope's part. Raises Missing."""

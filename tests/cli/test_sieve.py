@@ -128,7 +128,7 @@ def test_a_message_and_the_path_it_takes(tmp_path: Path, rules: Path) -> None:
         "  Bob <bob@example.org>  a list\n"
         "line       test\n"
         '   3  yes  header :contains "subject" "list"\n'
-        "  -> file into Lists  (line 3)\n"
+        "  -> file into Lists  (Lists, line 3)\n"
     )
     _, out, _ = said("test", rules, letter(tmp_path, "the boss"), "--mailbox-exists", "Lists")
     assert '   4  yes  mailboxexists "Lists"\n' in out and "keep in INBOX, flagged \\Flagged" in out
@@ -159,7 +159,7 @@ def test_many_messages(tmp_path: Path, rules: Path) -> None:
     told = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and [one["subject"] for one in told] == ["list 1", "no 2"]
     assert told[0]["mailboxes"] == ["Lists"] and told[0]["actions"] == [
-        {"action": "fileinto", "mailbox": "Lists", "line": 3}
+        {"action": "fileinto", "mailbox": "Lists", "line": 3, "rule": "Lists"}
     ]
     assert told[1]["actions"] == [{"action": "keep", "flags": [], "line": None}]
     for folder in ("cur", "new"):

@@ -26,7 +26,7 @@ from ..table import shown, table
 from ..watch.progress import Bar
 from ..when import local
 from .mail import Circumstances, Mail
-from .script import compiled, text_of
+from .script import compiled
 from .test import as_object, decided, instant, known_by
 from .told import in_words
 
@@ -39,7 +39,7 @@ HEADER = 256 * 1024
 
 def test(script: Path, mailbox: str, last: int | None, every: bool, as_json: bool, config: Path | None) -> None:
     """Print what a script would do to the mail of an account of the watcher's, or of this machine's server."""
-    program = compiled(script)
+    program, names = compiled(script)
     settings = _watched(config)
     name, box = _split(mailbox, [] if settings is None else [account.name for account in settings.account])
     if settings is not None and name in [account.name for account in settings.account]:
@@ -54,7 +54,7 @@ def test(script: Path, mailbox: str, last: int | None, every: bool, as_json: boo
             f"{mailbox}: there is no account {name}, neither in watch.toml ({known or 'none'}) nor on this machine",
             WRONG,
         )
-    _try(program, RuleNames(text_of(script)), folder, last, every, as_json)
+    _try(program, names, folder, last, every, as_json)
 
 
 def _watched(config: Path | None) -> WatchSettings | None:
@@ -102,11 +102,12 @@ class _Judged:
     actions: Actions
     problem: str
 
-    @property
-    def words(self) -> str:
-        """What would be done, in a few words; "" if it would stay as it is."""
+    def words(self, names: RuleNames) -> str:
+        """Return what would be done, in a few words; "" if it would stay as it is."""
         plain = not self.actions.steps and not self.actions.edits and not self.actions.implicit_flags
-        told = "" if plain else ", ".join(words.partition("  (")[0] for words in in_words(self.actions))
+        told = (
+            "" if plain else ", ".join(words.rpartition("  (")[0] or words for words in in_words(self.actions, names))
+        )
         return self.problem or told
 
 
@@ -130,11 +131,11 @@ def _try(program: Program, names: RuleNames, folder: Path, last: int | None, eve
             looked += 1
             actions, problem = decided(program, mail, mailboxes, now, seen)
             one = _Judged(mail, date, actions, problem)
-            if every or one.words:
+            if every or one.words(names):
                 judged.append(one)
     if as_json:
         for one in judged:
-            print(json.dumps(as_object(one.mail, one.actions, one.problem), ensure_ascii=False))
+            print(json.dumps(as_object(one.mail, one.actions, one.problem, names), ensure_ascii=False))
     else:
         _print(judged, names, looked, time.monotonic() - began)
 
@@ -176,24 +177,24 @@ def _print(judged: list[_Judged], names: RuleNames, looked: int, seconds: float)
     rows = []
     for one in judged[-SHOWN:]:
         sender, subject = known_by(one.mail)
-        what, rule = shown(one.words or "nothing", 60), shown(_rule(one, names), 30)
+        what, rule = shown(one.words(names) or "nothing", 60), shown(_rule(one, names), 30)
         rows.append((local(one.date)[:16], what, rule, shown(sender, 30), shown(subject, 60)))
     if rows:
         print(table(("date", "what would be done", "rule", "from", "subject"), rows))
     if len(judged) > SHOWN:
         print(f"These are the last {SHOWN} of {len(judged)}; --json tells of all.")
-    counts = Counter((_rule(one, names), one.words) for one in judged)
+    counts = Counter((_rule(one, names), one.words(names)) for one in judged)
     summary = [(f"{n:,}", shown(what or "nothing", 60), shown(rule, 40)) for (rule, what), n in counts.most_common(30)]
     if summary:
         print(table(("messages", "what would be done", "rule"), summary, right=(0,)), end="")
-    touched = sum(bool(one.words) for one in judged)
+    touched = sum(bool(one.words(names)) for one in judged)
     print(f"{looked:,} messages in {seconds:.1f} s, {touched:,} of them would be touched. Nothing was changed.")
 
 
 def _rule(one: _Judged, names: RuleNames) -> str:
     """Return whose doing it is."""
     lines = [step.line for step in one.actions.steps]
-    if not lines and one.words and not one.problem:
+    if not lines and one.words(names) and not one.problem:
         lines = [matched.line for matched in one.actions.trace if matched.result][-1:]
     return ", ".join(dict.fromkeys(names.at(line) for line in lines if line))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...sieve import ALL, Program, SieveError, compile_script
+from ...watch.rules import RuleNames
 from ..failure import CANNOT, CommandFailed
 
 LARGEST = 16 * 1024 * 1024
@@ -57,9 +58,9 @@ class Included:
             return None
 
 
-def compiled(path: Path) -> Program:
+def compiled(path: Path) -> tuple[Program, RuleNames]:
     """
-    Return the program of a script, with all extensions there are.
+    Return the program of a script, with all extensions there are, and what its rules are called.
 
     Raises:
         CommandFailed: It cannot be read, or does not compile; everything that is wrong with it was printed.
@@ -67,7 +68,7 @@ def compiled(path: Path) -> Program:
     """
     text = text_of(path)
     try:
-        return compile_script(text, ALL, scripts=included_beside(path))
+        return compile_script(text, ALL, scripts=included_beside(path)), RuleNames(text)
     except SieveError as error:
         tell(path, error)
         raise CommandFailed(f"{name_of(path)}: does not compile", CANNOT) from error

@@ -10,6 +10,7 @@ from ...mime.entity import Entity
 from ...sieve import Actions, Matched, Need, Program, SieveRuntimeError, evaluate
 from ...sieve.actions import Remember
 from ...sieve.questions import Instant
+from ...watch.rules import RuleNames
 from ..failure import CANNOT, CommandFailed
 from ..table import shown, table
 from .mail import Circumstances, Mail, facts_of, mails_of
@@ -19,7 +20,7 @@ from .told import as_objects, in_words
 
 def on_messages(script: Path, messages: tuple[Path, ...], around: Circumstances, as_json: bool) -> None:
     """Print what a script does to each message. Ends with 1 if it fails on one."""
-    program = compiled(script)
+    program, names = compiled(script)
     now = instant(time.time() if around.now is None else around.now)
     seen: set[tuple[str, str]] = set()
     good = True
@@ -29,11 +30,11 @@ def on_messages(script: Path, messages: tuple[Path, ...], around: Circumstances,
             actions, problem = decided(program, mail, around, now, seen)
             good = good and not problem
             if as_json:
-                print(json.dumps(as_object(mail, actions, problem), ensure_ascii=False))
+                print(json.dumps(as_object(mail, actions, problem, names), ensure_ascii=False))
             else:
                 if number:
                     print()
-                _print(mail, actions, problem)
+                _print(mail, actions, problem, names)
             number += 1
     if not number:
         raise CommandFailed("there are no messages in " + ", ".join(map(str, messages)))
@@ -61,7 +62,7 @@ def instant(seconds: float) -> Instant:
     return Instant(int(seconds), 0 if offset is None else int(offset.total_seconds() // 60))
 
 
-def _print(mail: Mail, actions: Actions, problem: str) -> None:
+def _print(mail: Mail, actions: Actions, problem: str, names: RuleNames) -> None:
     sender, subject = known_by(mail)
     print("  ".join(filter(None, (shown(mail.name, 80), shown(sender, 50), shown(subject, 80)))))
     tests = _in_order(actions)
@@ -70,7 +71,7 @@ def _print(mail: Mail, actions: Actions, problem: str) -> None:
         print(table(("line", "", "test"), rows, right=(0,)), end="")
     if problem:
         print(f"The script fails, and the message is kept: {problem}")
-    for words in in_words(actions):
+    for words in in_words(actions, names):
         print(f"  -> {words}")
 
 
@@ -78,14 +79,14 @@ def _in_order(actions: Actions) -> list[Matched]:
     return sorted(actions.trace, key=lambda matched: matched.line)
 
 
-def as_object(mail: Mail, actions: Actions, problem: str) -> dict[str, Any]:
+def as_object(mail: Mail, actions: Actions, problem: str, names: RuleNames) -> dict[str, Any]:
     """Return what would be done to a message, for programs."""
     sender, subject = known_by(mail)
     return {
         "message": mail.name,
         "from": sender,
         "subject": subject,
-        "actions": as_objects(actions),
+        "actions": as_objects(actions, names),
         "mailboxes": [filing.mailbox for filing in actions.filings()],
         "tests": [{"line": one.line, "test": one.text, "result": one.result} for one in actions.trace],
         "problem": problem,

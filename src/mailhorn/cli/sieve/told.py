@@ -19,15 +19,18 @@ from ...sieve.actions import (
     Step,
     Vacation,
 )
+from ...watch.rules import RuleNames
 from ..table import shown
 
 
-def in_words(actions: Actions) -> Iterator[str]:
-    """Yield what is done, each thing in a few words."""
+def in_words(actions: Actions, names: RuleNames) -> Iterator[str]:
+    """Yield what is done, each thing in a few words, and which rule on which line says so."""
     for edit in actions.edits:
         yield _edit(edit)
     for step in actions.steps:
-        yield f"{_step(step)}  (line {step.line})"
+        line = f"line {step.line}"
+        rule = names.at(step.line)
+        yield f"{_step(step)}  ({line if rule == line else f'{shown(rule, 40)}, {line}'})"
     if actions.implicit_keep:
         yield "keep in INBOX" + _flags(actions.implicit_flags) + "  (nothing says otherwise)"
 
@@ -80,10 +83,11 @@ def _days(seconds: int) -> str:
     return f"{seconds} s" if rest or not days else "a day" if days == 1 else f"{days} days"
 
 
-def as_objects(actions: Actions) -> list[dict[str, Any]]:
+def as_objects(actions: Actions, names: RuleNames) -> list[dict[str, Any]]:
     """Return what is done, for programs; the implicit keep is the last one, without a line."""
     found = [{"action": type(edit).__name__.lower(), **_fields(edit)} for edit in actions.edits]
-    found += [{"action": type(step).__name__.lower(), **_fields(step)} for step in actions.steps]
+    for step in actions.steps:
+        found.append({"action": type(step).__name__.lower(), **_fields(step), "rule": names.at(step.line)})
     if actions.implicit_keep:
         found.append({"action": "keep", "flags": sorted(actions.implicit_flags or ()), "line": None})
     return found

@@ -17,7 +17,7 @@ from tests.kit.introspection import Introspector, introspection
 from tests.kit.mailserver import PASSWORD, ServerInTest, running_server
 from tests.kit.managesieve import SieveClient, literal, plain
 
-from mailhorn.config.settings import Limits, ManageSieve, Tls
+from mailhorn.config.settings import Limits, ManageSieve, Relay, Sieve, Tls
 from mailhorn.net.pump import HIGH_WATER, Pump
 from mailhorn.net.tls import end_point, self_signed
 from mailhorn.sasl.scram import ScramClient
@@ -317,6 +317,30 @@ async def test_a_script_put_there_by_hand_is_checked_when_it_is_activated(home: 
     (folder / "hand.sieve").write_text("kep;")
     async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
+
+
+async def test_what_is_offered_is_what_delivery_offers(home: Path) -> None:
+    """Letters need a way out; where there is none scripts that want one are told so (§1.7, §2.6)."""
+    vacation = literal('require "vacation"; vacation "I am away";')
+
+    def without(client: SieveClient) -> None:
+        offered = capabilities(client)
+        assert offered[b"MAXREDIRECTS"] == b"0" and b"NOTIFY" not in offered
+        assert b"vacation" not in offered[b"SIEVE"].split()  # type: ignore[union-attr, operator]
+        answer = client.say(b"CHECKSCRIPT " + vacation)
+        assert answer.short == "NO" and "smarthost" in answer.text
+
+    def with_relay(client: SieveClient) -> None:
+        offered = capabilities(client)
+        assert (offered[b"MAXREDIRECTS"], offered[b"NOTIFY"]) == (b"3", b"mailto https")
+        assert {b"vacation", b"enotify"} <= set(offered[b"SIEVE"].split())  # type: ignore[union-attr, arg-type]
+        assert client.say(b"CHECKSCRIPT " + vacation).short == "OK"
+
+    async with running_server(home, ["ann"]) as server:
+        await play(server, without)
+    rules = Sieve(redirects=3, webhooks=("https://hooks.example.org/",))
+    async with running_server(home, [], relay=Relay(host="127.0.0.1", encryption="none"), sieve=rules) as server:
+        await play(server, with_relay)
 
 
 async def test_there_are_quotas(home: Path) -> None:

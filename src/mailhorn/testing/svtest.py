@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ..mime.decode import decoded_header
 from ..mime.entity import Entity
 from ..sieve import ALL, Actions, FileInto, HeaderFacts, Program, Redirect, compile_script
-from ..sieve.actions import Discard, Flags, Keep, Notify, Pipe, Reject, Remember, Step, Vacation, mailbox_key
+from ..sieve.actions import INBOX, Discard, Flags, Keep, Notify, Pipe, Reject, Remember, Step, Vacation, mailbox_key
 from ..sieve.address import addresses, outbound
 from ..sieve.edit import edited
 from ..sieve.errors import SieveError, SieveProblem, SieveRuntimeError
@@ -486,8 +486,21 @@ _NAMES: tuple[tuple[type, str], ...] = (
 """What test_result_action calls the steps."""
 
 
+def _is_home(step: FileInto) -> bool:
+    """Say whether it does what keep does."""
+    return step.mailbox == INBOX and not step.id and not step.use
+
+
 def _names(actions: Actions) -> list[str]:
-    found = [name for step in actions.steps for kind, name in _NAMES if isinstance(step, kind) and name != "discard"]
+    keeps = any(isinstance(step, Keep) for step in actions.steps)
+    found = [
+        name
+        for step in actions.steps
+        for kind, name in _NAMES
+        if isinstance(step, kind)
+        and name != "discard"
+        and not (keeps and isinstance(step, FileInto) and _is_home(step))
+    ]
     return found + ["keep"] * (actions.implicit_keep and not found)
 
 

@@ -10,6 +10,7 @@ from mailhorn.model.ids import UID
 from mailhorn.model.numbers import UIDSet
 from mailhorn.sieve import ALL, Actions, SieveError, compile_script, evaluate
 from mailhorn.sieve.verdicts import Verdicts
+from mailhorn.watch import facts
 from mailhorn.watch.facts import (
     Gathered,
     check_program,
@@ -61,6 +62,18 @@ def test_told_in_pieces() -> None:
     both = gathered(b"UID 7 FLAGS ()", header(b"Subject: a\r\n b\r\nMessage-Id:\t <1@x> \r\n\r\n"))
     assert both.fields == (("Subject", "a b"), ("Message-Id", "<1@x>"))
     assert both.message_id == "<1@x>"
+
+
+def test_a_server_that_tells_too_much_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was told again counts once, and what is too much is not kept."""
+    monkeypatch.setattr(facts, "LARGEST", 100)
+    monkeypatch.setattr(facts, "MAX_SECTIONS", 3)
+    same = gathered(*[b"UID 7 BODY[1] {40}\r\n" + b"x" * 40] * 50)
+    assert len(same.sections) == 1
+    large = gathered(*[b"UID 7 BODY[%d] {40}\r\n" % n + b"x" * 40 for n in range(1, 50)])
+    assert len(large.sections) == 2
+    many = gathered(*[b"UID 7 BODY[%d.MIME] {1}\r\nx" % n for n in range(1, 50)])
+    assert len(many.sections) == 3
 
 
 def test_nothing_a_sender_writes_fails() -> None:

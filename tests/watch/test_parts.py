@@ -8,7 +8,8 @@ from mailhorn.mime.entity import Entity
 from mailhorn.mime.packed import part_range
 from mailhorn.mime.scan import scan
 from mailhorn.mime.structure import body_structure
-from mailhorn.watch.parts import MAX_SECTIONS, looks_beyond_texts, put_together, sections_of
+from mailhorn.watch.facts import MAX_SECTIONS
+from mailhorn.watch.parts import looks_beyond_texts, put_together, sections_of
 
 WHAT = {SectionText.PART: "body", SectionText.MIME: "mime", SectionText.HEADER: "header"}
 

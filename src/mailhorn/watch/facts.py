@@ -61,6 +61,9 @@ ENVELOPE: Final = {"from": ("return-path",), "to": ("delivered-to", "x-original-
 LARGEST: Final = 31 * 1024 * 1024
 """Octets of a message that are fetched: they fit into a literal that a client buffers (`framing.CLIENT_LIMITS`)."""
 
+MAX_SECTIONS = 200
+"""Sections asked for of one message, and kept of one; one of more parts is fetched as it is."""
+
 MAX_MESSAGE_ID = 998
 """Characters kept of a Message-ID: one line (RFC 5322 §2.1.1)."""
 MAX_NAME = 200
@@ -222,11 +225,12 @@ class Gathered:
                 case BodyItem(section=Section(part=(), text=SectionText.PART), data=bytes(data)):
                     known = replace(known, whole=data)
                 case BodyItem(section=Section(part=(_, *_)) as section, data=bytes(data)):
-                    known = replace(known, sections=(*known.sections, (section, data)))
+                    known = replace(known, sections=_with_section(known.sections, section, data))
                 case BodyItem(section=section, data=bytes(data)):
                     named = tuple((_text(name), _text(unfold(value))) for name, value in fields(data))
-                    sections = ((section, data),) if section.text is SectionText.HEADER else ()
-                    known = replace(known, fields=named, sections=(*known.sections, *sections))
+                    known = replace(known, fields=named)
+                    if section.text is SectionText.HEADER:
+                        known = replace(known, sections=_with_section(known.sections, section, data))
                 case _:
                     pass
         return known
@@ -320,6 +324,16 @@ def rule_message(account: str, mailbox: str, message: Gathered, fetch: Callable[
 
 
 _FOR = re.compile(r"\bfor\s+<([^<>\s]{1,320})>")
+
+
+def _with_section(
+    sections: tuple[tuple[Section, bytes], ...], section: Section, data: bytes
+) -> tuple[tuple[Section, bytes], ...]:
+    """Add a section; one that was told before is another one now, and what is too much for one message is dropped."""
+    others = tuple([one for one in sections if one[0] != section])
+    if len(data) + sum(len(told) for _, told in others) > LARGEST or len(others) >= MAX_SECTIONS:
+        return others
+    return (*others, (section, data))
 
 
 def _text(raw: bytes) -> str:

@@ -12,12 +12,10 @@ from ..mime.header import content_fields, parse_content_type
 from ..model.structure import BodyStructure, MultiPart
 from ..sieve.errors import Source
 from ..sieve.parser import Command, Strings, Tag, parse
-from .facts import LARGEST
+from .facts import LARGEST, MAX_SECTIONS
 
 SMALL = 64 * 1024
 """Octets of a message that is fetched as it is: asking for its structure first would take longer."""
-MAX_SECTIONS = 200
-"""Sections asked for of one message; one of more parts is fetched as it is."""
 
 _HEAD: Final = Section(text=SectionText.HEADER)
 

@@ -4,6 +4,7 @@ The server is half a second away, on a clock that stands still while the watcher
 round trips. A flight is what the watcher says without waiting.
 """
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ async def play(stage: Stage, case: Case, server_tls: ssl.SSLContext | None = Non
         await peer.gone()
 
     async with stage.play(scenario, server_tls=server_tls, **{**dict(case.account), **account}):
-        await stage.files(*range(5, 5 + len(case.subjects)))
+        async with asyncio.timeout(10 * AWAY):
+            await stage.files(*range(5, 5 + len(case.subjects)))
         for filed in stage.filed:
             assert filed.heard_at is not None
             assert filed.filed_at - filed.heard_at == pytest.approx(len(case.flights) * AWAY)

@@ -69,6 +69,9 @@ tests has 15 scripts over 10 messages. Found so, and with Pigeonhole's own suite
 | `set "v" "${v}"` | leaves `v` as it is | makes it empty | we |
 | `extracttext :first 10` | ten characters | ten octets, and may cut a character | we: RFC 5703 §7 |
 | `body :raw` after editheader | sees the body | sees a body that is cut | we |
+| `:mime` after deleteheader | sees the header as it is | still sees what was deleted | we: RFC 5293 §6 |
+| the same `duplicate` test twice | says the same again | ends the script | we: RFC 7352 §3 |
+| `address :count` of what is no address | counts none | counts one | we: RFC 5231 §4.2 |
 | `include :optional` of the same missing script, twice | goes on | dies (SIGSEGV) | we: RFC 6609 §3.2 |
 | `set :quoteregex` | known with "regex" | unknown | we: draft-ietf-sieve-regex-01 §6 |
 | text/plain/x as a Content-Type | is text/plain | is no text | we: RFC 2045 §5.2 recommends it |

@@ -15,6 +15,9 @@ IDENTITY: Final = frozenset({b"7bit", b"8bit", b"binary"})
 MAX_LINE: Final = 64 << 10
 """Octets without a line end that are kept back; a line may have 998 (RFC 5322 §2.1.1)."""
 
+PIECE: Final = 256 << 10
+"""Octets that are decoded at once, in 2 ms: other threads can do nothing meanwhile."""
+
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 
@@ -43,7 +46,9 @@ def decoder(encoding: bytes) -> Decoder | None:
 def decoded(data: bytes, encoding: bytes) -> bytes:
     """Undo an encoding at once; an unknown one is taken for 8bit."""
     work = decoder(encoding)
-    return data if work is None else work.feed(data) + work.finish()
+    if work is None:
+        return data
+    return b"".join([work.feed(data[at : at + PIECE]) for at in range(0, len(data), PIECE)]) + work.finish()
 
 
 class _Base64(Decoder):

@@ -1,11 +1,15 @@
 """Each extension once, through the delivery: what the script says is what is in the mailboxes afterwards."""
 
 import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.kit.filtering import BODY, Ruled, ruled
 
+from mailhorn.server.filtering import rules
 from mailhorn.server.filtering.lists import Lists
 from mailhorn.server.filtering.service import Came
 from mailhorn.server.scripts import Everybody
@@ -106,6 +110,34 @@ async def test_what_a_test_asks_is_answered(tmp_path: Path, friends: Lists, name
         assert [reply.code for reply in await server.deliver(body=body, came=came)] == [250]
         assert await server.messages() == [body]
         assert await server.flags() == [{"held"}]
+
+
+@pytest.mark.parametrize(("lines", "aside"), [(1, False), (10_000, True)])
+async def test_a_large_message_is_looked_through_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, aside: bool
+) -> None:
+    """Everybody else is told of their mail meanwhile; of a small one a thread would cost more than it saves."""
+    threads: list[int] = []
+
+    def noting(work: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: object) -> Any:
+            threads.append(threading.get_ident())
+            return work(*args)
+
+        return noted
+
+    for name in ("evaluate", "_sorted_out"):
+        monkeypatch.setattr(rules, name, noting(getattr(rules, name)))
+    body = BODY + b"one of many lines of text\r\n" * lines + b"the end\r\n"
+    async with ruled(tmp_path) as server:
+        server.script(
+            'require ["body", "editheader", "imap4flags"];'
+            'if body :contains "the end" { addheader "X-Seen" "yes"; keep :flags "held"; }'
+        )
+        await server.deliver(body=body)
+        assert await server.flags() == [{"held"}]
+        assert await server.messages() == [b"X-Seen: yes\r\n" + body]
+    assert {thread != threading.get_ident() for thread in threads} == {aside}
 
 
 async def test_files_by_identity_use_and_name(tmp_path: Path) -> None:

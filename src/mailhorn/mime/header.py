@@ -54,7 +54,8 @@ def fields(header: bytes) -> list[tuple[bytes, bytes]]:
 
 def field_values(header: bytes, name: str) -> list[bytes]:
     """Return what `fields` does, of the fields of that name only (in any case; ASCII)."""
-    return [value.rstrip(b"\r") for value in _named(name).findall(b"\n" + _lines(header))]
+    found: list[bytes] = _named(name).findall(b"\n" + _lines(header))
+    return [value.rstrip(b"\r") for value in found] if found else found
 
 
 @lru_cache(maxsize=4096)

@@ -218,8 +218,8 @@ class Filter:
 
     def _refuse(self, plan: Plan, accounts: int, came: Came) -> None:
         """Say no where the answer can, and else by letter (RFC 5429 §2.1, §2.2)."""
-        refusing = [(account, outcome) for account, outcome in plan.outcomes if outcome.refusal is not None]
-        in_protocol = came.lmtp or len(refusing) == accounts
+        refusing = sum([outcome.refusal is not None for _, outcome in plan.outcomes])
+        in_protocol = came.lmtp or refusing == accounts
         for account, outcome in plan.outcomes:
             if outcome.refusal is not None and in_protocol:
                 plan.refusals[account.login] = outcome.refusal

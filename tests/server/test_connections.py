@@ -237,7 +237,6 @@ async def half_a_handshake(server: ServerInTest) -> None:
         insecure().wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
     began = await Client.connect_plain(server, "smtps")
     began.writer.write(hello.read()[:100])
-    await until(lambda: server.server.mail.handshakes.total == 2)
     for client in (silent, began):
         await client.end()
 

@@ -102,6 +102,22 @@ async def test_what_is_not_said_is_kept(tmp_path: Path) -> None:
     assert stopped.steps == (Keep(frozenset({"a"})),)
 
 
+async def test_flags_come_and_go(tmp_path: Path) -> None:
+    """In whatever case they are written; what a filing said of them before stays so (RFC 5232 §2)."""
+    actions = await decided(
+        tmp_path,
+        """
+        actions.remove_flags("none yet")
+        actions.add_flags("one", "Two", "three")
+        actions.file_into("A")
+        actions.remove_flags("two", "four")
+        actions.file_into("B")
+        """,
+    )
+    held = [step.flags for step in actions.steps if isinstance(step, FileInto)]
+    assert held == [frozenset({"one", "Two", "three"}), frozenset({"one", "three"})]
+
+
 async def test_what_sends_must_be_allowed(tmp_path: Path) -> None:
     """It is so only if there is somebody who takes letters."""
     body = 'actions.redirect("carl@example.com")'

@@ -5,8 +5,8 @@ bare CR or bare LF is never an end of line here: it spoils the message, which is
 then refused. RFC 5321 §2.3.8 forbids both. So does a NUL: neither 7bit nor 8bit may hold one (RFC 2045 §2.7,
 §2.8), and IMAP cannot carry it (Cyrus refuses it as well).
 
-Nothing here walks lines in Python: a piece costs two searches for a pattern that begins with one octet, each three times
-as fast as a `find` of two, and more only if they find something.
+Nothing here walks lines in Python: a piece costs two searches for a pattern that begins with one octet, each three
+times as fast as a `find` of two, and more only if they find something.
 """
 
 import re

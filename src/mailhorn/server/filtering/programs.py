@@ -19,6 +19,9 @@ from ...sieve.questions import Ran
 AT_ONCE = 4
 """Programs that run at a time: each is a process of its own, and mail waits for it."""
 
+LAST_WORDS = 1.0
+"""Seconds that we wait for the end of what a program says once it was killed: it is in the pipe already."""
+
 log = structlog.get_logger("mailhorn.sieve")
 
 
@@ -101,7 +104,7 @@ class Programs:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+            await _ended(process)
         if code:
             log.warning("a program that a rule ran has failed", program=path.name, code=code)
             return False, b""
@@ -125,6 +128,16 @@ async def _feed(process: asyncio.subprocess.Process, message: bytes) -> None:
         process.stdin.write(message)
         await process.stdin.drain()
     process.stdin.close()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Wait for a program that was killed: asyncio knows that it has ended once all it said was read."""
+    assert process.stdout is not None
+    with contextlib.suppress(TimeoutError):  # somebody it has started lives on, and holds its output open
+        async with asyncio.timeout(LAST_WORDS):
+            while await process.stdout.read(65536):
+                pass
+            await process.wait()
 
 
 __all__ = ["Programs"]

@@ -161,7 +161,6 @@ async def watched(port: int, user: str, password: str, folder: Path) -> None:
         install(RULES, verdicts=CHECKERS.kinds),
         Security.NONE,
         backlog=True,
-        create_mailboxes=False,
         discard_deletes=True,
         lists=(("friends", friends),),
         checkers=CHECKERS,

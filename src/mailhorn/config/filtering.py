@@ -44,7 +44,9 @@ def tools_of(sieve: Sieve, hostname: str) -> Tools:
         lists=Lists(_lists(sieve.lists)),
         verdicts=Verdicts(sieve.spam_header, sieve.spam_full, sieve.virus_header),
         programs=Programs(sieve.programs, sieve.program_timeout, sieve.program_output),
-        manner=Manner(hostname, sieve.redirect_sender == "recipient", sieve.redirects, sieve.webhooks),
+        manner=Manner(
+            hostname, sieve.redirect_sender == "recipient", sieve.redirects, sieve.webhooks, sieve.create_mailboxes
+        ),
     )
 
 

@@ -263,6 +263,13 @@ class Sieve(Section, frozen=True, kw_only=True):
     after: Annotated[
         tuple[Path, ...], Meta(description="Scripts that run after everybody's own, if these keep the message.")
     ] = ()
+    create_mailboxes: Annotated[
+        bool,
+        Meta(
+            description="Whether a mailbox that rules file into is made if it is missing, also without `:create`, as "
+            "`mailhorn watch` does it. Else the message goes to INBOX."
+        ),
+    ] = True
     shared: Annotated[
         Path | None,
         Meta(description='Folder of the scripts that `include :global "NAME"` means, as NAME.sieve. Default: none.'),

@@ -10,6 +10,7 @@ import pytest
 from tests.kit.filtering import BODY, Ruled, ruled
 
 from mailhorn.server.filtering import rules
+from mailhorn.server.filtering.carrying import Manner
 from mailhorn.server.filtering.lists import Lists
 from mailhorn.server.filtering.service import Came
 from mailhorn.server.scripts import Everybody
@@ -157,6 +158,16 @@ async def test_files_by_identity_use_and_name(tmp_path: Path) -> None:
         server.script('require ["fileinto", "special-use"]; fileinto :specialuse "\\\\Archive" "Nowhere";')
         await server.deliver()
         assert len(await server.messages("Kept")) == 2
+
+
+@pytest.mark.parametrize("creates", [False, True])
+async def test_a_mailbox_that_is_missing(tmp_path: Path, creates: bool) -> None:
+    """It is made if the script says so, and else if the settings do."""
+    async with ruled(tmp_path, manner=Manner(create_mailboxes=creates)) as server:
+        server.script('require ["fileinto", "mailbox", "copy"]; fileinto :copy :create "A"; fileinto "B";')
+        await server.deliver()
+        kept = [len(await server.messages(name)) for name in ("A", "B", "INBOX")]
+        assert kept == ([1, 1, 0] if creates else [1, 0, 1])
 
 
 async def test_names_that_change_are_found_by_their_new_name(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from mailhorn.managesieve.responses import Code, Condition, Response, write_resp
 from mailhorn.server.managesieve.advice import advice
 
 FILEINTO = 'require ["fileinto", "mailbox", "variables"];\r\n'
-NO_BOX = "there is no mailbox {}, mail for it goes to INBOX; with require mailbox, fileinto :create makes it"
+NO_BOX = "there is no mailbox {}; with require mailbox, fileinto :create makes it wherever the script runs"
 
 NEVER = "line {}: this is never reached, as line {} ends the script"
 

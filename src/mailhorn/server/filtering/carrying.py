@@ -115,6 +115,7 @@ class Manner:
         own_sender: Redirected mail goes out with the recipient's address as its reverse path, not the sender's.
         max_redirects: Of one message and account.
         webhooks: What the web addresses begin with that rules may tell something.
+        create_mailboxes: A mailbox that is missing is made, also where a script does not say so.
 
     """
 
@@ -122,6 +123,7 @@ class Manner:
     own_sender: bool = False
     max_redirects: int = 10
     webhooks: tuple[str, ...] = ()
+    create_mailboxes: bool = False
 
 
 class _Refused(Exception):

@@ -48,8 +48,17 @@ class Map:
 class Places:
     """The mailboxes of all accounts, as far as scripts have asked."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, create: bool = False) -> None:
+        """
+        Know nothing yet.
+
+        Args:
+            index: Where mailboxes are.
+            create: Make what is missing, also where a script does not say so.
+
+        """
         self._index = index
+        self._create = create
         self._known: OrderedDict[AccountId, Map] = OrderedDict()
         self._changes = 0
         self.on_created: Callable[[Mailbox], None] | None = None
@@ -101,7 +110,7 @@ class Places:
             if found is not None:
                 return found
         named = known.named(filing.mailbox)
-        if named is None and filing.create:
+        if named is None and (filing.create or self._create):
             named = await self._made(account, filing)
         if named is None:
             log.info(

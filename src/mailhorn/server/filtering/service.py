@@ -127,7 +127,7 @@ class Filter:
         """
         self.tools = tools = tools or Tools()
         self.scripts = scripts
-        self.places = Places(index)
+        self.places = Places(index, tools.manner.create_mailboxes)
         self.answers = Answers(index, self.places, tools.memory, tools.lists, tools.verdicts, tools.programs)
         self.carrier = Carrier(self.places, tools.memory, tools.lists, tools.programs, tools.manner)
         self.troubles = Troubles(tools.manner.hostname)

@@ -48,8 +48,8 @@ def _warnings(commands: Sequence[Command], source: Source, mailboxes: frozenset[
                 yield f"line {line}: a message is redirected {redirects} times at most, this redirect might fail"
         if command.name == "fileinto" and (missing := _missing(command, mailboxes)):
             yield (
-                f"line {line}: there is no mailbox {missing}, mail for it goes to INBOX; "
-                "with require mailbox, fileinto :create makes it"
+                f"line {line}: there is no mailbox {missing}; with require mailbox, fileinto :create makes it wherever "
+                "the script runs"
             )
 
 

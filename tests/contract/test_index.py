@@ -296,6 +296,16 @@ async def test_columns_are_rows_by_the_column(index: Index, ada: AccountId, inbo
     everything = [UID(uid) for uid in range(1, 1_000)]
 
     async def same() -> None:
+        for uids in (everything[:1], everything[11:12], everything[31:32], everything[40:60], everything[600:601]):
+            rows = await index.rows(inbox, uids)
+            whole = len(rows) == len(uids)
+            at_hand = index.columns_at_hand(inbox, uids)
+            assert (list(zip(*at_hand[:5], strict=True)) if at_hand else None) == (rows if whole else None)
+            digested = index.columns_at_hand(inbox, uids, digested=True)
+            assert digested == (await index.columns(inbox, uids, digested=True) if whole else None)
+            for wanted in (False, True):
+                stored = await index.stored(inbox, uids, wanted)
+                assert index.stored_at_hand(inbox, uids, wanted) == (stored if whole else None)
         for uids in (everything, everything[100:300], everything[3:650:2], everything[:3], everything[-1:], []):
             rows = await index.rows(inbox, uids)
             found = await index.columns(inbox, uids)

@@ -95,6 +95,24 @@ class MailboxView:
         i = bisect_left(self._uids, uid, 0, self._length)
         return SeqNum(i + 1) if i < self._length and self._uids[i] == uid else None
 
+    def between(self, numbers: SeqSet | UIDSet, most: int) -> "tuple[SeqNum, array[int]] | None":
+        """
+        Return where the messages of a set begin, and their UIDs; they are neighbours.
+
+        None if the set is not one range of at most so many numbers, or if no message is there.
+        """
+        if len(numbers.ranges) != 1:
+            return None
+        low, high = numbers.ranges[0]
+        if not 0 < low <= high < low + most:
+            return None
+        if isinstance(numbers, UIDSet):
+            first = bisect_left(self._uids, low, 0, self._length)
+            last = bisect_right(self._uids, high, first, self._length)
+        else:
+            first, last = low - 1, high
+        return (SeqNum(first + 1), self._uids[first:last]) if first < last <= self._length else None
+
     def side_by_side(self, uids: "array[int]") -> Sequence[SeqNum] | None:
         """Return the positions of UIDs (one at least, ascending), None if others stand between them or one is gone."""
         first = self.seq_of(UID(uids[0]))

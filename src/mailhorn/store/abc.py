@@ -457,6 +457,10 @@ class Index(ABC):
 
         """
 
+    def columns_at_hand(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool = False) -> Columns | None:
+        """Do as `columns`, without waiting, if all of these few messages are at hand; None if not: ask `columns`."""
+        return None
+
     @abstractmethod
     async def origins(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageOrigin]:
         """Return where the messages that exist come from, ascending by UID."""
@@ -472,6 +476,10 @@ class Index(ABC):
     @abstractmethod
     async def stored(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list["Stored"]:
         """Return the messages that exist, ascending by UID, with digests if `digested`, and where their bodies are."""
+
+    def stored_at_hand(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list["Stored"] | None:
+        """Do as `stored`, without waiting, if all of these few messages are at hand; None if not: ask `stored`."""
+        return None
 
     @abstractmethod
     async def close(self) -> None:

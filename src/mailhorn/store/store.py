@@ -197,6 +197,18 @@ class Store:
             [(one.row.uid, one.where, *spans[one.row.uid]) for one in found if one.where is not None]
         )
 
+    def read_at_hand(self, wanted: Sequence[tuple[UID, bytes | str, int, int]]) -> dict[UID, bytes] | None:
+        """Do as `read_stored`, without waiting; None if the system's memory does not have all, or it is much."""
+        if len(wanted) > FEW_FILES:
+            return None
+        found: dict[UID, bytes] = {}
+        for uid, where, start, end in wanted:
+            data = where[start:end] if isinstance(where, bytes) else self._blobs.at_once(where, start, end)
+            if data is None:
+                return None
+            found[uid] = data
+        return found
+
     async def read_stored(self, wanted: Sequence[tuple[UID, bytes | str, int, int]]) -> dict[UID, bytes]:
         """
         Return of several messages of a mailbox the bytes start to end; a few MB at most in all.

@@ -39,6 +39,7 @@ from ...net.pump import HIGH_WATER, Pump
 from ...store.abc import MailboxMissing, MessageMissing, StoreError, StoreUnavailable
 from . import names
 from .commands import append, auth, catenate, dispatch, fetch, idle
+from .commands.connection import NOOP_COMPLETED
 from .context import ImapContext
 from .conversation import Conversation
 from .reply import BadArguments, CommandRefused, Reply
@@ -256,7 +257,7 @@ class ImapSession(Conversation):
         if isinstance(event, CommandReceived):
             if event.command == STARTTLS:
                 self.pump.pause()  # what follows is not ours to read
-            self._run(dispatch.run(self, event.command), event.command)
+            self._take(event.command)
         elif isinstance(event, AppendStarted):
             self._run(append.begin(self, event.command, event.more), event.command)
         elif isinstance(event, AppendStepped):
@@ -309,6 +310,36 @@ class ImapSession(Conversation):
     def _run(self, work: Coroutine[None, None, Reply | None], command: Command | None) -> None:
         """Run one step of a command; it ends with a reply, or with None if more is to come first."""
         self._begin(self._running(work, command))
+
+    def _take(self, command: Command) -> None:
+        """Run a command: at once if there is nothing to wait for and nothing else to tell, as with most of them."""
+        reply: Reply | None = None
+        try:
+            if isinstance(command, Fetch):
+                reply = fetch.at_once(self, command)
+            elif isinstance(command, Simple) and command.keyword is Keyword.NOOP:
+                reply = NOOP_COMPLETED
+        except Exception as error:
+            self._run(_refused(error), command)
+            return
+        if reply is None:
+            self._run(dispatch.run(self, command), command)
+        elif self._all_told:
+            self.core.complete(reply.condition, None, reply.text)
+        else:
+            self._run(_replied(reply), command)
+
+    @property
+    def _all_told(self) -> bool:
+        """Whether a command can end without a look at what happened, and its answer needs no word of it."""
+        selected = self.selected
+        if self.notices is not None or self.owed:
+            return False
+        if selected is None:
+            return True
+        if selected.guest or selected.contexts is not None or selected.gone or selected.behind(True):
+            return False
+        return not selected.astray
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         self._busy = True
@@ -411,6 +442,16 @@ class ImapSession(Conversation):
             log.debug("TLS handshake failed", peer=self.pump.peer, error=str(error))
             return False
         return True
+
+
+async def _replied(reply: Reply) -> Reply:
+    """End a command that is done."""
+    return reply
+
+
+async def _refused(error: Exception) -> Reply:
+    """End a command that cannot be done."""
+    raise error
 
 
 def _no(text: str, code: str | ResponseCode | None) -> Reply:

@@ -85,6 +85,11 @@ _STORED, _STORED_DIGESTED = [
         (", header_size, envelope, body_structure, parts", "LEFT JOIN digest ON digest.blob = message.blob"),
     )
 ]
+_ROWS = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+_DIGESTED = (
+    f"SELECT {_ROW}, envelope, body_structure, message.blob FROM message"
+    " LEFT JOIN digest ON digest.blob = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+)
 _DIGEST = "message.blob, header_size, envelope, body_structure, parts"
 
 
@@ -228,8 +233,7 @@ class SqliteReading(SqliteResting, Index):
         return self._here(read) if behind <= FEW else await self._there(read)
 
     async def rows(self, mailbox: MailboxId, uids: Sequence[UID]) -> list[MessageRow]:
-        sql = f"SELECT {_ROW} FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
-        return await self._by_uid(sql, mailbox, uids, lambda _, row: MessageRow(*row))
+        return await self._by_uid(_ROWS, mailbox, uids, lambda _, row: MessageRow(*row))
 
     async def columns(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool = False) -> Columns:
         if digested:
@@ -239,19 +243,30 @@ class SqliteReading(SqliteResting, Index):
             return sheet.columns(uids)
         return _side_by_side(await self.rows(mailbox, uids), 5)
 
+    def columns_at_hand(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool = False) -> Columns | None:
+        sheet = None if digested or self._closed else self._sheets.get(mailbox)
+        if sheet is not None and sheet.current:
+            found = sheet.columns(uids)
+        elif len(uids) > FEW or self._writer.is_behind(mailbox):
+            return None
+        elif digested:
+            rows = self._here(lambda db: _read(db, _DIGESTED, mailbox, uids, self._digested_row))
+            found = _side_by_side(rows, 7)
+        elif sheet is not None and self._here(lambda db: sheet.catch_up(db, mailbox)):
+            found = sheet.columns(uids)
+        else:
+            found = _side_by_side(self._here(lambda db: _read(db, _ROWS, mailbox, uids, _as_it_is)), 5)
+        return found if len(found.uids) == len(uids) else None
+
     async def _digested_columns(self, mailbox: MailboxId, uids: Sequence[UID]) -> Columns:
-        sql = (
-            f"SELECT {_ROW}, envelope, body_structure, message.blob FROM message"
-            " LEFT JOIN digest ON digest.blob = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
-        )
+        return _side_by_side(await self._by_uid(_DIGESTED, mailbox, uids, self._digested_row), 7)
 
-        def make(db: Database, row: Any) -> Any:
-            if row[5] is not None:
-                return row
-            digest = self._fresh_digest(db, row[7])
-            return (*row[:5], digest.envelope, digest.body_structure, row[7])
-
-        return _side_by_side(await self._by_uid(sql, mailbox, uids, make), 7)
+    def _digested_row(self, db: Database, row: Any) -> Any:
+        """Return a row of `_DIGESTED` with its digest."""
+        if row[5] is not None:
+            return row
+        digest = self._fresh_digest(db, row[7])
+        return (*row[:5], digest.envelope, digest.body_structure, row[7])
 
     async def _sheet(self, mailbox: MailboxId) -> Sheet | None:
         """Return the mailbox side by side, as it is now; None if it is gone or too large to be kept."""
@@ -318,15 +333,7 @@ class SqliteReading(SqliteResting, Index):
         await self._caught_up(mailbox)
 
         def read(db: Database) -> list[T]:
-            wanted = list(ranges(uids))
-            if len(wanted) == 1:
-                rows = db.ask(sql, (mailbox, *wanted[0]))
-            else:
-                with db:
-                    rows = [row for first, last in wanted for row in db.ask(sql, (mailbox, first, last))]
-            return [
-                make(db, row) for row in rows
-            ]  # after it: what has come to rest meanwhile is nowhere but in the tables
+            return _read(db, sql, mailbox, uids, make)
 
         return self._here(read) if len(uids) <= FEW else await self._there(read)
 
@@ -360,6 +367,18 @@ class SqliteReading(SqliteResting, Index):
         return ref
 
     async def stored(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list[Stored]:
+        sql = _STORED_DIGESTED if digested else _STORED
+        return await self._by_uid(sql, mailbox, uids, self._stored_maker(mailbox, digested))
+
+    def stored_at_hand(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list[Stored] | None:
+        if len(uids) > FEW or self._writer.is_behind(mailbox):
+            return None
+        sql, make = _STORED_DIGESTED if digested else _STORED, self._stored_maker(mailbox, digested)
+        found = self._here(lambda db: _read(db, sql, mailbox, uids, make))
+        return found if len(found) == len(uids) else None
+
+    def _stored_maker(self, mailbox: MailboxId, digested: bool) -> Callable[[Database, Any], Stored]:
+        """Return what makes of a row of `_STORED` or `_STORED_DIGESTED` what it says."""
         folders: dict[str, str] = {}
 
         def make(db: Database, row: Any) -> Stored:
@@ -376,7 +395,7 @@ class SqliteReading(SqliteResting, Index):
                 digest = self._fresh_digest(db, number) if row[11] is None else Digest(*row[11:])
             return Stored(MessageRow(*row[:5]), digest, where)
 
-        return await self._by_uid(_STORED_DIGESTED if digested else _STORED, mailbox, uids, make)
+        return make
 
     def _ref(self, db: Database, mailbox: MailboxId, row: Any) -> BlobRef:
         """Return where the body is of a message that is there; `row` is UID, size, and `_PLACE`."""
@@ -387,6 +406,24 @@ class SqliteReading(SqliteResting, Index):
             return FileRef(key, size, None, _path(db, origin, {}))
         body = self._body(db, number, body)
         return FileRef(key, size, None, "") if body is None else BlobRef(key, size, body)
+
+
+def _read(
+    db: Database, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Database, Any], T]
+) -> list[T]:
+    """Return what is made of the rows of the UIDs, in one consistent read."""
+    wanted = [(uids[0], uids[0])] if len(uids) == 1 else list(ranges(uids))
+    if len(wanted) == 1:
+        rows = db.ask(sql, (mailbox, *wanted[0]))
+    else:
+        with db:
+            rows = [row for first, last in wanted for row in db.ask(sql, (mailbox, first, last))]
+    # Made after it: what has come to rest meanwhile is nowhere but in the tables.
+    return [make(db, row) for row in rows]
+
+
+def _as_it_is(db: Database, row: Any) -> Any:
+    return row
 
 
 def _side_by_side(rows: Sequence[Any], columns: int) -> Columns:

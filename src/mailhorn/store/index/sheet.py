@@ -1,8 +1,9 @@
 """The messages of a mailbox side by side, in memory: what FETCH FLAGS and SELECT of a large one are answered from.
 
 Rule 1: a sheet shows the mailbox as it was at one mod-sequence; who uses it looks first whether that is still so, and
-brings it up to date by what changed since. Rule 2: it belongs to the event loop; a thread makes a new one. Rule 3: it
-is 32 octets a message, and only so many messages are kept; everything in it is in the tables.
+brings it up to date by what changed since. Once that is done it is current until a change of the mailbox is told.
+Rule 2: it belongs to the event loop; a thread makes a new one. Rule 3: it is 32 octets a message, and only so many
+messages are kept; everything in it is in the tables.
 """
 
 from array import array
@@ -35,14 +36,16 @@ class Sheet:
     Attributes:
         mod_seq: Up to where it shows what happened.
         uids: All there are, ascending; who keeps them takes a copy.
+        current: It shows all that was told of the mailbox, but for messages that are not in the tables yet.
 
     """
 
-    __slots__ = ("_dates", "_flags", "_mod_seqs", "_numbers", "_sizes", "_texts", "mod_seq", "uids")
+    __slots__ = ("_dates", "_flags", "_mod_seqs", "_numbers", "_sizes", "_texts", "current", "mod_seq", "uids")
 
     def __init__(self, mod_seq: ModSeq) -> None:
         """Begin with no messages."""
         self.mod_seq = mod_seq
+        self.current = False
         self.uids = array("I")
         self._mod_seqs = array("Q")
         self._flags = array("I")
@@ -97,6 +100,7 @@ class Sheet:
                 del column[at]
         self._extend(new)
         self.mod_seq = ModSeq(head[0][0])
+        self.current = True
         return True
 
     def _extend(self, rows: Sequence[tuple[int, int, str, int, int]]) -> None:
@@ -120,13 +124,16 @@ class Sheet:
         """Return those of the messages, named in ascending order, that there are."""
         mine = self.uids
         first = bisect_left(mine, uids[0]) if uids else 0
+        if len(uids) == 1 and first < len(mine) and mine[first] == uids[0]:
+            flags, mod_seq = self._texts[self._flags[first]], ModSeq(self._mod_seqs[first])
+            return Columns(uids, (mod_seq,), (flags,), (self._dates[first],), (self._sizes[first],))
         last = first + len(uids)
         if mine[first:last] == (uids if isinstance(uids, array) else array("I", uids)):
-            flags = map(self._texts.__getitem__, self._flags[first:last])
+            texts = map(self._texts.__getitem__, self._flags[first:last])
             return Columns(
                 cast(Sequence[UID], mine[first:last]),
                 cast(Sequence[ModSeq], self._mod_seqs[first:last]),
-                list(flags),
+                list(texts),
                 self._dates[first:last],
                 self._sizes[first:last],
             )
@@ -160,6 +167,12 @@ class Sheets:
         self._kept.move_to_end(mailbox)
         while sum(map(len, self._kept.values())) > MAX_ROWS and len(self._kept) > 1:
             self._kept.popitem(last=False)
+
+    def changed(self, mailbox: MailboxId) -> None:
+        """Take note that a change of the mailbox is told."""
+        sheet = self._kept.get(mailbox)
+        if sheet is not None:
+            sheet.current = False
 
     def forget(self, mailbox: MailboxId) -> None:
         """Let go of one."""

@@ -68,15 +68,17 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
         self._grace = min(grace, MAX_EXPUNGE_GRACE)
         self._clock = clock
         self._fresh = self._nothing_in_it()
-        self._writer = Writer(
-            path, lambda change: self.told(change), lambda unfiled: self.pending(unfiled), self._bodies
-        )
+        self._writer = Writer(path, self._tell, lambda unfiled: self.pending(unfiled), self._bodies)
         self._near = open_reader(path)
         self._readers = ThreadPoolExecutor(READERS, "mailhorn-reader")
         self._far = threading.local()
         self._far_all: list[Database] = []
         self._sheets = Sheets()
         self._closed = False
+
+    def _tell(self, change: Change) -> None:
+        self._sheets.changed(change.mailbox)
+        self.told(change)
 
     async def close(self) -> None:
         if self._closed:

@@ -11,6 +11,8 @@ from ..selected import Manner
 from ..uidonly import UIDONLY, begin
 from .auth import capabilities
 
+NOOP_COMPLETED = ok(b"NOOP completed")
+
 _DIALECTS = {"UTF8=ACCEPT": UTF8, "IMAP4rev2": REV2}
 """RFC 6855 §3, RFC 9051: the one that goes further comes last."""
 
@@ -26,7 +28,7 @@ async def capability(conversation: Conversation) -> Reply:
 
 async def noop(conversation: Conversation) -> Reply:
     """The sync at the end of every command is what NOOP is for."""
-    return ok(b"NOOP completed")
+    return NOOP_COMPLETED
 
 
 async def logout(conversation: Conversation) -> Reply:

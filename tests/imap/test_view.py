@@ -7,7 +7,7 @@ import pytest
 from mailhorn.imap.view import Count, Flagged, Gone, MailboxView
 from mailhorn.model.change import Change, FlagUpdate
 from mailhorn.model.ids import UID, MailboxId, ModSeq, SeqNum
-from mailhorn.model.numbers import SeqSet, UIDSet
+from mailhorn.model.numbers import SAVED, SeqSet, UIDSet
 
 BOX = MailboxId(1)
 
@@ -42,6 +42,29 @@ def test_positions_and_uids_lead_to_each_other() -> None:
     for outside in (0, 4):
         with pytest.raises(IndexError):
             view.uid_at(SeqNum(outside))
+
+
+def test_neighbours_are_found_at_once() -> None:
+    """One range of few numbers, of messages that are there; anything else is for `uids`."""
+    view = view_of(3, 7, 9)
+    for numbers, found in (
+        (UIDSet(((7, 7),)), (2, [7])),
+        (UIDSet(((4, 9),)), (2, [7, 9])),
+        (UIDSet(((8, 8),)), None),
+        (UIDSet(((10, 12),)), None),
+        (SeqSet(((1, 3),)), (1, [3, 7, 9])),
+        (SeqSet(((3, 4),)), None),
+        (SeqSet(((3, 2),)), None),
+        (SeqSet(((1, 0),)), None),
+        (SeqSet(SAVED), None),
+        (SeqSet(()), None),
+        (SeqSet(((1, 1), (2, 2))), None),
+        (UIDSet(((1, 8),)), None),
+    ):
+        neighbours = view.between(numbers, 7)
+        assert (neighbours and (neighbours[0], list(neighbours[1]))) == found, numbers
+    view._length = 2  # as another view sees it that shares the array
+    assert view.between(SeqSet(((3, 3),)), 7) is None and view.between(UIDSet(((9, 9),)), 7) is None
 
 
 def test_sets_name_what_is_there() -> None:

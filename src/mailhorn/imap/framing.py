@@ -296,6 +296,8 @@ class Framer:
             NEED_DATA if there is none before more is received or a StreamStart is answered.
 
         """
+        if not self._buffer and not self._eof and self._state is _State.LINE:
+            return NEED_DATA
         event: Event | None = None
         while event is None:
             match self._state:

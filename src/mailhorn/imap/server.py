@@ -546,6 +546,13 @@ class ServerConnection:
         if self.state is State.LOGOUT:
             self.closing = True
 
+    def done(self, text: bytes) -> None:
+        """End the running command with OK, if it is one that leads to no other state; `text` is sent as it is."""
+        if self._mode is not _Mode.RUNNING:
+            raise RuntimeError("no command is running")
+        self._out.append(b"%b OK %b\r\n" % (self._tag, text))
+        self._running, self._mode = None, _Mode.COMMANDS
+
     def tls_started(self) -> None:
         """Forget all that came before TLS: it may be anybody's (RFC 9051 §6.2.1)."""
         self._framer = self._fresh_framer()

@@ -1,6 +1,7 @@
 """Commands: RFC examples, what is refused and with which tag, and the work that hostile ones cause."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -230,3 +231,35 @@ def test_hostile_commands_cost_little(name: str) -> None:
     except CommandProblem as problem:
         assert problem.tag == b"a"
     assert time.process_time() - started < 1.5
+
+
+@pytest.mark.parametrize("uid", [b"", b"UID "])
+@pytest.mark.parametrize("number", [b"7", b"999999999", b"4294967295", b"7:7", b"*"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"FLAGS",
+        b"(flags BODY.PEEK[1.2.MIME]<0.5>)",
+        b"fast",
+        b"(FLAGS) (CHANGEDSINCE 5)",
+        b"(FLAGS) ",
+        b"FLAGS UID",
+        b"(FLAGS",
+        b"BODY[HEADER.FIELDS (To)]",
+        b"BODY[HEADER.FIELDS ({2}\r\nTo)]",
+        b"(" + b"FLAGS " * 80 + b"UID)",
+        b"",
+    ],
+)
+def test_the_usual_fetch_is_read_like_any_other(uid: bytes, number: bytes, rest: bytes) -> None:
+    """One message and a list of items take a shorter way; a set that says the same does not."""
+
+    def parsed(numbers: bytes) -> object:
+        try:
+            tag, command = parse_command(b"a1 %bFETCH %b %b" % (uid, numbers, rest))
+        except CommandProblem as problem:
+            return problem.tag, problem.expected, problem.position - len(numbers)
+        assert isinstance(command, c.Fetch)
+        return tag, type(command.numbers), command.numbers.resolved(5), replace(command, numbers=SeqSet(()))
+
+    assert parsed(number) == parsed(number + b"," + number)

@@ -79,7 +79,7 @@ from .ext.sort import parse_sort, write_sort
 from .ext.special_use import parse_create_params, write_create_params
 from .ext.thread import parse_thread, write_thread
 from .ext.uidplus import parse_uid_expunge, write_uid_expunge
-from .fetch import parse_fetch_atts, write_fetch_atts
+from .fetch import parse_fetch_atts, parse_known_atts, write_fetch_atts
 from .mailbox import parse_list_mailbox, parse_mailbox, write_list_mailbox, write_mailbox
 from .search import parse_search_program, write_search_program
 from .sequence import parse_sequence_set, write_sequence_set
@@ -130,7 +130,18 @@ def parse_command(frame: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Comma
         CommandProblem: Anything else is wrong.
 
     """
+    usual = _USUAL_FETCH.fullmatch(frame)
+    if usual is not None:
+        tag, uid, number, rest = usual.groups()
+        items = parse_known_atts(rest, dialect)
+        if items is not None:
+            one = ((int(number), int(number)),)
+            return tag, Fetch(UIDSet(one) if uid else SeqSet(one), items)
     return _parsed(frame, dialect, _parse_command)
+
+
+_USUAL_FETCH = re.compile(rb"([A-Za-z0-9.]+) ((?i:UID ))?(?i:FETCH) ([1-9][0-9]{0,8}) ([^\r\n]+)")
+"""A FETCH of one message, which is most of what clients say, if there is nothing behind the items."""
 
 
 def parse_append_head(head: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Append]:

@@ -80,6 +80,17 @@ def parse_fetch_atts(cur: Cursor) -> tuple[FetchItem, ...]:
     return items
 
 
+def parse_known_atts(text: bytes, dialect: Dialect) -> tuple[FetchItem, ...] | None:
+    """Return the same if the text is that and nothing more, and is not too long to be remembered; else None."""
+    if len(text) > MAX_KNOWN:
+        return None
+    try:
+        items, length = _known_atts(text, dialect)
+    except SyntaxProblem:
+        return None
+    return items if length == len(text) else None
+
+
 @lru_cache(maxsize=256)
 def _known_atts(rest: bytes, dialect: Dialect) -> tuple[tuple[FetchItem, ...], int]:
     """Return the items at the beginning, and how far they go."""

@@ -325,7 +325,7 @@ class ImapSession(Conversation):
         if reply is None:
             self._run(dispatch.run(self, command), command)
         elif self._all_told:
-            self.core.complete(reply.condition, None, reply.text)
+            self.core.done(reply.text)
         else:
             self._run(_replied(reply), command)
 

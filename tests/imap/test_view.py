@@ -63,8 +63,9 @@ def test_neighbours_are_found_at_once() -> None:
     ):
         neighbours = view.between(numbers, 7)
         assert (neighbours and (neighbours[0], list(neighbours[1]))) == found, numbers
-    view._length = 2  # as another view sees it that shares the array
-    assert view.between(SeqSet(((3, 3),)), 7) is None and view.between(UIDSet(((9, 9),)), 7) is None
+    view.fork().apply(change(5, 6, appended=(12,)), expunge=False)  # it shares the array
+    assert view.between(SeqSet(((4, 4),)), 7) is None and view.between(UIDSet(((12, 12),)), 7) is None
+    assert view.between(UIDSet(((9, 12),)), 7) == (3, array("I", [9]))
 
 
 def test_sets_name_what_is_there() -> None:

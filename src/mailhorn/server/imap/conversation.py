@@ -229,7 +229,7 @@ class Conversation:
 
         Raises StoreUnavailable; what could not be told is told at the next sync.
         """
-        await self.renew(afresh=False)
+        await self.renew(afresh=not self.idling and self.core.running is not None)
         notices, new = self.notices, list[UID]()
         flags = notices is None or self.owed or NotifyEvent.FLAG_CHANGE in notices.events
         while (selected := self.selected) is not None and self.lacks(selected, expunge) and not selected.gone:

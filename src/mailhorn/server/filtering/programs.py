@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import structlog
 
@@ -78,23 +80,24 @@ class Programs:
         self, path: Path, arguments: Sequence[str], message: bytes, environment: Mapping[str, str]
     ) -> tuple[bool, bytes]:
         try:
-            process = await asyncio.create_subprocess_exec(
-                str(path),
-                *arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                cwd="/",
-                env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environment},
-                start_new_session=True,
-            )
+            with await asyncio.to_thread(_given, message) as given:
+                process = await asyncio.create_subprocess_exec(
+                    str(path),
+                    *arguments,
+                    stdin=given,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    cwd="/",
+                    env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environment},
+                    start_new_session=True,
+                )
         except (OSError, ValueError) as error:
             log.error("a program that a rule wants cannot be run", program=path.name, reason=str(error))
             return False, b""
         output = bytearray()
         try:
             async with asyncio.timeout(self._timeout):
-                await asyncio.gather(_feed(process, message), self._read(process, output))
+                await self._read(process, output)
                 code = await process.wait()
         except (TimeoutError, _TooMuch) as error:
             why = f"it takes more than {self._timeout:g} s" if isinstance(error, TimeoutError) else str(error)
@@ -122,12 +125,12 @@ class _TooMuch(Exception):
     """A program answers without end."""
 
 
-async def _feed(process: asyncio.subprocess.Process, message: bytes) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it does not want to know more
-        process.stdin.write(message)
-        await process.stdin.drain()
-    process.stdin.close()
+def _given(message: bytes) -> IO[bytes]:
+    """Return a file to read a message from: nobody has to wait until a program reads it, or does not."""
+    file = tempfile.TemporaryFile()
+    file.write(message)
+    file.seek(0)
+    return file
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

@@ -27,12 +27,15 @@ def begin(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T] | None":
         waits_for = work.send(None)
     except StopIteration:
         return None
-    task = asyncio.get_running_loop().create_task(_rest(work, waits_for))
-    task.add_done_callback(lambda _: work.close())  # a task cancelled before its first turn never gets to the work
+    gone_on: list[bool] = []
+    task = asyncio.get_running_loop().create_task(_rest(work, waits_for, gone_on))
+    # A task cancelled before its first turn never gets to the work; every other one ends when the work does.
+    task.add_done_callback(lambda _: None if gone_on else work.close())
     return task
 
 
-async def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> T:
+async def _rest(work: Coroutine[Any, Any, T], waits_for: Any, gone_on: list[bool]) -> T:
+    gone_on.append(True)
     result: T = await _drive(work, waits_for)
     return result
 

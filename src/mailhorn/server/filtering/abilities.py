@@ -11,7 +11,7 @@ ALWAYS = frozenset(
 )
 """What delivery can tell and do in any case, as in `Extension.asks`."""
 
-NEEDS_QUEUE = "{} needs a way out for mail, and this server has none: set host in [relay]"
+NEEDS_QUEUE = "{} needs a way out for mail, and this server has none: name a smarthost, host in [relay]"
 NEEDS_LISTS = 'the extension "extlists" needs lists, and this server has none: name them in [sieve] lists'
 NEEDS_HEADER = 'the extension "{}" needs a checker\'s verdict: set {} in [sieve]'
 NEEDS_PROGRAMS = 'the extension "{}" needs programs that the administrator allows: set programs in [sieve]'

@@ -77,7 +77,28 @@ BUSY = 10_000
 SAFE_SQLITE = (3, 51, 3)
 """Older ones may corrupt a WAL file when it is reset while another connection commits."""
 
-SCHEMA = """
+FROM_3_TO_4 = """
+CREATE TABLE letter (
+    id INTEGER PRIMARY KEY,
+    action INTEGER NOT NULL UNIQUE REFERENCES action ON DELETE CASCADE,
+    sender TEXT NOT NULL,
+    recipients TEXT NOT NULL,
+    content BLOB NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE memory (
+    account TEXT NOT NULL,
+    key BLOB NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memory_by_end ON memory (account, until);
+PRAGMA user_version = 4;
+"""
+
+SCHEMA = (
+    """
 CREATE TABLE mailbox (
     id INTEGER PRIMARY KEY,
     account TEXT NOT NULL,
@@ -127,24 +148,9 @@ CREATE INDEX action_unfinished ON action (message) WHERE state IN ('planned', 's
 CREATE INDEX action_by_rule ON action (rule, changed_at);
 CREATE INDEX action_held ON action (rule) WHERE state = 'held';
 CREATE INDEX message_without_message_id ON message (size, internal_date) WHERE message_id = '';
-CREATE TABLE letter (
-    id INTEGER PRIMARY KEY,
-    action INTEGER NOT NULL UNIQUE REFERENCES action ON DELETE CASCADE,
-    sender TEXT NOT NULL,
-    recipients TEXT NOT NULL,
-    content BLOB NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    at REAL NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE memory (
-    account TEXT NOT NULL,
-    key BLOB NOT NULL,
-    until INTEGER NOT NULL,
-    PRIMARY KEY (account, key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX memory_by_end ON memory (account, until);
-PRAGMA user_version = 4;
 """
+    + FROM_3_TO_4
+)
 """A mailbox of which uid_validity is 0 is not watched: a message was put there, or taken back from there."""
 
 FROM_1_TO_2 = """
@@ -167,27 +173,6 @@ CREATE INDEX action_held ON action (rule) WHERE state = 'held';
 CREATE INDEX message_without_message_id ON message (size, internal_date) WHERE message_id = '';
 PRAGMA user_version = 3;
 """
-
-FROM_3_TO_4 = """
-CREATE TABLE letter (
-    id INTEGER PRIMARY KEY,
-    action INTEGER NOT NULL UNIQUE REFERENCES action ON DELETE CASCADE,
-    sender TEXT NOT NULL,
-    recipients TEXT NOT NULL,
-    content BLOB NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    at REAL NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE memory (
-    account TEXT NOT NULL,
-    key BLOB NOT NULL,
-    until INTEGER NOT NULL,
-    PRIMARY KEY (account, key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX memory_by_end ON memory (account, until);
-PRAGMA user_version = 4;
-"""
-
 
 FORM = 4
 """The version that this mailhorn reads and writes."""

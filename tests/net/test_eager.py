@@ -1,6 +1,8 @@
 """Work that is begun at once and becomes a task only if it waits."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, cast
 
 import pytest
 from tests.kit.loops import on_both_loops
@@ -88,3 +90,35 @@ async def test_cancelling_reaches_the_work() -> None:
         await task
     await asyncio.sleep(0)
     assert cleaned == [1, 1]
+
+
+class Watched:
+    """Work that says when it is closed."""
+
+    def __init__(self, work: Coroutine[Any, Any, str]) -> None:
+        self.closed = 0
+        self.send, self.throw, self._close = work.send, work.throw, work.close
+
+    def close(self) -> None:
+        self.closed += 1
+        self._close()
+
+
+@on_both_loops
+async def test_only_work_that_cannot_end_is_closed() -> None:
+    """A compiled coroutine that has ended may not be closed; one that never goes on must be."""
+
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return "end"
+
+    ended = Watched(work())
+    task = begin(cast(Coroutine[Any, Any, str], ended))
+    assert task is not None and await task == "end"
+    given_up = Watched(work())
+    task = begin(cast(Coroutine[Any, Any, str], given_up))
+    assert task is not None
+    task.cancel()
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    assert (ended.closed, given_up.closed) == (0, 1)

@@ -199,13 +199,13 @@ def test_a_link_of_the_administrator_is_left_alone(book: ScriptBook, tmp_path: P
     """Until its owner activates another script, or none."""
     directory = tmp_path / "sieve"
     directory.mkdir()
-    (tmp_path / "shared.sieve").write_bytes(b"keep;")
+    (tmp_path / "everybody.sieve").write_bytes(b"keep;")
     link = directory / "ann.sieve"
-    link.symlink_to("../shared.sieve")
+    link.symlink_to("../everybody.sieve")
     book.put("ann", "own", b"stop;")
     assert book.names("ann") == [("own", False)] and link.read_bytes() == b"keep;"
     book.activate("ann", "own")
-    assert link.read_bytes() == b"stop;" and (tmp_path / "shared.sieve").read_bytes() == b"keep;"
+    assert link.read_bytes() == b"stop;" and (tmp_path / "everybody.sieve").read_bytes() == b"keep;"
 
 
 def test_there_is_no_more_room_than_there_may_be(tmp_path: Path) -> None:
@@ -346,11 +346,11 @@ def test_nothing_is_left_of_an_account_that_is_removed(book: ScriptBook, tmp_pat
         book.activate(login, "a")
     (tmp_path / "sieve" / "carl.sieve").write_bytes(b"keep;")
     problem_file(tmp_path / "sieve" / "ann.sieve").write_text("it failed")
-    (tmp_path / "shared.sieve").write_bytes(b"keep;")
-    (tmp_path / "sieve" / "dora.sieve").symlink_to("../shared.sieve")
+    (tmp_path / "everybody.sieve").write_bytes(b"keep;")
+    (tmp_path / "sieve" / "dora.sieve").symlink_to("../everybody.sieve")
     for login in ("ann", "carl", "dora", "eve"):
         book.forget(login)
     assert sorted(os.listdir(tmp_path / "sieve")) == ["bob", "bob.sieve"]
     assert book.names("ann") == [] and book.names("bob") == [("a", True)]
-    assert (tmp_path / "shared.sieve").exists()
+    assert (tmp_path / "everybody.sieve").exists()
     ScriptBook(tmp_path / "nowhere").forget("ann")

@@ -73,9 +73,8 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
     """Run all cases on all servers in turns, and print the table."""
     todo = cases(options.only, options.full, options.quick, options.seconds)
     accounts = max(case.accounts for case in todo)
-    kinds: list[type[Server]] = [Mailhorn]
-    if Dovecot.installed() and not options.no_dovecot:
-        kinds.append(Dovecot)
+    kinds = contestants(todo, options.no_dovecot)
+    if Dovecot in kinds:
         _warn_of_inotify(todo)
     flushes = machine.flushes_per_second(folder)
     rows: dict[str, dict[str, Figure | str]] = {}
@@ -119,6 +118,12 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
         options.json.write_text(json.dumps(_document(facts, flushes, rows), indent=1, ensure_ascii=False) + "\n")
     failed = [label for label, row in rows.items() if isinstance(row.get(Mailhorn.name), str)]
     return 1 if failed else 0
+
+
+def contestants(todo: Sequence[Case], alone: bool) -> list[type[Server]]:
+    """Return the servers to start: Dovecot only if it is installed, asked for and has a case to run."""
+    beside = Dovecot.installed() and not alone and any(not case.ours_only for case in todo)
+    return [Mailhorn, Dovecot] if beside else [Mailhorn]
 
 
 async def _measure(case: Case, server: Server, rows: dict[str, dict[str, Figure | str]]) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from . import commands, delivery, filing, hold, idle, push, sieve, watching
+from . import commands, delivery, filing, hold, idle, push, rules, sieve, watching
 from .figures import Figure
 from .fleet import Fleet
 from .servers import Server
 
 GROUPS = ("idle", "push", "delivery", "commands")
-ON_DEMAND = ("hold", "watch", "watching", "sieve")
+ON_DEMAND = ("hold", "watch", "watching", "sieve", "rules")
 """Groups that are run only if they are asked for: they take minutes, and say nothing that can be compared."""
 FIRST = 200
 """The account of the fleet's first connection; those before it are for all other cases."""
@@ -76,6 +76,10 @@ def cases(groups: Sequence[str], full: bool, quick: bool, seconds: float | None)
             for tls in (False, True)
         ],
         "sieve": [Case("sieve", sieve.sieve, 1, ours_only=True)],
+        "rules": [
+            Case(f"rules over {sessions}", partial(rules.cost, sessions=sessions, seconds=length), ours_only=True)
+            for sessions in (1, 10)
+        ],
     }
     every = (*GROUPS, *ON_DEMAND)
     return [case for group in every if group in groups for case in found[group] if case.quick or not quick]

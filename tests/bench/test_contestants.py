@@ -7,7 +7,7 @@ from bench.servers import Dovecot, Mailhorn
 
 
 @pytest.mark.parametrize(
-    ("group", "expected"), [("commands", True), ("watch", True), ("hold", False), ("sieve", False)]
+    ("group", "expected"), [("commands", True), ("watch", True), ("hold", False), ("sieve", False), ("rules", False)]
 )
 def test_contestants(group: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dovecot is started only where a case has something for it to do; alone, mailhorn is measured alone."""

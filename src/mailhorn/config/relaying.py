@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..net.tls import client_context
 from ..relay.letter import RelayUnavailable
-from ..relay.queue import Queue, QueueLimits
 from ..smtp.address import is_domain
 from .find import ConfigError
 from .secret import printed_secret, secret_of
 from .settings import Relay
 
 if TYPE_CHECKING:  # what it needs is wanted by those only who have a smarthost, 1.4 MB of it
+    from ..relay.queue import Queue
     from ..relay.sender import Home, Sender, SenderOptions
 
 FILE = "queue.sqlite"
@@ -31,7 +31,7 @@ class Relaying:
 
     """
 
-    queue: Queue
+    queue: "Queue"
     sender: "Sender"
 
     async def start(self) -> None:
@@ -104,8 +104,10 @@ def relaying(relay: Relay, path: Path, options: "SenderOptions", home: "Home | N
     return Relaying(queue, Sender(queue, options, home or nowhere))
 
 
-def open_queue(relay: Relay, path: Path) -> Queue:
+def open_queue(relay: Relay, path: Path) -> "Queue":
     """Open the queue, whether somebody empties it or not. Raises ConfigError if it cannot be used."""
+    from ..relay.queue import Queue, QueueLimits
+
     try:
         return Queue(path, QueueLimits(relay.max_letters, relay.max_size))
     except RelayUnavailable as error:

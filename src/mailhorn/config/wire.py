@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unicodedata import unidata_version
 
 import structlog
@@ -43,13 +44,11 @@ from ..server.smtp.session import SmtpOptions
 from ..server.tokens import TokenOptions, Tokens
 from ..sieve.limits import MAX_REDIRECTS
 from ..store.abc import Index, StoreError
-from ..store.adopt import Adoption, adopt
 from ..store.blobs.maildir import MaildirBlobs
 from ..store.index.outside import SqliteOutside
 from ..store.index.sqlite import SqliteIndex
 from ..store.index.text import SqliteTexts, forget_all
 from ..store.outside import Noticing, Watchman
-from ..store.rebuild import needs_rebuild, rebuild
 from ..store.settle import Places
 from ..store.store import Store
 from ..store.texts import TEXTS
@@ -60,6 +59,9 @@ from .relaying import FILE as QUEUE
 from .relaying import Relaying, relay_options, relaying
 from .secret import kept_secret, secret_of
 from .settings import PORTS, OAuth, ServeSettings, Sessions
+
+if TYPE_CHECKING:  # a server does not carry what only a command needs, or a start after a loss
+    from ..store.adopt import Adoption
 
 log = structlog.get_logger("mailhorn.config")
 
@@ -170,6 +172,10 @@ def _store_of(
     stir: Stir = lambda accounts, mailboxes: None,
 ) -> Store:
     async def restore() -> None:
+        if not index.fresh:
+            return
+        from ..store.rebuild import needs_rebuild, rebuild
+
         if needs_rebuild(index, data):
             forget_all(data / TEXTS)  # mailboxes get other numbers
             log.warning("the index is gone, it is made anew from the Maildirs", data=str(data))
@@ -364,7 +370,7 @@ async def forget_account(settings: ServeSettings, login: str) -> None:
 
 async def adopt_maildir(
     settings: ServeSettings, login: str, password_hash: str, maildir: Path, progress: Callable[[int, int], None]
-) -> Adoption:
+) -> "Adoption":
     """
     Make an account of a Maildir, with the UIDs that are recorded in it; the server must not run.
 
@@ -380,6 +386,8 @@ async def adopt_maildir(
         StoreError: The Maildir or the account cannot be had.
 
     """
+    from ..store.adopt import adopt
+
     data = data_folder(settings)
     try:
         lock = DataLock(data)

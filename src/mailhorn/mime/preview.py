@@ -1,6 +1,5 @@
 """The beginning of what a message says, for lists of messages (RFC 8970). Any text gives one; nothing here raises."""
 
-import html
 import re
 from collections.abc import Iterable, Iterator
 
@@ -67,13 +66,15 @@ def without_markup(source: str) -> str:
 
 def _shown(source: str) -> Iterator[str]:
     """Yield the text of HTML, tag by tag; what is not closed goes on to the end."""
+    from html import unescape  # a table of 0.3 MiB
+
     at = 0
     while at < len(source):
         start = source.find("<", at)
         if start < 0:
-            yield html.unescape(source[at:])
+            yield unescape(source[at:])
             return
-        yield html.unescape(source[at:start])
+        yield unescape(source[at:start])
         if source.startswith("<!--", start):
             end = source.find("-->", start)
             at = len(source) if end < 0 else end + 3

@@ -11,7 +11,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -258,7 +257,9 @@ def _no_password() -> bytes:
 
 def _write(path: Path, data: bytes) -> None:
     """Write the file at once or not at all, readable by its owner only."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with 0600
+    from tempfile import mkstemp  # once in the life of a server
+
+    handle, temporary = mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with 0600
     try:
         with open(handle, "wb") as file:
             file.write(data)

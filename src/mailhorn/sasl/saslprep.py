@@ -1,32 +1,6 @@
 """SASLprep (RFC 4013): names and passwords of people in the one form in which they compare."""
 
 import unicodedata
-from stringprep import (
-    in_table_b1,
-    in_table_c3,
-    in_table_c4,
-    in_table_c5,
-    in_table_c6,
-    in_table_c7,
-    in_table_c8,
-    in_table_c9,
-    in_table_c12,
-    in_table_c21_c22,
-    in_table_d1,
-    in_table_d2,
-)
-
-_PROHIBITED = (
-    in_table_c12,
-    in_table_c21_c22,
-    in_table_c3,
-    in_table_c4,
-    in_table_c5,
-    in_table_c6,
-    in_table_c7,
-    in_table_c8,
-    in_table_c9,
-)
 
 
 def saslprep(text: str) -> str:
@@ -42,10 +16,36 @@ def saslprep(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    from stringprep import (  # tables for the few who need them
+        in_table_b1,
+        in_table_c3,
+        in_table_c4,
+        in_table_c5,
+        in_table_c6,
+        in_table_c7,
+        in_table_c8,
+        in_table_c9,
+        in_table_c12,
+        in_table_c21_c22,
+        in_table_d1,
+        in_table_d2,
+    )
+
+    prohibited = (
+        in_table_c12,
+        in_table_c21_c22,
+        in_table_c3,
+        in_table_c4,
+        in_table_c5,
+        in_table_c6,
+        in_table_c7,
+        in_table_c8,
+        in_table_c9,
+    )
     mapped = "".join([" " if in_table_c12(c) else c for c in text if not in_table_b1(c)])
     prepared = unicodedata.normalize("NFKC", mapped)
     for character in prepared:
-        if any(prohibited(character) for prohibited in _PROHIBITED):
+        if any(within(character) for within in prohibited):
             raise ValueError(f"the character U+{ord(character):04X} is not allowed")
     if any(map(in_table_d1, prepared)):
         if any(map(in_table_d2, prepared)):

@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import secrets
-import shutil
 import threading
 from dataclasses import dataclass
 from hashlib import sha256
@@ -163,7 +162,9 @@ class ScriptBook:
                 if path.is_symlink() or path.is_file():
                     path.unlink()
                 elif path.is_dir():
-                    shutil.rmtree(path)
+                    from shutil import rmtree
+
+                    rmtree(path)
             if self._directory.is_dir():
                 _flush(self._directory)
 

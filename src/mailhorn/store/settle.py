@@ -12,7 +12,6 @@ import ctypes
 import errno
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -469,8 +468,12 @@ class Settler:
     def empty_trash(self) -> None:
         """Remove what was thrown away."""
         with os.scandir(self._places.trash) as entries:
-            for entry in entries:
-                shutil.rmtree(entry.path, ignore_errors=True)
+            thrown = [entry.path for entry in entries]
+        if thrown:
+            from shutil import rmtree  # it brings bz2 and lzma, and on most days nothing is thrown away
+
+            for path in thrown:
+                rmtree(path, ignore_errors=True)
 
     # directories
 

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -127,7 +126,9 @@ class _TooMuch(Exception):
 
 def _given(message: bytes) -> IO[bytes]:
     """Return a file to read a message from: nobody has to wait until a program reads it, or does not."""
-    file = tempfile.TemporaryFile()
+    from tempfile import TemporaryFile  # where there are programs
+
+    file = TemporaryFile()
     file.write(message)
     file.seek(0)
     return file

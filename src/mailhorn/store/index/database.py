@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +41,8 @@ DISK_ERRORS = (
 )
 """What the disk or the machine is to blame for; anything else apsw raises is our mistake."""
 
+SCHEMA = Path(__file__).parents[1] / "schema"
+"""The migrations."""
 
 LET_GO = 1_000
 """Rows that are freed by one call: 0.2 ms."""
@@ -139,9 +140,7 @@ def open_reader(path: Path) -> Database:
 def _migrate(db: Database) -> None:
     """Run the numbered files of `store/schema` that the database has not seen, each in its own transaction."""
     steps = {
-        int(found[1]): entry
-        for entry in (files("mailhorn.store") / "schema").iterdir()
-        if (found := re.fullmatch(r"(\d{4})_\w+\.sql", entry.name))
+        int(found[1]): entry for entry in SCHEMA.iterdir() if (found := re.fullmatch(r"(\d{4})_\w+\.sql", entry.name))
     }
     if _user_version(db) > max(steps):
         raise StoreUnavailable("the index was made by a newer mailhorn; install that one again")

@@ -57,7 +57,7 @@ class Context:
         Args:
             tag: Of the command.
             by_uid: Whether updates tell UIDs.
-            filter_: What is searched for; sequence numbers in it stay what they were (RFC 5267 §4.3).
+            filter_: What is searched for, of a lasting scope; sequence numbers stay what they were (RFC 5267 §4.3).
             results: UIDs, ascending.
             sorted_: What they are sorted by, and what is, in its order.
             mailbox: Name and UIDVALIDITY, if updates are to tell them (RFC 7377 §2.1).

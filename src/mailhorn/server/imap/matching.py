@@ -27,9 +27,9 @@ from ...mime.decode import decoded_header, part_text
 from ...mime.header import fields
 from ...mime.scan import Part, scan
 from ...model.flags import RECENT
-from ...model.ids import UID, ModSeq, SeqNum
+from ...model.ids import MAX_UID, UID, ModSeq, SeqNum
 from ...model.message import MessageOrigin, MessageRow
-from ...model.numbers import SAVED, NumberSet, UIDSet
+from ...model.numbers import SAVED, STAR, NumberSet, UIDSet
 from ...model.search import (
     AddressKey,
     AgeKey,
@@ -194,12 +194,14 @@ class Scope:
         view: The messages that are searched: what sequence numbers and `*` stand for.
         now: Seconds since 1970.
         saved: The UIDs of `$`, ascending (RFC 5182).
+        lasting: Messages that come later are asked about as well: `n:*` has no end.
 
     """
 
     view: MailboxView
     now: float
     saved: NumberSet = UIDSet(())
+    lasting: bool = False
 
 
 def depth(key: SearchKey) -> Depth:
@@ -337,6 +339,9 @@ def uid_ranges(key: InSequence | InUIDs, scope: Scope) -> tuple[tuple[int, int],
     if numbers.ranges == SAVED:
         return scope.saved.resolved(0)
     if isinstance(key, InUIDs):
+        if scope.lasting:
+            endless = tuple([(max(pair), MAX_UID) for pair in numbers.ranges if min(pair) == STAR != max(pair)])
+            numbers = UIDSet((*numbers.ranges, *endless))
         return numbers.resolved(view.last_uid)
     last = len(view)
     if not last:

@@ -89,7 +89,7 @@ async def search(conversation: Conversation, command: Search) -> Reply:
             mod_seq = await _told_mod_seq(conversation, selected.mailbox, found, returns)
         await answer(conversation, selected, found.uids, found.uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
-            filter_ = Filter(store, selected.mailbox, command.key, scope)
+            filter_ = Filter(store, selected.mailbox, command.key, replace(scope, lasting=True))
             context = Context(conversation.core.tag, command.by_uid, filter_, found.uids, fetch=_fetch(returns))
             _keep(conversation, selected, context)
     return ok(b"UID SEARCH completed" if command.by_uid else b"SEARCH completed")
@@ -118,7 +118,7 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     else:
         await answer(conversation, selected, uids, found.uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
-            filter_ = Filter(store, selected.mailbox, command.key, scope)
+            filter_ = Filter(store, selected.mailbox, command.key, replace(scope, lasting=True))
             sorted_ = (command.order, ordered)
             context = Context(
                 conversation.core.tag, command.by_uid, filter_, found.uids, sorted_, fetch=_fetch(returns)
@@ -201,7 +201,8 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
             told = replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity)
             await _tell_esearch(conversation, told, found.uids, returns)
         if selected is not None and at_hand and Return.UPDATE in returns.options:
-            filter_, named = Filter(context.store, mailbox.id, key, scope), (mailbox.name, mailbox.uid_validity)
+            filter_ = Filter(context.store, mailbox.id, key, replace(scope, lasting=True))
+            named = mailbox.name, mailbox.uid_validity
             context_ = Context(
                 core.tag, True, filter_, found.uids, mailbox=named, dialect=core.dialect, fetch=_fetch(returns)
             )

@@ -13,6 +13,7 @@ from .language import ActionWord, Call, Tagged, Takes, Tests, TestWord
 from .match import ADDRESS_PART, COMPARATOR, MATCH_TYPE, any_value, matcher
 from .program import Step, Test
 from .run import Run, Stop, values_of
+from .skip import note_all
 
 ADDRESS_FIELDS = frozenset(
     "from to cc bcc sender reply-to resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to"
@@ -87,12 +88,30 @@ def _size(call: Call) -> Test:
 
 def _allof(call: Call) -> Test:
     tests = call.tests
-    return lambda run: all(test(run) for test in tests)
+
+    def every(run: Run) -> bool:
+        for test in tests:
+            if not test(run):
+                return False
+        return True
+
+    first = call.inventory.clues.get(tests[0]) if tests else None  # what comes after it may leave traces of its own
+    if first is not None:
+        call.inventory.clues[every] = first
+    return every
 
 
 def _anyof(call: Call) -> Test:
     tests = call.tests
-    return lambda run: any(test(run) for test in tests)
+
+    def some(run: Run) -> bool:
+        for test in tests:
+            if test(run):
+                return True
+        return False
+
+    note_all(call.inventory.clues, some, tests)
+    return some
 
 
 def _not(call: Call) -> Test:

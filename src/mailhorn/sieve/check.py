@@ -25,6 +25,7 @@ from .parser import Argument, Command, Number, Strings, Tag, parsed
 from .program import Inventory, Program, Step, Test
 from .run import Return as _Return
 from .run import Run, Variables
+from .skip import FEW, Skip, note_all
 from .text import Part, Text
 
 ALL: frozenset[str] = frozenset(extension.capability for extension in EXTENSIONS)
@@ -351,7 +352,13 @@ class _Checker:
                 self._note(error)
         if chain:
             steps.append(self._choice(chain))
-        return _sequence(tuple(steps), self._source.line(commands[0].start) if commands else 1)
+        return self._sequence(tuple(steps), self._source.line(commands[0].start) if commands else 1)
+
+    def _sequence(self, steps: tuple[Step, ...], line: int) -> Step:
+        clues = [self.inventory.clues.get(step) for step in steps]
+        if len(clues) - clues.count(None) < FEW:
+            return _sequence(steps, line)
+        return _sparse(steps, Skip(clues), line)
 
     def _choice(self, chain: Sequence[Command]) -> Step:
         """if <test> <block> *(elsif <test> <block>) [else <block>] (RFC 5228 §3.1)"""
@@ -392,7 +399,10 @@ class _Checker:
                 if len(self._errors) == errors:  # else the block is missing because of what is wrong before it
                     self._note(error)
             settled = decided is True
-        return _choice(tuple(branches), otherwise)
+        step = _choice(tuple(branches), otherwise)
+        if otherwise is None:
+            note_all(self.inventory.clues, step, [test for test, _ in branches])
+        return step
 
     def _block(self, command: Command) -> Step:
         if command.block is None:
@@ -502,6 +512,8 @@ class _Checker:
 
         def traced(run: Run) -> bool:
             result = test(run)
+            if not run.traced:
+                return result
             if not found:
                 text = " ".join(source.text[start:end].split())
                 shown = printable(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
@@ -509,6 +521,7 @@ class _Checker:
             run.trace.append(found[result])
             return result
 
+        note_all(self.inventory.clues, traced, (test,))
         return traced
 
     def _call(self, word: TestWord | ActionWord, node: Command, tests: tuple[Test, ...]) -> Call:
@@ -663,6 +676,23 @@ def _sequence(steps: tuple[Step, ...], line: int) -> Step:
             step(run)
 
     return sequence
+
+
+def _sparse(steps: tuple[Step, ...], skip: Skip, line: int) -> Step:
+    """The same of so many steps that it pays to find out first which of them can do anything."""
+    count = len(steps)
+
+    def sparse(run: Run) -> None:
+        run.spend(count, line)
+        edits = len(run.edits)
+        for number in range(count) if run.traced else skip.steps(run):
+            steps[number](run)
+            if len(run.edits) != edits:  # what was found of the header is not true any more
+                for step in steps[number + 1 :]:
+                    step(run)
+                return
+
+    return sparse
 
 
 def _choice(branches: tuple[tuple[Test, Step], ...], otherwise: Step | None) -> Step:

@@ -9,6 +9,7 @@ expression with a `.*` per star would cost len(value) ** stars.
 
 import re
 from collections.abc import Callable
+from itertools import groupby
 
 _ANY = -1
 _PIECE = re.compile(rb"\\?(.)|\\", re.DOTALL)
@@ -61,6 +62,12 @@ def spans(pattern: bytes) -> Callable[[bytes], list[tuple[int, int]]]:
         return where
 
     return found
+
+
+def longest_piece(pattern: bytes) -> bytes:
+    """Return the longest run of octets that every value that matches has in it; of `*` that is nothing."""
+    runs = [bytes(run) for piece in _pieces(pattern) for blank, run in groupby(piece, _ANY.__eq__) if not blank]
+    return max(runs, key=len, default=b"")
 
 
 def _blanks(piece: list[int], start: int) -> list[tuple[int, int]]:

@@ -97,6 +97,8 @@ class Bound:
             match type has none.
         counts: Decides by the number of values alone (RFC 5231 §4.2).
         lists: External lists; a value matches if one of them has it (RFC 6134 §2.2).
+        words: With `pieces`: a value that matches is one of these, or has one of those in it; None: that is not known.
+        pieces: See `words`.
 
     """
 
@@ -105,6 +107,8 @@ class Bound:
     spans: Callable[[bytes], list[tuple[int, int]]] | None = None
     counts: Callable[[int], bool] | None = None
     lists: tuple[str, ...] = ()
+    words: tuple[bytes, ...] | None = None
+    pieces: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

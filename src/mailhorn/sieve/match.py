@@ -7,11 +7,12 @@ from functools import partial
 
 from .comparator import ASCII_CASEMAP, OCTET, Comparator
 from .errors import SieveRuntimeError
-from .glob import glob, spans, weight
+from .glob import glob, longest_piece, spans, weight
 from .language import Bound, Call, MatchType, Tagged, Takes
 from .program import Test
 from .questions import InList, ListKnown
 from .run import Run, Values, octets
+from .skip import Clue
 from .text import Text, constants
 
 COMPARATORS = (ASCII_CASEMAP, OCTET)
@@ -24,21 +25,21 @@ _FIELD_NAME = re.compile(r"[\x21-\x39\x3b-\x7e]+")
 
 
 def _is(comparator: Comparator, keys: tuple[bytes, ...], argument: str) -> Bound:
-    return Bound(frozenset(keys).__contains__)
+    return Bound(frozenset(keys).__contains__, words=keys)
 
 
 def _contains(comparator: Comparator, keys: tuple[bytes, ...], argument: str) -> Bound:
     if len(keys) == 1:
         key = keys[0]
-        return Bound(lambda value: key in value, 1)
-    return Bound(lambda value: any(key in value for key in keys), len(keys))
+        return Bound(lambda value: key in value, words=(), pieces=keys)
+    return Bound(lambda value: any(key in value for key in keys), len(keys), words=(), pieces=keys)
 
 
 def _matches(comparator: Comparator, keys: tuple[bytes, ...], argument: str) -> Bound:
     globs = [glob(key) for key in keys]
     only = globs[0] if len(globs) == 1 else lambda value: any(one(value) for one in globs)
     found: Callable[[bytes], list[tuple[int, int]]] = partial(_first_spans, globs, keys)
-    return Bound(only, sum(map(weight, keys)), found)
+    return Bound(only, sum(map(weight, keys)), found, words=(), pieces=tuple(map(longest_piece, keys)))
 
 
 def _first_spans(globs: list[Callable[[bytes], bool]], keys: tuple[bytes, ...], value: bytes) -> list[tuple[int, int]]:
@@ -211,14 +212,13 @@ def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: t
                 raise SieveRuntimeError(line, str(error)) from None
         return False
 
-    if (
-        constant is None
-        or constant.lists
-        or constant.counts is not None
-        or (with_keys.captures and constant.spans is not None)
-    ):
+    if constant is None or constant.lists or constant.counts is not None:
         return test
-    return quick_test
+    chosen = test if with_keys.captures and constant.spans is not None else quick_test
+    if constant.words is not None:
+        words, pieces, weight = constant.words, constant.pieces, constant.weight
+        call.inventory.clues[chosen] = tuple([Clue(asked, words, pieces, weight, line) for asked in asks])
+    return chosen
 
 
 def is_field_name(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from .comparator import Comparator
 from .facts import Question
 from .run import Asked, Run
+from .skip import Clues
 
 Test = Callable[[Run], bool]
 """A compiled test. Raises Missing, SieveRuntimeError."""
@@ -29,6 +30,8 @@ class Inventory:
     any_header: bool = False
     any_mailbox: bool = False
     asked: dict[tuple[str, str, str, str], Asked] = field(default_factory=dict)
+    clues: dict[Test | Step, Clues] = field(default_factory=dict)
+    """Of tests, and of steps that do nothing if none is there."""
 
     def ask(self, where: str, name: str, part: str, comparator: Comparator) -> Asked:
         """Return the one object of this program that stands for these values."""

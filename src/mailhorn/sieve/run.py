@@ -175,6 +175,7 @@ class Run:
         "path",
         "shared",
         "trace",
+        "traced",
         "variables",
     )
 
@@ -194,6 +195,8 @@ class Run:
         self.flags: dict[str, str] | None = None
         """The internal variable of RFC 5232: lower case to spelling; None as long as the script has not touched it."""
         self.trace: list[Matched] = []
+        self.traced = True
+        """Each test leaves its trace; else only what matters runs (`skip`)."""
         self.variables = Variables()
         self.shared: dict[str, str] = {}
         """The global variables (RFC 6609 §3.4)."""
@@ -284,6 +287,13 @@ class Run:
         self._compared += compared
         if self._compared > MAX_OCTETS_COMPARED:
             raise SieveRuntimeError(line, "comparing this message with the script takes too long")
+
+    def afford(self, compared: int) -> bool:
+        """Count octets that are about to be compared, unless they are too many; say whether they are not."""
+        if self._compared + compared > MAX_OCTETS_COMPARED:
+            return False
+        self._compared += compared
+        return True
 
     def entity(self) -> Entity:
         """Return the part that is looked at. Raises Missing."""

@@ -158,7 +158,7 @@ async def _run(
     if message not in facts:
         facts[message] = answers.facts(case, message, gathered)
     for _ in range(MAX_ROUNDS):
-        actions = await _aside(message, evaluate, script.program, facts[message], before.flags)
+        actions = await _aside(message, evaluate, script.program, facts[message], before.flags, traced=False)
         if not isinstance(actions, Need):
             break
         await answers.gather(case, message, actions, gathered)

@@ -47,6 +47,7 @@ from mailhorn.imap.responses import (
     InternalDateItem,
     ListResponse,
     Metadata,
+    Namespaces,
     NumberCode,
     Response,
     ResponseCode,
@@ -108,6 +109,7 @@ class Mailboxes:
         self.boxes: dict[str, Box] = {"INBOX": Box(1000)}
         self.notes: dict[tuple[str, str], bytes] = {}
         self.password = b"secret"
+        self.prefix, self.separator = "", "/"
         self.sessions: list[SimulatedServer] = []
 
     def create(self, name: str) -> Box:
@@ -234,6 +236,9 @@ class SimulatedServer:
                 self._say(StatusResponse(Condition.BYE, None, b"bye"))
                 self._end(tag, sync=False)
                 self.end()
+            case Simple(Keyword.NAMESPACE):
+                self._say(Namespaces(((self.mailboxes.prefix, self.mailboxes.separator),), None, None))
+                self._end(tag)
             case Simple() | Id() | Subscribe():
                 self._end(tag)
             case Login(password=password):
@@ -249,7 +254,7 @@ class SimulatedServer:
                 self._end(tag)
             case List(status=status):
                 for name, box in boxes.items():
-                    self._say(ListResponse(("\\Trash",) if name == "Bin" else (), "/", name))
+                    self._say(ListResponse(("\\Trash",) if name == "Bin" else (), self.mailboxes.separator, name))
                     if status:
                         self._say(StatusItems(name, ((StatusItem.MAILBOXID, f"id{box.uid_validity}"),)))
                 self._end(tag)

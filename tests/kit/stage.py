@@ -236,6 +236,9 @@ async def idle(peer: Peer) -> None:
 async def ready(peer: Peer, uid_next: int = 5, capabilities: str = CAPABILITIES) -> None:
     """From the greeting to IDLE, with nothing new."""
     await log_in(peer, capabilities)
+    if "IMAP4rev2" in capabilities:
+        await peer.command("NAMESPACE")
+        await peer.say('* NAMESPACE (("" "/")) NIL NIL', "$ OK told")
     await select(peer, uid_next)
     await fetch(peer)
     await idle(peer)

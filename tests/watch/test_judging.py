@@ -194,6 +194,29 @@ def test_a_mailbox_by_its_identity(rules: Rules) -> None:
     assert (rules.count("Hit"), rules.count("Bin"), rules.count("INBOX")) == (1, 1, 0)
 
 
+@pytest.mark.parametrize("name", ["Lists/Python", "INBOX/Lists/Python", "INBOX.Lists.Python", "Lists.Python"])
+def test_names_are_spelled_as_the_server_does(rules: Rules, name: str) -> None:
+    """One rule file, whatever separator and prefix a server has (RFC 2342)."""
+    rules.mailboxes = Mailboxes("IDLE", "MOVE", "UIDPLUS", "NAMESPACE", *MORE)
+    rules.mailboxes.prefix, rules.mailboxes.separator = "INBOX.", "."
+    rules.say(f'if not mailboxexists "{name}" {{ fileinto "{name}"; }}', mail())
+    assert rules.count("INBOX.Lists.Python") == 1
+    rules.say(f'if mailboxexists "{name}" {{ fileinto "Sub/Found"; }}', mail())
+    assert rules.count("INBOX.Sub.Found") == 1
+
+
+def test_the_trash_is_spelled_as_the_server_does(rules: Rules) -> None:
+    """Also where the server does not say which mailbox it is; and INBOX is INBOX everywhere."""
+    rules.mailboxes = Mailboxes("IDLE", "MOVE", "UIDPLUS", "NAMESPACE")
+    rules.mailboxes.prefix, rules.mailboxes.separator = "INBOX.", "."
+    world = rules.say('if header :is "x-a" "1" { discard; } else { fileinto "inbox"; }')
+    del rules.mailboxes.boxes["Bin"]
+    for one in ("1", "2"):
+        rules.mailboxes.put(mail(f"X-A: {one}"), date=int(time.time()))
+        world.settle()
+    assert (rules.count("INBOX.Trash"), rules.count("INBOX")) == (1, 1)
+
+
 def test_duplicates_are_known_for_as_long_as_is_said(rules: Rules) -> None:
     """Also after a restart; and two that come at once."""
     script = 'if duplicate :seconds 1000 { fileinto "Hit"; }'

@@ -28,10 +28,12 @@ from ..imap.commands import (
     Fetch,
     FetchItem,
     GetMetadata,
+    Keyword,
     List,
     ListReturn,
     Search,
     Select,
+    Simple,
     StatusItem,
 )
 from ..imap.responses import (
@@ -42,6 +44,7 @@ from ..imap.responses import (
     Fetched,
     ListResponse,
     Metadata,
+    Namespaces,
     NumberCode,
     Recent,
     ResponseCode,
@@ -79,6 +82,7 @@ from .events import (
 from .facts import WHOLE, Gathered
 from .ledger import Answer, JournalFailed, Request
 from .parts import put_together, sections_of
+from .spelling import Spelling
 from .trouble import Over, Trouble, good_bye, refused
 
 COMMAND_PATIENCE = 60.0
@@ -200,6 +204,7 @@ class Conversation:
         self._listed: list[ListResponse] | None = None
         self._ids: dict[str, str] | None = None
         self._noted: dict[str, bytes | None] | None = None
+        self._namespaces: Namespaces | None = None
 
     @property
     def imap(self) -> ClientConnection:
@@ -289,6 +294,8 @@ class Conversation:
                     self.statuses[mailbox] = dict(items)
                 if self._ids is not None and len(self._ids) < MAX_MAILBOXES:
                     self._ids |= {str(id): mailbox for item, id in items if item is StatusItem.MAILBOXID}
+            case Namespaces():
+                self._namespaces = response
             case Metadata(_, values):
                 if self._noted is not None and len(self._noted) < MAX_COPIED:
                     self._noted |= {name.lower(): value for name, value in values}
@@ -521,6 +528,13 @@ class Conversation:
         yield from self.run(List("", "*", returns=frozenset(), status=(StatusItem.MAILBOXID,)))
         found, self._ids = self._ids, None
         return found or {}
+
+    def spelling(self) -> Script[Spelling]:
+        """Return how the server spells names (RFC 2342), as rules do if it does not say."""
+        if not self.imap.has("NAMESPACE"):
+            return Spelling()
+        yield from self.run(Simple(Keyword.NAMESPACE))
+        return Spelling() if self._namespaces is None else Spelling.told(self._namespaces)
 
     def list_mailboxes(self) -> Script[Sequence[ListResponse]]:
         """Return all mailboxes that can be selected, with their special uses (RFC 6154 §2) if the server tells them."""

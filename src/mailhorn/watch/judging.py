@@ -37,6 +37,7 @@ from .ledger import Memo, Parcel, Recall, Recalled, Row, Task
 from .parts import SMALL
 from .providers import provider_of
 from .rules import RuleNames
+from .spelling import Spelling
 
 MAX_ROUNDS = 100
 """Times more is gathered for one message: scripts that compute what they ask for come back for each of it."""
@@ -57,7 +58,7 @@ class Directory:
     The account's other mailboxes, as far as rules ask for them. Of one connection.
 
     Attributes:
-        names: All mailboxes; None as long as nobody asked.
+        names: All mailboxes, by all names that rules may give them; None as long as nobody asked.
         ids: All mailboxes that the server tells the MAILBOXID of, by that; None as long as nobody asked.
 
     """
@@ -66,21 +67,29 @@ class Directory:
         self.names: frozenset[str] | None = None
         self.ids: dict[str, str] | None = None
         self._uses: dict[str, tuple[str, ...]] = {}
+        self._spelling: Spelling | None = None
         self._talk = talk
         self._trash = account.trash
         self._default = provider_of(account.host).trash
 
+    def spelling(self) -> Script[Spelling]:
+        """Return how the server spells the names that rules give."""
+        if self._spelling is None:
+            self._spelling = yield from self._talk.spelling()
+        return self._spelling
+
     def learn(self) -> Script[None]:
         """Learn which mailboxes there are, and what they are for (RFC 6154)."""
+        spelling = yield from self.spelling()
         there = yield from self._talk.list_mailboxes()
-        self.names = frozenset(one.mailbox for one in there)
+        self.names = frozenset().union(*(spelling.names(one.mailbox) for one in there))
         uses: dict[str, tuple[str, ...]] = {}
         for one in there:
             for attribute in map(str.lower, one.attributes):
                 uses[attribute] = (*uses.get(attribute, ()), one.mailbox)
         self._uses = uses
         if self._trash is None:
-            self._trash = next(iter(uses.get("\\trash", ())), self._default)
+            self._trash = next(iter(uses.get("\\trash", ())), spelling.spelled(self._default))
 
     def learn_ids(self) -> Script[None]:
         """Learn the identities of mailboxes."""
@@ -96,10 +105,15 @@ class Directory:
         """Return the mailboxes of a special use; None as long as nobody asked."""
         return None if self.names is None else self._uses.get(use.lower(), ())
 
+    def has_use(self, mailbox: str, use: str) -> bool:
+        """Say whether a mailbox, as a rule spells it, is there for a use."""
+        spelled = mailbox if self._spelling is None else self._spelling.spelled(mailbox)
+        return spelled in (self.for_use(use) or ())
+
     def imagine(self, mailbox: str) -> None:
         """Take it that a mailbox was made, in a dry run."""
-        if self.names is not None:
-            self.names |= {mailbox}
+        if self.names is not None and self._spelling is not None:
+            self.names |= self._spelling.names(mailbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +296,9 @@ class Judge:
                 return (ENVIRONMENT[name],) if name in ENVIRONMENT else ()
             case SpecialUse(mailbox, use):
                 there = self._directory.for_use(use)
-                return None if there is None else bool(there) if mailbox is None else mailbox in there
+                return (
+                    None if there is None else bool(there) if mailbox is None else self._directory.has_use(mailbox, use)
+                )
             case MailboxIdExists(id):
                 return None if self._directory.ids is None else id in self._directory.ids
             case Metadata():
@@ -315,7 +331,10 @@ class Judge:
                 told.entity = Entity(octets)
                 more = True
         for note in [one for one in need.questions if isinstance(one, Metadata) and one not in self._metadata]:
-            self._metadata[note] = yield from self._talk.note_of(note.mailbox, note.name)
+            place = note.mailbox
+            if place is not None:
+                place = (yield from self._directory.spelling()).spelled(place)
+            self._metadata[note] = yield from self._talk.note_of(place, note.name)
             more = True
         asked = [question for question in need.questions if isinstance(question, Duplicate)]
         new = [question for question in asked if question not in told.duplicates]
@@ -337,22 +356,25 @@ class Judge:
     # what follows from it
 
     def _resolved(self, decided: Actions) -> Script[Actions]:
-        """Put the mailbox of an identity or a special use in the place of the named one (RFC 9042, RFC 8579)."""
+        """Spell names as the server does; an identity or a special use goes before them (RFC 9042, RFC 8579)."""
         filings = [step for step in decided.steps if isinstance(step, FileInto)]
+        if not filings:
+            return decided
+        spelling = yield from self._directory.spelling()
         if self._directory.ids is None and any(step.id for step in filings):
             yield from self._directory.learn_ids()
         if self._directory.names is None and any(step.use for step in filings):
             yield from self._directory.learn()
-        if not any(step.id or step.use for step in filings):
-            return decided
         known = self._directory.ids or {}
         steps = []
         for step in decided.steps:
-            if isinstance(step, FileInto) and step.id in known:
-                step = replace(step, mailbox=known[step.id])
-            elif isinstance(step, FileInto) and step.use:
-                there = self._directory.for_use(step.use) or ()
-                step = replace(step, mailbox=step.mailbox if step.mailbox in there else next(iter(there), step.mailbox))
+            if isinstance(step, FileInto):
+                mailbox = known.get(step.id) if step.id else None
+                if mailbox is None:
+                    mailbox = spelling.spelled(step.mailbox)
+                    there = self._directory.for_use(step.use) or () if step.use else ()
+                    mailbox = mailbox if mailbox in there else next(iter(there), mailbox)
+                step = step if mailbox == step.mailbox else replace(step, mailbox=mailbox)
             steps.append(step)
         return replace(decided, steps=tuple(steps))
 

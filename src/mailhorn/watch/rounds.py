@@ -45,6 +45,7 @@ class Round:
         """Open all mailboxes on a new connection, and return the one that is open then: the first that can be."""
         talk = self._talk
         directory = Directory(talk, self._account)
+        yield from directory.spelling()  # now, and not when the first message is to go somewhere
         boxes = [Mailbox(talk, self._account, place, directory) for place in self._places]
         if len(boxes) == 1:
             return boxes[0], (yield from boxes[0].open())

@@ -1,6 +1,7 @@
 """What every blob store promises, over every implementation (with the store around it: bodies are read through it)."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tests.kit.stores import DATE, account, deliver, digest_of, message_files, o
 
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.model.message import Placement
-from mailhorn.store.abc import MessageMissing, StoreUnavailable
+from mailhorn.store.abc import MessageMissing, StoreUnavailable, Taker
 from mailhorn.store.blobs.maildir import INLINE_LIMIT
 from mailhorn.store.store import Store
 
@@ -40,6 +41,48 @@ async def test_a_body_comes_back_whole_and_in_ranges(store: Store, body: bytes) 
     assert await store.read(inbox, placed.uid, 3) == body[3:]
     assert await store.read(inbox, placed.uid, len(body) + 1, len(body) + 5) == b""
     assert await store.read(inbox, placed.uid, 0, 10**9) == body
+
+
+class Collector(Taker):
+    """Reads what it is given, up to some number of bodies."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken: list[bytes] = []
+        self.ended = 0
+
+    def take(self, number: int, body: bytes | int) -> bool:
+        assert number == len(self.taken) and not self.ended
+        if number == self.most:
+            return False
+        self.taken.append(body if isinstance(body, bytes) else os.pread(body, 10 * len(BIG), 0))
+        return True
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+async def test_bodies_are_handed_over(tmp_path: Path) -> None:
+    """Open files and octets in order, up to one that is not wanted or not there; and the end of it, always."""
+    bodies = [SMALL, BIG, b"", SMALL * 2]
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        for body in bodies:
+            await deliver(store, inbox, body=body)
+    async with opened(tmp_path) as store:
+        places = [one.where for one in await store.index.stored(inbox, [UID(n + 1) for n in range(4)], False)]
+        wanted = [where for where in places if where is not None]
+        assert len(wanted) == 4
+        for given, most, taken in (
+            (wanted, 9, bodies),
+            ([b"ready", *wanted], 9, [b"ready", *bodies]),
+            (wanted, 2, bodies[:2]),
+            ([*wanted[:3], "nowhere", wanted[3]], 9, bodies[:3]),
+            ([], 9, []),
+        ):
+            collector = Collector(most)
+            assert await store.hand_over(given, collector) == len(taken)
+            assert (collector.taken, collector.ended) == (taken, 1)
 
 
 @pytest.mark.parametrize("number", [0, 12])

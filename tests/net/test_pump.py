@@ -211,6 +211,50 @@ async def test_a_peer_that_does_not_read_is_not_read_from() -> None:
 
 
 @on_both_loops
+async def test_files_go_past_it_only_if_nothing_waits(tmp_path: Path) -> None:
+    """What was sent before comes before; once the system has all of it, there is a way."""
+    async with serving() as server:
+        reader, writer = await server.connect()
+        host = server.hosts[0]
+        sent = 0
+        while host.pump.writable:
+            host.core.out += b"x" * 1_000_000
+            sent += 1_000_000
+            host.pump.brim()
+        assert host.pump.spout() is None
+        await reader.readexactly(sent - 1)
+        await host.drained.wait()
+        spout = host.pump.spout()
+        assert spout is not None
+        spout.say(b"more\n")
+        spout.end()
+        spout.close()
+        assert await reader.readline() == b"xmore\n"
+        host.core.out += b"y" * (HIGH_WATER // 2)  # little may wait, as ever
+        host.pump.flush()
+        assert host.pump.writable
+        writer.close()
+
+
+@on_both_loops
+async def test_files_do_not_go_past_what_changes_octets(certificate: tuple[Path, Path]) -> None:
+    """With TLS, compression or the wire log there is no other way."""
+    async with serving() as server:
+        _, writer = await server.connect()
+        pump = server.hosts[0].pump
+        spout = pump.spout()
+        assert spout is not None
+        spout.close()
+        pump.compress()
+        assert pump.spout() is None
+        writer.close()
+    async with serving(server_context(*certificate)) as server:
+        _, writer = await server.connect(client_context(certificate[0]))
+        assert server.hosts[0].pump.spout() is None
+        writer.close()
+
+
+@on_both_loops
 async def test_paused_reading_holds_bytes_back_until_resumed() -> None:
     """A session that is busy reads no more."""
     async with serving() as server:

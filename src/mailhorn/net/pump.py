@@ -18,6 +18,7 @@ import structlog
 
 from .deflate import Deflate
 from .protocol_log import ProtocolLog
+from .spout import Spout
 from .tls import start_tls
 
 HIGH_WATER = 64 * 1024
@@ -217,6 +218,29 @@ class Pump(asyncio.Protocol):
         if self._deflate is not None:
             self._deflate.rest()
 
+    def spout(self) -> Spout | None:
+        """
+        Return a way to send files without a detour.
+
+        None if there is none: what is sent is encrypted, compressed or logged, or something waits to be sent. Until
+        it is closed nothing else may be sent, but the connection may end.
+        """
+        transport = self._transport
+        if transport is None or self.closed or self.tls or self._deflate is not None or self._log is not None:
+            return None
+        sock = transport.get_extra_info("socket")
+        if sock is None or not self.writable or transport.get_write_buffer_size():
+            return None
+        return Spout(sock.fileno())
+
+    def brim(self) -> None:
+        """Send what the core has to send; `writable` is False then until the system has all of it."""
+        self.flush()
+        if self.writable and not self.closed and self._transport is not None:
+            self._transport.set_write_buffer_limits(0)
+            if self.writable:
+                self._transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+
     def acknowledge(self) -> None:
         """
         Have the system acknowledge at once what was received.
@@ -342,6 +366,7 @@ class Pump(asyncio.Protocol):
         self.writable = True
         if self._transport is None or self.closed:
             return
+        self._transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)  # `brim` has other ones
         try:
             self.session.writable()
         except Exception as error:

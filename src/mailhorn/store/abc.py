@@ -535,6 +535,18 @@ class OpenBlob(ABC):
         self.close()
 
 
+class Taker(ABC):
+    """Who takes many bodies, one after the other, in a thread."""
+
+    @abstractmethod
+    def take(self, number: int, body: bytes | int) -> bool:
+        """Take one: its octets, or the descriptor of its file, open as long as this runs. False: it is not taken."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """There are no more; called in the same thread, whatever has happened."""
+
+
 class Blobs(ABC):
     """Bodies: written once, read in ranges, removed late."""
 
@@ -557,6 +569,14 @@ class Blobs(ABC):
     @abstractmethod
     async def read_many(self, wanted: Sequence[tuple[str, int, int]]) -> list[bytes | None]:
         """Return bytes start to end of each body's file, None for one that is not there or cannot be read."""
+
+    @abstractmethod
+    async def hand_over(self, bodies: Sequence[bytes | str], taker: Taker) -> int:
+        """
+        Give bodies to somebody who takes them in a thread, in order: octets as they are, files open.
+
+        Ends at the first whose file cannot be opened, or that is not taken. Returns how many were.
+        """
 
     @abstractmethod
     async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> OpenBlob:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ..model.change import Change
 from ..model.ids import UID, MailboxId
 from ..model.message import Digest, Placed, Placement
-from .abc import Append, Appended, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError
+from .abc import Append, Appended, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError, Taker
 from .complaints import Complaints
 from .texts import TextIndex
 
@@ -236,6 +236,14 @@ class Store:
             read = await self._blobs.read_many(files)
             found.update((uid, data) for uid, data in zip(uids, read, strict=True) if data is not None)
         return found
+
+    async def hand_over(self, bodies: Sequence[bytes | str], taker: Taker) -> int:
+        """
+        Give whole bodies, as `Stored` says where they are, to somebody who takes them in a thread, in order.
+
+        Returns how many were taken: the next one is no longer where it was, or was not wanted.
+        """
+        return await self._blobs.hand_over(bodies, taker)
 
     async def open(self, mailbox: MailboxId, uid: UID) -> OpenBlob:
         """

@@ -66,6 +66,12 @@ class Answers:
         start = self._start
         return [start % values for values in zip(*self._columns(seqs, found, origins), strict=True)]
 
+    def heads(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins, name: bytes) -> list[bytes]:
+        """Return the beginnings of answers up to the octets of the whole message, under that name."""
+        pattern = self._start + name + b" {%d}\r\n"
+        columns = self._columns(seqs, found, origins)
+        return [pattern % values for values in zip(*columns, found.sizes, strict=True)]
+
     def _columns(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins) -> list[Iterable[object]]:
         """Return what is to be filled in, in the order in which it is said."""
         columns: dict[int, Iterable[object]] = {0: seqs, 1: found.uids, 2: found.mod_seqs, 5: found.sizes}

@@ -193,6 +193,14 @@ class Conversation:
     async def room(self) -> None:
         """Send what is ready, and wait while the client does not read. Raises CancelledError if it has gone."""
         self.pump.flush()
+        await self._until_writable()
+
+    async def sent(self) -> None:
+        """Send what is ready, and wait until the system has all of it. Raises as `room`."""
+        self.pump.brim()
+        await self._until_writable()
+
+    async def _until_writable(self) -> None:
         if not self.pump.writable and not self.pump.closed:
             self._drained = asyncio.get_running_loop().create_future()
             try:

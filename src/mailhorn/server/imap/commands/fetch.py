@@ -25,6 +25,7 @@ from ..answers import Answers, said
 from ..changed import missed_since
 from ..conversation import Conversation, bad_sequence
 from ..partial import part_of
+from ..pouring import Pouring
 from ..reach import Act, may_selected
 from ..reply import BadArguments, CommandRefused, Reply, ok
 from ..sections import (
@@ -56,6 +57,15 @@ SLICE_AT_HAND = 64
 
 OCTETS_AT_HAND = 1024 * 1024
 """Octets read at a time, if no single message has more; twice as many are held, as the next are read meanwhile."""
+
+MANY = 8
+"""Whole messages from which on their files are handed to the system: fewer are not worth a thread's round trip."""
+
+LARGE = 1024 * 1024
+"""Octets of a message up to which that is done: so much is read if a client stops reading in the middle."""
+
+OCTETS_POURED = 4 * 1024 * 1024
+"""Octets handed over in one go, at the most: for some 4 ms the thread has nothing for others."""
 
 FEW = 64
 """Messages that are answered for at once, if it can be done: 0.3 ms."""
@@ -183,6 +193,7 @@ class _Plan:
         original: Whether it has to be known where messages come from.
         header_only: Whether of the octets nothing but the message's header is asked for.
         sets_seen: Whether messages are read by this.
+        poured: Nothing comes after the whole message, which is asked for under this name; None: it is not so.
         careful: Whether more has to be done or known than what answers most.
 
     """
@@ -201,6 +212,9 @@ class _Plan:
         )
         self.header_only = of_header(self.named)
         self.sets_seen = any(map(_sets_seen, items))
+        self.poured: Literal | None = None
+        if len(self.items) == 1 and isinstance(whole_message := self.named[0], Literal) and whole_message.all_of_it:
+            self.poured = whole_message
         self.careful = self.original or Attribute.MODSEQ in items
 
 
@@ -318,6 +332,8 @@ class _Fetching:
         self.selected.note([one.row.mod_seq for one in found])
         if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
             self.missing = True
+        if self.plan.poured is not None and len(found) >= MANY:
+            found = found[await self._pour(self.plan.poured, found, flagged) :]
         batches = list(self.batches(found))
         if not batches:
             return
@@ -334,16 +350,57 @@ class _Fetching:
             if ahead is not None:
                 ahead.cancel()
 
+    async def _pour(self, item: Literal, found: Sequence[Stored], flagged: frozenset[UID]) -> int:
+        """Answer with whole messages, sent as they lie on the disk; return of how many of them that is done."""
+        conversation, view = self.conversation, self.selected.view
+        seqs = [seq for one in found if (seq := view.seq_of(one.row.uid))]
+        if not found or len(seqs) < len(found):
+            return 0
+        heads = self.plan.answers.heads(seqs, _columns(found), self.origins, item.name)
+        tails = [self._ended(one) if one.row.uid in flagged else b")\r\n" for one in found]
+        at = 0
+        while at < len(found):
+            end = at + _together(found[at:])
+            if at == end:
+                await self._by_itself(found[at], flagged)
+                at += 1
+                continue
+            await conversation.sent()
+            spout = conversation.pump.spout()
+            if spout is None:
+                break
+            bodies = [cast(bytes | str, one.where) for one in found[at:end]]
+            pouring = Pouring(spout, heads[at:end], [one.row.size for one in found[at:end]], tails[at:end])
+            conversation.in_literal = True
+            at += await conversation.context.store.hand_over(bodies, pouring)
+            if pouring.cut is not None:
+                self._cut_off(pouring.cut)
+            if spout.lost:
+                conversation.pump.abort()
+                raise asyncio.CancelledError
+            conversation.core.raw_pieces(spout.left)
+            conversation.in_literal = False
+            if at < end and not spout.left:  # it is not where it was
+                await self._by_itself(found[at], flagged)
+                at += 1
+        return at
+
+    async def _by_itself(self, one: Stored, flagged: frozenset[UID]) -> None:
+        for batch in self.batches((one,)):
+            await self._batch(batch, {}, flagged)
+
+    def _ended(self, one: Stored) -> bytes:
+        """Return what stands behind a message that was marked \\Seen by this."""
+        tail = b" ".join([said(item, one.row, one.digest) for item in self._unasked()])
+        return b" %b)\r\n" % tail if tail else b")\r\n"
+
     def batches(self, found: Sequence[Stored]) -> Iterator[list[_Message]]:
         """Part the messages so that each time a thread reads enough to be worth the way, and not too much."""
         view, plan = self.selected.view, self.plan
         known = [(seq, one) for one in found if (seq := view.seq_of(one.row.uid))]
         if not known:
             return
-        uids, mod_seqs, flags, dates, sizes = zip(*[one.row for _, one in known], strict=True)
-        envelopes = [one.digest.envelope for _, one in known]
-        structures = [one.digest.body_structure for _, one in known]
-        columns = Columns(uids, mod_seqs, flags, dates, sizes, envelopes, structures)
+        columns = _columns([one for _, one in known])
         starts = plan.answers.starts([seq for seq, _ in known], columns, self.origins)
         batch: list[_Message] = []
         room = OCTETS_AT_HAND
@@ -453,11 +510,29 @@ class _Fetching:
             self._cut_off(error)
         conversation.in_literal = False
 
-    def _cut_off(self, error: StoreError) -> NoReturn:
+    def _cut_off(self, error: StoreError | OSError) -> NoReturn:
         """Hang up: after half an answer nothing else keeps the client in step."""
         log.error("a message could not be sent to its end, its client was cut off", reason=str(error))
         self.conversation.pump.abort()
         raise asyncio.CancelledError from error
+
+
+def _columns(found: Sequence[Stored]) -> Columns:
+    """Return messages (one at least) side by side."""
+    uids, mod_seqs, flags, dates, sizes = zip(*[one.row for one in found], strict=True)
+    envelopes = [one.digest.envelope for one in found]
+    structures = [one.digest.body_structure for one in found]
+    return Columns(uids, mod_seqs, flags, dates, sizes, envelopes, structures)
+
+
+def _together(found: Sequence[Stored]) -> int:
+    """Return how many of the first messages are sent in one go; 0 if the first one has to be sent by itself."""
+    room = OCTETS_POURED
+    for number, (row, _, where) in enumerate(found):
+        room -= row.size
+        if where is None or row.size > LARGE or room < 0:
+            return number
+    return len(found)
 
 
 _COMPLETED = ok(b"FETCH completed")

@@ -1,6 +1,7 @@
 """The journal: what it keeps, what it refuses, and that it is the truth after a crash."""
 
 import queue
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from mailhorn.model.ids import UID, UIDValidity
 from mailhorn.watch.act import Kind, Step
-from mailhorn.watch.journal import Journal, JournalError, JournalThread
+from mailhorn.watch.journal import REST_PAGES, REST_PAGES_AT_LAST, ROOM, Journal, JournalError, JournalThread
 from mailhorn.watch.ledger import (
     ActionState,
     Answer,
@@ -245,6 +246,38 @@ def test_thread_answers_in_order_and_closes_when_done(tmp_path: Path) -> None:
     assert isinstance(told[100][1], JournalFailed) and "has no beginning" in told[100][1].reason
     assert told[101][1] == Loaded(V, 42, ())
     assert answers.empty()
+
+
+def test_a_power_cut_leaves_what_was_answered(tmp_path: Path) -> None:
+    """What a thread's journal has room for and did not write yet is nothing to who opens it afterwards."""
+    path, answers = tmp_path / "journal", queue.SimpleQueue[Answer]()
+    thread = JournalThread(path)
+    thread.ask(Baseline(INBOX, V, 5), answers.put)
+    thread.ask(Record(INBOX, V, 6, (row(5, MOVE),)), answers.put)
+    assert [answers.get(), answers.get()] == [Recorded(), Recorded()]
+    wal = tmp_path / "journal-wal"
+    assert wal.stat().st_size == ROOM
+    later = tmp_path / "later"
+    later.mkdir()
+    for file in (path, wal):
+        shutil.copy(file, later)
+    thread.close()
+    again = Journal(later / "journal")
+    assert one(again, Load(INBOX)) == Loaded(V, 6, (Task(UID(5), "<5@x>", 1005, 55, ((0, MOVE),), sent=True),))
+    again.close()
+
+
+@pytest.mark.parametrize(("at_leisure", "most"), [(True, REST_PAGES), (False, REST_PAGES_AT_LAST)])
+def test_the_log_is_copied_when_nobody_waits(journal: Journal, at_leisure: bool, most: int) -> None:
+    """Else when it is long; what is asked for meanwhile does not wait for it."""
+    wal = Path(f"{journal.path}-wal")
+    one(journal, Baseline(INBOX, V, 1))
+    uid = 0
+    while uid < most * 2:
+        rows = tuple(replace(row(uid := uid + 1), subject="a page each" * 300) for _ in range(200))
+        assert isinstance(one(journal, Record(INBOX, V, uid + 1, rows)), Recorded)
+        journal.rest(at_leisure)
+    assert most <= wal.stat().st_size / (4096 + 24) <= most * 1.5, "it is written again from its beginning"
 
 
 def test_what_keeps_coming_back_is_left_alone(journal: Journal) -> None:

@@ -4,8 +4,9 @@ Mailbox names are `str` as people read them (modified UTF-7 undone, INBOX in cap
 is a UIDSet in a UID command and a SeqSet otherwise, so `isinstance` tells which it was.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from ..model.flags import Flag, Flags
 from ..model.ids import ModSeq, UIDValidity
@@ -30,50 +31,43 @@ class Keyword(Enum):
     IDLE = b"IDLE"
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+class Simple(Struct, frozen=True):
     """A command without arguments."""
 
     keyword: Keyword
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """LOGIN (RFC 9051 §6.2.3)."""
 
     user: bytes
     password: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticate:
+class Authenticate(Struct, frozen=True):
     """AUTHENTICATE (RFC 9051 §6.2.2); `initial` is decoded, b"" for `=`, None if not given (SASL-IR)."""
 
     mechanism: str
     initial: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Enable:
+class Enable(Struct, frozen=True):
     """ENABLE (RFC 9051 §6.3.1)."""
 
     capabilities: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Compress:
+class Compress(Struct, frozen=True):
     """COMPRESS DEFLATE (RFC 4978)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Id:
+class Id(Struct, frozen=True):
     """ID (RFC 2971); None is NIL."""
 
     fields: tuple[tuple[str, str | None], ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Resync:
+class Resync(Struct, frozen=True):
     """
     QRESYNC in SELECT: where the client stood when it left (RFC 7162 §3.2.5).
 
@@ -91,8 +85,7 @@ class Resync:
     match: tuple[SeqSet, UIDSet] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Select:
+class Select(Struct, frozen=True):
     """SELECT or EXAMINE (RFC 9051 §6.3.2, §6.3.3), with CONDSTORE and QRESYNC (RFC 7162 §3.1.8, §3.2.5)."""
 
     mailbox: str
@@ -101,31 +94,27 @@ class Select:
     resync: Resync | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(Struct, frozen=True):
     """CREATE (RFC 9051 §6.3.4); `uses` is what it is to be for, None if nothing was said (RFC 6154 §3)."""
 
     mailbox: str
     uses: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """DELETE (RFC 9051 §6.3.5)."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """RENAME (RFC 9051 §6.3.6)."""
 
     mailbox: str
     new_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Struct, frozen=True):
     """SUBSCRIBE, or UNSUBSCRIBE when `on` is false (RFC 9051 §6.3.7, §6.3.8)."""
 
     mailbox: str
@@ -166,8 +155,7 @@ class StatusItem(Enum):
     DELETED_STORAGE = b"DELETED-STORAGE"
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+class List(Struct, frozen=True):
     """
     LIST, or LSUB (RFC 9051 §6.3.9, RFC 3501 §6.3.9).
 
@@ -201,30 +189,26 @@ class List:
         return self.select is not None or self.returns is not None or not isinstance(self.pattern, str)
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """STATUS (RFC 9051 §6.3.11)."""
 
     mailbox: str
     items: tuple[StatusItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GetQuota:
+class GetQuota(Struct, frozen=True):
     """GETQUOTA (RFC 9208 §4.1.1)."""
 
     root: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class GetQuotaRoot:
+class GetQuotaRoot(Struct, frozen=True):
     """GETQUOTAROOT (RFC 9208 §4.1.2)."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class GetMetadata:
+class GetMetadata(Struct, frozen=True):
     """
     GETMETADATA (RFC 5464 §4.2).
 
@@ -242,8 +226,7 @@ class GetMetadata:
     depth: int | None = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SetMetadata:
+class SetMetadata(Struct, frozen=True):
     """SETMETADATA (RFC 5464 §4.3): entries in lower case; None takes one away."""
 
     mailbox: str
@@ -258,8 +241,7 @@ class AclChange(Enum):
     REMOVE = b"-"
 
 
-@dataclass(frozen=True, slots=True)
-class SetAcl:
+class SetAcl(Struct, frozen=True):
     """SETACL (RFC 4314 §3.1)."""
 
     mailbox: str
@@ -268,38 +250,33 @@ class SetAcl:
     change: AclChange = AclChange.REPLACE
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteAcl:
+class DeleteAcl(Struct, frozen=True):
     """DELETEACL (RFC 4314 §3.2)."""
 
     mailbox: str
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
-class GetAcl:
+class GetAcl(Struct, frozen=True):
     """GETACL (RFC 4314 §3.3)."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListRights:
+class ListRights(Struct, frozen=True):
     """LISTRIGHTS (RFC 4314 §3.4)."""
 
     mailbox: str
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
-class MyRights:
+class MyRights(Struct, frozen=True):
     """MYRIGHTS (RFC 4314 §3.5)."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Struct, frozen=True):
     """
     APPEND up to the header of its literal (RFC 9051 §6.3.12).
 
@@ -323,8 +300,7 @@ class Append:
     urls: tuple[bytes, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AppendStep:
+class AppendStep(Struct, frozen=True):
     """
     What stands before, between and behind the literals of an APPEND with CATENATE (RFC 4469, RFC 3502).
 
@@ -354,15 +330,13 @@ class AppendStep:
         return self.size is not None and self.message is None
 
 
-@dataclass(frozen=True, slots=True)
-class Expunge:
+class Expunge(Struct, frozen=True):
     """EXPUNGE, or UID EXPUNGE when `uids` is given (RFC 9051 §6.4.3, §6.4.9)."""
 
     uids: UIDSet | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """
     SEARCH or UID SEARCH (RFC 9051 §6.4.4); the answer holds UIDs when `by_uid`.
 
@@ -380,8 +354,7 @@ class Search:
     returns: Returns | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
+class Sort(Struct, frozen=True):
     """SORT or UID SORT (RFC 5256 §3); `returns` as in Search (RFC 5267 §3)."""
 
     order: tuple[SortKey, ...]
@@ -391,8 +364,7 @@ class Sort:
     returns: Returns | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FindThreads:
+class FindThreads(Struct, frozen=True):
     """THREAD or UID THREAD (RFC 5256 §3)."""
 
     algorithm: ThreadAlgorithm
@@ -401,8 +373,7 @@ class FindThreads:
     by_uid: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MultiSearch:
+class MultiSearch(Struct, frozen=True):
     """ESEARCH, a search of several mailboxes (RFC 7377); no sources: what is selected."""
 
     key: SearchKey
@@ -411,8 +382,7 @@ class MultiSearch:
     charset: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelUpdate:
+class CancelUpdate(Struct, frozen=True):
     """CANCELUPDATE (RFC 5267 §4.3.5)."""
 
     tags: tuple[bytes, ...]
@@ -443,8 +413,7 @@ class NotifyEvent(Enum):
     SERVER_METADATA_CHANGE = "ServerMetadataChange"
 
 
-@dataclass(frozen=True, slots=True)
-class Events:
+class Events(Struct, frozen=True):
     """
     events (RFC 5465 §8); nothing at all is NONE.
 
@@ -460,8 +429,7 @@ class Events:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EventGroup:
+class EventGroup(Struct, frozen=True):
     """event-group (RFC 5465 §8): of which mailboxes to tell what; `names` only with SUBTREE and MAILBOXES."""
 
     watched: Watched
@@ -469,8 +437,7 @@ class EventGroup:
     events: Events
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """NOTIFY (RFC 5465 §3.1): SET with its groups, NONE if there are none; `status`: tell first how mailboxes are."""
 
     groups: tuple[EventGroup, ...] | None
@@ -507,8 +474,7 @@ class SectionText(Enum):
     MIME = b"MIME"
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """section (RFC 9051 §9): `[]` is Section(); `fields` only with HEADER.FIELDS and HEADER.FIELDS.NOT."""
 
     part: tuple[int, ...] = ()
@@ -516,8 +482,7 @@ class Section:
     fields: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BodySection:
+class BodySection(Struct, frozen=True):
     """BODY[section]<origin.count>, or BODY.PEEK (RFC 9051 §6.4.5)."""
 
     section: Section
@@ -525,8 +490,7 @@ class BodySection:
     partial: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BinarySection:
+class BinarySection(Struct, frozen=True):
     """BINARY[part]<origin.count>, or BINARY.PEEK (RFC 3516 §4.2): a part without its transfer encoding."""
 
     part: tuple[int, ...] = ()
@@ -534,15 +498,13 @@ class BinarySection:
     partial: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BinarySize:
+class BinarySize(Struct, frozen=True):
     """BINARY.SIZE[part] (RFC 3516 §4.2)."""
 
     part: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """PREVIEW (RFC 8970 §3.1); `lazy`: only if it costs nothing."""
 
     lazy: bool = False
@@ -551,8 +513,7 @@ class Preview:
 FetchItem = Attribute | BodySection | BinarySection | BinarySize | Preview
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Struct, frozen=True):
     """
     FETCH or UID FETCH (RFC 9051 §6.4.5); macros are spelled out.
 
@@ -580,8 +541,7 @@ class StoreMode(Enum):
     REMOVE = b"-FLAGS"
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """STORE or UID STORE (RFC 9051 §6.4.6); `unchanged_since`: only if nothing happened after it (RFC 7162 §3.1.3)."""
 
     numbers: NumSet
@@ -591,16 +551,14 @@ class Store:
     unchanged_since: ModSeq | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """COPY or UID COPY (RFC 9051 §6.4.7)."""
 
     numbers: NumSet
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """MOVE or UID MOVE (RFC 9051 §6.4.8, RFC 6851)."""
 
     numbers: NumSet

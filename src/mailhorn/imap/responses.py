@@ -1,7 +1,8 @@
 """Every response a server can give, as data: what `grammar.response` parses and writes."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from ..model.flags import Flag
 from ..model.ids import UID, ModSeq, SeqNum, UIDValidity
@@ -20,8 +21,7 @@ class Condition(Enum):
     PREAUTH = b"PREAUTH"
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """
     resp-text-code without typed arguments (RFC 9051 §7.1): ALERT, TRYCREATE, READ-ONLY, UNAVAILABLE …
 
@@ -32,38 +32,33 @@ class Code:
     text: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NumberCode:
+class NumberCode(Struct, frozen=True):
     """UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ and other codes with one number."""
 
     name: str
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class FlagsCode:
+class FlagsCode(Struct, frozen=True):
     """PERMANENTFLAGS; `\\*` stands among the flags if new keywords may be made."""
 
     flags: tuple[Flag, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CapabilityCode:
+class CapabilityCode(Struct, frozen=True):
     """CAPABILITY within a status response."""
 
     capabilities: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AppendUid:
+class AppendUid(Struct, frozen=True):
     """APPENDUID (RFC 4315 §3)."""
 
     uid_validity: UIDValidity
     uids: UIDSet
 
 
-@dataclass(frozen=True, slots=True)
-class CopyUid:
+class CopyUid(Struct, frozen=True):
     """COPYUID (RFC 4315 §3): the sources and, in the same order, what they became."""
 
     uid_validity: UIDValidity
@@ -71,36 +66,31 @@ class CopyUid:
     target: UIDSet
 
 
-@dataclass(frozen=True, slots=True)
-class NoUpdate:
+class NoUpdate(Struct, frozen=True):
     """NOUPDATE (RFC 5267 §4.3.1): nothing will be told of later changes to the result of this command."""
 
     tag: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BadCharset:
+class BadCharset(Struct, frozen=True):
     """BADCHARSET, with the charsets the server knows."""
 
     charsets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BadEvent:
+class BadEvent(Struct, frozen=True):
     """BADEVENT (RFC 5465 §3.1): which events the server can tell."""
 
     supported: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Modified:
+class Modified(Struct, frozen=True):
     """MODIFIED (RFC 7162 §3.1.3): message numbers, after UID STORE UIDs, that had changed and were left alone."""
 
     numbers: NumberSet
 
 
-@dataclass(frozen=True, slots=True)
-class InProgress:
+class InProgress(Struct, frozen=True):
     """
     INPROGRESS (RFC 9585): a command is still at work.
 
@@ -116,8 +106,7 @@ class InProgress:
     goal: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MessageLimit:
+class MessageLimit(Struct, frozen=True):
     """MESSAGELIMIT (RFC 9738): no more messages in one command; `lowest` is the UID of the last that it reached."""
 
     limit: int
@@ -140,8 +129,7 @@ ResponseCode = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StatusResponse:
+class StatusResponse(Struct, frozen=True):
     """Untagged OK, NO, BAD, BYE or PREAUTH."""
 
     condition: Condition
@@ -149,8 +137,7 @@ class StatusResponse:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(Struct, frozen=True):
     """The end of a command: OK, NO or BAD."""
 
     tag: bytes
@@ -159,36 +146,31 @@ class Tagged:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Continuation:
+class Continuation(Struct, frozen=True):
     """`+`: text for people, or base64 during AUTHENTICATE."""
 
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """CAPABILITY."""
 
     capabilities: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Enabled:
+class Enabled(Struct, frozen=True):
     """ENABLED."""
 
     capabilities: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FlagsResponse:
+class FlagsResponse(Struct, frozen=True):
     """FLAGS."""
 
     flags: tuple[Flag, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListResponse:
+class ListResponse(Struct, frozen=True):
     """
     LIST, or LSUB (RFC 9051 §7.3.1).
 
@@ -210,24 +192,21 @@ class ListResponse:
     old_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StatusItems:
+class StatusItems(Struct, frozen=True):
     """STATUS; items we do not know are left out. All are numbers but MAILBOXID (RFC 8474 §4.3)."""
 
     mailbox: str
     items: tuple[tuple[StatusItem, int | str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResponse:
+class SearchResponse(Struct, frozen=True):
     """SEARCH: numbers are of the kind that was asked for."""
 
     numbers: tuple[int, ...]
     mod_seq: ModSeq | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResultUpdate:
+class ResultUpdate(Struct, frozen=True):
     """
     One pair of ADDTO or REMOVEFROM (RFC 5267 §4.3): what came to the results of an earlier search, or left them.
 
@@ -243,8 +222,7 @@ class ResultUpdate:
     numbers: NumberSet
 
 
-@dataclass(frozen=True, slots=True)
-class ESearchResponse:
+class ESearchResponse(Struct, frozen=True):
     """
     ESEARCH (RFC 9051 §7.3.4, RFC 7377 §2.1).
 
@@ -276,16 +254,14 @@ class ESearchResponse:
     uid_validity: UIDValidity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SortResponse:
+class SortResponse(Struct, frozen=True):
     """SORT (RFC 5256 §4): numbers of the kind that was asked for, in the order that was asked for."""
 
     numbers: tuple[int, ...]
     mod_seq: ModSeq | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(Struct, frozen=True):
     """
     A message and those below it (RFC 5256 §4).
 
@@ -299,39 +275,34 @@ class Thread:
     below: "tuple[Thread, ...]" = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadResponse:
+class ThreadResponse(Struct, frozen=True):
     """THREAD (RFC 5256 §4): numbers of the kind that was asked for."""
 
     threads: tuple[Thread, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """QUOTA (RFC 9208 §4.2.1): resources by name, with what is used of them and their limit."""
 
     root: bytes
     resources: tuple[tuple[str, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaRoots:
+class QuotaRoots(Struct, frozen=True):
     """QUOTAROOT (RFC 9208 §4.2.2)."""
 
     mailbox: str
     roots: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AclResponse:
+class AclResponse(Struct, frozen=True):
     """ACL (RFC 4314 §3.6): identifiers and their rights."""
 
     mailbox: str
     entries: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListRightsResponse:
+class ListRightsResponse(Struct, frozen=True):
     """LISTRIGHTS (RFC 4314 §3.7): what an identifier always has, and what it can be given, tied rights together."""
 
     mailbox: str
@@ -340,16 +311,14 @@ class ListRightsResponse:
     optional: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MyRightsResponse:
+class MyRightsResponse(Struct, frozen=True):
     """MYRIGHTS (RFC 4314 §3.8)."""
 
     mailbox: str
     rights: str
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(Struct, frozen=True):
     """METADATA (RFC 5464 §4.4): entries with values, or those that have changed without them; "" is the server."""
 
     mailbox: str
@@ -357,87 +326,75 @@ class Metadata:
     changed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(Struct, frozen=True):
     """EXISTS."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
+class Recent(Struct, frozen=True):
     """RECENT."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Expunged:
+class Expunged(Struct, frozen=True):
     """EXPUNGE."""
 
     seq: SeqNum
 
 
-@dataclass(frozen=True, slots=True)
-class Vanished:
+class Vanished(Struct, frozen=True):
     """VANISHED (RFC 7162 §3.2.10): EXPUNGE by UID; `earlier`: before now, so that no message number changes."""
 
     uids: UIDSet
     earlier: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UidItem:
+class UidItem(Struct, frozen=True):
     """UID n."""
 
     uid: UID
 
 
-@dataclass(frozen=True, slots=True)
-class FlagsItem:
+class FlagsItem(Struct, frozen=True):
     """FLAGS (...)."""
 
     flags: tuple[Flag, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ModSeqItem:
+class ModSeqItem(Struct, frozen=True):
     """MODSEQ (n) (RFC 7162 §3.1.4.2)."""
 
     mod_seq: ModSeq
 
 
-@dataclass(frozen=True, slots=True)
-class InternalDateItem:
+class InternalDateItem(Struct, frozen=True):
     """INTERNALDATE; seconds since 1970, UTC."""
 
     internal_date: int
 
 
-@dataclass(frozen=True, slots=True)
-class SizeItem:
+class SizeItem(Struct, frozen=True):
     """RFC822.SIZE."""
 
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class EnvelopeItem:
+class EnvelopeItem(Struct, frozen=True):
     """ENVELOPE."""
 
     envelope: Envelope
 
 
-@dataclass(frozen=True, slots=True)
-class BodyStructureItem:
+class BodyStructureItem(Struct, frozen=True):
     """BODYSTRUCTURE, or BODY when `short`."""
 
     structure: BodyStructure
     short: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BodyItem:
+class BodyItem(Struct, frozen=True):
     """BODY[section]<origin>; RFC822, RFC822.HEADER and RFC822.TEXT are told by `name`."""
 
     section: Section
@@ -446,8 +403,7 @@ class BodyItem:
     name: bytes = b"BODY"
 
 
-@dataclass(frozen=True, slots=True)
-class BinaryItem:
+class BinaryItem(Struct, frozen=True):
     """BINARY[part]<origin> (RFC 3516 §4.3)."""
 
     part: tuple[int, ...]
@@ -455,44 +411,38 @@ class BinaryItem:
     data: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class BinarySizeItem:
+class BinarySizeItem(Struct, frozen=True):
     """BINARY.SIZE[part] (RFC 3516 §4.3)."""
 
     part: tuple[int, ...]
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewItem:
+class PreviewItem(Struct, frozen=True):
     """PREVIEW (RFC 8970 §3.2): UTF-8; None if there is none yet."""
 
     text: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class EmailIdItem:
+class EmailIdItem(Struct, frozen=True):
     """EMAILID (RFC 8474 §5.1): the same for all copies of a message."""
 
     email_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadIdItem:
+class ThreadIdItem(Struct, frozen=True):
     """THREADID (RFC 8474 §5.2)."""
 
     thread_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SaveDateItem:
+class SaveDateItem(Struct, frozen=True):
     """SAVEDATE (RFC 8514 §4.2); seconds since 1970, UTC; None if the mailbox does not keep it."""
 
     saved: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownItem:
+class UnknownItem(Struct, frozen=True):
     """A fetch item we do not know (X-GM-LABELS …): its name and value as they stood."""
 
     name: str
@@ -518,24 +468,21 @@ FetchedItem = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """FETCH."""
 
     seq: SeqNum
     items: tuple[FetchedItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UidFetched:
+class UidFetched(Struct, frozen=True):
     """UIDFETCH (RFC 9586 §3.3): FETCH of one that knows UIDs only."""
 
     uid: UID
     items: tuple[FetchedItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Namespaces:
+class Namespaces(Struct, frozen=True):
     """NAMESPACE (RFC 2342): personal, other users', shared; each a tuple of (prefix, delimiter), None is NIL."""
 
     personal: tuple[tuple[str, str | None], ...] | None
@@ -543,15 +490,13 @@ class Namespaces:
     shared: tuple[tuple[str, str | None], ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class IdResponse:
+class IdResponse(Struct, frozen=True):
     """ID (RFC 2971)."""
 
     fields: tuple[tuple[str, str | None], ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """An untagged response we do not know: its bytes after `* `, without the end of line."""
 
     data: bytes

@@ -10,8 +10,10 @@ Rule 3: the message of an APPEND is a stream of `AppendData`, never whole in mem
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
+
+from msgspec.structs import replace
 
 from ..model.flags import NO_FLAGS
 from . import state as states

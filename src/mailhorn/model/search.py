@@ -1,58 +1,52 @@
 """What SEARCH, SORT, THREAD and ESEARCH ask, as data (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 5256, RFC 7377)."""
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+
+from msgspec import Struct
 
 from .flags import Flag
 from .ids import ModSeq
 from .numbers import SeqSet, UIDSet
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """Every message."""
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Struct, frozen=True):
     """All of the keys; several keys in a row mean this."""
 
     keys: "tuple[SearchKey, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Struct, frozen=True):
     """Either key."""
 
     left: "SearchKey"
     right: "SearchKey"
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """The key does not match."""
 
     key: "SearchKey"
 
 
-@dataclass(frozen=True, slots=True)
-class InSequence:
+class InSequence(Struct, frozen=True):
     """Sequence numbers of the session."""
 
     numbers: SeqSet
 
 
-@dataclass(frozen=True, slots=True)
-class InUIDs:
+class InUIDs(Struct, frozen=True):
     """UID set."""
 
     uids: UIDSet
 
 
-@dataclass(frozen=True, slots=True)
-class HasFlag:
+class HasFlag(Struct, frozen=True):
     """SEEN, KEYWORD x (present) or UNSEEN, UNKEYWORD x (not present). RECENT is `\\Recent`, OLD its absence."""
 
     flag: Flag
@@ -74,8 +68,7 @@ class DateTest(Enum):
     SINCE = "since"
 
 
-@dataclass(frozen=True, slots=True)
-class DateKey:
+class DateKey(Struct, frozen=True):
     """BEFORE, ON, SINCE and SENTBEFORE, SENTON, SENTSINCE: the date alone, time and zone disregarded."""
 
     field: DateField
@@ -83,24 +76,21 @@ class DateKey:
     date: date
 
 
-@dataclass(frozen=True, slots=True)
-class SizeKey:
+class SizeKey(Struct, frozen=True):
     """LARGER or SMALLER than so many octets."""
 
     larger: bool
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderKey:
+class HeaderKey(Struct, frozen=True):
     """HEADER field text; SUBJECT is this too. Empty text: the field exists."""
 
     field: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class AddressKey:
+class AddressKey(Struct, frozen=True):
     """FROM, TO, CC or BCC: the addresses of that field, as ENVELOPE has them, contain the text."""
 
     field: str
@@ -108,51 +98,44 @@ class AddressKey:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class AgeKey:
+class AgeKey(Struct, frozen=True):
     """YOUNGER or OLDER than so many seconds, by the internal date (RFC 5032)."""
 
     younger: bool
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class EmailIdKey:
+class EmailIdKey(Struct, frozen=True):
     """EMAILID (RFC 8474 §6)."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadIdKey:
+class ThreadIdKey(Struct, frozen=True):
     """THREADID (RFC 8474 §6)."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class SaveDateKey:
+class SaveDateKey(Struct, frozen=True):
     """SAVEDBEFORE, SAVEDON, SAVEDSINCE: the date at which it came into the mailbox (RFC 8514 §4.3)."""
 
     test: DateTest
     date: date
 
 
-@dataclass(frozen=True, slots=True)
-class SaveDateSupported:
+class SaveDateSupported(Struct, frozen=True):
     """SAVEDATESUPPORTED: every message if the mailbox keeps that date, else none (RFC 8514 §4.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextKey:
+class TextKey(Struct, frozen=True):
     """TEXT (header or body) or BODY (body only) contains the text."""
 
     text: str
     body_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ModSeqKey:
+class ModSeqKey(Struct, frozen=True):
     """
     MODSEQ: changed at this mod-sequence or later (RFC 7162 §3.1.5).
 
@@ -224,8 +207,7 @@ class Return(Enum):
     UPDATE = b"UPDATE"
 
 
-@dataclass(frozen=True, slots=True)
-class Returns:
+class Returns(Struct, frozen=True):
     """
     What is to be told of the result (RFC 9051 §6.4.4); nothing at all means ALL.
 
@@ -256,8 +238,7 @@ class SortField(Enum):
     TO = b"TO"
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(Struct, frozen=True):
     """One criterion of SORT; those before it decide first, the sequence number last."""
 
     field: SortField
@@ -283,8 +264,7 @@ class SourceKind(Enum):
     MAILBOXES = b"mailboxes"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """filter-mailboxes: names only with SUBTREE, SUBTREE_ONE and MAILBOXES."""
 
     kind: SourceKind

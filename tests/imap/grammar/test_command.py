@@ -1,9 +1,9 @@
 """Commands: RFC examples, what is refused and with which tag, and the work that hostile ones cause."""
 
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from mailhorn.imap import commands as c
 from mailhorn.imap.grammar.command import (

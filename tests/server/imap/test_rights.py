@@ -3,11 +3,11 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from msgspec.structs import fields
 from tests.kit.mailserver import PASSWORD, ServerInTest, running_server
 
 from mailhorn.config.settings import Limits

@@ -7,8 +7,9 @@ Errors: CommandProblem (a SyntaxProblem that knows the tag) → BAD; UnknownComm
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
 
 from ...model.numbers import SeqSet, UIDSet
 from ..commands import (

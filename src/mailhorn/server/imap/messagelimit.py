@@ -8,7 +8,8 @@ client takes nothing from the code before the command has ended.
 """
 
 from array import array
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ...imap.commands import Command, Copy, Expunge, Fetch, FindThreads, Move, NumSet, Search, Sort, Store
 from ...imap.responses import Condition, MessageLimit, StatusResponse

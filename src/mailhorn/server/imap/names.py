@@ -9,8 +9,9 @@ Rule 3: who enabled nothing writes modified UTF-7, of which the very form is kep
 import unicodedata
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ...imap.commands import Append, Command, Delete, List, MultiSearch, Notify, Rename, Select, Simple
 from ...imap.grammar.ext.children import child_mbox_flag

@@ -4,13 +4,12 @@ CommandRefused   NO: understood, cannot be done; the code says why (RFC 5530)
 BadArguments     BAD: makes no sense in this mailbox, such as a sequence number beyond its end
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ...imap.responses import Condition, ResponseCode
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """The tagged response."""
 
     condition: Condition

@@ -1,8 +1,9 @@
 """APPEND of several messages, and REPLACE, both ways."""
 
-from dataclasses import replace
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
 from mailhorn.imap.commands import Append
 from mailhorn.imap.grammar.command import (
@@ -71,7 +72,7 @@ def test_any_number_of_messages() -> None:
     """Each comes up as the first one did, and the command ends once."""
     core = ServerConnection()
     core.state = State.AUTHENTICATED
-    core._framer.limits = replace(core._framer.limits, stream=1000)
+    core._framer.limits = dataclasses.replace(core._framer.limits, stream=1000)
     core.receive_data(b"t APPEND a {2+}\r\nxy" + b" (\\Seen) {2+}\r\nxy" * 40 + b"\r\n")
     started = 0
     for _ in range(200):

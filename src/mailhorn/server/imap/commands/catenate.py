@@ -5,7 +5,8 @@ that does not work ends the APPEND. Rule 2: nothing is marked \\Seen, and nothin
 """
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ....imap.commands import Append, AppendStep, SectionText
 from ....imap.responses import Code

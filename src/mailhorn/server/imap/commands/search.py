@@ -10,6 +10,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import cast
 
+from msgspec import structs
+
 from ....imap.commands import (
     CancelUpdate,
     Command,
@@ -198,7 +200,7 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
             selected.saved = UIDSet(await ranges_of(to_save(found.uids, found.uids, returns)))
         if found.uids and not (returns.options == {Return.SAVE} and returns.partial is None):
             told = esearch(core.tag, found.uids, returns, UIDSet, found.mod_seq if with_mod_seq else None)
-            told = replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity)
+            told = structs.replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity)
             await _tell_esearch(conversation, told, found.uids, returns)
         if selected is not None and at_hand and Return.UPDATE in returns.options:
             filter_ = Filter(context.store, mailbox.id, key, replace(scope, lasting=True))
@@ -287,10 +289,10 @@ async def spelled_out(conversation: Conversation, command: Command) -> Command:
             return command
         selected = conversation.open_mailbox
         if isinstance(command.numbers, UIDSet):
-            return replace(command, numbers=selected.saved)
-        return replace(command, numbers=SeqSet.of(await _numbers(selected.view, selected.saved, by_uid=False)))
+            return structs.replace(command, numbers=selected.saved)
+        return structs.replace(command, numbers=SeqSet.of(await _numbers(selected.view, selected.saved, by_uid=False)))
     if isinstance(command, Expunge) and command.uids is not None and command.uids.ranges == SAVED:
-        return replace(command, uids=conversation.open_mailbox.saved)
+        return structs.replace(command, uids=conversation.open_mailbox.saved)
     return command
 
 
@@ -349,7 +351,7 @@ async def _tell_esearch(
     ranges = await ranges_of(numbers) if numbers and everything else ()
     if len(ranges) <= NUMBERS:
         kind = UIDSet if told.by_uid else SeqSet
-        conversation.core.untagged(replace(told, numbers=kind(ranges)) if ranges else told)
+        conversation.core.untagged(structs.replace(told, numbers=kind(ranges)) if ranges else told)
         return
     start = write_response(told, conversation.core.dialect).removesuffix(b"\r\n") + b" ALL "
     first, *others = range(0, len(ranges), NUMBERS)

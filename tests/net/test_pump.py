@@ -1,6 +1,7 @@
 """The pump over real sockets, on asyncio's own loop and on uvloop."""
 
 import asyncio
+import resource
 import socket
 import ssl
 import sys
@@ -251,6 +252,24 @@ async def test_files_do_not_go_past_what_changes_octets(certificate: tuple[Path,
     async with serving(server_context(*certificate)) as server:
         _, writer = await server.connect(client_context(certificate[0]))
         assert server.hosts[0].pump.spout() is None
+        writer.close()
+
+
+@on_both_loops
+async def test_files_go_the_long_way_without_a_descriptor() -> None:
+    """Where the system gives no further one, there is none for this either; the connection goes on."""
+    async with serving() as server:
+        reader, writer = await server.connect()
+        host = server.hosts[0]
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # the numbers above are taken as far as they are open
+        try:
+            assert host.pump.spout() is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        host.core.out += b"there\n"
+        host.pump.flush()
+        assert await reader.readline() == b"there\n"
         writer.close()
 
 

@@ -222,8 +222,8 @@ class Pump(asyncio.Protocol):
         """
         Return a way to send files without a detour.
 
-        None if there is none: what is sent is encrypted, compressed or logged, or something waits to be sent. Until
-        it is closed nothing else may be sent, but the connection may end.
+        None if there is none: what is sent is encrypted, compressed or logged, something waits to be sent, or the
+        system has no descriptor left. Until it is closed nothing else may be sent, but the connection may end.
         """
         transport = self._transport
         if transport is None or self.closed or self.tls or self._deflate is not None or self._log is not None:
@@ -231,7 +231,10 @@ class Pump(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is None or not self.writable or transport.get_write_buffer_size():
             return None
-        return Spout(sock.fileno())
+        try:
+            return Spout(sock.fileno())
+        except OSError:
+            return None
 
     def brim(self) -> None:
         """Send what the core has to send; `writable` is False then until the system has all of it."""

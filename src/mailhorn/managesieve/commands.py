@@ -1,7 +1,8 @@
 """The commands of RFC 5804 §2, as data."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Word(Enum):
@@ -14,8 +15,7 @@ class Word(Enum):
     UNAUTHENTICATE = "UNAUTHENTICATE"
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticate:
+class Authenticate(Struct, frozen=True):
     """
     AUTHENTICATE (§2.1).
 
@@ -29,60 +29,52 @@ class Authenticate:
     initial: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HaveSpace:
+class HaveSpace(Struct, frozen=True):
     """HAVESPACE (§2.5): whether a script of so many octets may be put under that name."""
 
     name: bytes
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class PutScript:
+class PutScript(Struct, frozen=True):
     """PUTSCRIPT (§2.6)."""
 
     name: bytes
     script: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SetActive:
+class SetActive(Struct, frozen=True):
     """SETACTIVE (§2.8); the empty name means that none is."""
 
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class GetScript:
+class GetScript(Struct, frozen=True):
     """GETSCRIPT (§2.9)."""
 
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteScript:
+class DeleteScript(Struct, frozen=True):
     """DELETESCRIPT (§2.10)."""
 
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RenameScript:
+class RenameScript(Struct, frozen=True):
     """RENAMESCRIPT (§2.11)."""
 
     old: bytes
     new: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CheckScript:
+class CheckScript(Struct, frozen=True):
     """CHECKSCRIPT (§2.12)."""
 
     script: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Noop:
+class Noop(Struct, frozen=True):
     """NOOP (§2.13); the tag comes back with the answer."""
 
     tag: bytes | None = None

@@ -1,31 +1,27 @@
 """What happened on a connection."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .commands import Command
 
 
-@dataclass(frozen=True, slots=True)
-class CommandReceived:
+class CommandReceived(Struct, frozen=True):
     """A command that is legal now; answer it."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class Responded:
+class Responded(Struct, frozen=True):
     """The client has answered a challenge; answer that."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """The client has given up AUTHENTICATE, or sent what is no answer to a challenge; it was answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """
     Something was answered with NO without asking; for a log.
 

@@ -1,4 +1,4 @@
-"""Command lines (RFC 5321 §4.1.1 and the extensions we offer): one dataclass and one parser for each.
+"""Command lines (RFC 5321 §4.1.1 and the extensions we offer): one struct and one parser for each.
 
 A parser raises CommandProblem with the reply to give. Spaces that RFC 5321 forbids but clients send (after
 the colon, at the end) are read over.
@@ -24,8 +24,7 @@ _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")
 _BDAT = re.compile(rf"([0-9]{{1,{MAX_BDAT_DIGITS}}})(?: +(LAST))?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True):
     """HELO, EHLO (RFC 5321 §4.1.1.1) or LHLO (RFC 2033 §4.1); `verb` tells which."""
 
     verb: str
@@ -47,51 +46,42 @@ class Rcpt(msgspec.Struct, frozen=True):
     recipient: Mailbox
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(msgspec.Struct, frozen=True):
     """DATA (RFC 5321 §4.1.1.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bdat:
+class Bdat(msgspec.Struct, frozen=True):
     """BDAT (RFC 3030 §2): so many octets follow the line, and whether they are the last ones."""
 
     size: int
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rset:
+class Rset(msgspec.Struct, frozen=True):
     """RSET (RFC 5321 §4.1.1.5)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(msgspec.Struct, frozen=True):
     """VRFY (RFC 5321 §4.1.1.6)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expand:
+class Expand(msgspec.Struct, frozen=True):
     """EXPN (RFC 5321 §4.1.1.7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Help:
+class Help(msgspec.Struct, frozen=True):
     """HELP (RFC 5321 §4.1.1.8)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Noop:
+class Noop(msgspec.Struct, frozen=True):
     """NOOP (RFC 5321 §4.1.1.9); its argument is ignored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bye:
+class Bye(msgspec.Struct, frozen=True):
     """QUIT (RFC 5321 §4.1.1.10)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True):
     """STARTTLS (RFC 3207)."""
 
 
@@ -103,8 +93,7 @@ class Auth:
     initial: bytes | None = field(repr=False, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Http:
+class Http(msgspec.Struct, frozen=True):
     """A web browser made to talk to us; nothing it says after this is a command (cross-protocol attack)."""
 
 

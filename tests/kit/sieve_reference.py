@@ -12,6 +12,7 @@ PAGE = ROOT / "docs" / "reference" / "sieve.md"
 SUITES = ROOT / "tests" / "sieve" / "suites"
 
 _REQUIRE = re.compile(r'require\s+(\[[^\]]*\]|"[^"]*")\s*;')
+_TEST = re.compile(r'^test "', re.MULTILINE)
 _STRING = re.compile(r'"([^"]*)"')
 
 HEAD = """# Sieve: what is spoken
@@ -26,7 +27,7 @@ What the settings must say first: (a) a smarthost, `host` in `[relay]`; (b) wher
 `spam_header` or `virus_header`; (c) lists of addresses, `lists`; (d) which programs may be run, `programs` in
 `[sieve]`.
 
-| extension | specified in | delivery | watcher | suites |
+| extension | specified in | delivery | watcher | suites, and how many tests they have |
 | --- | --- | --- | --- | --- |
 """
 
@@ -44,8 +45,15 @@ runs them, and suites written for Pigeonhole's testsuite, unchanged (docs/testin
 - notify knows mailto and https. A mail that says it was sent by a machine notifies nobody.
 - editheader never deletes Received and Auto-Submitted, and never adds those or the fields of MIME; it passes over
   the attempt.
-- Tests see the message as it came, also after replace and enclose; they see what editheader did, `size` and `:mime`
-  too.
+- What a script changes of the message is seen by what comes after it: by all tests and by loops over its parts (RFC
+  5703 §5 and §6, RFC 5293 §6). After enclose a loop goes on over the parts of the message that is inside now.
+- enclose makes a message from the owner of the script, of today; of the old header it has the subject, if there is no
+  `:subject`, and the fields that `:headers` names (RFC 5703 §6). redirect sends what was not enclosed yet.
+- The address book, `:addrbook:default`, may always be asked for; where the settings name none it is empty (RFC 6134
+  §2.5).
+- Examples that are wrong themselves are tested as they are meant: `:text` for `text:`, a missing foreverypart and
+  `size :over "100K"` (RFC 5703), `:text` (RFC 6134), `environment :contains "*"` (RFC 8579), tags behind the reason of
+  vacation (RFC 8580).
 - With vacation, a handle is made of subject, from, mime and reason as they are written, before variables are put
   in.
 - After a mistake the compiler goes on: up to 20 errors come together, one for each mistake.
@@ -99,9 +107,10 @@ def suites() -> dict[str, list[str]]:
     """Return the suites that require each capability."""
     found: dict[str, list[str]] = {}
     for path in sorted(SUITES.glob("*.svtest")):
-        required = {name for group in _REQUIRE.findall(path.read_text("utf-8")) for name in _STRING.findall(group)}
+        text = path.read_text("utf-8")
+        required = {name for group in _REQUIRE.findall(text) for name in _STRING.findall(group)}
         for name in required:
-            found.setdefault(name, []).append(path.stem)
+            found.setdefault(name, []).append(f"{path.stem} ({len(_TEST.findall(text))})")
     return found
 
 
@@ -132,7 +141,7 @@ def page() -> str:
     rows = []
     for extension in EXTENSIONS:
         name = extension.capability
-        suites_of_it = ", ".join(proofs.get(name, ["base"]))
+        suites_of_it = ", ".join(proofs.get(name, proofs["fileinto"][:1]))
         rows.append(f"| {name} | {extension.rfc} | {_at_delivery(name)} | {_in_a_watcher(name)} | {suites_of_it} |")
     return HEAD + "\n".join(rows) + "\n" + TAIL
 

@@ -101,6 +101,12 @@ def _given(path: Path | None) -> tuple[Path, ...]:
     return () if path is None else (path,)
 
 
+def list_schemes(written: Sequence[str]) -> tuple[str, ...]:
+    """Return the URI schemes of the lists' names (RFC 6134 §2.8); "urn" is that of the address book."""
+    schemes = {entry.partition("=")[0].strip().partition(":")[0].lower() for entry in written if ":" in entry}
+    return tuple(sorted({"urn"} | {scheme for scheme in schemes if scheme.isascii() and scheme.isalnum()}))
+
+
 def _lists(written: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in written:
@@ -111,4 +117,4 @@ def _lists(written: Sequence[str]) -> dict[str, str]:
     return found
 
 
-__all__ = ["scripts_of", "tools_of"]
+__all__ = ["list_schemes", "scripts_of", "tools_of"]

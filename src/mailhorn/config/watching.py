@@ -12,6 +12,7 @@ from ..net.webhook import checked
 from ..relay.letter import RelayUnavailable
 from ..sieve import Program
 from ..sieve.address import outbound
+from ..sieve.listname import list_name
 from ..sieve.verdicts import Verdicts
 from ..smtp.address import is_domain
 from ..watch.account import Security, WatchAccount
@@ -272,8 +273,8 @@ def _lists(written: Sequence[str], who: str) -> tuple[tuple[str, frozenset[str]]
             text = Path(path).read_text("utf-8", "replace")
         except OSError as error:
             raise ConfigError(f"{who}: lists: {path} cannot be read: {error.strerror}") from error
-        lines = (line.partition("#")[0].strip().lower() for line in text.splitlines())
-        found[name] = frozenset(filter(None, lines))
+        lines = (line.partition("#")[0].strip() for line in text.splitlines())
+        found[list_name(name)] = frozenset({line.lower(): line for line in lines if line}.values())
     return tuple(sorted(found.items()))
 
 

@@ -52,7 +52,7 @@ from ..store.outside import Noticing, Watchman
 from ..store.settle import Places
 from ..store.store import Store
 from ..store.texts import TEXTS
-from .filtering import scripts_of, tools_of
+from .filtering import list_schemes, scripts_of, tools_of
 from .find import ConfigError, state_folder
 from .lock import DataLock, InUse
 from .relaying import FILE as QUEUE
@@ -487,6 +487,7 @@ def _managesieve(settings: ServeSettings, data: Path, scripts: Scripts) -> Manag
             min(sieve.redirects, MAX_REDIRECTS) if scripts.abilities.queue else 0,
             notifies if "enotify" in offers else (),
             scripts.recheck,
+            list_schemes(settings.sieve.lists),
         ),
         settings.sessions.login_timeout,
         settings.sessions.inactivity_timeout,

@@ -70,6 +70,15 @@ class Entity:
         """Return names and unfolded values of all fields of its header."""
         return [(name, _unfolded(value)) for name, value in self._all_fields()]
 
+    def decoded_fields(self) -> list[str]:
+        """Return the values of all fields of its header, decoded (RFC 2047), unfolded and trimmed."""
+        return [decoded_header(value) for _, value in self._all_fields()]
+
+    @staticmethod
+    def parsed(data: bytes) -> "Entity":
+        """Return another message."""
+        return Entity(data)
+
     def raw(self) -> bytes:
         """Return the octets of its body as they stand in the message."""
         return self._data[self._part.body_start : self._part.body_end]

@@ -240,7 +240,7 @@ class DeleteHeader:
 @dataclass(frozen=True, slots=True)
 class ReplacePart:
     """
-    Put something else in the place of a part (RFC 5703 §6).
+    Put something else in the place of a part (RFC 5703 §5).
 
     Attributes:
         path: Which one of its parent's parts it is, from 0, down from the message; () is the message itself.
@@ -261,18 +261,22 @@ class ReplacePart:
 @dataclass(frozen=True, slots=True)
 class Enclose:
     """
-    Make the message an attachment of a new one (RFC 5703 §7).
+    Make the message an attachment of a new one (RFC 5703 §6).
 
     Attributes:
         text: The text of the new one.
         subject: Its subject; None: the message's.
-        headers: Further header fields, each as `Name: value`.
+        headers: Names of fields that the new one has from the message, in lower case.
+        sender: Its From; "": the message's.
+        date: Its Date; "": the message's.
 
     """
 
     text: str
     subject: str | None = None
     headers: tuple[str, ...] = ()
+    sender: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,11 @@ def envelope_address(path: str) -> Address:
     return address if route is None else Address(address.local_part, address.domain, address.whole, plain=False)
 
 
+def is_sender(text: str) -> bool:
+    """Say whether it is a list of addresses for a From field (RFC 5322 §3.6.2)."""
+    return text.isprintable() and bool(text) and all(a.local_part and a.domain for a in addresses(text))
+
+
 def outbound(text: str) -> str | None:
     """Return the addr-spec of a `sieve-address` (RFC 5228 §2.4.2.3), or None if the text is not one."""
     found = addresses(text)

@@ -10,6 +10,7 @@ from .errors import SieveRuntimeError
 from .fields import chosen, field_names, is_plain, mime_option, names_now, places
 from .flags import flag_source
 from .language import ActionWord, Call, Tagged, Takes, Tests, TestWord
+from .listname import list_name
 from .match import ADDRESS_PART, COMPARATOR, MATCH_TYPE, any_value, matcher
 from .program import Step, Test
 from .run import Run, Stop, values_of
@@ -31,15 +32,18 @@ def _header(call: Call) -> Test:
     values = chosen(call, 0, structured=False)
     with_keys = matcher(call, call.texts(1))
     option = mime_option(call)
-    return lambda run: with_keys.any(
-        run, (values_of([piece for value in values(run) for piece in option(value)], with_keys.comparator),)
-    )
+
+    def header(run: Run) -> bool:
+        found, number = option(run, values(run))
+        return with_keys.any(run, (values_of(found, with_keys.comparator)._replace(number=number),))
+
+    return header
 
 
 def _address(call: Call) -> Test:
-    names = field_names(call, 0)
+    names, has_mime = field_names(call, 0), call.has("mime")
     for name in names or ():
-        if name not in ADDRESS_FIELDS:
+        if not _holds_addresses(name, has_mime):
             raise call.error(f'the field "{name}" holds no addresses; use header instead of address', 0)
     part = call.choice("address part", "all")
     if names is not None and is_plain(call, names):
@@ -52,11 +56,17 @@ def _address(call: Call) -> Test:
     def address(run: Run) -> bool:
         if names is None:
             for name in names_now(texts, run):
-                if name not in ADDRESS_FIELDS:
+                if not _holds_addresses(name, has_mime):
                     raise SieveRuntimeError(line, f'the field "{name[:80]}" holds no addresses')
-        return with_keys.any(run, (run.address_values(values(run), part, with_keys.comparator, line),))
+        fields = [value for _, value in values(run)]
+        return with_keys.any(run, (run.address_values(fields, part, with_keys.comparator, line),))
 
     return address
+
+
+def _holds_addresses(name: str, has_mime: bool) -> bool:
+    """Say whether a field may be asked for addresses; with `:mime` those of MIME may, too (RFC 5703 §4.2)."""
+    return name in ADDRESS_FIELDS or (has_mime and name.startswith("content-"))
 
 
 def _exists(call: Call) -> Test:
@@ -152,8 +162,8 @@ def _discard(call: Call) -> Step:
 def _redirect(call: Call) -> Step:
     text, copy, line = call.text(0), call.has("copy"), call.line
     call.inventory.actions.add("redirect")
-    if call.has("list"):  # RFC 6134 §2.7: the address is the name of a list
-        return lambda run: run.redirect(Redirect("", copy, line, run.made(), text.value(run)))
+    if call.has("list"):  # RFC 6134 §2.3: the address is the name of a list
+        return lambda run: run.redirect(Redirect("", copy, line, run.made_to_send(), list_name(text.value(run))))
     wrong = 'expected one address such as "ann@example.org" or "Ann <ann@example.org>"'
     fixed = None if text.constant is None else outbound(text.constant)
     if text.constant is not None and fixed is None:
@@ -163,7 +173,7 @@ def _redirect(call: Call) -> Step:
         address = outbound(text.value(run)) if fixed is None else fixed
         if address is None:
             raise SieveRuntimeError(line, wrong)
-        run.redirect(Redirect(address, copy, line, run.made()))
+        run.redirect(Redirect(address, copy, line, run.made_to_send()))
 
     return redirect
 

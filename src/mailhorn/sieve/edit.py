@@ -1,5 +1,5 @@
 """
-What scripts change of a message, done to its octets (RFC 5293, RFC 5703 §6 and §7). Pure.
+What scripts change of a message, done to its octets (RFC 5293, RFC 5703 §5 and §6). Pure.
 
 Rule 1: what is not touched stays octet for octet. Rule 2: nothing a sender wrote can fail here.
 """
@@ -35,6 +35,14 @@ def edited(message: bytes, edits: Sequence[Edit], parse: Callable[[bytes], Entit
         else:
             message = _replaced(message, edit, parse)
     return message
+
+
+def unused_boundary(octets: bytes) -> str:
+    """Return what no line of a message begins with, for Enclose, where nobody else sees it."""
+    number = 0
+    while b"=_enclosed-%d" % number in octets:
+        number += 1
+    return f"=_enclosed-{number}"
 
 
 def edited_header(message: bytes, edits: Sequence[AddHeader | DeleteHeader]) -> bytes:
@@ -82,23 +90,32 @@ def _deleted(message: bytes, name: bytes, number: int) -> bytes:
 _CONTENT = re.compile(rb"(?:content-[^:]*|mime-version)[ \t]*\Z", re.IGNORECASE)
 
 
-def _kept_fields(header: bytes, dropped: frozenset[str]) -> bytes:
-    """Return a header without its MIME fields, and without those that are dropped."""
-    kept: list[bytes] = []
-    for found in _FIELD.finditer(header):
-        name = found[1].lower()
-        if not _CONTENT.match(name) and name.decode("ascii", "replace") not in dropped:
-            kept.append(found[0])
-    return b"".join(kept)
+def _kept_fields(header: bytes) -> bytes:
+    """Return a header without its MIME fields."""
+    return b"".join([found[0] for found in _FIELD.finditer(header) if not _CONTENT.match(found[1])])
+
+
+def _renamed(header: bytes, names: Sequence[str]) -> bytes:
+    """Return a header with "Original-" before these names: "implementations MUST preserve" them (RFC 5703 §5)."""
+    wanted = [name.encode() for name in names]
+    return b"".join(
+        [b"Original-" + found[0] if found[1].lower() in wanted else found[0] for found in _FIELD.finditer(header)]
+    )
+
+
+def _of_names(header: bytes, names: Sequence[str]) -> bytes:
+    """Return the fields of a header that have these names, in lower case."""
+    wanted = [name.encode() for name in names]
+    return b"".join([found[0] for found in _FIELD.finditer(header) if found[1].lower() in wanted])
 
 
 def _replaced(message: bytes, edit: ReplacePart, parse: Callable[[bytes], Entity]) -> bytes:
-    """Put a part in the place of another; of the message itself the header stays (RFC 5703 §6)."""
+    """Put a part in the place of another; of the message itself the header stays (RFC 5703 §5)."""
     content = edit.content.encode("utf-8", "surrogateescape") if edit.mime else text_entity(edit.content)
     if not edit.path:
         end = _header_end(message)
         changes = {"subject": edit.subject, "from": edit.sender}
-        header = _kept_fields(message[:end], frozenset(name for name, value in changes.items() if value is not None))
+        header = _renamed(_kept_fields(message[:end]), [name for name, value in changes.items() if value is not None])
         for name, value in changes.items():
             if value is not None:
                 header += encoded_field(name.capitalize(), value)
@@ -113,16 +130,15 @@ def _replaced(message: bytes, edit: ReplacePart, parse: Callable[[bytes], Entity
 
 
 def _enclosed(message: bytes, edit: Enclose, parse: Callable[[bytes], Entity], boundary: str) -> bytes:
-    """Make a multipart of a text and the message (RFC 5703 §7); sender, recipients and date are the message's."""
-    end = _header_end(message)
-    dropped = frozenset({"received", "return-path", *({"subject"} if edit.subject is not None else ())})
-    new = _kept_fields(message[:end], dropped)
-    if edit.subject is not None:
-        new += encoded_field("Subject", edit.subject)
-    for header in edit.headers:
-        name, colon, value = header.partition(":")
-        if colon and name.strip().isascii() and name.strip().isprintable() and name.strip():
-            new += encoded_field(name.strip(), value.strip())
+    """Make a multipart of a text and the message (RFC 5703 §6)."""
+    header = message[: _header_end(message)]
+    new = b""
+    for name, value in (("From", edit.sender), ("Date", edit.date), ("Subject", edit.subject)):
+        if name.lower() not in edit.headers:
+            new += encoded_field(name, value) if value else _of_names(header, (name.lower(),))
+    new += _of_names(_kept_fields(header), edit.headers)
+    if not new.endswith(b"\n") and new:
+        new += b"\r\n"  # the message ended within its header
     mark = boundary.encode()
     return (
         new

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from .actions import FileInto
 from .flags import flag_source
 from .language import Call
-from .mailboxes import mailbox_source, special_use
+from .mailboxes import mailbox_source, other_name
 from .run import Run
 
 
@@ -23,11 +23,9 @@ def fcc_source(call: Call) -> Callable[[Run], FileInto | None]:
         return _none
     mailbox, create, line = mailbox_source(call, text, None), call.has("create"), call.line
     flags = flag_source(call) if call.has("flags") else lambda run: None
-    id, use = call.tag_text("mailboxid"), call.tag_text("specialuse")
+    id, use = other_name(call)
 
     def fcc(run: Run) -> FileInto | None:
-        named_id = "" if id is None else id.value(run)
-        named_use = "" if use is None else special_use(use.value(run), line)
-        return FileInto(mailbox(run), flags(run), True, create, line, 0, named_id, named_use)
+        return FileInto(mailbox(run), flags(run), True, create, line, 0, id(run), use(run))
 
     return fcc

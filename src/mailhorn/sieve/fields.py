@@ -9,7 +9,7 @@ from typing import Protocol
 
 from .language import Call
 from .match import is_field_name
-from .parameters import content_type, disposition
+from .parameters import content_type, disposition, parameters
 from .questions import Structure
 from .run import Run
 from .text import Text, constants
@@ -79,9 +79,13 @@ def names_now(texts: tuple[Text, ...], run: Run) -> tuple[str, ...]:
     return _possible([text.value(run) for text in texts])
 
 
-def chosen(call: Call, index: int, structured: bool) -> Callable[[Run], list[str]]:
+Field = tuple[str, str]
+"""The name of a field in lower case, and its value."""
+
+
+def chosen(call: Call, index: int, structured: bool) -> Callable[[Run], list[Field]]:
     """
-    Return what gets the values of the fields a test looks at.
+    Return what gets the fields a test looks at.
 
     Args:
         call: For its tags `:index`, `:last`, `:mime` and `:anychild`.
@@ -99,32 +103,46 @@ def chosen(call: Call, index: int, structured: bool) -> Callable[[Run], list[str
         raise call.error(":last needs :index (RFC 5260 §6)")
     last = call.has("last")
 
-    def values(run: Run) -> list[str]:
+    def fields(run: Run) -> list[Field]:
         wanted = names_now(texts, run) if names is None else names
-        found: list[str] = []
+        found: list[Field] = []
         for place in where(run):
             for name in wanted:
-                found += place.structured(name) if structured else place.header(name)
+                found += [(name, value) for value in (place.structured(name) if structured else place.header(name))]
         if number:
             at = len(found) - number if last else number - 1
             return found[at : at + 1] if at >= 0 else []
         return found
 
-    return values
+    return fields
 
 
-def mime_option(call: Call) -> Callable[[str], list[str]]:
-    """Return what takes from a field what a test compares with a tag such as `:subtype` (RFC 5703 §4)."""
+def mime_option(call: Call) -> Callable[[Run, list[Field]], tuple[list[str], int]]:
+    """
+    Return what takes from fields what a test compares with a tag such as `:subtype`, and the number for `:count`.
+
+    Counted are fields that could be parsed; of those that have no type a blank string is compared (RFC 5703 §4.1).
+    """
     tag = call.choice("mime option", "")
     if not tag:
-        return lambda value: [value]
-    wanted = frozenset(name.lower() for name in constants(call.tag_texts("mime option") or ()) or ())
+        return lambda run, fields: ([value for _, value in fields], len(fields))
+    wanted = call.tag_texts("mime option") or ()
 
-    def pieces(value: str) -> list[str]:
-        kind, parameters = content_type(value) if "/" in value.partition(";")[0] else disposition(value)
+    def pieces(run: Run, fields: list[Field]) -> tuple[list[str], int]:
         if tag == "param":
-            return [text for name, text in parameters if name in wanted]
-        first, _, second = kind.partition("/")
-        return {"type": [first], "subtype": [second], "contenttype": [kind]}[tag] if kind else []
+            names = frozenset(name.value(run).lower() for name in wanted)
+            found = [text for _, value in fields for name, text in parameters(value) if name in names]
+            return found, len(found)
+        blank, found = [], []
+        for name, value in fields:
+            if name not in _TYPED:
+                blank.append("")
+            elif kind := (content_type if name == "content-type" else disposition)(value)[0]:
+                first, _, second = kind.partition("/")
+                found.append({"type": first, "subtype": second}.get(tag, kind))
+        return found + blank, len(found)
 
     return pieces
+
+
+_TYPED = frozenset(("content-type", "content-disposition"))

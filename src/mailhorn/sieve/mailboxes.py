@@ -88,8 +88,49 @@ def tested_mailbox(call: Call, text: Text) -> Callable[[Run], str | None]:
 _SPECIAL_USE = re.compile(r"\\[A-Za-z][A-Za-z0-9-]*")
 
 
-def special_use(text: str, line: int) -> str:
-    """Return a special-use attribute (RFC 6154 §2), checked. Raises SieveRuntimeError."""
+def special_use(call: Call, text: Text, index: int | None) -> Callable[[Run], str]:
+    """
+    Return what says a special-use attribute (RFC 6154 §2).
+
+    Args:
+        call: For its line.
+        text: The attribute.
+        index: The argument it is in, for the error; None: that of `:specialuse`.
+
+    Raises:
+        SieveError: It is constant and is none; else SieveRuntimeError when it is asked for (RFC 8579 §4).
+
+    """
+    line = call.line
+    constant = text.constant
+    if constant is not None:
+        if not _SPECIAL_USE.fullmatch(constant):
+            raise call.tag_error("specialuse", _NO_USE) if index is None else call.error(_NO_USE, index)
+        return lambda run: constant
+    return lambda run: checked_use(text.value(run), line)
+
+
+_NO_USE = 'expected a special use such as "\\\\Junk"'
+
+
+def checked_use(text: str, line: int) -> str:
+    """Return a special-use attribute. Raises SieveRuntimeError if it is none."""
     if not _SPECIAL_USE.fullmatch(text):
-        raise SieveRuntimeError(line, 'expected a special use such as "\\\\Junk"')
+        raise SieveRuntimeError(line, _NO_USE)
     return text
+
+
+def other_name(call: Call) -> tuple[Callable[[Run], str], Callable[[Run], str]]:
+    """
+    Return what says the MAILBOXID and the special use that a mailbox may be found by instead, "" for neither.
+
+    Raises SieveError if both are given: "it is an error" (RFC 9042 §4.2, §5).
+    """
+    id, use = call.tag_text("mailboxid"), call.tag_text("specialuse")
+    if id is not None and use is not None:
+        raise call.tag_error("specialuse", ":specialuse cannot be given with :mailboxid")
+    return (_nothing if id is None else id.value), (_nothing if use is None else special_use(call, use, None))
+
+
+def _nothing(run: Run) -> str:
+    return ""

@@ -9,6 +9,7 @@ from .comparator import ASCII_CASEMAP, OCTET, Comparator
 from .errors import SieveRuntimeError
 from .glob import glob, longest_piece, spans, weight
 from .language import Bound, Call, MatchType, Tagged, Takes
+from .listname import DEFAULT_LIST
 from .program import Test
 from .questions import InList, ListKnown
 from .run import Run, Values, octets
@@ -115,13 +116,16 @@ class Matcher:
         return False
 
     def _in_lists(self, run: Run, lists: tuple[str, ...], value: bytes) -> bool:
-        """Say whether a list has the value, which is `${0}` then (RFC 6134 §2.4)."""
+        """Say whether a list has the value; as it is there it is `${0}` then (RFC 6134 §2.2)."""
         for name in lists:
             if not run.answer(ListKnown(name)):
+                if name == DEFAULT_LIST:  # "having all matches to it fail" (§2.5)
+                    continue
                 raise SieveRuntimeError(self.line, f'there is no list "{name[:80]}"')
-            if run.answer(InList(name, value.decode("utf-8", "surrogateescape"))):
+            found = run.answer(InList(name, value.decode("utf-8", "surrogateescape")))
+            if found:
                 if self.captures:
-                    run.matched([value])
+                    run.matched([octets(found[0])])
                 return True
         return False
 
@@ -133,6 +137,8 @@ def matcher(call: Call, keys: tuple[Text, ...]) -> Matcher:
     """Return what compares values with keys as the call's tags say. Raises SieveError if they do not fit together."""
     comparator = _comparator(call) if "comparator" in call.tags else ASCII_CASEMAP
     tag, value = call.tags.get("match type", ("is", None))
+    if tag == "list" and "comparator" in call.tags:
+        raise call.tag_error("comparator", "a list compares as it likes; :comparator cannot be given with :list")
     match_type = call.scope.match_types[tag]
     if match_type.needs == "substring" and not comparator.has_substrings:
         message = f'the comparator "{comparator.name}" compares whole values and cannot be used with :{tag}'

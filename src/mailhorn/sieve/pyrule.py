@@ -22,7 +22,7 @@ from .ext.enotify import uri_problem
 from .facts import HeaderFacts
 from .flags import flag_list
 from .limits import DEFAULT_VACATION_DAYS, MAX_FLAGS, MAX_VACATION_SECONDS
-from .mailboxes import problem, special_use
+from .mailboxes import checked_use, problem
 from .questions import Entity
 from .run import Run
 
@@ -179,7 +179,7 @@ class Doing:
         wrong = problem(mailbox)
         if wrong:
             raise SieveRuntimeError(line, wrong)
-        use = special_use(use, line) if use else ""
+        use = checked_use(use, line) if use else ""
         self._run.file_into(FileInto(mailbox_key(mailbox), self._flags(flags, line), copy, create, line, use=use))
 
     def discard(self) -> None:

@@ -45,6 +45,12 @@ class Entity(Protocol):
     def fields(self) -> Sequence[tuple[str, str]]:
         """Return names and unfolded values of all fields of its header."""
 
+    def decoded_fields(self) -> Sequence[str]:
+        """Return the values of the same fields, decoded and trimmed."""
+
+    def parsed(self, data: bytes) -> "Entity":
+        """Return another message."""
+
     def raw(self) -> bytes:
         """Return the octets of its body as they stand in the message."""
 
@@ -84,6 +90,11 @@ class Instant:
 @dataclass(frozen=True)
 class Now(Question[Instant]):
     """The time now, in the zone of the user or the server; the same while one message is filtered (RFC 5260 §5)."""
+
+
+@dataclass(frozen=True)
+class Owner(Question[str]):
+    """The address of whose script it is; "" if there is none."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +170,8 @@ class ListKnown(Question[bool]):
 
 
 @dataclass(frozen=True)
-class InList(Question[bool]):
-    """Whether a value is in a list (RFC 6134 §2.2)."""
+class InList(Question[tuple[str, ...]]):
+    """A value as a list has it (RFC 6134 §2.2): one string, or none if it is not in the list."""
 
     name: str
     value: str
@@ -224,6 +235,7 @@ __all__ = [
     "Metadata",
     "NotifyCapability",
     "Now",
+    "Owner",
     "Ran",
     "SpecialUse",
     "Structure",

@@ -14,6 +14,7 @@ from .actions import (
     DeleteHeader,
     Discard,
     Edit,
+    Enclose,
     FileInto,
     Flags,
     Keep,
@@ -30,7 +31,7 @@ from .actions import (
 )
 from .address import Address, addresses, envelope_address
 from .comparator import Comparator
-from .edit import edited_header
+from .edit import edited, edited_header, unused_boundary
 from .errors import SieveRuntimeError
 from .facts import Facts, Need, Question, WholeHeader
 from .limits import (
@@ -121,6 +122,26 @@ class Variables:
         self.matched: tuple[bytes, ...] = ()
 
 
+class Loop:
+    """
+    A loop over the parts of a message that is under way (RFC 5703 §3).
+
+    Attributes:
+        root: The part it is about: which child of which child of the message.
+        path: The part it is at.
+        replaced: That part was replaced, so what was below it is no longer there.
+        parts: The part it is about, and so on down to the one it is at; empty: to be looked for along the path.
+
+    """
+
+    __slots__ = ("parts", "path", "replaced", "root")
+
+    def __init__(self, root: tuple[int, ...]) -> None:
+        self.root = self.path = root
+        self.replaced = False
+        self.parts: list[Entity] = []
+
+
 def octets(text: str) -> bytes:
     """Return the text in UTF-8; octets that never were UTF-8 come as surrogates and go as themselves."""
     try:
@@ -165,14 +186,15 @@ class Run:
         "_spent",
         "_fields",
         "_growth",
+        "_header_edits",
+        "_message",
         "_steps",
         "bound",
         "edits",
         "flags",
         "implicit_keep",
         "included",
-        "part",
-        "path",
+        "loops",
         "shared",
         "trace",
         "traced",
@@ -187,8 +209,12 @@ class Run:
         self._redirects = 0
         self._steps: dict[tuple[str, str], Step] = {}
         self._fields: list[tuple[str, str, str]] | None = None
+        self._message: Entity | None = None
+        """The message as the last edit of its body made it; None: there was none."""
+        self._header_edits: list[AddHeader | DeleteHeader] = []
+        """The edits of its header since then."""
         self._growth: int | None = 0
-        """By how much the edits made the message longer; None: not known."""
+        """By how much these made the message longer; None: not known."""
         self.edits: list[Edit] = []
         """What was changed of the message."""
         self.implicit_keep = True
@@ -202,10 +228,8 @@ class Run:
         """The global variables (RFC 6609 §3.4)."""
         self.included: set[Hashable] = set()
         """The scripts that were included (RFC 6609 §3.2, `:once`)."""
-        self.part: Entity | None = None
-        """The part that `foreverypart` is at (RFC 5703 §3); None: the message."""
-        self.path: tuple[int, ...] = ()
-        """Where that part is: which child of which child of the message."""
+        self.loops: list[Loop] = []
+        """The loops that are under way, the outer ones first."""
         self.bound: dict[Hashable, object] = {}
         """What was made of strings with variables in them, to be found again."""
 
@@ -267,15 +291,17 @@ class Run:
 
     def size(self, line: int) -> int:
         """Return the size of the message as it is now; the line is the test's. Raises Missing, SieveRuntimeError."""
-        size = present(self._facts.size(), Need(size=True))
-        if self._fields is None:
+        if self._message is not None:
+            size = len(self._message.whole())
+        else:
+            size = present(self._facts.size(), Need(size=True))
+        if not self._header_edits:
             return size
         if self._growth is None:
-            message = self.answer(Structure())
+            message = self.message()
             header = message.whole()[: len(message.whole()) - len(message.raw())]
-            changes = [edit for edit in self.edits if isinstance(edit, AddHeader | DeleteHeader)]
-            self.charge(len(header) * len(changes), line)
-            self._growth = len(edited_header(header, changes)) - len(header)
+            self.charge(len(header) * len(self._header_edits), line)
+            self._growth = len(edited_header(header, self._header_edits)) - len(header)
         return size + self._growth
 
     def mailbox_exists(self, name: str) -> bool:
@@ -297,7 +323,32 @@ class Run:
 
     def entity(self) -> Entity:
         """Return the part that is looked at. Raises Missing."""
-        return self.answer(Structure()) if self.part is None else self.part
+        parts = self.loops and self.parts(self.loops[-1])
+        return parts[-1] if parts else self.message()
+
+    def message(self) -> Entity:
+        """Return the message as edits of its body made it; edits of its header are in `fields`. Raises Missing."""
+        return self.answer(Structure()) if self._message is None else self._message
+
+    def current(self) -> bytes:
+        """Return the octets of the message as it is now. Raises Missing."""
+        return edited_header(self.message().whole(), self._header_edits)
+
+    @property
+    def path(self) -> tuple[int, ...]:
+        """Where the part is that is looked at: which child of which child of the message."""
+        return self.loops[-1].path if self.loops else ()
+
+    def parts(self, loop: Loop) -> list[Entity]:
+        """Return the parts from the one a loop is about to the one it is at, none if it is gone. Raises Missing."""
+        if not loop.parts:
+            found = [self.message()]
+            for index in loop.path:
+                if index >= len(found[-1].children):
+                    return []
+                found.append(found[-1].children[index])
+            loop.parts = found[len(loop.root) :]
+        return loop.parts
 
     def spend(self, steps: int, line: int) -> None:
         """Count commands that are about to run. Raises SieveRuntimeError when they are too many."""
@@ -337,15 +388,42 @@ class Run:
             return self._fields
         return list(self.answer(WholeHeader()).fields)
 
-    def edit(self, edit: Edit, fields: list[tuple[str, str, str]] | None, line: int) -> None:
-        """Change the message; from now on the header is that. Raises SieveRuntimeError."""
+    def edit_header(self, edit: AddHeader | DeleteHeader, fields: list[tuple[str, str, str]], line: int) -> None:
+        """Change the header; from now on it is that. Raises SieveRuntimeError."""
+        self._count_edit(line)
+        self.edits.append(edit)
+        self._header_edits.append(edit)
+        self._growth = None
+        self._fields = fields
+        self._asked.clear()
+
+    def edit_body(self, edit: Edit, line: int) -> None:
+        """
+        Change the message; "the change takes effect immediately" (RFC 5703 §5).
+
+        Raises Missing, SieveRuntimeError.
+        """
+        self._count_edit(line)
+        before, octets = self.message(), self.current()
+        self.charge(len(octets), line)
+        message = before.parsed(edited(octets, (edit,), before.parsed, unused_boundary(octets)))
+        self.edits.append(edit)
+        self._message = message
+        self._header_edits.clear()
+        self._fields = [
+            (name, value, decoded)
+            for (name, value), decoded in zip(message.fields(), message.decoded_fields(), strict=True)
+        ]
+        self._asked.clear()
+        self.bound.clear()
+        for loop in self.loops:
+            loop.parts = []
+            if isinstance(edit, Enclose):  # where the parts are now: in the message that is the second part
+                loop.root, loop.path = (1, 0, *loop.root), (1, 0, *loop.path)
+
+    def _count_edit(self, line: int) -> None:
         if len(self.edits) >= MAX_EDITS:
             raise SieveRuntimeError(line, f"more than {MAX_EDITS} changes to one message")
-        self.edits.append(edit)
-        self._growth = None
-        if fields is not None:
-            self._fields = fields
-            self._asked.clear()
 
     def sees_edits(self) -> bool:
         """Say whether it is the message that is looked at, and its header was changed (RFC 5293 §6)."""
@@ -356,7 +434,7 @@ class Run:
     def forget_message(self) -> None:
         """The facts are about another message now."""
         self._asked.clear()
-        self._fields = None
+        self._unedited()
         self.bound.clear()
 
     def budget(self) -> None:
@@ -370,8 +448,14 @@ class Run:
         self.implicit_keep = True
         self.flags = None
         self.edits.clear()
-        self._fields = None
+        self._unedited()
         self._asked.clear()
+        self.bound.clear()
+
+    def _unedited(self) -> None:
+        self._fields = self._message = None
+        self._header_edits.clear()
+        self._growth = 0
 
     # What is decided
 
@@ -461,6 +545,10 @@ class Run:
     def made(self) -> int:
         """Return how many edits the message has by now."""
         return len(self.edits)
+
+    def made_to_send(self) -> int:
+        """Return the same for a redirect, which sends what was not enclosed yet (RFC 5703 §6)."""
+        return next((number for number, edit in enumerate(self.edits) if isinstance(edit, Enclose)), len(self.edits))
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps in their order."""

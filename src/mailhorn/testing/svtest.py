@@ -27,6 +27,7 @@ from ..sieve.ext.duplicate import EXTENSION as DUPLICATE
 from ..sieve.ext.environment import EXTENSION as ENVIRONMENT
 from ..sieve.facts import Question
 from ..sieve.language import ActionWord, Call, Extension, Tagged, Takes, TestWord
+from ..sieve.listname import list_name
 from ..sieve.match import COMPARATOR, MATCH_TYPE, matcher
 from ..sieve.program import Step as Code
 from ..sieve.program import Test
@@ -40,6 +41,7 @@ from ..sieve.questions import (
     Metadata,
     NotifyCapability,
     Now,
+    Owner,
     Ran,
     SpecialUse,
     Structure,
@@ -106,7 +108,7 @@ class _World:
     seen: set[tuple[str, str]] = field(default_factory=set)
     answered: set[tuple[str, str]] = field(default_factory=set)
     metadata: dict[tuple[str | None, str], str] = field(default_factory=dict)
-    lists: dict[str, frozenset[str]] = field(default_factory=dict)
+    lists: dict[str, dict[str, str]] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
     program: Program | None = None
     errors: list[str] = field(default_factory=list)
@@ -168,6 +170,8 @@ class _World:
                 return Entity(self.mail.data)
             case Now():
                 return NOW
+            case Owner():
+                return self.settings.get("sieve_user_email", "").strip(" <>") or "".join(self.mail.recipients[:1])
             case Environment(name):
                 return (_ENVIRONMENT[name],) if name in _ENVIRONMENT else ()
             case Duplicate(handle, value):
@@ -184,7 +188,8 @@ class _World:
             case ListKnown(name):
                 return name in self.lists
             case InList(name, value):
-                return value.lower() in self.lists.get(name, frozenset())
+                found = self.lists.get(name, {}).get(value.lower())
+                return () if found is None else (found,)
             case Verdict(kind):
                 return self._verdict(kind)
             case NotifyCapability(_, capability):
@@ -239,14 +244,18 @@ class _World:
                 found.discard(word[1:])
         return frozenset(found)
 
-    def compile(self, name: str) -> Program | None:
+    def compile_file(self, name: str) -> Program | None:
         """Compile a script beside the suite; remember what is wrong with it."""
-        self.errors = []
         path = self.folder / name
         try:
             text = path.read_text("utf-8", "surrogateescape")
         except OSError as error:
             raise Failed(f"cannot read {path}: {error.strerror}") from None
+        return self.compile(text, name)
+
+    def compile(self, text: str, name: str) -> Program | None:
+        """Compile a script; remember what is wrong with it."""
+        self.errors = []
         try:
             extensions = (*EXTENSIONS, *PIGEONHOLE)
             offers = self.offers() | {extension.capability for extension in PIGEONHOLE}
@@ -697,7 +706,8 @@ class _Suite:
         name, values = call.text(0), call.texts(1)
 
         def put(run: Run) -> None:
-            self.world.lists[name.value(run)] = frozenset(value.value(run).lower() for value in values)
+            members = [value.value(run) for value in values]
+            self.world.lists[list_name(name.value(run))] = {member.lower(): member for member in members}
             self.world.changed()
 
         return put
@@ -739,11 +749,12 @@ class _Suite:
         return step
 
     def script_compile(self, call: Call) -> Test:
-        name = call.text(0)
+        given, is_text = call.text(0), call.has("text")
 
         def compile(run: Run) -> bool:
-            self.world.program = self.world.compile(name.value(run))
-            return self.world.program is not None
+            value, world = given.value(run), self.world
+            world.program = world.compile(value, "the script") if is_text else world.compile_file(value)
+            return world.program is not None
 
         return compile
 
@@ -778,7 +789,7 @@ class _Suite:
             last: Actions | None = None
             flags: Flags | None = None
             for name in names:
-                program = self.world.compile(name.value(run))
+                program = self.world.compile_file(name.value(run))
                 inner = None if program is None else self.world.run(program, flags)
                 if inner is None:
                     self.world.mail = original
@@ -865,7 +876,13 @@ class _Suite:
 
         tests = (
             TestWord("test_message", "test_message :smtp / :folder <mailbox> <number>", self.message, (number,), where),
-            TestWord("test_script_compile", "test_script_compile <file>", self.script_compile, (string,)),
+            TestWord(
+                "test_script_compile",
+                "test_script_compile [:text] <file>",
+                self.script_compile,
+                (string,),
+                (Tagged("text", "text"),),
+            ),
             TestWord(
                 "test_script_run", "test_script_run", self.script_run, (), (Tagged("append_result", "append_result"),)
             ),

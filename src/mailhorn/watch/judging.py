@@ -195,7 +195,7 @@ class Judge:
         self._directory = directory
         self._is_dry = is_dry
         self._name: Callable[[int], str] = RuleNames(account.source).at
-        self._lists = dict(account.lists)
+        self._lists = {name: {member.lower(): member for member in sorted(members)} for name, members in account.lists}
         self._noted: set[bytes] = set()
         self._metadata: dict[Metadata, tuple[str, ...]] = {}
 
@@ -306,7 +306,8 @@ class Judge:
             case ListKnown(name):
                 return name in self._lists
             case InList(name, value):
-                return value.strip().lower() in self._lists.get(name, ())
+                member = self._lists.get(name, {}).get(value.strip().lower())
+                return () if member is None else (member,)
             case CheckerVerdict(kind):
                 return self._account.checkers.verdict(kind, message.values)
             case NotifyCapability(capability=capability):

@@ -160,6 +160,28 @@ async def test_files_by_identity_use_and_name(tmp_path: Path) -> None:
         assert len(await server.messages("Kept")) == 2
 
 
+@pytest.mark.parametrize("default", ["One", "Two"])
+async def test_of_several_mailboxes_of_one_use_the_default_is_taken(tmp_path: Path, default: str) -> None:
+    """ "If one of those mailboxes is, in fact, the default mailbox", it must be that one (RFC 8579 §4)."""
+    async with ruled(tmp_path) as server:
+        for name in ("One", "Two"):
+            await server.make(name, **{"/private/specialuse": b"\\Sent"})
+        server.script(f'require ["fileinto", "special-use"]; fileinto :specialuse "\\\\Sent" "{default}";')
+        await server.deliver()
+        assert len(await server.messages(default)) == 1
+
+
+async def test_what_is_enclosed_is_from_its_owner(tmp_path: Path) -> None:
+    """And from today; the message it came as is inside of it (RFC 5703 §6)."""
+    async with ruled(tmp_path) as server:
+        server.script('require "enclose"; enclose :subject "Look" "at this";')
+        await server.deliver(body=BODY)
+        (found,) = await server.messages()
+        header, _, body = found.partition(b"\r\n\r\n")
+        assert header.startswith(b"From: ann@") and b"\r\nSubject: Look\r\n" in header and b"\r\nDate: " in header
+        assert BODY in body
+
+
 @pytest.mark.parametrize("creates", [False, True])
 async def test_a_mailbox_that_is_missing(tmp_path: Path, creates: bool) -> None:
     """It is made if the script says so, and else if the settings do."""

@@ -325,7 +325,7 @@ async def test_what_is_offered_is_what_delivery_offers(home: Path) -> None:
 
     def without(client: SieveClient) -> None:
         offered = capabilities(client)
-        assert offered[b"MAXREDIRECTS"] == b"0" and b"NOTIFY" not in offered
+        assert offered[b"MAXREDIRECTS"] == b"0" and b"NOTIFY" not in offered and b"EXTLISTS" not in offered
         assert b"vacation" not in offered[b"SIEVE"].split()  # type: ignore[union-attr, operator]
         answer = client.say(b"CHECKSCRIPT " + vacation)
         assert answer.short == "NO" and "smarthost" in answer.text

@@ -22,6 +22,7 @@ from ...sieve.questions import (
     Metadata,
     NotifyCapability,
     Now,
+    Owner,
     Ran,
     SpecialUse,
     Structure,
@@ -122,11 +123,12 @@ class Circumstances:
 class Answers:
     """Answers what scripts ask about one message. Programs are not run, there are no lists and no notes."""
 
-    def __init__(self, entity: Entity, now: Instant, seen: set[tuple[str, str]]) -> None:
-        """Take the message, the time, and what was seen before: handles and values of `duplicate`."""
+    def __init__(self, entity: Entity, now: Instant, seen: set[tuple[str, str]], owner: str) -> None:
+        """Take the message, the time, what was seen before (handles, values of `duplicate`), and whose script it is."""
         self._entity = entity
         self._now = now
         self._seen = seen
+        self._owner = owner
 
     def __call__(self, question: Question[Any]) -> Any:
         """Return the answer."""
@@ -141,13 +143,15 @@ class Answers:
                 return (handle, value) in self._seen
             case NotifyCapability(_, capability):
                 return ("maybe",) if capability == "online" else ()
-            case Metadata():
+            case Metadata() | InList():
                 return ()
+            case Owner():
+                return self._owner
             case Verdict():
                 return 0
             case Ran():
                 return (False, b"")
-            case SpecialUse() | MailboxIdExists() | ListKnown() | InList():
+            case SpecialUse() | MailboxIdExists() | ListKnown():
                 return False
         return None
 
@@ -162,7 +166,7 @@ def facts_of(mail: Mail, around: Circumstances, now: Instant, seen: set[tuple[st
         envelope={"from": [sender], "to": [recipient], "auth": []},
         mailboxes=("INBOX", *around.mailboxes),
         decode=_decoded,
-        answers=Answers(entity, now, seen),
+        answers=Answers(entity, now, seen, recipient),
     )
 
 

@@ -18,6 +18,7 @@ from ...sieve.questions import (
     Metadata,
     NotifyCapability,
     Now,
+    Owner,
     Ran,
     SpecialUse,
     Structure,
@@ -37,7 +38,7 @@ OF_THE_MESSAGE = (Structure, WholeHeader, Verdict)
 """What is asked of the message itself: the answer is another one when a script has changed it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Case:
     """
     For whom and why scripts look at a message.
@@ -71,22 +72,16 @@ class Gathered:
 class MessageFacts:
     """What a script is told of a message. Implements `sieve.Facts`."""
 
-    __slots__ = ("_answers", "_case", "_gathered", "_message")
+    __slots__ = ("_answers", "_case", "_gathered", "_message", "header", "structured")
 
     def __init__(self, message: Message, case: Case, gathered: Gathered, answers: "Answers") -> None:
         """Take what is at hand, and who answers the rest."""
+        self.header = message.decoded
+        self.structured = message.values
         self._message = message
         self._case = case
         self._gathered = gathered
         self._answers = answers
-
-    def header(self, name: str) -> Sequence[str]:
-        """Return the decoded values of all fields of that name."""
-        return self._message.decoded(name)
-
-    def structured(self, name: str) -> Sequence[str]:
-        """Return the values of all fields of that name as they were written, unfolded."""
-        return self._message.values(name)
 
     def size(self) -> int:
         """Return the octets of the message."""
@@ -145,6 +140,8 @@ class Answers:
                 return Header(message.header())
             case Now():
                 return case.now
+            case Owner():
+                return case.address
             case Environment(name=name):
                 return (case.environment[name],) if name in case.environment else ()
             case Verdict(kind=kind):
@@ -152,7 +149,7 @@ class Answers:
             case ListKnown(name=name):
                 return self._lists.known(name)
             case InList(name=name, value=value):
-                return self._lists.contains(name, value, case.account.login)
+                return self._lists.found(name, value, case.account.login)
             case NotifyCapability(capability=capability):
                 return ("maybe",) if capability == "online" else ()
         return None

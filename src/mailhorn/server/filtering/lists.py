@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from ...sieve.listname import list_name
 from ...store.names import login_dir
 
 RECHECKED = 1.0
@@ -41,7 +42,7 @@ class Lists:
             clock: Seconds, going forward.
 
         """
-        self._files = dict(files or {})
+        self._files = {list_name(name): path for name, path in (files or {}).items()}
         self._clock = clock
         self._kept: dict[Path, _Kept] = {}
 
@@ -53,9 +54,10 @@ class Lists:
         """Say whether there is a list of that name."""
         return name in self._files
 
-    def contains(self, name: str, value: str, login: str) -> bool:
-        """Say whether a value is in the list; case does not matter."""
-        return value.strip().lower() in self._members(name, login)
+    def found(self, name: str, value: str, login: str) -> tuple[str, ...]:
+        """Return a value as the list has it, none if it is not there; case does not matter."""
+        member = self._members(name, login).get(value.strip().lower())
+        return () if member is None else (member,)
 
     def members(self, name: str, login: str) -> tuple[str, ...]:
         """Return what is in the list, as it is written; nothing of one that is not known."""

@@ -106,9 +106,10 @@ class Places:
             return known.ids[filing.id]
         if filing.use:
             wanted = filing.use.lower()
-            found = next((mailbox for mailbox, uses in known.uses.items() if wanted in uses), None)
-            if found is not None:
-                return found
+            having = [mailbox for mailbox, uses in known.uses.items() if wanted in uses]
+            if having:  # "if one of those mailboxes is, in fact, the default mailbox" it MUST be that (RFC 8579 §4)
+                named = known.named(filing.mailbox)
+                return named if named in having else having[0]
         named = known.named(filing.mailbox)
         if named is None and (filing.create or self._create):
             named = await self._made(account, filing)

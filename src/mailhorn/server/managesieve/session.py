@@ -83,6 +83,7 @@ class Language:
         redirects: How often a script may redirect one message.
         notifies: By which URI schemes scripts may notify; none: not at all.
         changed: Called when somebody's scripts are others: the next mail is filtered by what they are now.
+        lists: URI schemes of the lists there are (RFC 6134 §2.8); that of the address book is always among them.
 
     """
 
@@ -91,6 +92,7 @@ class Language:
     redirects: int = 0
     notifies: tuple[str, ...] = ()
     changed: Callable[[], None] = lambda: None
+    lists: tuple[str, ...] = ("urn",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +447,8 @@ class ManageSieveSession:
             found.append(("STARTTLS", None))
         if language.notifies:
             found.append(("NOTIFY", " ".join(language.notifies)))
+        if "extlists" in language.offers:  # "MUST be returned" (RFC 6134 §2.8)
+            found.append(("EXTLISTS", " ".join(language.lists)))
         found += [
             ("MAXREDIRECTS", str(language.redirects)),
             ("LANGUAGE", LANGUAGE),

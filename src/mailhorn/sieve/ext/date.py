@@ -73,7 +73,7 @@ def _date(call: Call) -> Test:
 
     def test(run: Run) -> bool:
         written = None
-        for value in values(run)[:1]:
+        for _, value in values(run)[:1]:
             written = parse(value)
         moment = written.moved(zone(run, written.zone)) if written is not None else None
         texts = _NO_VALUES if moment is None else (part(run, moment),)

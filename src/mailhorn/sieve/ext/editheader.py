@@ -5,7 +5,7 @@ Adds: addheader [:last] <field-name: string> <value: string>,
       deleteheader [:index <fieldno: number> [:last]] [COMPARATOR] [MATCH-TYPE] <field-name> [<value-patterns>]
 """
 
-from ..actions import AddHeader, DeleteHeader
+from ..actions import AddHeader, DeleteHeader, ReplacePart
 from ..errors import SieveRuntimeError
 from ..language import ActionWord, Call, Extension, Tagged, Takes
 from ..limits import MAX_HEADER_VALUE
@@ -17,6 +17,8 @@ from ..text import Text
 
 PROTECTED = frozenset({"received", "auto-submitted"})
 """Nobody may delete these; the attempt is ignored (RFC 5293 §6)."""
+ORIGINAL = frozenset({"original-subject", "original-from"})
+"""Nobody may delete these once `replace` may have added them (RFC 5703 §5)."""
 UNADDED = frozenset({"received", "auto-submitted", "content-type", "content-transfer-encoding", "mime-version"})
 """Nobody may add these: they would change what the message is, or who it seems to come from."""
 
@@ -54,7 +56,7 @@ def _addheader(call: Call) -> Step:
             return
         fields = run.fields()
         new = (name, text, text)
-        run.edit(AddHeader(name, text, last), [*fields, new] if last else [new, *fields], line)
+        run.edit_header(AddHeader(name, text, last), [*fields, new] if last else [new, *fields], line)
 
     return addheader
 
@@ -71,7 +73,7 @@ def _deleteheader(call: Call) -> Step:
 
     def deleteheader(run: Run) -> None:
         name = _checked(field, run, line).lower()
-        if name in PROTECTED:
+        if name in PROTECTED or (name in ORIGINAL and any(isinstance(edit, ReplacePart) for edit in run.edits)):
             return
         fields = run.fields()
         places = [place for place, one in enumerate(fields) if one[0].lower() == name]
@@ -85,7 +87,7 @@ def _deleteheader(call: Call) -> Step:
             value = fields[places[index - 1]][2].strip(" \t\r\n")
             if patterns is None or patterns.any(run, (values_of((value,), patterns.comparator),)):
                 fields = fields[: places[index - 1]] + fields[places[index - 1] + 1 :]
-                run.edit(DeleteHeader(name, index), fields, line)
+                run.edit_header(DeleteHeader(name, index), fields, line)
 
     return deleteheader
 

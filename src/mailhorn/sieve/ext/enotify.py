@@ -53,13 +53,17 @@ def _notify(call: Call) -> Step:
     for option in options:
         if option.constant is not None and not _OPTION.fullmatch(option.constant):
             raise call.error('an option is written as "name=value"')
-    fcc = fcc_source(call)
+    fcc, has_fcc = fcc_source(call), call.has("fcc")
+    if has_fcc and method.constant is not None and not _has_copies(method.constant):
+        raise call.tag_error("fcc", _NO_COPIES)
     call.inventory.actions.add("notify")
 
     def notify(run: Run) -> None:
         uri = method.value(run)
         if wrong := uri_problem(uri):
             raise SieveRuntimeError(line, wrong)
+        if has_fcc and not _has_copies(uri):
+            raise SieveRuntimeError(line, _NO_COPIES)
         author = None if sender is None else sender.value(run)
         if author is not None and outbound(author) is None:
             raise SieveRuntimeError(line, "what stands after :from is no address")
@@ -68,6 +72,14 @@ def _notify(call: Call) -> Step:
         run.notify(Notify(uri, text, int(importance), author, given, fcc(run), line))
 
     return notify
+
+
+_NO_COPIES = "only of notifications by mailto a copy can be filed"
+
+
+def _has_copies(uri: str) -> bool:
+    """Say whether what is sent is a message that can be filed, too (RFC 8580 §6)."""
+    return uri.partition(":")[0].lower() == "mailto"
 
 
 def _valid_notify_method(call: Call) -> Test:
@@ -81,10 +93,12 @@ def _notify_method_capability(call: Call) -> Test:
     with_keys = matcher(call, call.texts(2))
 
     def notify_method_capability(run: Run) -> bool:
-        target = uri.value(run)
-        if uri_problem(target) is not None:
-            return False
-        found = run.answer(NotifyCapability(target, capability.value(run).lower()))
+        target, wanted = uri.value(run), capability.value(run).lower()
+        found: tuple[str, ...] = ()
+        if wanted == "fcc" and ":" in target:  # nothing but the scheme is needed (RFC 8580 §6.1)
+            found = ("yes" if _has_copies(target) else "no",)
+        elif uri_problem(target) is None:
+            found = run.answer(NotifyCapability(target, wanted))
         return bool(found) and with_keys.any(run, (values_of(found, with_keys.comparator),))
 
     return notify_method_capability

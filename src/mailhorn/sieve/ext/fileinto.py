@@ -7,7 +7,7 @@ Adds: fileinto <mailbox: string>
 from ..actions import FileInto
 from ..flags import flag_source
 from ..language import ActionWord, Call, Extension, Takes
-from ..mailboxes import mailbox_source, named, special_use
+from ..mailboxes import mailbox_source, named, other_name
 from ..program import Step
 from ..run import Run
 
@@ -20,12 +20,10 @@ def _fileinto(call: Call) -> Step:
     if name is not None:
         call.inventory.filed_mailboxes.add(name)
 
-    id, use = call.tag_text("mailboxid"), call.tag_text("specialuse")
+    id, use = other_name(call)
 
     def file_into(run: Run) -> None:
-        named_id = "" if id is None else id.value(run)
-        named_use = "" if use is None else special_use(use.value(run), line)
-        run.file_into(FileInto(mailbox(run), flags(run), copy, create, line, run.made(), named_id, named_use))
+        run.file_into(FileInto(mailbox(run), flags(run), copy, create, line, run.made(), id(run), use(run)))
 
     return file_into
 

@@ -7,24 +7,40 @@ Adds: header, address and exists [:mime] [:anychild] and for header [:type / :su
       replace [:mime] [:subject <string>] [:from <string>] <replacement: string>,
       enclose [:subject <string>] [:headers <string-list>] <text: string>
 
-Tests see the message as it came, also after a part was replaced.
+What is changed is there at once: loops and tests see it (RFC 5703 §5, §6).
 """
 
-from collections.abc import Iterator
-
 from ..actions import Enclose, ReplacePart
+from ..address import is_sender
+from ..dates import of_instant, std11
+from ..errors import SieveRuntimeError
 from ..language import ActionWord, Call, Extension, Tagged, Takes
 from ..limits import MAX_EXTRACTED
+from ..match import is_field_name
 from ..program import Step
-from ..questions import Entity, Structure
-from ..run import Break, Run
+from ..questions import Now, Owner, Structure
+from ..run import Break, Loop, Run
 from .variables import GROUPS, MODIFIERS, modified, variable_name
 
 
-def _walk(entity: Entity, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Entity]]:
-    yield path, entity
-    for index, child in enumerate(entity.children):
-        yield from _walk(child, (*path, index))
+def _has_next(run: Run, loop: Loop) -> bool:
+    """Go on to the next part, depth first; say whether there is one. What was replaced has nothing below it."""
+    parts = run.parts(loop)
+    if not parts:
+        return False
+    if parts[-1].children and not loop.replaced:
+        loop.path = (*loop.path, 0)
+        parts.append(parts[-1].children[0])
+        return True
+    loop.replaced = False
+    while len(parts) > 1:
+        parts.pop()
+        index, loop.path = loop.path[-1] + 1, loop.path[:-1]
+        if index < len(parts[-1].children):
+            loop.path = (*loop.path, index)
+            parts.append(parts[-1].children[index])
+            return True
+    return False
 
 
 def _foreverypart(call: Call) -> Step:
@@ -34,20 +50,18 @@ def _foreverypart(call: Call) -> Step:
 
     def foreverypart(run: Run) -> None:
         assert block is not None
-        outer, outer_path = run.part, run.path
-        found = _walk(run.entity(), outer_path)
-        if outer is not None:
-            next(found)
+        loop, is_first = Loop(run.path), not run.loops
+        run.loops.append(loop)
         try:
-            for path, entity in found:
+            while is_first or _has_next(run, loop):
+                is_first = False
                 run.spend(1, line)
-                run.part, run.path = entity, path
                 block(run)
         except Break as gone:
             if gone.name and gone.name != name:
                 raise
         finally:
-            run.part, run.path = outer, outer_path
+            run.loops.pop()
 
     return foreverypart
 
@@ -87,25 +101,49 @@ def _replace(call: Call) -> Step:
     """Outside of a loop it is the message that is replaced (RFC 5703 §5)."""
     content, mime, line = call.text(0), call.has("mime"), call.line
     subject, sender = call.tag_text("subject"), call.tag_text("from")
+    for group in ("subject", "from"):
+        if mime and call.has(group):
+            raise call.error(f":{group} cannot be given with :mime, whose replacement has a header of its own")
+    if sender is not None and sender.constant is not None and not is_sender(sender.constant):
+        raise call.tag_error("from", _NO_SENDER)
+    call.inventory.questions.add(Structure())
     call.inventory.actions.add("replace")
 
     def replace(run: Run) -> None:
         new_subject = None if subject is None else subject.value(run)
         new_sender = None if sender is None else sender.value(run)
-        run.edit(ReplacePart(run.path, content.value(run), mime, new_subject, new_sender), None, line)
+        if new_sender is not None and not is_sender(new_sender):
+            raise SieveRuntimeError(line, _NO_SENDER)
+        run.edit_body(ReplacePart(run.path, content.value(run), mime, new_subject, new_sender), line)
+        if run.loops:
+            run.loops[-1].replaced = True
 
     return replace
 
 
 def _enclose(call: Call) -> Step:
+    """Date and From are new, if they are not among the fields that are copied (RFC 5703 §6)."""
     text, subject, headers, line = call.text(0), call.tag_text("subject"), call.tag_texts("headers") or (), call.line
+    for name in headers:
+        if name.constant is not None and not is_field_name(name.constant):
+            raise call.tag_error("headers", _NO_NAME)
+    call.inventory.questions.update((Structure(), Now(), Owner()))
     call.inventory.actions.add("enclose")
 
     def enclose(run: Run) -> None:
+        names = [name.value(run).lower() for name in headers]
+        if not all(map(is_field_name, names)):
+            raise SieveRuntimeError(line, _NO_NAME)
+        now = run.answer(Now())
+        date = std11(of_instant(now.seconds, now.zone))
         new_subject = None if subject is None else subject.value(run)
-        run.edit(Enclose(text.value(run), new_subject, tuple([one.value(run) for one in headers])), None, line)
+        run.edit_body(Enclose(text.value(run), new_subject, tuple(names), run.answer(Owner()), date), line)
 
     return enclose
+
+
+_NO_SENDER = 'expected an address after :from, such as "ann@example.org" or "Ann <ann@example.org>"'
+_NO_NAME = "expected names of header fields after :headers; these fields are copied from the message"
 
 
 _MIME = (Tagged("mime", "mime"), Tagged("anychild", "anychild"))

@@ -48,10 +48,9 @@ def _filter(call: Call) -> Test:
     call.inventory.questions.add(Structure())
 
     def filter_message(run: Run) -> bool:
-        message = run.answer(Structure()).whole()
-        good, output = run.answer(Ran("filter", program, _arguments(call, run), message))
+        good, output = run.answer(Ran("filter", program, _arguments(call, run), run.current()))
         if good and output:
-            run.edit(NewBody(output), None, line)
+            run.edit_body(NewBody(output), line)
         return good
 
     return filter_message
@@ -68,7 +67,7 @@ def _execute(call: Call) -> Test:
         call.inventory.questions.add(Structure())
 
     def execute(run: Run) -> bool:
-        given = run.answer(Structure()).whole() if whole else octets("" if text is None else text.value(run))
+        given = run.current() if whole else octets("" if text is None else text.value(run))
         good, output = run.answer(Ran("execute", program, _arguments(call, run), given))
         if good and name is not None:
             run.set(name, output.decode("utf-8", "surrogateescape"))

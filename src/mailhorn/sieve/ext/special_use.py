@@ -15,7 +15,7 @@ _TAG = (Tagged("specialuse", "specialuse", Takes.STRING),)
 
 def _specialuse_exists(call: Call) -> Test:
     """True if for each attribute there is such a mailbox, or the one that is named has them all (RFC 8579 §3)."""
-    uses, line = call.texts(0), call.line
+    uses = [special_use(call, use, 0) for use in call.texts(0)]
     if call.before and len(call.before[0]) != 1:
         raise call.error("expected the name of one mailbox before the special uses")
     mailbox = tested_mailbox(call, call.before[0][0]) if call.before else None
@@ -24,7 +24,7 @@ def _specialuse_exists(call: Call) -> Test:
         name = None if mailbox is None else mailbox(run)
         if mailbox is not None and name is None:
             return False
-        return all(run.answer(SpecialUse(name, special_use(use.value(run), line))) for use in uses)
+        return all(run.answer(SpecialUse(name, use(run))) for use in uses)
 
     return specialuse_exists
 

@@ -6,7 +6,7 @@ Adds: vacation [:days <number> / :seconds <number>] [:subject <string>] [:from <
 """
 
 from ..actions import Vacation
-from ..address import addresses, outbound
+from ..address import is_sender, outbound
 from ..errors import SieveRuntimeError
 from ..fcc import fcc_source
 from ..language import ActionWord, Call, Extension, Tagged, Takes
@@ -41,7 +41,7 @@ def _vacation(call: Call) -> Step:
     own, handle = call.tag_texts("addresses") or (), call.tag_text("handle")
     made = _handle(call)
     fcc = fcc_source(call)
-    if sender is not None and sender.constant is not None and not _is_sender(sender.constant):
+    if sender is not None and sender.constant is not None and not is_sender(sender.constant):
         raise call.error('expected an address after :from, such as "ann@example.org" or "Ann <ann@example.org>"')
     for address in own:
         if address.constant is not None and outbound(address.constant) is None:
@@ -50,7 +50,7 @@ def _vacation(call: Call) -> Step:
 
     def vacation(run: Run) -> None:
         written = None if sender is None else sender.value(run)
-        if written is not None and not _is_sender(written):
+        if written is not None and not is_sender(written):
             raise SieveRuntimeError(line, "what stands after :from is no address")
         run.vacation(
             Vacation(
@@ -67,15 +67,6 @@ def _vacation(call: Call) -> Step:
         )
 
     return vacation
-
-
-def _is_sender(text: str) -> bool:
-    """Say whether it is a list of addresses for a From field (RFC 5322 §3.6.2)."""
-    return (
-        all(char.isprintable() for char in text)
-        and all(a.local_part and a.domain for a in addresses(text))
-        and bool(text)
-    )
 
 
 EXTENSION: Extension = Extension(

@@ -296,6 +296,8 @@ async def test_columns_are_rows_by_the_column(index: Index, ada: AccountId, inbo
     everything = [UID(uid) for uid in range(1, 1_000)]
 
     async def same() -> None:
+        assert await index.mailbox(ada, INBOX) == index.mailbox_at_hand(ada, INBOX)
+        assert index.mailbox_at_hand(ada, "None") is None
         for uids in (everything[:1], everything[11:12], everything[31:32], everything[40:60], everything[600:601]):
             rows = await index.rows(inbox, uids)
             whole = len(rows) == len(uids)

@@ -457,6 +457,10 @@ class Index(ABC):
 
         """
 
+    def mailbox_at_hand(self, account: AccountId, name: str) -> Mailbox | None:
+        """Do as `mailbox`, without waiting; None: there is none, or it has to be asked."""
+        return None
+
     def columns_at_hand(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool = False) -> Columns | None:
         """Do as `columns`, without waiting, if all of these few messages are at hand; None if not: ask `columns`."""
         return None

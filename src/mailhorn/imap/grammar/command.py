@@ -7,6 +7,7 @@ Errors: CommandProblem (a SyntaxProblem that knows the tag) → BAD; UnknownComm
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -138,11 +139,30 @@ def parse_command(frame: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Comma
         if items is not None:
             one = ((int(number), int(number)),)
             return tag, Fetch(UIDSet(one) if uid else SeqSet(one), items)
+    asked = _USUAL_STATUS.fullmatch(frame)
+    if asked is not None:
+        status = _known_status(asked[2], dialect)
+        if status is not None:
+            return asked[1], status
     return _parsed(frame, dialect, _parse_command)
 
 
 _USUAL_FETCH = re.compile(rb"([A-Za-z0-9.]+) ((?i:UID ))?(?i:FETCH) ([1-9][0-9]{0,8}) ([^\r\n]+)")
 """A FETCH of one message, which is most of what clients say, if there is nothing behind the items."""
+
+_USUAL_STATUS = re.compile(rb"([A-Za-z0-9.]+) (?i:STATUS)( [A-Za-z0-9/._-]{1,100} \([A-Za-z0-9 .-]{1,100}\))")
+"""A STATUS, which some clients give once a minute for each mailbox, if the name is plain."""
+
+
+@lru_cache(maxsize=256)
+def _known_status(rest: bytes, dialect: Dialect) -> Status | None:
+    """Return what is asked for, None if it has to be parsed to say what is wrong."""
+    cur = Cursor(rest, dialect)
+    try:
+        status = _parse_status(cur)
+    except SyntaxProblem:
+        return None
+    return status if cur.pos == len(rest) else None
 
 
 def parse_append_head(head: bytes, dialect: Dialect = STRICT) -> tuple[bytes, Append]:

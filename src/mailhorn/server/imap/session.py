@@ -14,7 +14,19 @@ from collections.abc import Coroutine, Sequence
 
 import structlog
 
-from ...imap.commands import Attribute, Command, Fetch, FetchItem, FindThreads, Keyword, Search, Simple, Sort, Store
+from ...imap.commands import (
+    Attribute,
+    Command,
+    Fetch,
+    FetchItem,
+    FindThreads,
+    Keyword,
+    Search,
+    Simple,
+    Sort,
+    Status,
+    Store,
+)
 from ...imap.grammar.ext.compress import COMPRESS
 from ...imap.grammar.ext.unauthenticate import UNAUTHENTICATE
 from ...imap.responses import Code, Condition, NumberCode, ResponseCode, StatusResponse
@@ -38,7 +50,7 @@ from ...net.eager import begin
 from ...net.pump import HIGH_WATER, Pump
 from ...store.abc import MailboxMissing, MessageMissing, StoreError, StoreUnavailable
 from . import names
-from .commands import append, auth, catenate, dispatch, fetch, idle
+from .commands import append, auth, catenate, dispatch, fetch, idle, mailboxes
 from .commands.connection import NOOP_COMPLETED
 from .context import ImapContext
 from .conversation import Conversation
@@ -319,6 +331,8 @@ class ImapSession(Conversation):
                 reply = fetch.at_once(self, command)
             elif isinstance(command, Simple) and command.keyword is Keyword.NOOP:
                 reply = NOOP_COMPLETED
+            elif isinstance(command, Status):
+                reply = mailboxes.status_at_once(self, command)
         except Exception as error:
             self._run(_refused(error), command)
             return

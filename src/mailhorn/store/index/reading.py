@@ -74,6 +74,7 @@ _ACCOUNT = (
     f" JOIN mailbox ON mailbox.account = account.id AND mailbox.name = '{INBOX}'"
 )
 MAILBOX_COLUMNS = "id, account, name, uid_validity, uid_next, highest_mod_seq, messages, unseen, size"
+_MAILBOX_BY_NAME = f"SELECT {MAILBOX_COLUMNS} FROM mailbox WHERE account = ? AND name = ?"
 _ROW = "uid, mod_seq, flags, internal_date, message.size"
 _PLACE = "message.blob, key, letters, origin, inline_body.body"
 _PLACES = "JOIN blob ON blob.id = message.blob LEFT JOIN inline_body ON inline_body.blob = blob.id"
@@ -159,15 +160,17 @@ class SqliteReading(SqliteResting, Index):
 
     async def mailbox(self, account: AccountId, name: str) -> Mailbox | None:
         def read(db: Database) -> list[Any]:
-            return db.ask(
-                f"SELECT {MAILBOX_COLUMNS} FROM mailbox WHERE account = ? AND name = ?", (account, text_of(name))
-            )
+            return db.ask(_MAILBOX_BY_NAME, (account, text_of(name)))
 
         found = self._here(read)
         if found and self._writer.is_behind(found[0][0]):
             await self._writer.caught_up()
             found = self._here(read)
         return Mailbox(*found[0]) if found else None
+
+    def mailbox_at_hand(self, account: AccountId, name: str) -> Mailbox | None:
+        found = self._here(lambda db: db.ask(_MAILBOX_BY_NAME, (account, text_of(name))))
+        return Mailbox(*found[0]) if found and not self._writer.is_behind(found[0][0]) else None
 
     async def mailbox_by_id(self, mailbox: MailboxId) -> Mailbox | None:
         await self._caught_up(mailbox)

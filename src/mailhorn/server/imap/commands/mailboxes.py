@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Set
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from ....imap.commands import Create, Delete, List, ListReturn, ListSelect, Rename, Status, StatusItem, Subscribe
 from ....imap.grammar.ext.children import child_mbox_flag
 from ....imap.grammar.ext.objectid import mailbox_id_code
+from ....imap.grammar.response import write_response
 from ....imap.responses import ListResponse, Metadata, MyRightsResponse, Namespaces, StatusItems
 from ....model.flags import DELETED
 from ....model.ids import UID, AccountId, MailboxId
@@ -23,6 +26,8 @@ from .quota import demand_room
 
 MAX_PATTERNS = 100
 """In one LIST; a client asks for a handful."""
+MAX_COUNTS = 256
+"""STATUS commands of which it is known how they are answered; the parser remembers as many."""
 LOOKS_AT_ONCE = 256
 """Names compared with patterns before others have their turn: a millisecond's work."""
 
@@ -254,7 +259,61 @@ async def status(conversation: Conversation, command: Status) -> Reply:
     mailbox = (await reach(conversation, command.mailbox, Act.STATUS)).mailbox
     items = await _status_items(conversation, mailbox, command.items)
     conversation.core.untagged(StatusItems(command.mailbox, items))
-    return ok(b"STATUS completed")
+    return _STATUS_COMPLETED
+
+
+def status_at_once(conversation: Conversation, command: Status) -> Reply | None:
+    """Do the same without waiting, for what most ask of a mailbox of their own; None: nothing has been done."""
+    selected = conversation.selected
+    if selected is not None and selected.guest:
+        return None
+    known = _counts.get(id(command)) or _counted(command)
+    if not known.pattern:
+        return None
+    mailbox = conversation.context.store.index.mailbox_at_hand(conversation.owner.id, command.mailbox)
+    if mailbox is None:
+        return None
+    conversation.core.raw(known.pattern % known.of(mailbox))
+    return _STATUS_COMPLETED
+
+
+class _Counts(NamedTuple):
+    """How a STATUS is answered from what the store counts anyway."""
+
+    command: Status
+    pattern: bytes
+    """b"" if it asks for more than that."""
+    of: Callable[[Mailbox], Any]
+    """Returns what is filled in."""
+
+
+def _counted(command: Status) -> _Counts:
+    """Return how this very command is answered: those that are given again and again are parsed once."""
+    fields = {item: _FIELDS.get(item, "") for item in command.items}
+    counts = _Counts(command, b"", attrgetter("messages"))
+    if command.mailbox.isascii() and "&" not in command.mailbox and all(fields.values()):
+        head = write_response(StatusItems(command.mailbox, ())).removesuffix(b")\r\n").replace(b"%", b"%%")
+        pattern = head + b" ".join([b"%b %%d" % item.value for item in fields]) + b")\r\n"
+        counts = _Counts(command, pattern, attrgetter(*fields.values()))
+    if len(_counts) >= MAX_COUNTS:
+        _counts.clear()
+    _counts[id(command)] = counts
+    return counts
+
+
+_FIELDS = {
+    StatusItem.MESSAGES: "messages",
+    StatusItem.UIDNEXT: "uid_next",
+    StatusItem.UIDVALIDITY: "uid_validity",
+    StatusItem.UNSEEN: "unseen",
+    StatusItem.SIZE: "size",
+}
+"""What the store keeps the count of."""
+
+_counts: dict[int, _Counts] = {}
+"""By where a command lies in memory; while it is here nothing else does."""
+
+_STATUS_COMPLETED = ok(b"STATUS completed")
 
 
 async def _status_items(

@@ -71,6 +71,14 @@ def test_an_account_with_a_password(tmp_path: Path, server: Serving) -> None:
     assert "hunter2" not in done.stdout + done.stderr
 
 
+def test_what_rules_send_is_no_obstacle(tmp_path: Path, server: Serving) -> None:
+    """The account is looked at as the watcher would: with the server that mail is given to."""
+    config = settings(tmp_path, server, 'password = "hunter2"\naddresses = ["ann@example.org"]\n[relay]\nhost = "::1"')
+    (tmp_path / "rules.sieve").write_text('redirect "bob@example.net";')
+    done = mailhorn("watch", "test", "work", "--config", config, home=tmp_path)
+    assert "send what rules redirect, answer and notify from ann@example.org" in done.stdout, done.stderr
+
+
 def test_what_is_wrong_is_one_line(tmp_path: Path, server: Serving) -> None:
     """A wrong password, and a name that is not in the settings."""
     config = settings(tmp_path, server, 'password = "wrong-one"\n')

@@ -31,6 +31,10 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
         assert "move to Lists" in people.stdout and "Nothing was changed" in people.stdout
         new = command(tmp_path, "try", "--rules", str(tmp_path / "new.sieve"))
         assert "move to Trash" in new.stdout and "line 1" in new.stdout
+        settings = tmp_path / "watch.toml"
+        settings.write_text(settings.read_text() + '\nmailboxes = ["INBOX", "Nowhere"]')
+        some = command(tmp_path, "try")
+        assert some.returncode == 1 and "move to Lists" in some.stdout and "cannot open Nowhere" in some.stderr
         wrong = command(tmp_path, "try", "--mailbox", "Nowhere")
         assert wrong.returncode == 1 and "cannot open Nowhere" in wrong.stderr
         with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as imap:

@@ -1,6 +1,7 @@
 """`mailhorn watch apply`, `undo` and `release`: done and taken back, on our server and on Dovecot."""
 
 import imaplib
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,30 @@ def test_a_thousand_filed_messages_are_as_they_were(tmp_path: Path, kind: str) -
     assert "undone: copy to Bills" in log.stdout
     again = command(tmp_path, "undo", "--rule", "Bills")
     assert again.returncode == 1 and "nothing that could be undone" in again.stderr
+
+
+def test_what_is_to_be_undone_is_told_to_programs_too(tmp_path: Path) -> None:
+    """Without doing it."""
+    with account_served(tmp_path, RULES) as server:
+        fill(server.ports["imap"], 2)
+        assert command(tmp_path, "apply", "--backlog", "--yes").returncode == 0
+        would = command(tmp_path, "undo", "--last", "5", "--dry-run", "--json")
+        assert [json.loads(line)["subject"] for line in would.stdout.splitlines()] == ["list 0", "boss 1"]
+        assert len(everything(server.ports["imap"], "Lists")) == 1
+
+
+def test_what_the_server_refuses_is_not_said_to_be_done(tmp_path: Path) -> None:
+    """Why, the log tells; nothing is left to be done."""
+    rules = 'require "fileinto"; if header :contains "subject" "list" { fileinto "Other Users/nobody/Lists"; }'
+    with account_served(tmp_path, rules) as server:
+        fill(server.ports["imap"], 7)
+        applied = command(tmp_path, "apply", "--backlog", "--yes")
+        assert (applied.returncode, applied.stdout) == (1, "0 messages filed.\n")
+        assert "mailhorn: the server refused to file 2 messages; see: mailhorn watch log" in applied.stderr
+        logged = command(tmp_path, "log", "--json").stdout.splitlines()
+        assert [json.loads(line)["actions"][0]["state"] for line in logged] == ["failed", "failed"]
+        assert all("move refused: " in json.loads(line)["trouble"] for line in logged)
+        assert "refused: move to Other Users/nobody/Lists; move refused: " in command(tmp_path, "log").stdout
 
 
 def test_what_the_brake_holds_is_released(tmp_path: Path) -> None:

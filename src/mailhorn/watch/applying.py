@@ -90,7 +90,7 @@ def _begin(talk: Conversation, account: WatchAccount, place: Place) -> Script[tu
     def reselect() -> Script[None]:
         yield from opened(talk, place.mailbox, read_only=False)
 
-    filing = Filing(talk, account, place, reselect)
+    filing = Filing(talk, account, place, reselect, tries=1)
     filing.uid_validity = yield from opened(talk, place.mailbox, read_only=False)
     pending = yield from talk.ask(Pending(place, filing.uid_validity))
     assert isinstance(pending, Ordered)

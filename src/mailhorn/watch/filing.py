@@ -64,7 +64,12 @@ class Filing:
     """
 
     def __init__(
-        self, talk: Conversation, account: WatchAccount, place: Place, reselect: Callable[[], Script[None]]
+        self,
+        talk: Conversation,
+        account: WatchAccount,
+        place: Place,
+        reselect: Callable[[], Script[None]],
+        tries: int = MAX_REFUSALS,
     ) -> None:
         """
         Begin.
@@ -74,6 +79,7 @@ class Filing:
             account: Whose rules.
             place: The mailbox.
             reselect: Selects it again, after another one was looked into.
+            tries: Times the server may refuse an action before it is given up.
 
         """
         self.uid_validity = UIDValidity(0)
@@ -82,6 +88,7 @@ class Filing:
         self._account = account
         self._place = place
         self._reselect = reselect
+        self._tries = tries
 
     @staticmethod
     def takes_at_once(count: int) -> bool:
@@ -120,8 +127,11 @@ class Filing:
             for task in group:
                 place = done.places.get(task.uid)
                 if task.uid in done.unverified:
-                    outcomes += [Outcome(task.uid, n, ActionState.FAILED, task.attempts) for n, _ in steps[i:]]
-                    talk.warn(f"{self._named(task)}: its copy in {step.target} was not found; it stays here too")
+                    reason = f"its copy in {step.target} was not found; it stays here too"
+                    outcomes += [
+                        Outcome(task.uid, n, ActionState.FAILED, task.attempts, None, reason) for n, _ in steps[i:]
+                    ]
+                    talk.warn(f"{self._named(task)}: {reason}")
                     continue
                 gone = step.kind in (Kind.COPY, Kind.MOVE) and place is None
                 if gone and (done.places or (last and talk.imap.has("UIDPLUS"))):
@@ -165,12 +175,13 @@ class Filing:
         outcomes = []
         for task in group:
             attempts = task.attempts + 1
-            if attempts < MAX_REFUSALS and not done.final:
-                outcomes.append(Outcome(task.uid, steps[0][0], ActionState.PLANNED, attempts))
+            reason = f"{steps[0][1].kind.value} refused: {done.reason}"
+            if attempts < self._tries and not done.final:
+                outcomes.append(Outcome(task.uid, steps[0][0], ActionState.PLANNED, attempts, None, reason))
                 self.later.append(replace(task, steps=steps, sent=False, attempts=attempts))
             else:
-                outcomes += [Outcome(task.uid, n, ActionState.FAILED, attempts) for n, _ in steps]
-            self._talk.warn(f"{self._named(task)}: {steps[0][1].kind.value} refused: {done.reason}")
+                outcomes += [Outcome(task.uid, n, ActionState.FAILED, attempts, None, reason) for n, _ in steps]
+            self._talk.warn(f"{self._named(task)}: {reason}")
         self._talk.tell(self._settled(outcomes))
 
     def _do(self, step: Step, group: list[Task]) -> Script[_Done]:

@@ -53,7 +53,7 @@ class Entry:
         sender: Its From.
         subject: Its subject.
         recorded_at: Seconds since 1970: when the watcher saw it.
-        trouble: Why no rule was asked, "" if that went well.
+        trouble: Why no rule was asked, or why the server refused what was to be done; "" if all went well.
         doings: What was done, in order.
 
     """

@@ -587,6 +587,11 @@ class Journal:
             )
             if outcome.state is ActionState.DONE:
                 self._mark_undone(request, mailbox, outcome)
+            if outcome.reason or (outcome.state is ActionState.DONE and outcome.attempts):
+                self._db.execute(
+                    "UPDATE message SET trouble = ? WHERE mailbox = ? AND uid_validity = ? AND uid = ?",
+                    (outcome.reason, mailbox, request.uid_validity, outcome.uid),
+                )
         return Settled()
 
     def _mark_undone(self, request: Settle, mailbox: int, outcome: Outcome) -> None:

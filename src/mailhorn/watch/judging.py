@@ -58,12 +58,14 @@ class Directory:
     The account's other mailboxes, as far as rules ask for them. Of one connection.
 
     Attributes:
+        count: How many mailboxes there are.
         names: All mailboxes, by all names that rules may give them; None as long as nobody asked.
         ids: All mailboxes that the server tells the MAILBOXID of, by that; None as long as nobody asked.
 
     """
 
     def __init__(self, talk: Conversation, account: WatchAccount) -> None:
+        self.count = 0
         self.names: frozenset[str] | None = None
         self.ids: dict[str, str] | None = None
         self._uses: dict[str, tuple[str, ...]] = {}
@@ -82,6 +84,7 @@ class Directory:
         """Learn which mailboxes there are, and what they are for (RFC 6154)."""
         spelling = yield from self.spelling()
         there = yield from self._talk.list_mailboxes()
+        self.count = len(there)
         self.names = frozenset().union(*(spelling.names(one.mailbox) for one in there))
         uses: dict[str, tuple[str, ...]] = {}
         for one in there:

@@ -302,6 +302,8 @@ class Outcome:
     attempts: int = 0
     target: tuple[UIDValidity, UID] | None = None
     """Where the message is now, if the server said so."""
+    reason: str = ""
+    """Why not, if it was refused."""
 
 
 @dataclass(frozen=True, slots=True)

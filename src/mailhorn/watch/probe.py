@@ -94,7 +94,7 @@ class Probe(Machine):
         self.trash = yield from directory.trash()
         if directory.names is None:
             yield from directory.learn()
-        self.mailboxes = len(directory.names or ())
+        self.mailboxes = directory.count
         for name in account.mailboxes:
             self._messages = 0
             done = yield from talk.select(name, read_only=True)

@@ -12,10 +12,15 @@ from .events import Filed, State, StateChanged
 from .journal import JournalThread
 from .ledger import Answer, JournalFailed, Place, Recall, Recalled, Request
 from .supervisor import Watcher
+from .trouble import Trouble
 
 
 class ErrandFailed(Exception):
     """The errand could not be carried out, or not to its end; the text says why."""
+
+
+class MailboxFailed(ErrandFailed):
+    """It is the mailbox that cannot be had; another one of the account may well be."""
 
 
 class _NoJournal:
@@ -76,7 +81,8 @@ async def run_errand(
     if errand.bug is not None:
         raise errand.bug
     if not errand.finished:
-        raise ErrandFailed(f"{account.name}: {errand.over.told if errand.over else 'stopped'}")
+        failed = MailboxFailed if errand.over and errand.over.trouble is Trouble.MAILBOX else ErrandFailed
+        raise failed(f"{account.name}: {errand.over.told if errand.over else 'stopped'}")
 
 
-__all__ = ["ErrandFailed", "run_errand"]
+__all__ = ["ErrandFailed", "MailboxFailed", "run_errand"]

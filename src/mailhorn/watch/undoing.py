@@ -102,7 +102,7 @@ class _Box:
     def __init__(self, talk: Conversation, account: WatchAccount, mailbox: str) -> None:
         self._talk = talk
         self._place = Place(account.name, mailbox)
-        self._filing = Filing(talk, account, self._place, self._reselect)
+        self._filing = Filing(talk, account, self._place, self._reselect, tries=1)
 
     def open(self) -> Script[bool]:
         """Select it; returns whether it is there."""

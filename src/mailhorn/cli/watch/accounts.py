@@ -12,7 +12,7 @@ from ...config.watching import journal_path, watched_accounts
 from ...watch.account import WatchAccount
 from ...watch.errand import ErrandScript
 from ...watch.events import Filed
-from ...watch.runner import ErrandFailed, run_errand
+from ...watch.runner import ErrandFailed, MailboxFailed, run_errand
 from ..failure import WRONG, CommandFailed
 from ..logs import set_up
 from ..loop import on_stop_signal, run
@@ -31,6 +31,10 @@ class Chosen:
 
     account: WatchAccount
     journal: Path
+
+
+class NoMailbox(CommandFailed):
+    """A mailbox cannot be had; another one of the account may well be."""
 
 
 def settings_of(config: Path | None) -> WatchSettings:
@@ -74,9 +78,19 @@ def carry_out(
     journal: Path | None = None,
     on_filed: Callable[[Filed], None] | None = None,
 ) -> None:
-    """Carry out an errand; Ctrl-C stops it between two steps. Raises CommandFailed, JournalError."""
+    """
+    Carry out an errand; Ctrl-C stops it between two steps.
+
+    Raises:
+        NoMailbox: The mailbox that it is about cannot be had.
+        CommandFailed: It could not be carried out.
+        JournalError: The journal cannot be used.
+
+    """
     try:
         run(run_errand(account, script, journal, on_filed, lambda watcher: on_stop_signal(watcher.stop)))
+    except MailboxFailed as error:
+        raise NoMailbox(str(error)) from error
     except ErrandFailed as error:
         raise CommandFailed(str(error)) from error
 
@@ -86,4 +100,4 @@ def with_mailboxes(account: WatchAccount, mailbox: str | None) -> tuple[str, ...
     return account.mailboxes if mailbox is None else (mailbox,)
 
 
-__all__ = ["Chosen", "carry_out", "chosen", "settings_of", "with_mailboxes"]
+__all__ = ["Chosen", "NoMailbox", "carry_out", "chosen", "settings_of", "with_mailboxes"]

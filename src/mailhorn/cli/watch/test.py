@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ...config.find import watch_settings
 from ...config.settings import AccountSettings, Log, WatchSettings
 from ...config.watching import watched_accounts
@@ -53,7 +55,7 @@ def test(config: Path | None, name: str, as_json: bool) -> None:
 
 def alone(settings: WatchSettings, account: AccountSettings) -> WatchSettings:
     """Return the settings with that account only: what is wrong with another one is not asked."""
-    return WatchSettings(journal=settings.journal, log=settings.log, account=(account,))
+    return msgspec.structs.replace(settings, account=(account,), hook=())
 
 
 async def _probed(account: WatchAccount) -> Probe:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ...watch.judging import Verdict
 from ...watch.looking import trying
+from ..failure import CommandFailed
 from ..table import shown, table
 from ..when import local
-from .accounts import carry_out, chosen, settings_of, with_mailboxes
+from .accounts import NoMailbox, carry_out, chosen, settings_of, with_mailboxes
 from .progress import Bar
 from .told import rules, step_as_object, to_do
 
@@ -31,6 +32,7 @@ def trial(
     began = time.monotonic()
     judged: list[tuple[str, Verdict]] = []
     looked = 0
+    missing: list[NoMailbox] = []
     for box in with_mailboxes(one.account, mailbox):
         verdicts: list[Verdict] = []
         with Bar(f"Judging {shown(box, 30)}") as bar:
@@ -43,14 +45,19 @@ def trial(
                 verdicts.append(verdict)
                 bar.advance()
 
-            carry_out(one.account, trying(box, last, counted, judge))
+            try:
+                carry_out(one.account, trying(box, last, counted, judge))
+            except NoMailbox as error:  # the others are judged all the same
+                missing.append(error)
         looked += len(verdicts)
         judged += [(box, verdict) for verdict in verdicts if every or verdict.steps or verdict.trouble]
     if as_json:
         for box, verdict in judged:
             print(json.dumps(_object(box, verdict), ensure_ascii=False))
-    else:
+    elif looked or not missing:
         _print(judged, looked, time.monotonic() - began)
+    if missing:
+        raise CommandFailed("; ".join(map(str, missing)))
 
 
 def _print(judged: list[tuple[str, Verdict]], looked: int, seconds: float) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -42,6 +43,8 @@ def undo(config: Path | None, wanted: Wanted, yes: bool, dry: bool, as_json: boo
     if not as_json:
         _preview(found)
     if dry:
+        if as_json:
+            _as_json(one.entry for one in found)
         return
     if not yes and not click.confirm(f"Undo what was done to {_messages(len(found))}?", err=True):
         raise CommandFailed("nothing was undone")
@@ -58,13 +61,17 @@ def undo(config: Path | None, wanted: Wanted, yes: bool, dry: bool, as_json: boo
     after = {entry.number: entry for entry in entries(journal, Wanted())}
     left = [one.entry for one in found if one.entry.number in after and undoable(after[one.entry.number]) is not None]
     if as_json:
-        for one in found:
-            print(json.dumps(as_object(after.get(one.entry.number, one.entry)), ensure_ascii=False))
+        _as_json(after.get(one.entry.number, one.entry) for one in found)
     else:
         print(f"{_messages(len(found) - len(left))} are as they were.")
     if left:
         _tell_left(left)
         raise SystemExit(CANNOT)
+
+
+def _as_json(told: Iterable[Entry]) -> None:
+    for entry in told:
+        print(json.dumps(as_object(entry), ensure_ascii=False))
 
 
 def _preview(found: list[Found]) -> None:
@@ -113,13 +120,19 @@ def apply(config: Path | None, name: str | None, mailbox: str | None, yes: bool,
         if not click.confirm(f"Do that to {_messages(len(would))}?", err=True):
             raise CommandFailed("nothing was done")
     filed: list[Filed] = []
+    began = int(time.time())
     for box in boxes:
         with Bar(f"Filing {shown(box, 30)}") as bar:
             carry_out(one.account, applying(box, bar.total, bar.advance), one.journal, filed.append)
+    failed = Wanted(account=one.account.name, since=began, state=ActionState.FAILED)
+    refused = len(entries(one.journal, failed))
     if as_json:
-        print(json.dumps({"filed": len(filed)}))
+        print(json.dumps({"filed": len(filed), "refused": refused}))
     else:
-        print(f"{_messages(len(filed))} filed. To take it back: mailhorn watch undo --last {len(filed)}")
+        back = f" To take it back: mailhorn watch undo --last {len(filed)}" if filed else ""
+        print(f"{_messages(len(filed))} filed.{back}")
+    if refused:
+        raise CommandFailed(f"the server refused to file {_messages(refused)}; see: mailhorn watch log")
 
 
 def release(config: Path | None, name: str | None, rule: str | None, drop: bool, yes: bool, as_json: bool) -> None:

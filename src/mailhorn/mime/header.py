@@ -58,6 +58,17 @@ def field_values(header: bytes, name: str) -> list[bytes]:
     return [value.rstrip(b"\r") for value in found] if found else found
 
 
+def lower_lines(header: bytes) -> bytes:
+    """Return a header in lower case: a field can only be where the `line_start` of its name is."""
+    return b"\n" + _lines(header).lower()
+
+
+@lru_cache(maxsize=4096)
+def line_start(name: str) -> bytes:
+    """Return what the first line of a field begins with in `lower_lines`; the name is in lower case."""
+    return b"\n" + name.encode("utf-8", "surrogatepass")
+
+
 @lru_cache(maxsize=4096)
 def _named(name: str) -> re.Pattern[bytes]:
     wanted = re.escape(name.encode("utf-8", "surrogatepass"))

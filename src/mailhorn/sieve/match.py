@@ -209,6 +209,8 @@ def any_value(call: Call, where: str, names: tuple[str, ...], part: str, keys: t
         assert constant is not None
         for asked in asks:
             values = run.values(asked, line)
+            if not values.folded:
+                continue
             run.charge(values.total * constant.weight, line)
             try:
                 for value in values.folded:

@@ -112,6 +112,10 @@ class Values(NamedTuple):
     number: int
 
 
+NO_VALUES = Values((), 0, (), 0)
+"""Of a field that is not there."""
+
+
 class Variables:
     """What one script knows: each script that is included has its own (RFC 6609 §3.4)."""
 
@@ -240,9 +244,11 @@ class Run:
         known = self._asked.get(asked)
         if known is None:
             if asked.where == "header":
-                known = values_of(self.header(asked.name), asked.comparator)
+                texts = self.header(asked.name)
+                known = values_of(texts, asked.comparator) if texts else NO_VALUES
             elif asked.where == "address":
-                known = self.address_values(self.structured(asked.name), asked.part, asked.comparator, line)
+                fields = self.structured(asked.name)
+                known = self.address_values(fields, asked.part, asked.comparator, line) if fields else NO_VALUES
             else:
                 paths = self.envelope(asked.name)
                 known = values_of(parts(map(envelope_address, paths), asked.part), asked.comparator)
@@ -259,7 +265,7 @@ class Run:
             values = [decoded for written, _, decoded in self._fields if written.lower() == name]
         if values is None:
             raise Missing(Need(headers=frozenset((name,))))
-        return [value.strip(" \t\r\n") for value in values]
+        return [value.strip(" \t\r\n") for value in values] if values else []
 
     def structured(self, name: str) -> Sequence[str]:
         """Return the values of the fields of that name (in lower case) with encoded words. Raises Missing."""
@@ -275,7 +281,8 @@ class Run:
         self.charge(sum(map(len, fields)) * ADDRESS_COST, line)
         found = [address for field in fields for address in addresses(field)]
         known = values_of(parts(found, part), comparator)
-        return known._replace(number=sum(address.local_part is not None for address in found))
+        valid = sum([address.local_part is not None for address in found])
+        return known if valid == known.number else known._replace(number=valid)
 
     def envelope(self, part: str) -> Sequence[str]:
         """Return the paths of an envelope's part. Raises Missing."""

@@ -17,6 +17,10 @@ _Code = TypeVar("_Code")
 
 FEW = 8
 """Rules that are looked at one by one: fewer cost no more than looking for their clues."""
+START = 4
+"""Octets with which a piece begins: those of a value are taken apart once, and few of them are any piece's."""
+LONG = 2
+"""Octets of a value for each piece, from which on it takes less to look for the pieces one by one."""
 
 
 class Clue(NamedTuple):
@@ -46,14 +50,40 @@ Clues = tuple[Clue, ...]
 class _Source:
     """All that is looked for in the same values."""
 
-    __slots__ = ("asked", "line", "pieces", "weight", "words")
+    __slots__ = ("asked", "by_start", "line", "pieces", "short", "weight", "words")
 
     def __init__(self, asked: Asked, line: int) -> None:
         self.asked = asked
         self.line = line
         self.words: dict[bytes, set[int]] = {}
-        self.pieces: dict[tuple[bytes, int], None] = {}
+        self.pieces: list[tuple[bytes, int]] = []
+        self.short: list[tuple[bytes, int]] = []
+        """Pieces that are shorter than a start."""
+        self.by_start: dict[bytes, list[tuple[bytes, int]]] = {}
+        """The others by their first octets."""
         self.weight = 0
+
+    def add(self, clue: Clue, number: int) -> None:
+        """Look for the clue of a step, too."""
+        self.weight += clue.weight
+        for word in clue.words:
+            self.words.setdefault(word, set()).add(number)
+        for piece in clue.pieces:
+            self.pieces.append((piece, number))
+            if len(piece) < START:
+                self.short.append((piece, number))
+            else:
+                self.by_start.setdefault(piece[:START], []).append((piece, number))
+
+    def find(self, value: bytes, found: set[int]) -> None:
+        """Add the numbers of the steps of which a clue is in the value."""
+        if value in self.words:
+            found |= self.words[value]
+        pieces = self.pieces
+        if len(value) < len(pieces) * LONG:
+            starts = self.by_start.keys() & {value[at : at + START] for at in range(len(value) - START + 1)}
+            pieces = [*self.short, *[one for start in starts for one in self.by_start[start]]]
+        found.update([number for piece, number in pieces if piece in value])
 
 
 class Skip:
@@ -66,34 +96,26 @@ class Skip:
         sources: dict[Asked, _Source] = {}
         for number, known in enumerate(clues):
             for clue in known or ():
-                source = sources.setdefault(clue.asked, _Source(clue.asked, clue.line))
-                source.weight += clue.weight
-                for word in clue.words:
-                    source.words.setdefault(word, set()).add(number)
-                source.pieces.update(dict.fromkeys((piece, number) for piece in clue.pieces))
-        self._sources = [
-            (source.asked, source.line, source.weight, source.words, list(source.pieces)) for source in sources.values()
-        ]
+                if clue.asked not in sources:
+                    sources[clue.asked] = _Source(clue.asked, clue.line)
+                sources[clue.asked].add(clue, number)
+        self._sources = tuple(sources.values())
 
     def steps(self, run: Run) -> Sequence[int]:
         """Return the numbers of the steps that must run, ascending."""
         try:
             there = [
-                (values, source) for source in self._sources if (values := run.values(source[0], source[1])).folded
+                (values, source) for source in self._sources if (values := run.values(source.asked, source.line)).folded
             ]
         except (Missing, SieveRuntimeError):  # whoever comes to it first says so
             return range(self._count)
-        if not run.afford(sum([values.total * weight for values, (_, _, weight, _, _) in there])):
+        if not run.afford(sum([values.total * source.weight for values, source in there])):
             return range(self._count)
         found = set(self._always)
-        for values, (_, _, _, words, pieces) in there:
+        for values, source in there:
             for value in values.folded:
-                found |= words.get(value, _NONE)
-                found.update([number for piece, number in pieces if piece in value])
+                source.find(value, found)
         return sorted(found)
-
-
-_NONE: frozenset[int] = frozenset()
 
 
 def note_all(known: dict[_Code, Clues], code: _Code, tests: Sequence[_Code]) -> None:

@@ -121,9 +121,9 @@ async def test_a_large_message_is_looked_through_in_a_thread(
     threads: list[int] = []
 
     def noting(work: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(*args: object) -> Any:
+        def noted(*args: object, **named: object) -> Any:
             threads.append(threading.get_ident())
-            return work(*args)
+            return work(*args, **named)
 
         return noted
 

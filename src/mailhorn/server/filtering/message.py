@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ...mime.decode import decoded_header
 from ...mime.entity import Entity
-from ...mime.header import field_values, fields, unfold
+from ...mime.header import field_values, fields, line_start, lower_lines, unfold
 from ...sieve.actions import Edit
 from ...sieve.edit import edited
 
@@ -15,7 +15,7 @@ HEADER_LOOKED_AT = 256 * 1024
 
 
 FEW = 8
-"""Fields that are looked for one by one, at 2 us each; then all are sorted out at once, at 15 us."""
+"""Fields that are looked for one by one, at 2 us each if they are there; then all are sorted out at once, at 15 us."""
 
 
 class Body(Protocol):
@@ -60,6 +60,7 @@ class Message:
         "_decoded",
         "_entity",
         "_head",
+        "_lower",
         "_unfolded",
         "_variants",
         "original",
@@ -71,6 +72,7 @@ class Message:
         self._body = body
         self._content: bytes | None = None
         self._head: bytes | None = None
+        self._lower: bytes | None = None
         self._by_name: dict[str, list[bytes]] | None = None
         self._unfolded: dict[str, tuple[str, ...]] = {}
         self._decoded: dict[str, tuple[str, ...]] = {}
@@ -97,18 +99,25 @@ class Message:
         """Return the unfolded values of all fields of that name in lower case; what is no UTF-8 are surrogates."""
         found = self._unfolded.get(name)
         if found is None:
+            if self._lower is None:
+                self._lower = lower_lines(self._header())
+            if line_start(name) not in self._lower:
+                return ()  # as most fields that rules ask for
             if self._by_name is None and len(self._unfolded) < FEW:
-                raw = field_values(self._header(), name)
+                found = tuple([_unfolded(value) for value in field_values(self._header(), name)])
             else:
-                raw = self._all().get(name, [])
-            found = self._unfolded[name] = tuple([_unfolded(value) for value in raw])
+                found = tuple([_unfolded(value) for value in self._all().get(name, ())])
+            self._unfolded[name] = found
         return found
 
     def decoded(self, name: str) -> tuple[str, ...]:
         """Return the same with encoded words decoded (RFC 2047)."""
         found = self._decoded.get(name)
         if found is None:
-            found = self._decoded[name] = tuple([_decoded(value) for value in self.values(name)])
+            values = self.values(name)
+            if not values:
+                return ()
+            found = self._decoded[name] = tuple([_decoded(value) for value in values])
         return found
 
     def header(self) -> tuple[tuple[str, str, str], ...]:
@@ -155,6 +164,8 @@ def _unfolded(value: bytes) -> str:
 
 
 def _decoded(value: str) -> str:
+    if value.isascii() and "=?" not in value:
+        return value
     return decoded_header(value.encode("utf-8", "surrogateescape"))
 
 
@@ -162,8 +173,10 @@ def end_of_header(head: bytes) -> int:
     """Return where the last field of a header ends, its line end included."""
     if head.startswith((b"\r\n", b"\n")):
         return 0
-    ends = [at for at in (head.find(b"\r\n\r\n"), head.find(b"\n\n")) if at >= 0]
-    return min(ends) + 2 if ends else len(head)
+    end = head.find(b"\r\n\r\n")
+    other = head.find(b"\n\n", 0, end if end >= 0 else len(head))
+    end = other if other >= 0 else end
+    return end + 2 if end >= 0 else len(head)
 
 
 __all__ = ["Body", "Message", "Octets", "end_of_header"]

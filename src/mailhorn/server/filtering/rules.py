@@ -6,9 +6,8 @@ that fails ends the sequence, and the message is kept (RFC 5228 §2.10.6); what 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -27,9 +26,6 @@ from .message import Message
 
 log = structlog.get_logger("mailhorn.sieve")
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 LARGE = 256 * 1024
 """Octets of a message from which on scripts run in a thread: looking through its text may take more than a
 millisecond, a second if it is of 20 MB and in base64, and everybody would wait."""
@@ -38,7 +34,7 @@ MAX_ROUNDS = 100
 """How often one script may be run anew because it asks for something else: each program it runs is a round."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Taken:
     """
     A step to carry out.
@@ -53,7 +49,7 @@ class Taken:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for each message; a frozen one takes three times as long
 class Kept:
     """
     The message stays where it would be without a script.
@@ -158,20 +154,18 @@ async def _run(
     if message not in facts:
         facts[message] = answers.facts(case, message, gathered)
     for _ in range(MAX_ROUNDS):
-        actions = await _aside(message, evaluate, script.program, facts[message], before.flags, traced=False)
+        if message.size <= LARGE:
+            actions = evaluate(script.program, facts[message], before.flags, traced=False)
+        else:
+            actions = await asyncio.to_thread(evaluate, script.program, facts[message], before.flags, traced=False)
         if not isinstance(actions, Need):
             break
         await answers.gather(case, message, actions, gathered)
     else:
         raise SieveRuntimeError(1, f"the script asks for something else {MAX_ROUNDS} times")
-    return await _aside(message, _sorted_out, decision, message, actions)
-
-
-async def _aside(message: Message, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Work on a message: at once, or in a thread if it is large."""
-    if message.size <= LARGE:
-        return work(*args, **named)
-    return await asyncio.to_thread(work, *args, **named)
+    if message.size <= LARGE or not actions.edits:
+        return _sorted_out(decision, message, actions)
+    return await asyncio.to_thread(_sorted_out, decision, message, actions)
 
 
 async def _asked(rule: PythonRule, case: Case, before: Kept) -> Actions:

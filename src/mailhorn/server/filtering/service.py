@@ -6,7 +6,6 @@ that come at once are not both new.
 
 import asyncio
 import time
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -58,7 +57,7 @@ class Came:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wanted:
     """One account whose mail it is, and the address it came for."""
 
@@ -134,6 +133,7 @@ class Filter:
         self._wall_clock = wall_clock
         self._zone_at = 0
         self._zone = 0
+        self._now = Instant(0, 0)
         self._calls: set[asyncio.Task[None]] = set()
         host = tools.manner.hostname
         self._environment = {
@@ -150,14 +150,17 @@ class Filter:
     def now(self) -> Instant:
         """Return the time now, in this machine's zone."""
         seconds = int(self._wall_clock())
+        if seconds == self._now.seconds:
+            return self._now
         if seconds // 900 != self._zone_at:  # zones change at quarters of an hour
             self._zone_at = seconds // 900
             self._zone = time.localtime(seconds).tm_gmtoff // 60
-        return Instant(seconds, self._zone)
+        self._now = Instant(seconds, self._zone)
+        return self._now
 
     def environment(self, items: dict[str, str]) -> Mapping[str, str]:
         """Return the environment, with these items in it (RFC 5183 §4)."""
-        return ChainMap(items, self._environment)
+        return {**self._environment, **items}
 
     async def ready(self, wanted: Sequence[Wanted]) -> None:
         """Wait for scripts that are being compiled."""
@@ -170,7 +173,7 @@ class Filter:
         """Return the logins whose turn has to be waited for, in the order in which to wait."""
         if self.tools.memory is None:
             return []
-        return sorted(one.account.login for one in wanted if any(_may_remember(script) for script in one.scripts))
+        return sorted({one.account.login for one in wanted for script in one.scripts if _may_remember(script)})
 
     async def hold(self, stack: AsyncExitStack, logins: Sequence[str]) -> None:
         """Wait for the turns of these logins, and have them until the stack is closed."""
@@ -197,6 +200,7 @@ class Filter:
         plan = Plan()
         now = self.now()
         environment = self.environment(_remote(came))
+        refused = False
         for one in wanted:
             account = one.account
             if not one.scripts:
@@ -213,7 +217,9 @@ class Filter:
             plan.filings += outcome.filings
             plan.letters += outcome.letters
             plan.outcomes.append((account, outcome))
-        self._refuse(plan, len(wanted), came)
+            refused = refused or outcome.refusal is not None or outcome.notice is not None
+        if refused:
+            self._refuse(plan, len(wanted), came)
         return plan
 
     def _refuse(self, plan: Plan, accounts: int, came: Came) -> None:

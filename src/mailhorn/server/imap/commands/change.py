@@ -180,10 +180,12 @@ async def move(conversation: Conversation, command: Move) -> Reply:
         conversation.core.untagged(StatusResponse(Condition.OK, code, b"Moved"))
     if copied:
         mailbox = conversation.open_mailbox.mailbox
-        for change in [change for one in copied for change in one.changes if change.mailbox == mailbox]:
+        changes = [change for one in copied for change in one.changes if change.mailbox == mailbox]
+        for number, change in enumerate(changes, 1):
             conversation.absorb(change, expunge=True)
-            await conversation.room()
-            await asyncio.sleep(0)
+            if number < len(changes):  # the last one goes with the answer, in one piece
+                await conversation.room()
+                await asyncio.sleep(0)
     if problem is not None:
         raise problem
     return ok(b"MOVE completed")

@@ -1,5 +1,7 @@
 """smtp/address.py: mailboxes and paths."""
 
+from string import ascii_letters, digits
+
 import pytest
 
 from mailhorn.smtp.address import Mailbox, is_domain, parse_path, write_path
@@ -67,3 +69,13 @@ def test_ascii() -> None:
 def test_is_domain(text: str, good: bool) -> None:
     """Names and address literals."""
     assert is_domain(text) is good
+
+
+@pytest.mark.parametrize("character", [*map(chr, range(0x80)), "\u0080", "ü", "\U0010ffff"])
+def test_which_characters_stand_where(character: str) -> None:
+    """As they are in a local part: atext and dots between (RFC 5321 §4.1.2); in a domain: letters, digits, - and _."""
+    beyond = character >= "\x80"
+    in_atom = beyond or character in f"{ascii_letters}{digits}!#$%&'*+-/=?^_`{{|}}~."
+    assert str(Mailbox(f"a{character}b", "x")).startswith('"') != in_atom
+    in_domain = beyond or character in f"{ascii_letters}{digits}-_."
+    assert is_domain(f"x{character}y") == in_domain

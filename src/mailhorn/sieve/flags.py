@@ -11,7 +11,7 @@ from .limits import MAX_FLAG, MAX_FLAGS
 from .run import Run
 from .text import constants
 
-_KEYWORD = re.compile(r"[^\x00-\x20\x7f-\U0010ffff(){%*\"\\\]]+")
+_KEYWORD = re.compile(r"[!#$&'+-Z\[^-z|}~]+")
 _SYSTEM = frozenset(flag.lower() for flag in SYSTEM_FLAGS)
 
 

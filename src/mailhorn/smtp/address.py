@@ -12,15 +12,17 @@ import msgspec
 from .limits import MAX_DOMAIN, MAX_LOCAL_PART, MAX_PATH
 from .reply import CommandProblem
 
-_UTF8 = "\u0080-\U0010ffff"
-_DOTTED = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.{_UTF8}-]+"
-_QUOTED = rf'"(?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*"'
-_LABEL = rf"[A-Za-z0-9_{_UTF8}-]{{1,63}}"
+# These classes name the ASCII that may not stand there, as all the rest of Unicode may (RFC 6531 §3.3): to compile
+# one that names the rest takes 5 ms.
+_ATEXT = r'[^\x00-\x20"(),.:;<>@\[\\\]\x7f]'
+_DOTTED = r'[^\x00-\x20"(),:;<>@\[\\\]\x7f]+'
+_QUOTED = r'"(?:[^\x00-\x1f"\\\x7f]|\\[ -~])*"'
+_LABEL = r"[^\x00-,./:-@\[-^`{-\x7f]{1,63}"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 _LITERAL = r"\[[!-Z^-~]+\]"
 _MAILBOX = re.compile(rf"({_DOTTED}|{_QUOTED})(?:@({_DOMAIN}|{_LITERAL}))?")
 _ROUTE = re.compile(rf"@{_DOMAIN}(?:,@{_DOMAIN})*:")
-_DOT_STRING = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]+)*")
+_DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _DOMAIN_ONLY = re.compile(_DOMAIN)
 _LITERAL_TAG = re.compile(r"[A-Za-z0-9-]*[A-Za-z0-9]:")
 

@@ -16,7 +16,9 @@ from .binary import parse_literal8, write_literal8
 MAX_ENTRIES = 200
 """Of one command; clients ask for a handful."""
 
-_ENTRY = re.compile(r"(?:/[^/*%\x00-\x19\x7f-\U0010ffff]+)+")
+# ASCII but * and %, with a / before each part: named by what may stand there, as classes that reach the end of Unicode
+# take 5 ms to compile.
+_ENTRY = re.compile(r"(?:/[\x1a-$&-)+-.0-~]+)+")
 _OPTION = re.compile(rb"[A-Za-z]+")
 _DEPTHS = {b"0": 0, b"1": 1, b"INFINITY": None}
 

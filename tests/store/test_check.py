@@ -260,6 +260,24 @@ def test_accounts(data: Path) -> None:
     assert (data / "accounts").read_text() == before
 
 
+def test_a_hash_that_was_made_better_is_no_damage(data: Path) -> None:
+    """The same password, hashed anew at a login: the file goes on with the old hash until an account changes."""
+
+    async def log_in() -> None:
+        async with opened(data) as (store, _):
+            found = await store.index.account(LOGIN)
+            assert found is not None
+            await store.index.set_password_hash(found.id, "better", same_password=True)
+
+    asyncio.run(log_in())
+    report = Checker(data, live=False).check()
+    assert report.findings == [] and len(report.pending) == 1
+    (data / "accounts").write_text((data / "accounts").read_text().replace(":hash:", "::"))
+    assert kinds(data) == ["accounts"]
+    assert mended(data) == ALL
+    assert ":better:" in (data / "accounts").read_text()
+
+
 def test_directory_gone(data: Path) -> None:
     """A folder that somebody removed is made anew, empty."""
     for path in sorted((data / "mail" / LOGIN / ".Other").rglob("*"), reverse=True):

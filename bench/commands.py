@@ -1,6 +1,7 @@
 """What mail clients ask for."""
 
 import asyncio
+import itertools
 from statistics import median
 
 from .clients import Commander, Visitor, now
@@ -21,6 +22,9 @@ SMALL = 100
 COPIED = 1000
 """Messages that are copied by one command, where a mailbox is made large that way."""
 LIST_VIEW = b"FETCH 1:* (UID FLAGS RFC822.SIZE INTERNALDATE ENVELOPE BODYSTRUCTURE)"
+STATUS = b"STATUS INBOX (MESSAGES UIDNEXT UNSEEN)"
+ONE_BY_ONE = 200
+"""Messages of the large mailbox that are fetched each by a command of its own."""
 
 
 async def rates(server: Server, account: int, seconds: float) -> list[Figure]:
@@ -29,22 +33,31 @@ async def rates(server: Server, account: int, seconds: float) -> list[Figure]:
     figures = []
     session = Commander(server.ports["imap"], login(account))
     try:
-        session.ask(b"SELECT INBOX")
-        fetches = [b"UID FETCH %d (FLAGS)" % (number % SMALL + 1) for number in range(TOGETHER)]
-        for label, commands in (
-            ("NOOP, one at a time", [b"NOOP"]),
-            (f"NOOP, {TOGETHER} at a time", [b"NOOP"] * TOGETHER),
-            (f"FETCH FLAGS of one message, {TOGETHER} at a time", fetches),
+        for what, commands in (
+            ("STATUS", [STATUS] * TOGETHER),
+            ("NOOP", [b"NOOP"] * TOGETHER),
+            ("FETCH FLAGS of one message", _one_each(b"FLAGS")),
+            ("FETCH ENVELOPE of one message", _one_each(b"ENVELOPE")),
+            ("FETCH BODY[] of one message", _one_each(b"BODY.PEEK[]")),
         ):
-            used, begin, count = await server.quiet(), now(), 0
-            while now() < begin + seconds:
-                session.ask(*commands)
-                count += len(commands)
-            took = now() - begin
-            figures.append(_rate(label, count, took, await server.quiet() - used))
+            if what == "NOOP":
+                session.ask(b"SELECT INBOX")
+            for together in (1, TOGETHER):
+                turns = itertools.cycle([commands[at : at + together] for at in range(0, TOGETHER, together)])
+                used, begin, count = await server.quiet(), now(), 0
+                while now() < begin + seconds:
+                    session.ask(*next(turns))
+                    count += together
+                took = now() - begin
+                label = f"{what}, {'one' if together == 1 else together} at a time"
+                figures.append(_rate(label, count, took, await server.quiet() - used))
     finally:
         session.close()
     return figures
+
+
+def _one_each(item: bytes) -> list[bytes]:
+    return [b"UID FETCH %d (%b)" % (number % SMALL + 1, item) for number in range(TOGETHER)]
 
 
 async def logins(server: Server, account: int, seconds: float) -> list[Figure]:
@@ -72,7 +85,10 @@ async def large_mailbox(server: Server, account: int, messages: int) -> list[Fig
             ("SELECT", b"SELECT INBOX", b""),
             ("FETCH FLAGS of all", b"FETCH 1:* (FLAGS)", b""),
             ("list view: ENVELOPE, BODYSTRUCTURE … of all", LIST_VIEW, b""),
+            ("ENVELOPE and BODYSTRUCTURE of all", b"FETCH 1:* (ENVELOPE BODYSTRUCTURE)", b""),
+            ("BODY[] of all", b"FETCH 1:* (UID BODY.PEEK[])", b""),
             ("SEARCH SUBJECT", b"UID SEARCH SUBJECT invoice", b""),
+            ("SEARCH FROM", b"UID SEARCH FROM alice", b""),
             ("SEARCH TEXT", b"UID SEARCH TEXT needle000777", b""),
             ("STORE of all", b"STORE 1:* +FLAGS (\\Flagged)", b"STORE 1:* -FLAGS (\\Flagged)"),
         ):
@@ -87,9 +103,11 @@ async def large_mailbox(server: Server, account: int, messages: int) -> list[Fig
                 times.append(session.ask(command))
                 if undo:
                     session.ask(undo)
-            middle = median(times)
-            label = f"{messages:,} messages: {name}"
-            figures.append(Figure(label, middle, f"{milliseconds(middle)} ms", details={"ms": middle * 1000}))
+            figures.append(_middle(f"{messages:,} messages: {name}", times))
+        await server.quiet()
+        step = messages // ONE_BY_ONE
+        ones = [session.ask(b"FETCH %d (UID BODY.PEEK[])" % at) for at in range(1, messages + 1, step)]
+        figures.append(_middle(f"{messages:,} messages: BODY[] of one", ones))
     finally:
         session.close()
     return figures
@@ -116,6 +134,11 @@ async def grow(server: Server, account: int, messages: int) -> None:
     finally:
         session.close()
     await server.quiet()
+
+
+def _middle(label: str, times: list[float]) -> Figure:
+    middle = median(times)
+    return Figure(label, middle, f"{milliseconds(middle)} ms", details={"ms": middle * 1000})
 
 
 def _rate(label: str, count: int, took: float, used: float) -> Figure:

@@ -36,7 +36,7 @@ def problems(text: str) -> list[tuple[int, int, str]]:
         ("if true { } else { } elsif true { stpo; }", [(1, 22), (1, 35)]),
         # What hangs on a mistake is none.
         ("if tru, false { }\nelsif true { stpo; }\nelse { keep; }", [(1, 7), (2, 14)]),
-        ('require ["nonsense", "fileinot"];\nrequire;\nkeep;', [(1, 9), (1, 9), (2, 1)]),
+        ('require ["nonsense", "fileinot"];\nrequire;\nkeep;', [(1, 9), (1, 9), (2, 8)]),
         ("if size :over 99999999999999999999999 { stpo; }", [(1, 15)]),
     ],
 )

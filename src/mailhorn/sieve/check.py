@@ -21,7 +21,7 @@ from .ext.encoded_character import decode
 from .language import ActionWord, Call, Extension, MatchType, Scope, Tagged, Takes, Tests, TestWord, Value
 from .limits import MAX_ERRORS, MAX_INCLUDED, MAX_INCLUDES_DEEP, MAX_SCRIPT
 from .match import COMPARATORS, MATCH_TYPES
-from .parser import Argument, Command, Number, Strings, Tag, parsed
+from .parser import SEVERAL_STRINGS, Argument, Command, Number, Strings, Tag, parsed
 from .program import Inventory, Program, Step, Test
 from .run import Return as _Return
 from .run import Run, Variables
@@ -43,6 +43,13 @@ _ELSEWHERE_CALLED = {
     "mark": "addflag", "elif": "elsif", "elseif": "elsif",
 }  # fmt: skip
 """What other languages and other programs call it."""
+_THEN = frozenset(("then", "do", "begin"))
+"""Words before a block in other languages."""
+_SIZES = frozenset(("k", "m", "g", "kb", "mb", "gb"))
+_COMBINED = "; several tests are combined with allof (...) or anyof (...)"
+_BRACES = "what is done then is written in braces, { keep; }"
+_FEW_WORDS = 4
+"""Words that are named as those to which a tag belongs; more of them do not help."""
 _FIELDS = frozenset(("subject", "from", "to", "cc", "bcc", "sender"))
 
 _SHOWN = 76
@@ -260,10 +267,15 @@ class _Checker:
     def _required(self, command: Command) -> Sequence[str]:
         """Return what a command brings into force; note what is wrong."""
         arguments = command.arguments
-        if len(arguments) != 1 or not isinstance(arguments[0], Strings):
-            message = 'expected require and a list of extensions, as in require ["fileinto"];'
-            self._note(self._source.error(command.start, message))
+        if not arguments or not isinstance(arguments[0], Strings):
+            found = f', found "{command.tests[0].name[:_SHOWN]}"' if command.tests else ""
+            at = (*[one.start for one in (*arguments, *command.tests)], command.head_end)[0]
+            message = f'expected a list of extensions after require{found}; as in require ["fileinto", "vacation"];'
+            self._note(self._source.error(at, message))
             return ()
+        if len(arguments) > 1:
+            self._note(self._source.error(arguments[1].start, f'expected ";" after require{SEVERAL_STRINGS}'))
+            return [value for one in arguments if isinstance(one, Strings) for value in one.values]
         if command.tests or command.block is not None:
             self._note(self._source.error(command.head_end, 'expected ";" after require'))
         known = [extension.capability for extension in self._whole.extensions]
@@ -416,7 +428,7 @@ class _Checker:
         if command.name in self._whole.refuses:
             raise self._source.error(command.start, self._whole.refuses[command.name])
         if command.tests:
-            message = f'expected ";" after {command.name}{self._instead(command.tests[0].name, word)}'
+            message = f'expected ";" after {command.name}{self._instead(command, word)}'
             raise self._source.error(command.head_end, message)
         if not word.block:
             if command.block is not None:
@@ -441,17 +453,26 @@ class _Checker:
         hint = hint or _did_you_mean(name, (*self._actions, *_CONTROLS, *self._elsewhere("actions")))
         return f'unknown command "{name[:_SHOWN]}"{hint}'
 
-    def _instead(self, name: str, word: TestWord | ActionWord) -> str:
+    def _instead(self, node: Command, word: TestWord | ActionWord, combined: str = "") -> str:
         """Return what may be meant with a word that stands where the arguments should be over."""
+        name = node.tests[0].name
         if name in ("and", "or"):
-            return "; several tests are combined with allof (...) or anyof (...)"
+            return _COMBINED
         if name in self._known_tags(word):
             return f'; did you mean ":{name}"?'
-        if name in self._actions or name in self._tests or name in _CONTROLS or name in self._elsewhere():
-            return f', found "{name}"'
-        return f', found "{name[:_SHOWN]}"; strings are written in double quotes, as "{name[:_SHOWN]}"'
+        found = f', found "{name[:_SHOWN]}"'
+        if name in _THEN:
+            return f"{found}; {_BRACES}"
+        if name in _SIZES and node.arguments and isinstance(node.arguments[-1], Number):
+            return f"{found}; K, M or G follows its number without a blank"
+        if name in self._tests or name in self._elsewhere("tests"):
+            return found + combined
+        if name in self._actions or name in _CONTROLS or name in self._elsewhere("actions"):
+            return f"{found}; {_BRACES}" if isinstance(word, TestWord) else found
+        return f'{found}; strings are written in double quotes, as "{name[:_SHOWN]}"'
 
-    def _test(self, node: Command) -> tuple[Test, _Decided]:
+    def _test(self, node: Command, following: str = '"{"') -> tuple[Test, _Decided]:
+        """Return a test, and what it says if that is known; `following` is what may stand behind it."""
         word = self._tests.get(node.name)
         if word is None:
             raise self._source.error(node.start, self._no_test(node.name))
@@ -463,24 +484,26 @@ class _Checker:
             fits = not node.tests
         if not fits:
             if word.tests is Tests.NONE:
-                message = f'expected "{{", "," or ")" after the test {node.name}'
-                raise self._source.error(node.head_end, message + self._instead(node.tests[0].name, word))
+                message = f"expected {following} after the test {node.name}"
+                combined = _COMBINED if following == '"{"' else ""
+                raise self._source.error(node.head_end, message + self._instead(node, word, combined))
             at = node.tests[0].start if node.tests else node.head_end
-            raise self._source.error(at, f"{node.name} takes {word.tests.value}; usage: {word.usage}")
-        tests, decided = self._inner(word, node)
+            plain = ", without parentheses" if word.tests is Tests.ONE and node.is_test_list else ""
+            raise self._source.error(at, f"{node.name} takes {word.tests.value}{plain}; usage: {word.usage}")
+        tests, decided = self._inner(word, node, following)
         call = self._call(word, node, tests)
         test = word.build(call)
         if "ihave" in self._scope.requires and test in (base.always, base.never):
             decided = test is base.always
         return self._traced(test, call.line, node), decided
 
-    def _inner(self, word: TestWord, node: Command) -> tuple[tuple[Test, ...], _Decided]:
+    def _inner(self, word: TestWord, node: Command, following: str) -> tuple[tuple[Test, ...], _Decided]:
         """Return the tests of a test, and what it says if they are enough to know: the rest is not looked at then."""
         tests: list[Test] = []
         known: list[_Decided] = []
         for inner in node.tests:
             try:
-                test, decided = self._test(inner)
+                test, decided = self._test(inner, '"," or ")"' if node.is_test_list else following)
             except SieveError as error:
                 self._note(error)
                 test, decided = base.never, None
@@ -599,8 +622,19 @@ class _Checker:
         capability = self._tag_elsewhere(word, name)
         if capability is not None:
             return f':{name} needs: require "{capability}";'
-        hint = _did_you_mean(name, tuple(known), ":") or f"; usage: {word.usage}"
+        hint = _did_you_mean(name, tuple(known), ":") or f"{self._others_tag(name)}; usage: {word.usage}"
         return f"{word.name} has no argument :{name[:_SHOWN]}{hint}"
+
+    def _others_tag(self, name: str) -> str:
+        """Return which words have a tag, in the base language and in extensions."""
+        words: list[TestWord | ActionWord] = [*base.TESTS, *base.ACTIONS]
+        found: set[str] = set()
+        for extension in self._whole.extensions:
+            words += [*extension.tests, *extension.actions]
+            for place, tags in extension.tags.items():
+                found.update(place for tag in tags if tag.name == name and " " not in place)
+        found.update(word.name for word in words for tag in word.tags if tag.name == name)
+        return f"; it belongs to {', '.join(sorted(found))}" if 0 < len(found) <= _FEW_WORDS else ""
 
     def _value(self, argument: Argument, takes: Takes, of: TestWord | ActionWord | Tagged, number: int = 0) -> Value:
         if isinstance(argument, Strings):
@@ -613,10 +647,13 @@ class _Checker:
                 return Text(values) if self._plain else self._text(argument, values[0])
         elif isinstance(argument, Number) and takes is _NUMBER:
             return argument.value
-        where = (
-            f"after :{of.name}" if isinstance(of, Tagged) else f"as argument {number} of {of.name}; usage: {of.usage}"
-        )
-        raise self._source.error(argument.start, f"expected {takes.value} {where}")
+        found = "a list of strings" if isinstance(argument, Strings) and argument.is_list else "a string"
+        hint = "; numbers are written without quotes" if takes is _NUMBER and found == "a string" else ""
+        if isinstance(argument, Number):
+            found, hint = "a number", "; strings are written in double quotes"
+        where = f"after :{of.name}" if isinstance(of, Tagged) else f"as argument {number} of {of.name}"
+        usage = "" if isinstance(of, Tagged) else f"; usage: {of.usage}"
+        raise self._source.error(argument.start, f"expected {takes.value} {where}, found {found}{hint}{usage}")
 
     def _text(self, argument: Strings, text: str) -> Text:
         """Return a string, its encoded characters decoded, and then its variables found (RFC 5229 §3.1)."""

@@ -56,7 +56,16 @@ class SieveError(SieveProblem):
         before = printable(self.source_line[start : self.column - 1].replace("\t", " "))
         place = f'script "{self.script}", ' if self.script else ""
         head = f"{place}line {self.line}, column {self.column}: {self.message}"
-        return f"{head}\n    {printable(shown.replace(chr(9), ' '))}\n    {' ' * len(before)}^"
+        return f"{head}\n    {printable(shown.replace(chr(9), ' '))}\n    {' ' * _columns(before)}^"
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for a wide character, none for one that combines."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width  # here and not above: it is needed for mistakes only
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in ("W", "F") else 1 for c in text)
 
 
 def together(errors: Sequence[SieveError]) -> SieveError:

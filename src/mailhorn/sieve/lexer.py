@@ -70,10 +70,12 @@ _TOKEN = re.compile(
 )
 """Blanks and comments, and the token behind them; whatever else is one character of the last group."""
 _SIGN, _QUOTED, _TEXT, _LINES, _IDENTIFIER, _TAG, _NUMBER, _END = range(1, 9)
+_COMPARATOR = re.compile(r"i;[a-z][a-z-]*", re.IGNORECASE | re.ASCII)
 _WORD = re.compile(r"[^\s;,(){}\[\]\"]*+")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _STUFFED = re.compile(r"^\.\.", re.MULTILINE)
 _TEXT_LINE = re.compile(r":[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+_DOT_AND_MORE = re.compile(r"^\.[ \t]*;?[ \t]*$", re.MULTILINE)
 _QUANTIFIER = {"k": 2**10, "m": 2**20, "g": 2**30}
 
 
@@ -102,6 +104,8 @@ def scan(source: Source) -> Iterator[Token]:
             yield Token(Kind.END, "", 0, len(text), len(text))
             return
     at, size, match = 0, len(text), _TOKEN.match
+    long = -1
+    """Where the first string begins that goes on in the next line: its end may be missing."""
     for _ in range(MAX_TOKENS):
         token = match(text, at)
         assert token is not None  # the table covers every character
@@ -113,6 +117,10 @@ def scan(source: Source) -> Iterator[Token]:
             if text[at : at + 1] == ":" and text[start:at].lower() == "text":
                 yield _open_text(text, start, at)
                 at = size
+            elif text[at : at + 1] == ";" and (comparator := _COMPARATOR.match(text, start)):
+                name = comparator[0]
+                yield Token(Kind.WRONG, f'a comparator is a string, write "{name}"', 0, start, comparator.end())
+                at = comparator.end()
             else:
                 yield _token((word, text[start:at].lower(), 0, start, at))
         elif kind == _QUOTED or kind == _LINES:
@@ -120,6 +128,8 @@ def scan(source: Source) -> Iterator[Token]:
             if kind == _QUOTED:
                 start -= 1
                 at += 1
+                if long < 0 and "\n" in value:
+                    long = start
                 if "\\" in value:
                     value = _ESCAPE.sub(r"\1", value)
             else:
@@ -139,6 +149,10 @@ def scan(source: Source) -> Iterator[Token]:
             return
         else:
             wrong = _wrong(text, start)
+            if long >= 0 and text[start] == '"':
+                line, column = source.position(long)
+                where = f"the string that begins in line {line}, column {column} goes on in the next line"
+                wrong = wrong._replace(text=f"{wrong.text} here or further up: {where}")
             yield wrong
             at = wrong.end
     yield Token(Kind.WRONG, f"more than {MAX_TOKENS} words and signs in one script", 0, at, size)
@@ -149,6 +163,8 @@ def _open_text(text: str, start: int, colon: int) -> Token:
     """multi-line = "text:" *(SP / HTAB) (hash-comment / CRLF) *(multiline-literal / multiline-dotstart) "." CRLF"""
     if _TEXT_LINE.match(text, colon):
         message = "this text is not closed; expected a line with only a dot"
+        if _DOT_AND_MORE.search(text, colon):
+            message += ', and ";" in the line after it'
     else:
         message = "expected the end of the line after text:"
     return Token(Kind.WRONG, message, 0, start, len(text))
@@ -166,11 +182,20 @@ def _wrong(text: str, start: int) -> Token:
     if sign.isdigit() and sign.isascii():
         digits = len(text[start:end]) - len(text[start:end].lstrip("0123456789"))
         after = start + digits + (text[start + digits : start + digits + 1] in "kmgKMG")
-        return Token(Kind.WRONG, "expected K, M, G or nothing after a number", 0, after, end)
+        found = printable(text[after:end])[:40]
+        return Token(Kind.WRONG, f'expected K, M, G or nothing after a number, found "{found}"', 0, after, end)
     if sign == "'":
         message = "unexpected '; strings are written in double quotes"
     elif sign == "-":
         message = "unexpected -; numbers are not negative"
+        if text.startswith("--", start):
+            message = "unexpected -; a comment begins with # or /*"
+    elif sign == "*" and text.startswith("*/", start):
+        message = "unexpected */; there is no comment that it would close"
+    elif sign == "." and text[start - 1 : start].isdigit():
+        message = "unexpected .; numbers are whole, 1500K and not 1.5M"
+    elif sign == "\\":
+        message = 'unexpected \\; flags are strings, written in double quotes as "\\\\Seen"'
     elif sign == "/":
         message = "unexpected /; a comment begins with # or /*"
     elif sign == ":":

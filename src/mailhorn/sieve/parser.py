@@ -104,6 +104,8 @@ class _Enough(Exception):
 
 
 _IDENTIFIER, _TAG, _NUMBER, _STRING = Kind.IDENTIFIER, Kind.TAG, Kind.NUMBER, Kind.STRING
+SEVERAL_STRINGS = '; several strings are written ["a", "b"]'
+"""What may be meant where strings stand beside each other."""
 _SEVERAL = "; several tests are combined with allof (...) or anyof (...)"
 _SIGN, _WRONG, _END = Kind.PUNCTUATION, Kind.WRONG, Kind.END
 
@@ -174,7 +176,10 @@ class _Parser:
                 elif self.token.kind is _END or self._sees("}"):
                     return tuple(found)
                 elif self._sees(";"):
-                    self._note(self._unexpected("a command"))
+                    error = self._unexpected("a command")
+                    if self._source.text[self._end - 1 : self._end] in ("}", ";"):
+                        error.message += "; a block ends without it, and a command with one"
+                    self._note(error)
                     self._advance()
                 else:
                     raise self._unexpected("a command")
@@ -227,11 +232,20 @@ class _Parser:
                 self._note(self._source.error(opened, "this block is not closed; expected }"))
         else:
             expected, after = ('"{"', "the test") if tests else ('";"', name.text)
-            hint = ""
+            message = f"expected {expected} after {after}, found {_describe(self.token)}"
             if self._sees(","):
-                hint = _SEVERAL if tests else '; several strings are written ["a", "b"]'
-            raise self._wrong(end, f"expected {expected} after {after}, found {_describe(self.token)}{hint}")
+                message += self._after_comma(_SEVERAL if tests else SEVERAL_STRINGS)
+            raise self._wrong(end, message)
         return Command(name.text, arguments, tests, is_list, block, name.start, head_end, end)
+
+    def _after_comma(self, otherwise: str) -> str:
+        """Return what may be meant with a comma where none belongs, by what follows it."""
+        before, comma = self._end, self._advance()
+        if self.token.kind is _NUMBER and self._source.text[before - 1 : before].isdigit():
+            return "; numbers are written without commas"
+        if self.token.kind is _STRING and comma:
+            return '; arguments stand without commas, and several strings in brackets, ["a", "b"]'
+        return otherwise
 
     def _arguments(self, depth: int) -> tuple[tuple[Argument, ...], int, tuple[Command, ...], bool]:
         """arguments = *argument [ test / test-list ]"""
@@ -264,7 +278,10 @@ class _Parser:
         values: list[str] = []
         while True:
             if self.token.kind is not _STRING:
-                raise self._unexpected("a string")
+                error = self._unexpected("a string")
+                if values and self._sees("]"):
+                    error.message += "; the last one has no comma behind it"
+                raise error
             values.append(self._advance().text)
             if self._sees("]"):
                 self._advance()

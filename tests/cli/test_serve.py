@@ -2,7 +2,9 @@
 
 import hashlib
 import imaplib
+import re
 import signal
+import smtplib
 import socket
 import ssl
 import time
@@ -108,3 +110,42 @@ def test_what_cannot_be_carried_out_is_one_line(tmp_path: Path, settings: str, m
     assert result.returncode in (1, 2)
     assert message.format(home=tmp_path) in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+FOR_FEW = (
+    # of the standard library, as large as some of our parts
+    *("bz2", "email.message", "html", "http", "importlib.resources", "lzma", "shutil", "sqlite3", "stringprep"),
+    *("tempfile", "zipfile"),
+    # what our dependencies would bring (pygments comes with rich)
+    *("cryptography", "keyring", "pygments"),
+    # ours: other commands, mail that leaves, a loss, tokens
+    *("mailhorn.cli.account", "mailhorn.cli.check", "mailhorn.cli.demo", "mailhorn.cli.queue", "mailhorn.cli.share"),
+    *("mailhorn.config.watching", "mailhorn.imap.client", "mailhorn.net.certificate", "mailhorn.net.dial"),
+    *("mailhorn.net.introspection", "mailhorn.relay.queue", "mailhorn.relay.sender", "mailhorn.relay.smarthost"),
+    *("mailhorn.sieve.convert", "mailhorn.sieve.formatting", "mailhorn.store.adopt", "mailhorn.store.check"),
+    *("mailhorn.store.rebuild", "mailhorn.testing", "mailhorn.watch"),
+)
+"""Packages and modules that a server imports when the first one needs them, if ever (docs/decisions/0040)."""
+
+
+def test_it_carries_what_most_servers_need(tmp_path: Path) -> None:
+    """Nothing for few is imported by a start after the first, by a login, a delivery, and looking at the mail."""
+    mailhorn("account", "add", "ann", "--password-stdin", home=tmp_path, text="secret\n")
+    with serving(tmp_path) as server:  # makes the certificate, for which it needs more
+        server.stop()
+    before = (tmp_path / "serve.log").stat().st_size
+    with serving(tmp_path, PYTHONPROFILEIMPORTTIME="1") as server:
+        with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as imap:
+            imap.starttls(ssl._create_unverified_context())
+            imap.login("ann", "secret")
+            imap.select()
+            with smtplib.LMTP("127.0.0.1", server.ports["lmtp"]) as lmtp:
+                lmtp.sendmail("bob@example.org", ["ann@localhost"], "Subject: hello\r\n\r\nworld\r\n")
+            imap.noop()
+            assert imap.search(None, "BODY", "world")[1] == [b"1"]
+            assert b"hello" in imap.fetch("1", "(ENVELOPE BODYSTRUCTURE PREVIEW BODY[])")[1][0][0]
+        assert server.stop() == 0
+    log = (tmp_path / "serve.log").read_text()[before:]
+    imported = re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", log, re.MULTILINE)
+    assert "mailhorn.server.mailserver" in imported
+    assert [name for name in imported if f"{name}.".startswith(tuple(f"{few}." for few in FOR_FEW))] == []

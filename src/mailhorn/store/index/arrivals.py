@@ -3,7 +3,9 @@ the tables, many at a time.
 
 Rule 1: what was taken is in `waiting` until the tables have it; everything else that is done to the tables is done
 after that. Rule 2: a small body is in the journal and in memory until it is a file: the tables get it only if the
-journal needs its place (`spill`) or after a crash (`recover`). Rule 3: only the writer's thread calls anything here.
+journal needs its place (`spill`) or after a crash (`recover`). Rule 3: who takes has `lock`, from `prepare` until it is
+told; the rest is the writer's. Rule 4: a transaction enters what waited when it began (`begin`), and no mailbox whose
+numbers it changes gets mail until it has ended (`may_take`).
 
 A statement takes many rows at once: each step of one lets go of the interpreter and has to win it back from a busy
 event loop, which costs more than the step.
@@ -11,6 +13,7 @@ event loop, which costs more than the step.
 
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -35,6 +38,9 @@ server may find that mail for it was accepted for so long: it goes the way of al
 MARK_EVERY = 256
 """Records between two notes of how far bodies have come to rest. Should the database be lost, expunged messages among
 so many, at the most, come back."""
+
+NO_MAILBOXES: frozenset[MailboxId] = frozenset()
+"""What is changed by who changes no mailbox's numbers."""
 
 MAX_HEADS = 4_096
 """Mailboxes whose numbers are kept in memory, some 200 octets each."""
@@ -110,19 +116,21 @@ class _Head:
 class Numbers:
     """Gives numbers to blobs. The process that holds the journal, or makes an index anew, is the only one that does."""
 
-    __slots__ = ("last", "looked")
+    __slots__ = ("_lock", "last", "looked")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.last = 0
         self.looked = False
 
     def next(self, db: Database) -> int:
         """Return a number that no blob has."""
-        if not self.looked:
-            self.last = max(self.last, db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0])
-            self.looked = True
-        self.last += 1
-        return self.last
+        with self._lock:
+            if not self.looked:
+                self.last = max(self.last, db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0])
+                self.looked = True
+            self.last += 1
+            return self.last
 
 
 class _Prepared(NamedTuple):
@@ -139,9 +147,12 @@ class Arrivals:
     What has arrived, on its way into the tables.
 
     Attributes:
-        waiting: Taken and not entered, in order.
+        waiting: Taken and not entered, in order; what a transaction is entering is at the front.
         bodies: Small bodies that are no files yet, by blob. Whoever has brought one to rest takes it out.
         number: Of the last record that was taken.
+        lock: Of who takes, until it is told; and of what is changed here because of the tables.
+        gate: The writer has it while it waits for the lock, and who takes one group after the other goes through it.
+        asked: Whether the writer has been asked to enter what waits.
 
     """
 
@@ -149,6 +160,15 @@ class Arrivals:
         self.waiting: list[Entry] = []
         self.bodies = bodies
         self.number = 0
+        self.lock = threading.RLock()
+        self.gate = threading.Lock()
+        self.asked = False
+        self._changing: frozenset[MailboxId] | None = NO_MAILBOXES
+        """Mailboxes whose numbers a transaction may change; None: all."""
+        self._entering = 0
+        """How many of those that wait."""
+        self._until = 0
+        """The last of their numbers."""
         self._path = path
         self._numbers = numbers
         self._journal: Journal | None = None
@@ -156,7 +176,7 @@ class Arrivals:
         self._heads: dict[MailboxId, _Head] = {}
         self._kept: tuple[list[int], list[int]] = ([], [])
         """The blobs whose bodies are in each half."""
-        self._version = 0
+        self._version: tuple[Database | None, int] = (None, 0)
         self._look_at = 0.0
         self._mark_at = 0
         """The record from which on it is time to note how far bodies have come to rest."""
@@ -214,8 +234,9 @@ class Arrivals:
         if not durably:
             journal.close()
             return
-        self._journal = journal
-        self.number = journal.number - 1
+        with self.lock:
+            self._journal = journal
+            self.number = journal.number - 1
 
     def close(self, sealed: bool) -> None:
         """
@@ -239,6 +260,15 @@ class Arrivals:
         db.execute("UPDATE server SET journal = ?, entered = ?", (identity, entered))
 
     # taking
+
+    def may_take(self, arrival: Arrival) -> bool:
+        """Return whether nothing is being done that its numbers could depend on."""
+        changing = self._changing
+        return (
+            self._journal is not None
+            and changing is not None
+            and not (changing and any([place.mailbox in changing for place in arrival.message.placements]))
+        )
 
     def prepare(self, db: Database, arrivals: Sequence[Arrival]) -> _Prepared:
         """Give the arrivals their numbers, which hold only if `take` comes next."""
@@ -328,7 +358,7 @@ class Arrivals:
     def seal(self, db: Database) -> None:
         """Write something, so that a durable transaction flushes what was entered before without a flush."""
         assert self._journal is not None
-        self._enter_numbers(db, self._journal.identity, self.number)
+        self._enter_numbers(db, self._journal.identity, self._until)
 
     def turn(self) -> None:
         """Go on in the other half. Raises OSError."""
@@ -345,7 +375,7 @@ class Arrivals:
         if now < self._look_at:
             return
         self._look_at = now + LOOK_EVERY
-        version = db.ask("PRAGMA data_version")[0][0]
+        version = (db, db.ask("PRAGMA data_version")[0][0])
         if version != self._version and not self.waiting:
             self._version = version
             self._heads.clear()
@@ -354,10 +384,6 @@ class Arrivals:
         """Let go of the bodies of messages that were expunged before they came to rest."""
         for blob in blobs:
             self.bodies.pop(blob, None)
-
-    def forget(self) -> None:
-        """Forget the mailboxes' numbers: something else was done to the tables."""
-        self._heads.clear()
 
     def _load_heads(self, db: Database, mailboxes: Iterable[MailboxId]) -> None:
         missing = [mailbox for mailbox in mailboxes if mailbox not in self._heads]
@@ -391,15 +417,41 @@ class Arrivals:
 
     # entering
 
-    def enter(self, db: Database) -> None:
-        """Put what waits into the tables, in a transaction; `entered` is for afterwards."""
-        assert self._journal is not None
-        _enter(db, self.waiting)
-        self._enter_numbers(db, self._journal.identity, self.number)
+    def begin(self, changing: frozenset[MailboxId] | None) -> bool:
+        """
+        Begin a transaction, which `entered` and `end` are the end of; return whether there is anything to enter.
 
-    def entered(self) -> None:
-        """Forget what waited: the tables have it."""
-        self.waiting = []
+        Args:
+            changing: Mailboxes whose numbers it may change; None: any.
+
+        """
+        with self.gate, self.lock:
+            self.asked = False
+            self._changing = changing
+            self._entering = len(self.waiting)
+            self._until = self.number
+        return self._entering > 0
+
+    def enter(self, db: Database) -> None:
+        """Put what waited when the transaction began into the tables."""
+        assert self._journal is not None
+        _enter(db, self.waiting[: self._entering])
+        self._enter_numbers(db, self._journal.identity, self._until)
+
+    def entered(self) -> int:
+        """Forget what waited, as the tables have it, and the numbers that are others now; return the last record."""
+        with self.gate, self.lock:
+            del self.waiting[: self._entering]
+            if self._changing is None:
+                self._heads.clear()
+            else:
+                for mailbox in self._changing:
+                    self._heads.pop(mailbox, None)
+        return self._until
+
+    def end(self) -> None:
+        """Let mail come to all mailboxes again, after what was done to them has been told."""
+        self._changing = NO_MAILBOXES
 
 
 def _enter(db: Database, entries: Sequence[Entry]) -> None:
@@ -497,4 +549,4 @@ def _give_bodies(db: Database, records: Sequence[Record]) -> None:
             )
 
 
-__all__ = ["DIGESTS", "Arrival", "Arrivals", "Arrived", "Numbers", "Rows", "write_digest"]
+__all__ = ["DIGESTS", "NO_MAILBOXES", "Arrival", "Arrivals", "Arrived", "Numbers", "Rows", "write_digest"]

@@ -24,8 +24,9 @@ from ..abc import (
 from ..names import file_name
 from .arrivals import Arrival, Arrived, write_digest
 from .database import Database, let_go
+from .lane import Job
 from .reading import SqliteReading, missing, ranges
-from .writer import Job, Tx
+from .writer import Tx
 
 FEW_OUTCOMES = 8
 """Sets of flags that become others by one statement, which compares each message's with them one after the other."""
@@ -90,7 +91,8 @@ class SqliteMessages(SqliteReading):
                     raise MessageMissing(f"message {uid} of mailbox {mailbox} is gone")
             return placed
 
-        return await self._writer.run(work)
+        touched = [place.mailbox for message in messages for place in message.placements]
+        return await self._writer.run(work, mailboxes=touched if replacing is None else [*touched, replacing[0]])
 
     async def set_flags(
         self,
@@ -139,13 +141,15 @@ class SqliteMessages(SqliteReading):
             tx.unsettled = True
             return change
 
-        return await self._writer.run(work)
+        return await self._writer.run(work, mailboxes=[mailbox])
 
     async def expunge(
         self, mailbox: MailboxId, uids: Sequence[UID] | None, deleted_only: bool = True, most: int | None = None
     ) -> Change:
         wanted = [(1, MAX_UID)] if uids is None else list(ranges(uids))
-        return await self._writer.run(lambda tx: self._expunge(tx, mailbox, wanted, deleted_only, most))
+        return await self._writer.run(
+            lambda tx: self._expunge(tx, mailbox, wanted, deleted_only, most), mailboxes=[mailbox]
+        )
 
     def _expunge(
         self,
@@ -198,7 +202,10 @@ class SqliteMessages(SqliteReading):
         whole: bool = False,
         may: Callable[[Flag], bool] | None = None,
     ) -> Copied:
-        return await self._writer.run(lambda tx: self._copy(tx, source, uids, target, move, whole, may))
+        return await self._writer.run(
+            lambda tx: self._copy(tx, source, uids, target, move, whole, may),
+            mailboxes=[source, target] if move else [target],
+        )
 
     def _copy(
         self,

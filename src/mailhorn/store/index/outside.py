@@ -139,7 +139,7 @@ class SqliteOutside(Outside):
             _expunge(tx, mailbox, vanished)
             return uids
 
-        return await self._writer.run(work)
+        return await self._writer.run(work, mailboxes=[mailbox])
 
     async def claim(self, account: AccountId, name: str, directory: str) -> MailboxId | None:
         def work(tx: Tx) -> MailboxId | None:

@@ -68,7 +68,7 @@ class SqliteResting(Resting):
 
     def unsettled(self, now: float, limit: int, everything: bool = False) -> Work:
         if everything:
-            self._writer.run_here(lambda tx: None)  # which has all that arrived entered
+            self._writer.run_here(None)  # which has all that arrived entered
         try:
             db = self._db()
             with db:

@@ -220,7 +220,7 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
                 raise InvalidName("INBOX cannot be deleted")
             self._remove_mailbox(tx, mailbox)
 
-        await self._writer.run(work)
+        await self._writer.run(work, mailboxes=[mailbox])
 
     async def rename_mailbox(self, account: AccountId, name: str, new_name: str) -> None:
         name, new_name = canonical_name(name), canonical_name(new_name)

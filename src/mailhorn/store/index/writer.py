@@ -3,9 +3,9 @@
 Rule 1: what waits while one commit runs shares the next. Rule 2: a job that is refused does not spoil the
 others of its group; a disk that refuses spoils them all, and nothing of the group has happened. Rule 3:
 results go back to the event loop in the order of commits, one call per group: told first, then answered.
-Rule 4: arrivals are answered when the journal has them; whatever else is done finds them in the tables, and who reads
-waits for that (`caught_up`). Rule 5: only this thread checkpoints, after the answers and when nobody waits, if it can
-be helped.
+Rule 4: arrivals are answered when the journal has them, which another thread sees to (`lane`) if it can; whatever else
+is done finds them in the tables, and who reads waits for that (`caught_up`). Rule 5: only this thread checkpoints,
+after the answers and when nobody waits, if it can be helped.
 """
 
 import asyncio
@@ -13,35 +13,23 @@ import contextlib
 import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from itertools import groupby
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 import apsw
 
 from ...model.change import Change
 from ...model.ids import MailboxId
 from ..abc import StoreFull, StoreUnavailable
-from .arrivals import Arrival, Arrivals, Arrived, Numbers
+from .arrivals import NO_MAILBOXES, Arrival, Arrivals, Arrived, Numbers
 from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
+from .lane import MAX_OCTETS, Job, Lane, gather
 
 T = TypeVar("T")
-
-MAX_GROUP = 256
-"""Jobs in one transaction: beyond, the flush is paid for and the first one waits for the last."""
-
-MAX_OCTETS = 2 * 1024 * 1024
-"""The same for the bodies of arrivals; a half of the journal holds four such groups."""
-
-LINGER = 0.02
-"""Seconds that arrivals may wait for others before they are entered. Who reads does not wait for it; a sender who sends
-one after the other gets twenty into one transaction."""
-
-MAX_WAITING = 512
-"""Arrivals that wait to be entered at the most, whoever else comes."""
 
 RETRY = 1.0
 """Seconds between attempts to enter what waits while the disk refuses."""
@@ -73,31 +61,6 @@ class Tx:
         return number
 
 
-class Job(Generic[T]):
-    """Work for the writer, and what came of it."""
-
-    __slots__ = ("arrival", "changes", "done", "durable", "problem", "result", "stamp", "work")
-
-    def __init__(
-        self,
-        work: Callable[[Tx], T] | None,
-        done: "Callable[[Job[T]], None] | Future[T]",
-        durable: bool = True,
-        arrival: Arrival | None = None,
-    ) -> None:
-        self.work = work
-        """Returns the result; None of an arrival."""
-        self.arrival = arrival
-        self.done = done
-        """Called in the event loop; a future is for another thread."""
-        self.durable = durable
-        self.changes: tuple[Change, ...] | list[Change] = ()
-        self.problem: Exception | None = None
-        self.result: T
-        self.stamp = 0.0
-        """When it was committed, seconds on the monotonic clock."""
-
-
 class Writer:
     """The writing connection and its thread."""
 
@@ -124,7 +87,7 @@ class Writer:
         self._blobs = Numbers()
         self._arrivals = Arrivals(journal_of(path), self._blobs, {} if bodies is None else bodies)
         self._refusing: Exception | None = None
-        self._enter_at = 0.0
+        self._retry_at = 0.0
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._behind: dict[MailboxId, int] = {}
@@ -135,6 +98,8 @@ class Writer:
         self._db: Database | None = self._open()
         self._thread = threading.Thread(target=self._run, name="mailhorn-writer", daemon=True)
         self._thread.start()
+        self._lane = Lane(path, self._arrivals, self._answer_taken, self._failure, self._queue.put)
+        self._lane.start()
 
     def _open(self) -> Database:
         db = open_writer(self._path)
@@ -146,13 +111,17 @@ class Writer:
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
-    async def run(self, work: Callable[[Tx], T], durable: bool = True) -> T:
+    async def run(
+        self, work: Callable[[Tx], T] | None, durable: bool = True, mailboxes: Iterable[MailboxId] | None = None
+    ) -> T:
         """
         Have the work done in the next transaction.
 
         Args:
-            work: Runs in the writer's thread; raises to be undone.
+            work: Runs in the writer's thread; raises to be undone. None: only what has arrived is entered.
             durable: Whether the answer has to wait for the flush.
+            mailboxes: Whose UIDs and mod-sequences the work may change; mail for all others need not wait for it.
+                None: it is not known, and all mail waits.
 
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -165,30 +134,40 @@ class Writer:
             else:
                 answer.set_result(job.result)
 
-        self._submit(Job(work, done, durable))
+        self._loop = asyncio.get_running_loop()
+        self._put(Job(work, done, durable, None if mailboxes is None else frozenset(mailboxes)))
         return await answer
 
     def arrive(self, arrival: Arrival, done: Callable[[Job[Arrived]], None]) -> None:
         """Have a message appended, from the event loop, and have `done` called there when it is durable."""
-        self._submit(Job(None, done, arrival=arrival))
-
-    def _submit(self, job: Job[Any]) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         self._loop = asyncio.get_running_loop()
-        self._queue.put(job)
+        self._lane.coming.put(Job(None, done, arrival=arrival))
 
-    def run_here(self, work: Callable[[Tx], T], durable: bool = False) -> T:
-        """Have the work done, without a flush if need not be, and wait for it; for threads other than the loop's."""
+    def _put(self, job: Job[Any]) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
+        self._queue.put(job)
+
+    def run_here(
+        self,
+        work: Callable[[Tx], T] | None,
+        durable: bool = False,
+        mailboxes: frozenset[MailboxId] | None = NO_MAILBOXES,
+    ) -> T:
+        """
+        Have the work done, without a flush if need not be, and wait for it; for threads other than the loop's.
+
+        Args as for `run`; usually it is about files, and no mailbox's numbers change.
+        """
         answer: Future[T] = Future()
-        self._queue.put(Job(work, answer, durable))
+        self._put(Job(work, answer, durable, mailboxes))
         return answer.result()
 
     def recover(self) -> None:
         """Open the journal and enter what a crash left in it; for threads other than the loop's."""
-        self.run_here(self._recovery, durable=True)
+        self.run_here(self._recovery, durable=True, mailboxes=None)
 
     def is_behind(self, mailbox: MailboxId | None = None) -> bool:
         """Return whether arrivals, in this mailbox or in any, were answered and are not in the tables."""
@@ -196,13 +175,13 @@ class Writer:
 
     async def caught_up(self) -> None:
         """Return when all that was answered is in the tables. Raises StoreUnavailable."""
-        await self.run(lambda tx: None, durable=False)
+        await self.run(None, durable=False, mailboxes=NO_MAILBOXES)
 
     async def close(self) -> None:
         """Finish what waits, then close the file."""
         if not self._closed:
             self._closed = True
-            self._queue.put(None)
+            self._lane.coming.put(None)
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     # the thread
@@ -210,14 +189,20 @@ class Writer:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            group, stopping = self._gather()
+            refusing = self._refusing is not None
+            group, stopping = gather(self._queue, self._retry_at - time.monotonic() if refusing else None)
+            came = False
             for arriving, jobs in groupby(group, lambda job: job.arrival is not None):
+                came |= arriving
                 if arriving:
                     self._take(list(jobs))
                 else:
                     self._commit(list(jobs))
-            waiting = self._arrivals.waiting
-            if waiting and not stopping and (len(waiting) >= MAX_WAITING or time.monotonic() >= self._enter_at):
+            if self._refusing is None:
+                due = came and self._queue.empty()
+            else:
+                due = time.monotonic() >= self._retry_at
+            if due and not stopping and self._arrivals.waiting:
                 self._commit([])
             if self._wal_pages >= WAL_PAGES and (self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST):
                 self._checkpoint()
@@ -229,49 +214,34 @@ class Writer:
         if self._db is not None:
             self._db.close()
 
-    def _gather(self) -> tuple[list[Job[Any]], bool]:
-        """Wait for jobs, or until arrivals are to be entered; return them, and whether they are the last."""
-        group: list[Job[Any]] = []
-        octets = 0
-        try:
-            if self._arrivals.waiting:
-                job = self._queue.get(timeout=max(0.0, self._enter_at - time.monotonic()))
-            else:
-                job = self._queue.get()
-            while job is not None:
-                group.append(job)
-                if job.arrival is not None:
-                    octets += job.arrival.message.blob.size if job.arrival.message.blob.inline is not None else 0
-                if len(group) == MAX_GROUP or octets >= MAX_OCTETS:
-                    break
-                job = self._queue.get_nowait()
-        except Empty:
-            return group, False
-        return group, job is None
-
     # arrivals
 
     def _take(self, group: list[Job[Arrived]]) -> None:
-        """Make arrivals durable and answer them."""
-        try:
-            if self._refusing is not None:  # and they would only wait in memory
-                self._commit([])
-            if self._refusing is not None:
-                raise self._refusing
-            if not self._arrivals.open:
-                opening: Future[None] = Future()
-                self._commit([Job(self._recovery, opening)])
-                opening.result()
-            self._write(group)
-        except Exception as problem:  # whatever it is: the thread must not end by it
-            failed = self._failure(problem)
+        """Make arrivals durable and answer them, which the lane could not do."""
+        with self._arrivals.lock:
+            try:
+                if self._refusing is not None:  # and they would only wait in memory
+                    self._commit([])
+                if self._refusing is not None:
+                    raise self._refusing
+                if not self._arrivals.open:
+                    opening: Future[None] = Future()
+                    self._commit([Job(self._recovery, opening)])
+                    opening.result()
+                self._write(group)
+            except Exception as problem:  # whatever it is: the thread must not end by it
+                failed = self._failure(problem)
+                for job in group:
+                    if not job.changes:  # of a group in two halves the first may be durable
+                        job.problem = job.problem or failed
+            stamp = time.monotonic()
             for job in group:
-                if not job.changes:  # of a group in two halves the first may be durable
-                    job.problem = job.problem or failed
-        stamp = time.monotonic()
-        for job in group:
-            job.stamp = stamp
-        taken = sum(len(job.changes) for job in group)
+                job.stamp = stamp
+            self._answer_taken(group)
+
+    def _answer_taken(self, group: Sequence[Job[Arrived]]) -> None:
+        """Have it told and answered what has become of arrivals; the lock is held."""
+        taken = sum([len(job.changes) for job in group])
         self._answer(group, taken, taken > 0)
 
     def _write(self, group: list[Job[Arrived]]) -> None:
@@ -284,12 +254,10 @@ class Writer:
                 self._write(group[len(group) // 2 :])
                 return
             turning: Future[None] = Future()
-            self._commit([Job(lambda tx: arrivals.spill(tx.db), turning)])
+            self._commit([Job(lambda tx: arrivals.spill(tx.db), turning, mailboxes=NO_MAILBOXES)])
             turning.result()
             arrivals.turn()
             prepared = arrivals.prepare(self._db or db, [job.arrival for job in group if job.arrival is not None])
-        if not arrivals.waiting:
-            self._enter_at = time.monotonic() + LINGER
         arrivals.take(prepared)
         for job, outcome in zip(group, prepared.outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -305,15 +273,12 @@ class Writer:
 
     def _commit(self, group: list[Job[Any]]) -> None:
         """Do the jobs, after entering what has arrived, in one transaction, and answer them."""
-        unfiled, unsettled, number = 0, False, self._arrivals.number
-        entering = bool(self._arrivals.waiting)
+        unfiled, unsettled, entered = 0, False, None
+        entering = self._arrivals.begin(_changing(group))
         try:
-            unfiled, unsettled = self._transact(group)
+            unfiled, unsettled = self._transact(group, entering)
             self._arrivals.opened(True)
-            if entering:
-                self._arrivals.entered()
-            if group:
-                self._arrivals.forget()
+            entered = self._arrivals.entered()
             self._refusing = None
         except Exception as problem:  # whatever it is: the thread must not end by it
             unfiled, unsettled = 0, False
@@ -322,15 +287,15 @@ class Writer:
             self._undo(problem)
             failed = self._failure(problem)
             if entering:
-                entering = False
                 self._refusing = failed
-                self._enter_at = time.monotonic() + RETRY
+                self._retry_at = time.monotonic() + RETRY
             for job in group:
                 job.problem, job.changes = failed, ()
         stamp = time.monotonic()
         for job in group:
             job.stamp = stamp
-        self._answer(group, unfiled, unsettled, number if entering else None)
+        self._answer(group, unfiled, unsettled, entered)
+        self._arrivals.end()
 
     def _failure(self, problem: Exception) -> Exception:
         """Return what to tell those whose work it has spoiled."""
@@ -340,7 +305,7 @@ class Writer:
             return kind(f"the journal {journal} cannot be written ({problem.strerror}): make room or see to the disk")
         return unavailable(self._path, problem) if isinstance(problem, DISK_ERRORS) else problem
 
-    def _transact(self, group: list[Job[Any]]) -> tuple[int, bool]:
+    def _transact(self, group: list[Job[Any]], entering: bool) -> tuple[int, bool]:
         """Do the jobs in one transaction; return how many messages have no file, and whether anything is to settle."""
         db = self._db = self._db or self._open()
         durable = any([job.durable for job in group])
@@ -348,8 +313,8 @@ class Writer:
             db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
         db.execute("BEGIN IMMEDIATE")
-        unfiled, unsettled = 0, bool(self._arrivals.waiting)
-        if unsettled:
+        unfiled, unsettled = 0, entering
+        if entering:
             self._arrivals.enter(db)
         gone: list[int] = []
         for job in group:
@@ -363,7 +328,9 @@ class Writer:
         return unfiled, unsettled
 
     def _do(self, job: Job[Any], tx: Tx) -> None:
-        assert job.work is not None
+        if job.work is None:
+            job.result = None
+            return
         tx.db.execute("SAVEPOINT job")
         try:
             job.result = job.work(tx)
@@ -396,7 +363,7 @@ class Writer:
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._wal_pages = 0
 
-    def _answer(self, group: list[Job[Any]], unfiled: int, unsettled: bool, entered: int | None = None) -> None:
+    def _answer(self, group: Sequence[Job[Any]], unfiled: int, unsettled: bool, entered: int | None = None) -> None:
         for job in group:
             if isinstance(job.done, Future):
                 if job.problem is not None:
@@ -410,7 +377,7 @@ class Writer:
     # the loop
 
     def _give(
-        self, group: list[Job[Any]], number: int, unfiled: int, unsettled: bool, entered: int | None = None
+        self, group: Sequence[Job[Any]], number: int, unfiled: int, unsettled: bool, entered: int | None = None
     ) -> None:
         """Tell and answer; `number` is of the last record in the journal, `entered` of the last in the tables."""
         if entered is not None:
@@ -440,6 +407,16 @@ class Writer:
                     )
         if unsettled:
             self._pending(unfiled)
+
+
+def _changing(group: Sequence[Job[Any]]) -> frozenset[MailboxId] | None:
+    """Return the mailboxes whose numbers may be others when all this is done; None: any."""
+    changing = NO_MAILBOXES
+    for job in group:
+        if job.mailboxes is None:
+            return None
+        changing |= job.mailboxes
+    return changing
 
 
 def journal_of(path: Path) -> Path:

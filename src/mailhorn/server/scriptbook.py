@@ -125,7 +125,7 @@ class ScriptBook:
         """Make a script the active one; "" is none. Raises NoSuchScript."""
         with self._lock(login):
             self._adopt(login)
-            link = self._link(login)
+            link = self.link(login)
             if name:
                 self._point(link, self._file(login, name))
             else:
@@ -151,13 +151,13 @@ class ScriptBook:
                 raise ScriptExists(f"There is a script called {new} already")
             made = self._put(login, new, _read(file))
             if old == active:
-                self._point(self._link(login), made)
+                self._point(self.link(login), made)
             self._remove(file)
 
     def forget(self, login: str) -> None:
         """Remove all scripts of an account that is to be removed: whoever has its login next is somebody else."""
         with self._lock(login):
-            link, folder = self._link(login), _folder(self._directory, login)
+            link, folder = self.link(login), _folder(self._directory, login)
             for path in (link, link.with_suffix(PROBLEM), folder):
                 if path.is_symlink() or path.is_file():
                     path.unlink()
@@ -170,7 +170,8 @@ class ScriptBook:
 
     # where
 
-    def _link(self, login: str) -> Path:
+    def link(self, login: str) -> Path:
+        """Return where delivery finds the active script."""
         return self._directory / (login_dir(login) + SUFFIX)
 
     def _lock(self, login: str) -> threading.Lock:
@@ -189,7 +190,7 @@ class ScriptBook:
         """Return the name of the active script, None if there is none, or it is no script of this account."""
         self._adopt(login)
         try:
-            target = self._directory / os.readlink(self._link(login))
+            target = self._directory / os.readlink(self.link(login))
         except OSError:
             return None
         return next((name for name, file in self._files(login).items() if file == target), None)
@@ -206,7 +207,7 @@ class ScriptBook:
 
     def _adopt(self, login: str) -> None:
         """Make a script of a file that stands where the link belongs."""
-        link = self._link(login)
+        link = self.link(login)
         if link.is_symlink() or not link.is_file():
             return
         script = link.read_bytes()  # of any size: it is an administrator's

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from ..sieve import Program, SieveError
+from ..sieve.errors import printable
 from ..sieve.pyrule import PythonRule
 from ..store.names import login_dir
 from .filtering.abilities import Abilities
@@ -59,13 +60,37 @@ def problem_file(script: Path) -> Path:
     return script.with_name(f"{script.name.removesuffix(SUFFIX)}.problem")
 
 
-def problem_of(script: Path) -> str | None:
-    """Return what is wrong with a script that failed at a delivery, None if nothing is known of this version of it."""
-    try:
-        digest, _, reason = problem_file(script).read_text("utf-8", "replace").partition("\n")
-        return reason.rstrip("\n") if digest == _digest(script.read_bytes()) else None
-    except OSError:
-        return None
+def problem_of(script: Path, octets: bytes | None = None) -> str | None:
+    """
+    Return what is wrong with a script that failed at a delivery, None if nothing is known of this version of it.
+
+    Args:
+        script: The file that delivery reads, or one of its owner's scripts, which that may be.
+        octets: What is in it; None: to be read.
+
+    """
+    folder = script.absolute().parent
+    for mark in (problem_file(script), folder.parent / f"{folder.name}.problem"):
+        try:
+            digest, _, reason = mark.read_text("utf-8", "replace").partition("\n")
+            if digest == _digest(script.read_bytes() if octets is None else octets):
+                return reason.rstrip("\n")
+        except OSError:
+            continue
+    return None
+
+
+def failed_once(script: Path, octets: bytes | None = None) -> str:
+    """Return the same as a warning on one line without quotes, "" for none."""
+    reason = problem_of(script, octets)
+    if reason is None:
+        return ""
+    told = printable(reason.partition("\n")[0]).replace('"', "'").replace("\\", "/")
+    return f"at a delivery this script failed, and the message went to INBOX: {told[:MAX_REASON]}"
+
+
+MAX_REASON = 300
+"""Characters of what was wrong that a warning repeats."""
 
 
 Version = tuple[int, int, int]
@@ -361,4 +386,13 @@ def _digest(octets: bytes) -> str:
     return sha256(octets).hexdigest()
 
 
-__all__ = ["Everybody", "Script", "ScriptRefused", "Scripts", "check_script", "problem_file", "problem_of"]
+__all__ = [
+    "Everybody",
+    "Script",
+    "ScriptRefused",
+    "Scripts",
+    "check_script",
+    "failed_once",
+    "problem_file",
+    "problem_of",
+]

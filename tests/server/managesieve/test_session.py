@@ -23,6 +23,7 @@ from mailhorn.net.tls import end_point, self_signed
 from mailhorn.sasl.scram import ScramClient
 from mailhorn.server import scriptbook
 from mailhorn.server.managesieve.session import THREADS, ManageSieveSession
+from mailhorn.server.scripts import failed_once
 
 FILES = 'require ["fileinto", "mailbox"]; fileinto :create "%s";'
 
@@ -317,6 +318,32 @@ async def test_a_script_put_there_by_hand_is_checked_when_it_is_activated(home: 
     (folder / "hand.sieve").write_text("kep;")
     async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
+
+
+async def test_who_fetches_a_script_hears_that_it_failed(home: Path) -> None:
+    """And who puts or checks the same again; once it is another one it is as good as any (§1.3, WARNINGS)."""
+    fails = 'require ["variables", "fileinto"];\nfileinto "${name}";'
+
+    def put(client: SieveClient) -> None:
+        assert client.say(b'PUTSCRIPT "a" ' + literal(fails)).short == "OK"
+        assert client.say('SETACTIVE "a"').short == "OK"
+        assert client.say('GETSCRIPT "a"').short == "OK"
+
+    def look(client: SieveClient) -> None:
+        for command in (b'GETSCRIPT "a"', b"CHECKSCRIPT " + literal(fails), b'PUTSCRIPT "b" ' + literal(fails)):
+            answer = client.say(command)
+            assert answer.short == "OK (WARNINGS)" and "line 2: the name of a mailbox is missing" in answer.text
+        assert client.say(b"CHECKSCRIPT " + literal(fails + " ")).short == "OK"
+        assert client.say(b'PUTSCRIPT "a" ' + literal("keep;")).short == "OK"
+        assert client.say('GETSCRIPT "a"').short == "OK"
+
+    async with running_server(home, ["ann"]) as server:
+        await play(server, put)
+        await server.deliver("ann", "frop")
+        await play(server, look)
+        (home / "sieve" / "ann" / "b.sieve").write_text(fails)
+    assert "line 2: the name of a mailbox is missing" in failed_once(home / "sieve" / "ann" / "b.sieve")
+    assert failed_once(home / "sieve" / "ann.sieve") == "" == failed_once(Path("nothing.sieve"))
 
 
 async def test_what_is_offered_is_what_delivery_offers(home: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...server.filtering.abilities import Abilities
 from ...server.managesieve.advice import advice
+from ...server.scripts import failed_once
 from ...sieve import ALL, Program, SieveError, compile_script
 from ...sieve.limits import MAX_REDIRECTS
 from ...watch.facts import install, refusals
@@ -56,7 +57,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
                     print(shown_problem(path, one))
             continue
         places = where(text, program, included)
-        warnings = tuple(filter(None, advice(text, program.mailboxes, MAX_REDIRECTS).split("; ")))
+        warnings = tuple(filter(None, (failed_once(path), *advice(text, program.mailboxes, MAX_REDIRECTS).split("; "))))
         if as_json:
             print(json.dumps(_right(path, program, places, warnings), ensure_ascii=False))
         else:

@@ -29,7 +29,7 @@ from ...managesieve.commands import (
     Word,
 )
 from ...managesieve.events import Cancelled, CommandReceived, Event, Refused, Responded
-from ...managesieve.limits import MAX_SCRIPT
+from ...managesieve.limits import MAX_QUOTED, MAX_SCRIPT
 from ...managesieve.names import BadName, script_name
 from ...managesieve.responses import (
     DONE,
@@ -54,7 +54,7 @@ from ..limits import Connections
 from ..logins import Denial, Exchange, Logins, Why
 from ..refusals import Refusals
 from ..scriptbook import NoSuchScript, ScriptActive, ScriptBook, ScriptExists, ScriptProblem, TooLarge, TooManyScripts
-from ..scripts import ScriptRefused
+from ..scripts import ScriptRefused, failed_once
 from ..sessions import Sessions
 from .advice import advice
 
@@ -361,7 +361,8 @@ class ManageSieveSession:
             case Word.LISTSCRIPTS:
                 return DONE, write_scripts(await self._work(book.names, login))
             case GetScript():
-                return DONE, write_script(await self._work(book.read, login, script_name(command.name)))
+                script = await self._work(book.read, login, script_name(command.name))
+                return _with_warnings(await self._work(failed_once, book.link(login), script)), write_script(script)
             case HaveSpace():
                 await self._work(book.room, login, script_name(command.name), command.size)
                 return DONE, b""
@@ -398,8 +399,9 @@ class ManageSieveSession:
         """Return OK, with what its author may not have meant. Raises SieveError, ScriptRefused."""
         text = await self._work(self._check, owner, script)
         mailboxes = [mailbox.name for mailbox in await self._context.store.index.mailboxes(owner.id)]
+        failed = await self._work(failed_once, self._context.options.scripts.link(owner.login), script)
         warnings = await self._work(advice, text, mailboxes, self._context.options.language.redirects)
-        return Response(Condition.OK, warnings, Code.WARNINGS) if warnings else DONE
+        return _with_warnings(failed, warnings)
 
     async def _work(self, work: Callable[..., T], *arguments: object) -> T:
         """Have a thread do what takes as long as the disk, or as long as a script."""
@@ -554,6 +556,15 @@ _CODES: dict[type[ScriptProblem], Code] = {
     TooLarge: Code.MAXSIZE,
     TooManyScripts: Code.MAXSCRIPTS,
 }
+
+
+def _with_warnings(*said: str) -> Response:
+    """Return OK, with as many warnings as fit into a quoted string (see `advice`)."""
+    warnings = ""
+    for warning in filter(None, said):
+        longer = f"{warnings}; {warning}" if warnings else warning
+        warnings = longer if len(longer.encode()) <= MAX_QUOTED else warnings
+    return Response(Condition.OK, warnings, Code.WARNINGS) if warnings else DONE
 
 
 def explained(problem: SieveError | ScriptRefused) -> str:

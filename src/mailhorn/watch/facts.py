@@ -211,29 +211,29 @@ class Gathered:
 
     def with_items(self, items: Iterable[FetchedItem]) -> Self:
         """Return this with what a FETCH response tells; servers may tell it in pieces."""
-        known = self
+        told: dict[str, Any] = {}
+        sections = self.sections
         for item in items:
             match item:
                 case FlagsItem(flags):
-                    known = replace(known, flags=flag_set(flags))
+                    told["flags"] = flag_set(flags)
                 case InternalDateItem(date):
-                    known = replace(known, internal_date=date)
+                    told["internal_date"] = date
                 case SizeItem(octets):
-                    known = replace(known, size=octets)
+                    told["size"] = octets
                 case BodyStructureItem(structure):
-                    known = replace(known, structure=structure)
+                    told["structure"] = structure
                 case BodyItem(section=Section(part=(), text=SectionText.PART), data=bytes(data)):
-                    known = replace(known, whole=data)
+                    told["whole"] = data
                 case BodyItem(section=Section(part=(_, *_)) as section, data=bytes(data)):
-                    known = replace(known, sections=_with_section(known.sections, section, data))
+                    sections = _with_section(sections, section, data)
                 case BodyItem(section=section, data=bytes(data)):
-                    named = tuple((_text(name), _text(unfold(value))) for name, value in fields(data))
-                    known = replace(known, fields=named)
+                    told["fields"] = tuple([(_text(name), _text(unfold(value))) for name, value in fields(data)])
                     if section.text is SectionText.HEADER:
-                        known = replace(known, sections=_with_section(known.sections, section, data))
+                        sections = _with_section(sections, section, data)
                 case _:
                     pass
-        return known
+        return replace(self, sections=sections, **told)
 
     @property
     def message_id(self) -> str:

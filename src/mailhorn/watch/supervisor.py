@@ -691,10 +691,10 @@ class _Watch:
         """Bring the journal's answer from its thread into the event loop."""
 
         def deliver() -> None:
-            if self.watcher.on_journal is not None:
-                self.watcher.on_journal()
             if machine is self.machine:
                 self.deliver(Answered(number, answer))
+            if self.watcher.on_journal is not None:  # what is to be done in the mailbox goes first
+                self.watcher.on_journal()
 
         if self._loop is not None:
             self._loop.call_soon_threadsafe(deliver)

@@ -5,8 +5,12 @@ import structlog.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhorn.imap.grammar.body import without_extensions
+from mailhorn.imap.grammar.body import body_structure_bytes, without_extensions
+from mailhorn.imap.grammar.envelope import envelope_bytes
+from mailhorn.mime.envelope import envelope
 from mailhorn.mime.packed import unpack
+from mailhorn.mime.scan import scan
+from mailhorn.mime.structure import body_structure
 from mailhorn.server import digest as module
 from mailhorn.server.digest import digest
 
@@ -46,6 +50,62 @@ def test_no_bytes_break_it(body: bytes) -> None:
     with structlog.testing.capture_logs() as logs:
         made = digest(b"Content-Type: multipart/mixed; boundary=a\r\nFrom: " + body)
     assert made.envelope.startswith(b"(") and logs == []
+
+
+HEADER = st.lists(
+    st.tuples(
+        st.sampled_from(
+            (
+                *("From", "sender", "Reply-To", "TO", "Cc", "Bcc", "Date", "Subject", "Message-ID", "in-reply-to"),
+                *("Content-Type", "content-type ", "Content-Transfer-Encoding", "Content-ID", "Content-Language"),
+                *("Content-Disposition", "Content-Typewriter", "X-From", "Subjects"),
+            )
+        ),
+        st.sampled_from(
+            (
+                *(
+                    "Ann <ann@example.org>",
+                    '"A, B" <a@b>, c@d',
+                    "undisclosed:;",
+                    "a, b, c,,",
+                    "",
+                    " ",
+                    "\xfc <u@x>",
+                    "(c)",
+                ),
+                *(
+                    "text/html",
+                    'text/plain; charset="utf-8"; a=b',
+                    "message/rfc822",
+                    "multipart/mixed; boundary=x",
+                    "text",
+                ),
+                *(
+                    "image/png; name=" + "x" * 300,
+                    "8BIT",
+                    "base64",
+                    "one\r\n two\r\n\tthree",
+                    "one  two",
+                    '"quo\\"ted"',
+                ),
+                *(f"{'x' * 300} <long@example.org>", "inline; filename=a", "de, en"),
+            )
+        ),
+    ),
+    max_size=12,
+)
+
+
+@given(HEADER, st.sampled_from(("\r\n", "\n", "\r")), st.binary(max_size=30))
+def test_as_grammar_and_mime_have_it(fields: list[tuple[str, str]], end: str, body: bytes) -> None:
+    """What is remembered of other messages makes no difference to what is said of this one."""
+    header = "".join(f"{name}: {value}{end}" for name, value in fields).replace("\r\n", end)
+    message = header.encode("latin-1") + end.encode() + body
+    for data in (message, memoryview(message)):
+        made = digest(data)
+        root = scan(data)
+        assert made.envelope == envelope_bytes(envelope(message[: root.body_start]))
+        assert made.body_structure == body_structure_bytes(body_structure(root, data), True)
 
 
 def test_deep_nesting_has_an_end() -> None:

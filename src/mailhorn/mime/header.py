@@ -16,6 +16,12 @@ _LF, _CR, _NUL, _PARENTHESIS, _BACKSLASH, _STAR = b"\n\r\0(\\*"
 """Octets to look for as numbers: `b"x" in value` takes five times as long as `120 in value`."""
 
 _FIELD = re.compile(rb"\n([^\x00-\x20:]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))")
+_ENVELOPE = re.compile(
+    rb"\n(date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id)"
+    rb"[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))",
+    re.IGNORECASE,
+)
+_MORE_CONTENT = re.compile(rb"\ncontent-(?!type[ \t]*:|transfer-encoding[ \t]*:)", re.IGNORECASE)
 _EMPTY_LINE = re.compile(rb"\n\r?\n\Z")
 _SPACES = re.compile(rb"[ \t\r\n]{2,}|[\t\r\n]")
 _FOLD = re.compile(rb"(?<!\r)\r*+\n")
@@ -56,6 +62,16 @@ def field_values(header: bytes, name: str) -> list[bytes]:
     """Return what `fields` does, of the fields of that name only (in any case; ASCII)."""
     found: list[bytes] = _named(name).findall(b"\n" + _lines(header))
     return [value.rstrip(b"\r") for value in found] if found else found
+
+
+def envelope_fields(header: bytes) -> list[tuple[bytes, bytes]]:
+    """Return what `fields` does, of the fields of an ENVELOPE only: the name in lower case, and the value."""
+    return [(name.lower(), value.rstrip(b"\r")) for name, value in _ENVELOPE.findall(b"\n" + _lines(header))]
+
+
+def is_described(header: bytes) -> bool:
+    """Return whether there may be more `Content-*` fields than say what kind of body it is and how it is encoded."""
+    return _MORE_CONTENT.search(b"\n" + _lines(header)) is not None
 
 
 def lower_lines(header: bytes) -> bytes:

@@ -8,6 +8,7 @@ Bodies are only ever searched by `find`.
 """
 
 import re
+from functools import lru_cache
 from mmap import mmap
 
 import msgspec
@@ -30,6 +31,9 @@ _DELIMITER_TAIL = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r?\Z)")
 
 TEXT_PLAIN = (b"text", b"plain", ((b"charset", b"us-ascii"),))
 """What a part is that does not say, or says nonsense (RFC 2045 §5.2)."""
+
+REMEMBERED = 200
+"""Octets of a field's value of which it is remembered what it means: nearly all mail has one of a few dozen."""
 
 _MESSAGE = (b"message", b"rfc822", ())
 _OPAQUE = (b"application", b"octet-stream", ())
@@ -96,6 +100,18 @@ def scan(data: Buffer) -> Part:
     return _Scan(text).part(0, len(text), TEXT_PLAIN, 0)
 
 
+def _media(value: bytes) -> tuple[bytes, bytes, Params] | None:
+    return _known_media(value) if len(value) <= REMEMBERED else parse_content_type(value)
+
+
+def _encoding(value: bytes) -> bytes | None:
+    return _known_encoding(value) if len(value) <= REMEMBERED else parse_token(value)
+
+
+_known_media = lru_cache(maxsize=1024)(parse_content_type)
+_known_encoding = lru_cache(maxsize=256)(parse_token)
+
+
 def searchable(data: Buffer) -> bytes | bytearray | mmap:
     """Return the same octets as an object that has `find`; with CR for all line ends, as if they were LF."""
     if isinstance(data, memoryview):
@@ -124,9 +140,9 @@ class _Scan:
         body = self._header_end(start, end)
         content = content_fields(self._headers.read(start, body))
         kind = content.get(b"type")
-        media = (parse_content_type(kind) if kind is not None else default) or TEXT_PLAIN
+        media = (_media(kind) if kind is not None else default) or TEXT_PLAIN
         transfer = content.get(b"transfer-encoding")
-        encoding = (parse_token(transfer) if transfer is not None else None) or b"7bit"
+        encoding = (_encoding(transfer) if transfer is not None else None) or b"7bit"
         children: tuple[Part, ...] = ()
         if media[0] == b"multipart":
             boundary = next((value for name, value in media[2] if name == b"boundary"), b"").rstrip()

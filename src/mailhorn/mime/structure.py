@@ -37,16 +37,16 @@ class _Structure:
             parts = tuple([self.of(child) for child in part.children])
             return MultiPart(parts, part.subtype, part.params, extension)
         inner = part.children[0] if part.is_message else None
-        counts_lines = inner is not None or part.type == b"text"
+        lines = count_lines(self._data, part)
         return SinglePart(
             type=part.type,
             subtype=part.subtype,
-            params=_with_charset(part),
+            params=with_charset(part.type, part.params),
             content_id=_text(content.get(b"id")),
             description=_text(content.get(b"description")),
             encoding=part.encoding,
             octets=part.body_end - part.body_start,
-            lines=_lines(self._data, part.body_start, part.body_end) if counts_lines else None,
+            lines=lines,
             envelope=envelope(self._envelopes.read(inner.header_start, inner.body_start)) if inner else None,
             body=self.of(inner) if inner else None,
             md5=_text(content.get(b"md5")),
@@ -54,11 +54,26 @@ class _Structure:
         )
 
 
-def _with_charset(part: Part) -> Params:
+def plain_leaf(kind: bytes, subtype: bytes, params: Params, encoding: bytes) -> SinglePart:
+    """Return the structure of a part of which its header says no more than this; the numbers are 0."""
+    lines = 0 if kind == b"text" else None
+    return SinglePart(
+        kind, subtype, with_charset(kind, params), None, None, encoding, 0, lines, extension=Extension(None, (), None)
+    )
+
+
+def with_charset(kind: bytes, params: Params) -> Params:
     """Return the parameters; text that names no charset is in US-ASCII (RFC 2045 §5.2), and is shown so by Dovecot."""
-    if part.type != b"text" or part.param(b"charset") is not None or part.param(b"charset*") is not None:
-        return part.params
-    return (*part.params, (b"charset", b"us-ascii"))
+    if kind != b"text" or any([name in (b"charset", b"charset*") for name, _ in params]):
+        return params
+    return (*params, (b"charset", b"us-ascii"))
+
+
+def count_lines(data: Buffer, part: Part) -> int | None:
+    """Return the line ends of the body of a part that is text or a message; None of others, which have none."""
+    if part.type != b"text" and not part.is_message:
+        return None
+    return _lines(searchable(data), part.body_start, part.body_end)
 
 
 def _extension(content: dict[bytes, bytes]) -> Extension:

@@ -3,17 +3,27 @@
 The store calls this: after the answer for what is small, in a thread for what is big.
 """
 
+from functools import lru_cache
+
 import structlog
 
-from ..imap.grammar.body import body_structure_bytes
-from ..imap.grammar.envelope import envelope_bytes
-from ..mime.envelope import envelope
+from ..imap.grammar.atoms import write_nstring
+from ..imap.grammar.body import body_structure_bytes, leaf_bytes
+from ..imap.grammar.cursor import STRICT, Writer
+from ..imap.grammar.envelope import envelope_bytes, write_addresses
+from ..mime.envelope import envelope_values, people_of
+from ..mime.header import is_described
 from ..mime.limits import MAX_HEADER
 from ..mime.packed import pack
 from ..mime.scan import TEXT_PLAIN, Buffer, Part, scan
-from ..mime.structure import body_structure
+from ..mime.structure import body_structure, count_lines, plain_leaf
 from ..model.message import Digest
-from ..model.structure import Envelope, SinglePart
+from ..model.structure import Envelope, Params, SinglePart
+
+REMEMBERED = 200
+"""Octets of a field of which is remembered how it is shown: of addresses 300 KB, and 4 MB if somebody tries."""
+
+NIL = b"NIL"
 
 log = structlog.get_logger("mailhorn.delivery")
 
@@ -28,17 +38,80 @@ def digest(body: Buffer) -> Digest:
     """
     try:
         root = scan(body)
-        structure = body_structure(root, body)
         header = bytes(body[root.header_start : min(root.body_start, root.header_start + MAX_HEADER)])
         return Digest(
             header_size=root.body_start,
-            envelope=envelope_bytes(envelope(header)),
-            body_structure=body_structure_bytes(structure, True),
+            envelope=_envelope(header),
+            body_structure=_structure(root, body, header),
             parts=pack(root),
         )
     except Exception as error:
         log.error("bug: a message could not be digested, it is shown as plain text", exc_info=error)
         return _opaque(len(body))
+
+
+def _structure(root: Part, body: Buffer, header: bytes) -> bytes:
+    """Return BODYSTRUCTURE; that of what is no multipart is, but for its numbers, one of a few dozen."""
+    if root.children or is_described(header):
+        return body_structure_bytes(body_structure(root, body), True)
+    said = len(root.type) + len(root.subtype) + len(root.encoding) + sum([len(n) + len(v) for n, v in root.params])
+    leaf = _known_leaf if said <= REMEMBERED else _leaf
+    head, tail = leaf(root.type, root.subtype, root.params, root.encoding)
+    lines = count_lines(body, root)
+    octets = root.body_end - root.body_start
+    return b"%b%d%b" % (head, octets, tail) if lines is None else b"%b%d %d%b" % (head, octets, lines, tail)
+
+
+def _leaf(kind: bytes, subtype: bytes, params: Params, encoding: bytes) -> tuple[bytes, bytes]:
+    return leaf_bytes(plain_leaf(kind, subtype, params, encoding))
+
+
+_known_leaf = lru_cache(maxsize=256)(_leaf)
+
+
+def _envelope(header: bytes) -> bytes:
+    """Return ENVELOPE."""
+    texts, lists = envelope_values(header)
+    people = {name: _people(values) for name, values in lists.items()}
+    from_ = people.get(b"from", NIL)
+    out = Writer(STRICT)
+    out.write(b"(")
+    write_nstring(out, texts.get(b"date"))
+    out.write(b" ")
+    write_nstring(out, texts.get(b"subject"))
+    sender, reply_to = people.get(b"sender", NIL), people.get(b"reply-to", NIL)
+    out.write(
+        b" %b %b %b %b %b %b "
+        % (
+            from_,
+            from_ if sender == NIL else sender,
+            from_ if reply_to == NIL else reply_to,
+            people.get(b"to", NIL),
+            people.get(b"cc", NIL),
+            people.get(b"bcc", NIL),
+        )
+    )
+    write_nstring(out, texts.get(b"in-reply-to"))
+    out.write(b" ")
+    write_nstring(out, texts.get(b"message-id"))
+    out.write(b")")
+    return out.data()
+
+
+def _people(values: tuple[bytes, ...]) -> bytes:
+    """Return the addresses of the fields of one name; the same people write to the same people."""
+    return _known_people(values[0]) if len(values) == 1 and len(values[0]) <= REMEMBERED else _written(values)
+
+
+@lru_cache(maxsize=1024)
+def _known_people(value: bytes) -> bytes:
+    return _written((value,))
+
+
+def _written(values: tuple[bytes, ...]) -> bytes:
+    out = Writer(STRICT)
+    write_addresses(out, people_of(values))
+    return out.data()
 
 
 def _opaque(size: int) -> Digest:

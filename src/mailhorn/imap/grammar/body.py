@@ -136,6 +136,31 @@ def parse_body_type_1part(cur: Cursor, depth: int) -> SinglePart:
 def write_body_type_1part(out: Writer, value: SinglePart, extended: bool, depth: int) -> None:
     """Write a leaf or a message/rfc822."""
     write = out.write
+    _write_head(out, value)
+    write_number(out, value.octets)
+    if value.envelope is not None and value.body is not None:
+        write(b" ")
+        write_envelope(out, value.envelope)
+        write(b" ")
+        write_body(out, value.body, extended=extended, depth=depth + 1)
+        write(b" ")
+        write_number(out, value.lines or 0)
+    elif value.lines is not None:
+        write(b" ")
+        write_number(out, value.lines)
+    _write_tail(out, value, extended)
+
+
+def leaf_bytes(value: SinglePart) -> tuple[bytes, bytes]:
+    """Return what stands before the octets of a leaf, and behind its octets and lines, with extension data."""
+    head, tail = Writer(STRICT), Writer(STRICT)
+    _write_head(head, value)
+    _write_tail(tail, value, extended=True)
+    return head.data(), tail.data()
+
+
+def _write_head(out: Writer, value: SinglePart) -> None:
+    write = out.write
     write(b"(")
     write_string(out, value.type)
     write(b" ")
@@ -149,22 +174,14 @@ def write_body_type_1part(out: Writer, value: SinglePart, extended: bool, depth:
     write(b" ")
     write_string(out, value.encoding)
     write(b" ")
-    write_number(out, value.octets)
-    if value.envelope is not None and value.body is not None:
-        write(b" ")
-        write_envelope(out, value.envelope)
-        write(b" ")
-        write_body(out, value.body, extended=extended, depth=depth + 1)
-        write(b" ")
-        write_number(out, value.lines or 0)
-    elif value.lines is not None:
-        write(b" ")
-        write_number(out, value.lines)
+
+
+def _write_tail(out: Writer, value: SinglePart, extended: bool) -> None:
     if extended and value.extension is not None:
-        write(b" ")
+        out.write(b" ")
         write_nstring(out, value.md5)
         write_extension(out, value.extension)
-    write(b")")
+    out.write(b")")
 
 
 def parse_body_fld_param(cur: Cursor) -> Params:

@@ -86,6 +86,8 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, server: Serving) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("mailhorn: work: login refused") and done.stderr.count("\n") == 1
     assert "wrong-one" not in done.stdout + done.stderr
+    told = json.loads(mailhorn("watch", "test", "work", "--json", "--config", config, home=tmp_path).stdout)
+    assert not told["reached"] and told["trouble"].startswith("login refused")
     done = mailhorn("watch", "test", "home", "--config", config, home=tmp_path)
     assert (done.returncode, done.stderr) == (
         2,

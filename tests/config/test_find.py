@@ -77,6 +77,7 @@ def test_a_named_file_must_exist(tmp_path: Path, origin: str) -> None:
         ("[tls]\nzebra = 1", "tls.zebra is not a setting; known here: certificate, key, client_ca, plaintext_login"),
         ("[imap]\nport = '143'", "imap.port: expected a whole number, got text"),
         ("[imap]\nport = 65536", "imap.port: expected a whole number <= 65535"),
+        ("[sessions]\nlogin_timeout = 'x'", "sessions.login_timeout: expected a number, got text"),
         ("imap = 143", "imap: expected a table, got a whole number"),
         ("domains = 'example.org'", "domains: expected a list, got text"),
         ("data = ''", "data: expected text that is not empty"),

@@ -82,6 +82,12 @@ async def test_two_accounts_need_two_names(tmp_path: Path) -> None:
         build_watcher(WatchSettings(journal=tmp_path / "j", account=(account(), account())))
 
 
+async def test_no_mailbox_is_watched_twice(tmp_path: Path) -> None:
+    """INBOX is called so in any case (RFC 9051 §5.1)."""
+    once = watched_accounts(WatchSettings(account=(account(mailboxes=("inbox", "INBOX", "Lists")),)))
+    assert once[0].mailboxes == ("INBOX", "Lists")
+
+
 KEYRING = """
 class KeyringError(Exception): ...
 def get_password(service, user):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from tests.kit.process import free_port
 from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 
 from mailhorn.net.tls import TLSProblem, self_signed, server_context
@@ -283,6 +284,20 @@ def test_names_are_distinct(tmp_path: Path) -> None:
         Watcher([account, account], tmp_path / "j")
 
 
+def test_one_mailbox_of_two_accounts(tmp_path: Path) -> None:
+    """It is said: what their rules copy is there twice. Other mailboxes of the same user are all right."""
+    account = WatchAccount("a", "localhost", 1, "u", "p", PROGRAM, Security.NONE)
+    others = [
+        dataclasses.replace(account, name="b", mailboxes=("Lists",)),
+        dataclasses.replace(account, name="c", user="v"),
+    ]
+    with structlog.testing.capture_logs() as logged:
+        Watcher([account, *others], tmp_path / "j")
+        assert not logged
+        Watcher([account, *others, dataclasses.replace(account, name="d", host="LOCALHOST")], tmp_path / "j")
+    assert [(entry["account"], entry["other"], entry["mailbox"]) for entry in logged] == [("a", "d", "INBOX")]
+
+
 @pytest.mark.parametrize(
     ("names", "own", "advice"),
     [(["127.0.0.1"], False, "set `ca` of this account"), (["elsewhere.example"], True, "set `host` to a name")],
@@ -299,6 +314,26 @@ async def test_a_certificate_that_is_not_trusted(tmp_path: Path, names: list[str
         await watch.until(lambda: State.BACKOFF in {change.state for change in watch.changes})
     reason = next(change.reason for change in watch.changes if change.state is State.BACKOFF)
     assert f"127.0.0.1:{port}: its certificate is not trusted: " in reason and advice in reason
+
+
+async def test_why_nobody_can_be_reached(tmp_path: Path) -> None:
+    """In words, not numbers: nobody listens, or not with TLS."""
+
+    async def greets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK hello\r\n")
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(greets, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    account = WatchAccount("ann", "127.0.0.1", port, "u", "secret", PROGRAM, Security.IMPLICIT)
+    nobody = dataclasses.replace(account, name="bob", port=free_port())
+    async with listening, watching([account, nobody], tmp_path / "j") as watch:
+        await watch.until(lambda: all(state is State.BACKOFF for state in watch.watcher.states.values()))
+    reasons = [change.reason for change in watch.changes if change.state is State.BACKOFF]
+    assert f"cannot connect to 127.0.0.1:{nobody.port}: Connection refused" in reasons
+    assert any(f":{port}: no TLS is spoken there; set `port` of this account" in reason for reason in reasons)
 
 
 async def test_other_settings_while_it_runs(net: Net, tmp_path: Path) -> None:

@@ -130,7 +130,14 @@ def _convert(
         raise ConfigError(f"{origin}: {key + ': ' if key else ''}{message[:1].lower()}{message[1:]}") from error
 
 
-_WORDS = {"object": "a table", "array": "a list", "str": "text", "int": "a whole number", "bool": "true or false"}
+_WORDS = {
+    "object": "a table",
+    "array": "a list",
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
 """How msgspec's names of types read to an operator."""
 
 

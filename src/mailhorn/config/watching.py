@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..model.mailbox import canonical_name
 from ..net.control import Answers
 from ..net.webhook import checked
 from ..relay.letter import RelayUnavailable
@@ -184,7 +185,7 @@ def _watched(account: AccountSettings, journal: Path, sends: bool) -> WatchAccou
         tls=_SECURITY[account.encryption],
         ca_file=account.ca,
         verify=account.verify,
-        mailboxes=account.mailboxes,
+        mailboxes=tuple(dict.fromkeys(map(canonical_name, account.mailboxes))),
         create_mailboxes=account.create_mailboxes,
         backlog=account.backlog,
         discard_deletes=account.discard == "delete",

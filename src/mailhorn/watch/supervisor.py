@@ -8,8 +8,10 @@ others do not notice. Rule 4: passwords do not get here, but for keys that are d
 
 import asyncio
 import math
+import os
 import random
 import secrets
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -186,6 +188,9 @@ class Watcher:
         """Return a watch for each connection that the accounts want, taking those that are there already."""
         if len({account.name for account in accounts}) != len(accounts):
             raise ValueError("two accounts have the same name")
+        both = _watched_twice(accounts)
+        if both is not None:
+            log.warning("two accounts watch one mailbox: what their rules copy or send is there twice", **both)
         trusts = {(account.ca_file, account.verify) for account in accounts}
         contexts = {trust: client_context(*trust) for trust in trusts}  # a tenth of a second each
         return [
@@ -361,6 +366,17 @@ class Watcher:
 
 
 _Key = tuple[WatchAccount, tuple[str, ...]]
+
+
+def _watched_twice(accounts: Sequence[WatchAccount]) -> dict[str, str] | None:
+    """Return the first two accounts that watch the same mailbox, for the log; None if there are none."""
+    watched: dict[tuple[str, int, str, str], str] = {}
+    for account in accounts:
+        for mailbox in account.mailboxes:
+            other = watched.setdefault((account.host.lower(), account.port, account.user, mailbox), account.name)
+            if other != account.name:
+                return {"account": other, "other": account.name, "mailbox": mailbox}
+    return None
 
 
 def shared_out(mailboxes: Sequence[str], connections: int) -> list[tuple[str, ...]]:
@@ -771,6 +787,12 @@ def _reason(error: BaseException) -> str:
         if error.verify_code in EXPIRED:
             return f"{said}; it has to be renewed there, or the clock here set right"
         return f"{said}; set `ca` of this account to the file of its certificate or of who signed it (PEM)"
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return "no TLS is spoken there; set `port` of this account, or `encryption`, to what the server has"
+    if isinstance(error, socket.gaierror) and error.strerror:
+        return error.strerror
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):
+        return os.strerror(error.errno)  # asyncio's own text is for programmers
     return " ".join(str(error).split()) or type(error).__name__
 
 

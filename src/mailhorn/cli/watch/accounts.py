@@ -9,6 +9,7 @@ import msgspec
 from ...config.find import watch_settings
 from ...config.settings import Log, WatchSettings
 from ...config.watching import journal_path, watched_accounts
+from ...model.mailbox import canonical_name
 from ...watch.account import WatchAccount
 from ...watch.errand import ErrandScript
 from ...watch.events import Filed
@@ -97,7 +98,7 @@ def carry_out(
 
 def with_mailboxes(account: WatchAccount, mailbox: str | None) -> tuple[str, ...]:
     """Return the mailboxes that a command is about: one, or all that are watched."""
-    return account.mailboxes if mailbox is None else (mailbox,)
+    return account.mailboxes if mailbox is None else (canonical_name(mailbox),)
 
 
 __all__ = ["Chosen", "NoMailbox", "carry_out", "chosen", "settings_of", "with_mailboxes"]

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from ...model.mailbox import canonical_name
 from ...watch.history import Entry, Wanted, entries
 from ...watch.journal import JournalError
 from ...watch.judging import Verdict
@@ -31,7 +32,8 @@ def explain(
             found = [(place, verdicts[-1])]
             break
     if not found and not known:
-        raise CommandFailed(f"there is no message {message} in {box}, and nothing is known of it")
+        which = f"with the Message-ID {message_id}" if uid is None else str(uid)
+        raise CommandFailed(f"there is no message {which} in {box}, and nothing is known of it")
     if as_json:
         print(json.dumps(_object(found, known), ensure_ascii=False))
         return
@@ -48,9 +50,9 @@ def explain(
 def _asked(message: str, one: Chosen, mailbox: str | None) -> tuple[str, int | None, str]:
     """Return mailbox, UID or None, and Message-ID or "", of what people write: `123`, `Lists/123`, `<id@host>`."""
     box, _, last = message.rpartition("/")
-    home = mailbox or one.account.mailboxes[0]
+    home = canonical_name(mailbox or one.account.mailboxes[0])
     if "@" not in message and last.isascii() and last.isdigit() and 0 < len(last) < 11:
-        return box or home, int(last), ""
+        return canonical_name(box) or home, int(last), ""
     return home, None, message if message.startswith("<") else f"<{message}>"
 
 

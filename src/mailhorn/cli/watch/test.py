@@ -86,6 +86,7 @@ def _told(account: WatchAccount, probe: Probe) -> dict[str, Any]:
         "account": account.name,
         "server": f"{account.host}:{account.port}",
         "reached": probe.over is None,
+        "trouble": "" if probe.over is None else probe.over.told,
         "encrypted": probe.encrypted,
         "login": probe.mechanism,
         "greeting": shown(probe.greeting.decode("utf-8", "replace"), 200),

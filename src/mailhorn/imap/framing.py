@@ -14,7 +14,7 @@ literal from a server just comes).
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
@@ -129,12 +129,14 @@ class FrameError:
         tag: First word of the command if it can be a tag, else b"*".
         reason: Text for the BAD response; one of this module's constants.
         fatal: The next frame cannot be found: say BYE and close.
+        begin: What the frame begins with, if a literal in it was too large: some octets, to tell what it was to be.
 
     """
 
     tag: bytes
     reason: str
     fatal: bool
+    begin: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,9 @@ _LITERAL = re.compile(rb"\{([0-9]+)([+-]?)\}")
 _TAG = re.compile(rb'[^\x00-\x20(){%*"\\+\x7f-\xff]+(?=[ \r\n])')
 _TAG_LENGTH: Final = 128
 """A longer first word is not taken for a tag; clients use up to about 20 octets."""
+
+_BEGIN: Final = _TAG_LENGTH + 32
+"""Octets that tell which command was to be: a tag and the longest word."""
 
 _LARGEST_DIGITS: Final = 19
 _LARGEST: Final = 1 << 63
@@ -443,9 +448,10 @@ class Framer:
     def _refused(self, reason: str, literal: tuple[int, bool] | None, after: int) -> Event:
         """Give up the frame whose current line is complete; a literal that comes anyhow is skipped."""
         tag = self._tag_here()
+        begin = bytes(self._buffer[self._start : self._start + _BEGIN]) if reason == LITERAL_TOO_LARGE else b""
         self._restart(after)
         fatal = literal is not None and not literal[1] and self._skip(literal[0]) is not None
-        return FrameError(tag, reason, fatal)
+        return FrameError(tag, reason, fatal, begin)
 
     def _skip(self, size: int) -> Event | None:
         """Skip a literal that was not asked for, or give up."""

@@ -45,7 +45,7 @@ from .grammar.cursor import STRICT, Dialect, SyntaxProblem
 from .grammar.ext.idle import is_done
 from .grammar.ext.unauthenticate import UNAUTHENTICATE
 from .grammar.response import write_response
-from .responses import Condition, ResponseCode, StatusResponse, Tagged, Untagged
+from .responses import Code, Condition, ResponseCode, StatusResponse, Tagged, Untagged
 from .state import State
 
 MAX_BAD_COMMANDS = 20
@@ -206,6 +206,7 @@ def _is_append(head: bytes, _: int) -> bool:
     return True
 
 
+_NOTES = re.compile(rb"[^ ]+ SETMETADATA ", re.IGNORECASE)
 _CATENATES = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE) .*CATENATE \(", re.IGNORECASE | re.DOTALL)
 
 
@@ -472,6 +473,10 @@ class ServerConnection:
             events.append(Ended())
         elif self._mode in (_Mode.IDLE, _Mode.AUTHENTICATE):
             self._line(b"", events)
+        elif self.state is not State.NOT_AUTHENTICATED and _NOTES.match(error.begin):  # RFC 5464 §4.3
+            code = Code("METADATA", b"MAXSIZE %d" % SERVER_LIMITS.literal)
+            self._out.append(write_response(Tagged(error.tag, Condition.NO, code, error.reason.encode())))
+            events.append(Rejected(error.reason))
         else:
             self._reject(error.tag, error.reason, events)
             if self._mode is _Mode.APPEND_TAIL:

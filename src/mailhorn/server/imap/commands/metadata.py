@@ -6,6 +6,7 @@ Of the server itself, /shared is the operator's: nobody sets it here. What a mai
 from collections.abc import Mapping, Sequence
 
 from ....imap.commands import GetMetadata, SetMetadata
+from ....imap.framing import SERVER_LIMITS
 from ....imap.responses import Code, Metadata
 from ....model.mailbox import INBOX, Mailbox
 from ....store.abc import MAX_NOTES_SIZE, Note, TooManyNotes
@@ -15,8 +16,8 @@ from ..reach import Act, Reached, reach
 from ..reply import CommandRefused, Reply, ok
 from ..survey import Noted
 
-MAX_VALUE = 64 * 1024
-"""Octets of one value: a command with a few of them fits into what a client may send without being asked."""
+MAX_VALUE = SERVER_LIMITS.literal
+"""Octets of one value. A literal that is larger is refused before it comes, by the connection, with this number."""
 
 _SCOPES = ("/private/", "/shared/")
 

@@ -19,7 +19,7 @@ from .errors import SieveError, Source, printable, together
 from .ext import EXTENSIONS
 from .ext.encoded_character import decode
 from .language import ActionWord, Call, Extension, MatchType, Scope, Tagged, Takes, Tests, TestWord, Value
-from .limits import MAX_ERRORS, MAX_INCLUDED, MAX_INCLUDES_DEEP, MAX_SCRIPT
+from .limits import MAX_ERRORS, MAX_INCLUDED, MAX_INCLUDES_DEEP, MAX_MATCH_VARIABLES, MAX_SCRIPT
 from .match import COMPARATORS, MATCH_TYPES
 from .parser import SEVERAL_STRINGS, Argument, Command, Number, Strings, Tag, parsed
 from .program import Inventory, Program, Step, Test
@@ -693,6 +693,10 @@ class _Checker:
                 raise self._source.error(argument.start, str(error)) from None
         if name.isdecimal():
             index = int(name) if len(name) < 10 else 10**9
+            if index > MAX_MATCH_VARIABLES:
+                shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+                message = f"${{{shown}}} is beyond the match variables, of which there are {MAX_MATCH_VARIABLES}"
+                raise self._source.error(argument.start, message)
             return lambda run: run.match_variable(index)
         self._scope.used.add(name)
         if name in self._scope.shared:

@@ -43,6 +43,8 @@ def _vacation(call: Call) -> Step:
     fcc = fcc_source(call)
     if sender is not None and sender.constant is not None and not is_sender(sender.constant):
         raise call.error('expected an address after :from, such as "ann@example.org" or "Ann <ann@example.org>"')
+    if mime and reason.constant is not None and not reason.constant.partition("\r\n\r\n")[0].isascii():
+        raise call.error("the MIME header before the text must be ASCII (RFC 5230 §5.7)", 0)
     for address in own:
         if address.constant is not None and outbound(address.constant) is None:
             raise call.error(f'":addresses" has "{address.constant[:80]}", which is no address')

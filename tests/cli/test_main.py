@@ -30,7 +30,7 @@ def test_help_has_examples(command: list[str], tmp_path: Path) -> None:
 def test_help_is_quick(tmp_path: Path) -> None:
     """No more is imported than help needs: less than 200 ms of processor time, measured as the better of two."""
     modules = subprocess.run(
-        [sys.executable, "-c", "import sys, mailhorn.cli.main; print('\\n'.join(sys.modules))"],
+        [sys.executable, "-c", "import sys, mailhorn.cli.commands; print('\\n'.join(sys.modules))"],
         env={"PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
@@ -70,6 +70,25 @@ def test_wrong_settings_are_one_line_and_exit_2(program: str, tmp_path: Path) ->
     result = mailhorn(program, "--config", str(file), home=tmp_path)
     assert result.returncode == 2
     assert result.stderr == f"mailhorn: {file}: lgo is not a setting; did you mean log?\n"
+
+
+@pytest.mark.parametrize("program", ["serve", "watch"])
+@pytest.mark.parametrize("spelling", [["--config", "no.toml"], ["-c", "no.toml"], ["--config=no.toml"], ["-cno.toml"]])
+def test_a_file_may_be_named_in_any_way(program: str, spelling: list[str], tmp_path: Path) -> None:
+    """Whether `main` understands it or leaves it to click."""
+    result = mailhorn(program, *spelling, home=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("mailhorn: no.toml")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("program", ["serve", "watch"])
+def test_what_is_no_file_is_explained(program: str, tmp_path: Path) -> None:
+    """An option that there is not, or a file that is missing."""
+    for words in (["--config"], ["--confg", "x"], ["-c", "--print-config", "x"]):
+        result = mailhorn(program, *words, home=tmp_path)
+        assert result.returncode == 2
+        assert "Error: " in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("program", ["serve", "watch"])

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from tests.kit.watching import account_served, watching
 
+from mailhorn.cli.commands import app
 from mailhorn.cli.failure import explain
-from mailhorn.cli.main import app
 from mailhorn.cli.profile.flame import flame
 from mailhorn.cli.profile.sampler import sample
 from mailhorn.cli.watch.spin import SLICE, Judgement

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from tests.kit.process import running_server
 from tests.kit.smarthost import Smarthost
 
+from mailhorn.cli.commands import app
 from mailhorn.cli.failure import CommandFailed
-from mailhorn.cli.main import app
 from mailhorn.relay.letter import Letter
 from mailhorn.relay.queue import Outcome, Queue
 

@@ -53,6 +53,15 @@ def test_a_signal_stops_it(tmp_path: Path, number: signal.Signals) -> None:
     assert "Traceback" not in (tmp_path / "serve.log").read_text()
 
 
+def test_nobody_has_to_read_what_it_says(tmp_path: Path) -> None:
+    """As in `mailhorn serve | head`: it stops as cleanly, and says nothing of it."""
+    with serving(tmp_path) as server:
+        assert server.process.stdout is not None
+        server.process.stdout.close()
+        assert server.stop() == 1
+    assert (tmp_path / "serve.log").read_text() == ""
+
+
 def test_it_tells_how_instant_it_is_when_asked(tmp_path: Path) -> None:
     """SIGUSR1, one line in the log."""
     with serving(tmp_path) as server:
@@ -118,6 +127,8 @@ FOR_FEW = (
     *("tempfile", "zipfile"),
     # what our dependencies would bring (pygments comes with rich)
     *("cryptography", "keyring", "pygments"),
+    # what reads a command line
+    *("click", "mailhorn.cli.commands"),
     # ours: other commands, mail that leaves, a loss, tokens
     *("mailhorn.cli.account", "mailhorn.cli.check", "mailhorn.cli.demo", "mailhorn.cli.queue", "mailhorn.cli.share"),
     *("mailhorn.config.watching", "mailhorn.imap.client", "mailhorn.net.certificate", "mailhorn.net.dial"),

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from tests.kit.commands import SOURCE
 
+from mailhorn.cli.commands import app
 from mailhorn.cli.failure import explain
-from mailhorn.cli.main import app
 
 RULES = """require ["fileinto", "mailbox", "imap4flags", "envelope"];
 # rule:[Lists]

@@ -13,8 +13,8 @@ from typing import IO
 from click.testing import CliRunner
 from tests.kit.commands import Serving, environment, mailhorn, serving
 
+from mailhorn.cli.commands import app
 from mailhorn.cli.failure import explain
-from mailhorn.cli.main import app
 
 SETTINGS = """
 journal = "watch.sqlite"

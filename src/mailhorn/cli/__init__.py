@@ -1,1 +1,1 @@
-"""The command line. `main` has the commands and their words; what they do is in the modules beside it."""
+"""The command line. `main` is the way in, `commands` has the commands and their words; the modules beside it do it."""

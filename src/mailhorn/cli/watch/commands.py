@@ -1,6 +1,6 @@
 """The commands of `mailhorn watch`, their options and their help.
 
-Rule: as in `cli.main`, nothing is imported before it is needed.
+Rule: as in `cli.commands`, nothing is imported before it is needed.
 """
 
 from pathlib import Path

@@ -249,6 +249,7 @@ def test_bdat_out_of_order_is_passed_over() -> None:
     """The octets of a chunk are never commands, whatever the answer."""
     peer = greeted()
     assert codes(peer.send(b"BDAT 6 LAST\r\nRSET\r\nNOOP\r\n")) == [503, 250]
+    assert codes(peer.send(b"BDAT 0\r\nBDAT 0 LAST\r\nNOOP\r\n")) == [503, 503, 250]
     assert codes(peer.send(b"MAIL FROM:<>\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")) == [250, 503, 250]
 
 
@@ -261,6 +262,7 @@ def test_a_bad_chunk_spoils_the_message() -> None:
     assert codes(peer.send(ENVELOPE + b"BDAT 1 LAST\r\nx")) == [250, 250, 250]
     assert peer.messages == [b"x"]
     assert codes(peer.send(ENVELOPE + b"BDAT 100001 LAST\r\n" + b"x" * 100_001 + b"NOOP\r\n")) == [250, 250, 552, 250]
+    assert codes(peer.send(b"BDAT 0 LAST\r\nRSET\r\n" + ENVELOPE)) == [503, 250, 250, 250]
 
 
 def test_a_malformed_bdat_ends_the_connection() -> None:

@@ -549,7 +549,8 @@ class ServerConnection:
             if self._options.lmtp and command.last and self._phase is _Phase.MAIL:
                 self._reset()  # RFC 2033 §4.3: no accepted recipients, "zero replies"
                 return
-            raise self._out_of_order(command)
+            self._mistake(self._out_of_order(command).reply)  # not raised: how long its chunk is, is known
+            return
         self._chunk = command
         if self._chunks is None:
             self._chunks = ChunkReader(self._options.max_size)

@@ -38,7 +38,7 @@ def test_who_burns_is_named_and_who_waits_is_not() -> None:
         waiter.join()
     assert looks > 5
     burnt = sum(used for stack, used in stacks.items() if stack[0] == "burner" and "burn_here" in " ".join(stack))
-    assert burnt > 0.1
+    assert burnt > sum(stacks.values()) / 2 > 0  # of what it was given, on a busy machine as well
     assert sum(used for stack, used in stacks.items() if stack[0] == "waiter") < 0.01
 
 

@@ -57,7 +57,7 @@ class Deadlines:
     def watch(self, item: Watched) -> None:
         """Watch the item's deadline. Call it again only when the deadline has moved earlier."""
         number = self._bucket_of.get(item)
-        if number is not None and number * self._grain <= item.deadline:
+        if number is not None and number - 1 < item.deadline / self._grain:
             return  # it is looked at soon enough
         self._take_out(item)
         self._put_in(item)

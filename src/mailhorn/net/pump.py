@@ -200,6 +200,8 @@ class Pump(asyncio.Protocol):
 
     def resume(self) -> None:
         """Read again, if the peer reads too."""
+        if not self._paused:
+            return
         self._paused = False
         self._read_or_not()
         self._go_on_inflating()

@@ -326,6 +326,11 @@ class Accounts:
                 account = await self._index.account(local)
         return account
 
+    def addressee(self, local: str, domain: str) -> Account | None:
+        """Do as `account_for` as far as it is known at once whose mail it is; else None."""
+        known = self._addressees.get((local, domain))
+        return known[0] if known is not None and known[1] > self._clock() else None
+
     async def account_for(self, local: str, domain: str) -> Account | NoAccount:
         """
         Return whose mail an address is, or was a moment ago.
@@ -341,10 +346,10 @@ class Accounts:
             StoreUnavailable: The accounts cannot be read.
 
         """
+        known = self.addressee(local, domain)
+        if known is not None:
+            return known
         now = self._clock()
-        known = self._addressees.get((local, domain))
-        if known is not None and known[1] > now:
-            return known[0]
         found = await self._look_up(local, _domain(domain))
         if isinstance(found, Account):
             if len(self._addressees) >= ADDRESSEES:

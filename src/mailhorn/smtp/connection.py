@@ -97,13 +97,13 @@ class _Phase(Enum):
     """A BDAT was refused; the ones pipelined behind it are passed over (RFC 3030 §4.2)."""
 
 
-_LEGAL: dict[type, frozenset[_Phase]] = {
-    Mail: frozenset({_Phase.READY}),
-    Rcpt: frozenset({_Phase.MAIL, _Phase.RCPT}),
-    Data: frozenset({_Phase.RCPT}),
-    Bdat: frozenset({_Phase.RCPT, _Phase.CHUNKS}),
-    Auth: frozenset({_Phase.READY}),
-    Tls: frozenset({_Phase.NEW, _Phase.READY}),
+_LEGAL: dict[type, tuple[_Phase, ...]] = {  # no sets: an Enum's hash is computed in Python
+    Mail: (_Phase.READY,),
+    Rcpt: (_Phase.MAIL, _Phase.RCPT),
+    Data: (_Phase.RCPT,),
+    Bdat: (_Phase.RCPT, _Phase.CHUNKS),
+    Auth: (_Phase.READY,),
+    Tls: (_Phase.NEW, _Phase.READY),
 }
 """Commands that are not here are legal at any time."""
 

@@ -41,7 +41,10 @@ def write_reply(reply: Reply) -> bytes:
     become "?".
     """
     prefix = f"{reply.enhanced} " if reply.enhanced else ""
-    text = _UNPRINTABLE.sub("?", reply.text.replace("\r\n", "\n"))
+    text = reply.text
+    if len(text) <= _MAX_TEXT and text.isascii() and text.isprintable():  # nearly all
+        return f"{reply.code} {prefix}{text}\r\n".encode("ascii")
+    text = _UNPRINTABLE.sub("?", text.replace("\r\n", "\n"))
     *lines, last = text.split("\n")
     more = "".join([f"{reply.code}-{prefix}{line[:_MAX_TEXT]}\r\n" for line in lines])
     return f"{more}{reply.code} {prefix}{last[:_MAX_TEXT]}\r\n".encode("ascii")

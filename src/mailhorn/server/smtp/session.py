@@ -115,6 +115,7 @@ class SmtpSession:
         "_account",
         "_broken",
         "_busy",
+        "_came",
         "_context",
         "_core",
         "_delivering",
@@ -146,6 +147,7 @@ class SmtpSession:
         self._pulling = False
         self._task: asyncio.Task[None] | None = None
         self._greeted: Greeted | None = None
+        self._came: Came | None = None
         self._account: Account | None = None
         self._exchange: Exchange | None = None
         self._failures = 0
@@ -272,13 +274,13 @@ class SmtpSession:
             case DataStart():
                 self._begin_message()
             case RcptTo():
-                self._run(self._recipient(event.recipient))
+                self._take_recipient(event.recipient)
             case MailFrom():
                 self._mail = event
                 self._sender = "" if event.sender is None else str(event.sender)
                 self._core.answer(SENDER_ACCEPTED)
             case Greeted():
-                self._greeted = event
+                self._greeted, self._came = event, None
             case Reset():
                 self._drop_transaction()
             case AuthStart():
@@ -321,6 +323,15 @@ class SmtpSession:
         self._pump.flush()
 
     # a transaction
+
+    def _take_recipient(self, path: Mailbox) -> None:
+        context = self._context
+        account = context.accounts.addressee(path.local, path.domain)
+        if account is None or context.options.quota:
+            self._run(self._recipient(path))
+        else:
+            self._recipients.append(Recipient(account, str(path)))
+            self._core.answer(RECIPIENT_ACCEPTED)
 
     async def _recipient(self, path: Mailbox) -> None:
         reply, recipient = await self._judge(path)
@@ -393,7 +404,10 @@ class SmtpSession:
     def _end_message(self, accepted_at: float) -> None:
         staged, self._staged = self._staged, None
         recipients, sender = self._recipients, self._sender
-        came = Came(self._lmtp, self._pump.address, "" if self._greeted is None else self._greeted.name)
+        came = self._came
+        if came is None:
+            name = "" if self._greeted is None else self._greeted.name
+            came = self._came = Came(self._lmtp, self._pump.address, name)
         self._drop_transaction()
         if staged is None:
             replies = [self._broken or BUG] * len(recipients)
@@ -462,7 +476,7 @@ class SmtpSession:
             log.info("TLS handshake failed", peer=self._pump.peer, reason=str(error))
             return
         self._core.tls_started()
-        self._greeted = None
+        self._greeted = self._came = None
         self._log_out()
         self._exchange = None
         self._drop_transaction()

@@ -34,6 +34,8 @@ FEW_OUTCOMES = 8
 
 def flag_text(flags: Iterable[str]) -> str:
     """Return the flags as they are stored and sent; those that a message cannot keep are left out."""
+    if not flags:
+        return ""
     return " ".join(sorted(filter(is_permanent, flag_set(flags))))
 
 
@@ -65,7 +67,7 @@ class SqliteMessages(SqliteReading):
             raise StoreError("a message has to be placed somewhere")
         flags = tuple([flag_text(placement.flags) for placement in message.placements])
 
-        def done(job: Job[Arrived]) -> None:
+        def done(job: "Job[Arrived]") -> None:  # else what the brackets mean is worked out for each message
             if job.problem is not None:
                 then(job.problem)
                 return

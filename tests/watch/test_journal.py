@@ -179,6 +179,7 @@ def test_it_survives(tmp_path: Path) -> None:
     journal = Journal(path)
     one(journal, Baseline(INBOX, V, 5))
     one(journal, Record(INBOX, V, 6, (row(5, MOVE),)))
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}, "the log beside it, too"
     journal.close()
     again = Journal(path)
     assert one(again, Load(INBOX)) == Loaded(V, 6, (Task(UID(5), "<5@x>", 1005, 55, ((0, MOVE),), sent=True),))

@@ -26,6 +26,7 @@ import structlog
 
 from ..net.webhook import post
 from .act import Kind
+from .journal import owned
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
 """Seconds until a hook that failed is tried again: first, and at most; doubled each time."""
@@ -106,12 +107,16 @@ class HookBook:
             apsw.Error: One of the files cannot be used.
 
         """
-        self._db = apsw.Connection(f"{journal}.hooks")
+        path = journal.with_name(f"{journal.name}.hooks")
+        try:
+            owned(path)
+        except OSError as error:
+            raise apsw.CantOpenError(f"{path}: {error.strerror}") from error
+        self._db = apsw.Connection(str(path))
         self._db.set_busy_timeout(5000)
         self._db.pragma("journal_mode", "wal")
         self._db.pragma("synchronous", "full")
         self._db.pragma("foreign_keys", True)
-        os.chmod(f"{journal}.hooks", 0o600)
         if self._db.pragma("user_version") == 0:
             with self._db:
                 self._db.execute(SCHEMA)

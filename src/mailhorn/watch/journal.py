@@ -232,13 +232,15 @@ class Journal:
         self._wal_pages = 0
         self.path = path
         try:
+            owned(path)
             self._db = apsw.Connection(str(path))
-            self._prepare(path)
-        except (apsw.Error, JournalError) as error:
+            self._prepare()
+        except (apsw.Error, OSError, JournalError) as error:
             os.close(self._lock)
-            raise JournalError(f"journal {path}: {error}") from error
+            told = error.strerror if isinstance(error, OSError) else str(error)
+            raise JournalError(f"journal {path}: {told}") from error
 
-    def _prepare(self, path: Path) -> None:
+    def _prepare(self) -> None:
         db = self._db
         db.set_busy_timeout(BUSY)
         db.pragma("journal_mode", "wal")
@@ -262,7 +264,6 @@ class Journal:
         for step in steps:
             with db:
                 db.execute(step)
-        os.chmod(path, 0o600)
 
     def _wal_grew(self, _db: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
@@ -748,6 +749,18 @@ def _message(mailbox: int, uid_validity: int, row: Row, now: int) -> tuple[str |
         row.sender,
         row.subject,
     )
+
+
+def owned(path: Path) -> None:
+    """
+    See to it that a database can be read by its owner only, before SQLite opens it: the files beside it get its rights.
+
+    Raises:
+        OSError: It cannot be made, or is somebody else's.
+
+    """
+    path.touch(0o600)
+    path.chmod(0o600)
 
 
 def _opened(path: str) -> int:

@@ -3,6 +3,7 @@
 import queue
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import apsw
 import pytest
 
 from mailhorn.model.ids import UID, UIDValidity
+from mailhorn.watch import journal as journal_module
 from mailhorn.watch.act import Kind, Step
 from mailhorn.watch.journal import REST_PAGES, REST_PAGES_AT_LAST, ROOM, Journal, JournalError, JournalThread
 from mailhorn.watch.ledger import (
@@ -25,6 +27,7 @@ from mailhorn.watch.ledger import (
     Order,
     Ordered,
     Outcome,
+    Parcel,
     Place,
     Record,
     Recorded,
@@ -247,6 +250,91 @@ def test_thread_answers_in_order_and_closes_when_done(tmp_path: Path) -> None:
     assert isinstance(told[100][1], JournalFailed) and "has no beginning" in told[100][1].reason
     assert told[101][1] == Loaded(V, 42, ())
     assert answers.empty()
+
+
+class Asked:
+    """A journal's thread, of which a mailbox is known, and who answers."""
+
+    def __init__(self, path: Path) -> None:
+        self.thread = JournalThread(path)
+        self.answers = queue.SimpleQueue[tuple[Answer, bool]]()
+        self.uid = 0
+        self.ask(Baseline(INBOX, V, 1))
+        self.answers.get()
+
+    def ask(self, request: Request) -> None:
+        """Ask for something; then it is in `answers`, maybe later, and whether it was answered before this returned."""
+        asking = threading.get_ident()
+        self.thread.ask(request, lambda answer: self.answers.put((answer, threading.get_ident() == asking)))
+
+    def record(self, rows: int = 1, letters: int = 0) -> bool:
+        """Record messages, and return whether that was done at once; they stay recorded in any case."""
+        first = self.uid + 1
+        self.uid += rows
+        parcels = tuple(Parcel(0, "a@x", ("b@x",), b"letter") for _ in range(letters))
+        new = tuple(replace(row(uid), parcels=parcels) for uid in range(first, first + rows))
+        self.ask(Record(INBOX, V, self.uid + 1, new))
+        answer, at_once = self.answers.get()
+        assert answer == Recorded()
+        return at_once
+
+    def close(self) -> Loaded:
+        """Close it and return what is known of the mailbox afterwards."""
+        path = self.thread._journal.path
+        self.thread.close()
+        again = Journal(path)
+        loaded = one(again, Load(INBOX))
+        again.close()
+        assert isinstance(loaded, Loaded)
+        return loaded
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """A thread to which every request is a lone one, and every disk is quick."""
+    monkeypatch.setattr(journal_module, "LONE", -1.0)
+    monkeypatch.setattr(journal_module, "QUICK", 1000.0)
+    return Asked(tmp_path / "journal")
+
+
+def test_a_lone_message_is_recorded_at_once(asked: Asked) -> None:
+    """As soon as the thread has nothing to do; what is said to the server next does not wait for two threads."""
+    assert any(asked.record() for _ in range(1000))
+    for _ in range(10):
+        assert asked.record()
+    assert asked.close().cursor == asked.uid + 1
+
+
+@pytest.mark.parametrize(("limit", "value"), [("LONE", 1000.0), ("QUICK", 0.0), ("REST_PAGES", 0)])
+def test_who_is_not_alone_does_not_hold_the_others(
+    asked: Asked, limit: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a slow disk, nor a log that is to be copied: the thread does it."""
+    monkeypatch.setattr(journal_module, limit, value)
+    assert not any(asked.record() for _ in range(50))
+    assert asked.close().cursor == asked.uid + 1
+
+
+def test_much_is_recorded_by_the_thread(asked: Asked) -> None:
+    """Many messages, or letters, which may be large."""
+    assert any(asked.record(8) for _ in range(1000))
+    assert not any(asked.record(9) for _ in range(50))
+    assert any(asked.record() for _ in range(1000))
+    assert not any(asked.record(1, letters=1) for _ in range(50))
+    assert asked.close().cursor == asked.uid + 1
+
+
+def test_an_errand_that_writes_is_not_waited_for(asked: Asked, tmp_path: Path) -> None:
+    """The thread waits for it, and the event loop goes on."""
+    assert any(asked.record() for _ in range(1000))
+    errand = apsw.Connection(str(tmp_path / "journal"))
+    errand.execute("BEGIN IMMEDIATE")
+    asked.ask(Record(INBOX, V, 9000, ()))
+    assert asked.answers.empty()
+    errand.execute("COMMIT")
+    errand.close()
+    assert asked.answers.get() == (Recorded(), False)
+    assert asked.close().cursor == 9000
 
 
 def test_a_power_cut_leaves_what_was_answered(tmp_path: Path) -> None:

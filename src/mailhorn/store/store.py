@@ -203,11 +203,15 @@ class Store:
             return None
         found: dict[UID, bytes] = {}
         for uid, where, start, end in wanted:
-            data = where[start:end] if isinstance(where, bytes) else self._blobs.at_once(where, start, end)
+            data = self.octets_at_hand(where, start, end)
             if data is None:
                 return None
             found[uid] = data
         return found
+
+    def octets_at_hand(self, where: bytes | str, start: int, end: int) -> bytes | None:
+        """Return bytes start to end of one body that is there, without waiting; None: it has to be waited for."""
+        return where[start:end] if isinstance(where, bytes) else self._blobs.at_once(where, start, end)
 
     async def read_stored(self, wanted: Sequence[tuple[UID, bytes | str, int, int]]) -> dict[UID, bytes]:
         """

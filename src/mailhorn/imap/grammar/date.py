@@ -1,6 +1,7 @@
 """date and date-time; in the program a moment is seconds since 1970, UTC (RFC 9051 §9)."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -74,9 +75,23 @@ def date_time_bytes(value: int) -> bytes:
     """Return seconds since 1970 as a date-time in UTC with its quotes, ready to send."""
     if not _EARLIEST <= value <= _LATEST:
         raise Unwritable("a year beyond four digits")
-    days, seconds = divmod(value, _DAY)
-    minutes, second = divmod(seconds, 60)
-    return b'"%b %02d:%02d:%02d +0000"' % (_day_bytes(days), minutes // 60, minutes % 60, second)
+    return _minute_bytes(value // 60) + _SECONDS[value % 60]
+
+
+def date_times_bytes(values: Sequence[int]) -> list[bytes]:
+    """Return the same of many; what came together has the same date, which is made once."""
+    known = {value: date_time_bytes(value) for value in set(values)}
+    return [known[value] for value in values]
+
+
+@lru_cache(maxsize=1024)
+def _minute_bytes(minutes: int) -> bytes:
+    """Return a minute, counted from 1970, up to the colon."""
+    days, minute = divmod(minutes, 24 * 60)
+    return b'"%b %02d:%02d:' % (_day_bytes(days), minute // 60, minute % 60)
+
+
+_SECONDS = [b'%02d +0000"' % second for second in range(60)]
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...imap.commands import Attribute
 from ...imap.grammar.body import without_extensions
-from ...imap.grammar.date import date_time_bytes
+from ...imap.grammar.date import date_time_bytes, date_times_bytes
 from ...model.ids import UID, SeqNum
 from ...model.message import Digest, MessageOrigin, MessageRow
 from ...store.abc import Columns
@@ -66,6 +66,12 @@ class Answers:
         start = self._start
         return [start % values for values in zip(*self._columns(seqs, found, origins), strict=True)]
 
+    def head(self, seq: SeqNum, row: MessageRow, digest: Digest, name: bytes) -> bytes:
+        """Return one such beginning, of a message of which it is not asked where it comes from."""
+        uid, mod_seq, flags, date, size = row
+        columns = Columns((uid,), (mod_seq,), (flags,), (date,), (size,), (digest.envelope,), (digest.body_structure,))
+        return self.heads((seq,), columns, None, name)[0]
+
     def heads(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins, name: bytes) -> list[bytes]:
         """Return the beginnings of answers up to the octets of the whole message, under that name."""
         pattern = self._start + name + b" {%d}\r\n"
@@ -76,9 +82,10 @@ class Answers:
         """Return what is to be filled in, in the order in which it is said."""
         columns: dict[int, Iterable[object]] = {0: seqs, 1: found.uids, 2: found.mod_seqs, 5: found.sizes}
         if 3 in self._places:
-            columns[3] = [text.encode("ascii") for text in found.flags]
+            known = {text: text.encode("ascii") for text in set(found.flags)}
+            columns[3] = [known[text] for text in found.flags]
         if 4 in self._places:
-            columns[4] = map(date_time_bytes, found.dates)
+            columns[4] = date_times_bytes(found.dates)
         if self.digested:
             columns[6], columns[7] = found.envelopes, found.body_structures
         if self._short:

@@ -25,23 +25,23 @@ class _How(ctypes.Structure):
 
 
 _HOW = _How(os.O_RDONLY | os.O_CLOEXEC, 0, _RESOLVE_CACHED)
+_HOW_AT, _HOW_SIZE = ctypes.addressof(_HOW), ctypes.sizeof(_HOW)
 _call = ctypes.CDLL(None).syscall
 _call.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_long)
 _call.restype = ctypes.c_long
-_room = bytearray(MAX_AT_ONCE)
+_room = memoryview(bytearray(MAX_AT_ONCE))
 
 
 def read_cached(path: str, start: int, end: int) -> bytes | None:
     """Return bytes start to end of a file if all of them are in the system's memory, else None. For one thread."""
     if end - start > MAX_AT_ONCE:
         return None
-    fd = _call(_OPENAT2, _AT_FDCWD, os.fsencode(path), ctypes.addressof(_HOW), ctypes.sizeof(_HOW))
+    fd = _call(_OPENAT2, _AT_FDCWD, path.encode("utf-8", "surrogateescape"), _HOW_AT, _HOW_SIZE)
     if fd < 0:
         return None
     try:
-        into = memoryview(_room)[: end - start]
-        if os.preadv(fd, (into,), start, os.RWF_NOWAIT) == end - start:
-            return into.tobytes()
+        if os.preadv(fd, (_room[: end - start],), start, os.RWF_NOWAIT) == end - start:
+            return _room[: end - start].tobytes()
     except OSError:  # EAGAIN: it would wait; EOPNOTSUPP: the file system cannot say
         pass
     finally:

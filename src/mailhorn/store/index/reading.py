@@ -253,21 +253,29 @@ class SqliteReading(SqliteResting, Index):
         elif len(uids) > FEW or self._writer.is_behind(mailbox):
             return None
         elif digested:
-            rows = self._here(lambda db: _read(db, _DIGESTED, mailbox, uids, self._digested_row))
-            found = _side_by_side(rows, 7)
+            found = self._here(lambda db: self._digested(db, _rows(db, _DIGESTED, mailbox, uids)))
         elif sheet is not None and self._here(lambda db: sheet.catch_up(db, mailbox)):
             found = sheet.columns(uids)
         else:
-            found = _side_by_side(self._here(lambda db: _read(db, _ROWS, mailbox, uids, _as_it_is)), 5)
+            found = _side_by_side(self._here(lambda db: _rows(db, _ROWS, mailbox, uids)), 5)
         return found if len(found.uids) == len(uids) else None
 
     async def _digested_columns(self, mailbox: MailboxId, uids: Sequence[UID]) -> Columns:
-        return _side_by_side(await self._by_uid(_DIGESTED, mailbox, uids, self._digested_row), 7)
+        await self._caught_up(mailbox)
+
+        def read(db: Database) -> Columns:
+            return self._digested(db, _rows(db, _DIGESTED, mailbox, uids))
+
+        return self._here(read) if len(uids) <= FEW else await self._there(read)
+
+    def _digested(self, db: Database, rows: list[Any]) -> Columns:
+        """Return rows of `_DIGESTED` side by side, with the digests that are not in the tables yet."""
+        found = _side_by_side(rows, 7)
+        if None not in found.envelopes:
+            return found
+        return _side_by_side([row if row[5] is not None else self._digested_row(db, row) for row in rows], 7)
 
     def _digested_row(self, db: Database, row: Any) -> Any:
-        """Return a row of `_DIGESTED` with its digest."""
-        if row[5] is not None:
-            return row
         digest = self._fresh_digest(db, row[7])
         return (*row[:5], digest.envelope, digest.body_structure, row[7])
 
@@ -415,18 +423,18 @@ def _read(
     db: Database, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Database, Any], T]
 ) -> list[T]:
     """Return what is made of the rows of the UIDs, in one consistent read."""
-    wanted = [(uids[0], uids[0])] if len(uids) == 1 else list(ranges(uids))
-    if len(wanted) == 1:
-        rows = db.ask(sql, (mailbox, *wanted[0]))
-    else:
-        with db:
-            rows = [row for first, last in wanted for row in db.ask(sql, (mailbox, first, last))]
     # Made after it: what has come to rest meanwhile is nowhere but in the tables.
-    return [make(db, row) for row in rows]
+    return [make(db, row) for row in _rows(db, sql, mailbox, uids)]
 
 
-def _as_it_is(db: Database, row: Any) -> Any:
-    return row
+def _rows(db: Database, sql: str, mailbox: MailboxId, uids: Sequence[UID]) -> list[Any]:
+    """Return the rows of the UIDs, in one consistent read."""
+    neighbours = len(uids) == 1 or (isinstance(uids, array) and uids == array("I", range(uids[0], uids[-1] + 1)))
+    wanted = [(uids[0], uids[-1])] if neighbours else list(ranges(uids))
+    if len(wanted) == 1:
+        return db.ask(sql, (mailbox, *wanted[0]))
+    with db:
+        return [row for first, last in wanted for row in db.ask(sql, (mailbox, first, last))]
 
 
 def _side_by_side(rows: Sequence[Any], columns: int) -> Columns:

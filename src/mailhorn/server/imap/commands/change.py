@@ -5,15 +5,16 @@ from array import array
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
-from ....imap.commands import Copy, Expunge, Move, NumSet, Store, StoreMode
+from ....imap.commands import Attribute, Copy, Expunge, Move, NumSet, Store, StoreMode
 from ....imap.responses import Code, Condition, CopyUid, Modified, StatusResponse
 from ....model.change import Change, FlagUpdate
-from ....model.flags import NO_FLAGS, RECENT, flag_set
+from ....model.flags import NO_FLAGS, RECENT, Flags, flag_set
 from ....model.ids import UID
 from ....model.numbers import SeqSet, UIDSet
 from ....model.rights import flags_allowed
-from ....store.abc import Copied, MailboxMissing, StoreError, TooManyFlags
+from ....store.abc import Columns, Copied, MailboxMissing, StoreError, TooManyFlags
 from .. import uidonly
+from ..answers import Answers
 from ..conversation import Conversation, bad_sequence
 from ..pace import Pace
 from ..ranges import ranges_of
@@ -45,20 +46,29 @@ async def store(conversation: Conversation, command: Store) -> Reply:
         raise CommandRefused("You have no right to change these flags here", "NOPERM")
     work = _Storing(conversation, selected, command, by_uid)
     add, remove = (NO_FLAGS, flags) if command.mode is StoreMode.REMOVE else (flags, NO_FLAGS)
-    for start in range(0, len(uids), SLICE):
-        some = [UID(uid) for uid in uids[start : start + SLICE]]
+
+    async def changed(some: Sequence[UID]) -> tuple[dict[UID, Flags], Change]:
         before = await conversation.flags_before(selected.mailbox, some)
-        try:
-            change = await conversation.context.store.index.set_flags(
-                selected.mailbox, some, add, remove, command.mode is StoreMode.REPLACE, since, may
-            )
-        except TooManyFlags as problem:
-            raise CommandRefused(str(problem), "LIMIT") from None
-        conversation.absorb(change, silent=True)
-        conversation.flagged(change, before)
-        if not (command.silent and conversation.manner is Manner.PLAIN):
-            await work.tell(some, change)
-        await conversation.room()
+        replace = command.mode is StoreMode.REPLACE
+        index = conversation.context.store.index
+        return before, await index.set_flags(selected.mailbox, some, add, remove, replace, since, may)
+
+    parts = [uids[start : start + SLICE] for start in range(0, len(uids), SLICE)]
+    ahead: asyncio.Task[tuple[dict[UID, Flags], Change]] | None = None
+    try:
+        for number, some in enumerate(parts, 1):
+            before, change = await (changed(some) if ahead is None else ahead)
+            ahead = asyncio.create_task(changed(parts[number])) if number < len(parts) else None
+            conversation.absorb(change, silent=True)
+            conversation.flagged(change, before)
+            if not (command.silent and conversation.manner is Manner.PLAIN):
+                await work.tell(some, change)
+            await conversation.room()
+    except TooManyFlags as problem:
+        raise CommandRefused(str(problem), "LIMIT") from None
+    finally:
+        if ahead is not None:
+            ahead.cancel()
     numbers = (UIDSet if by_uid else SeqSet).of(work.refused)
     missing = work.known < len(uids) and not by_uid and work.told
     if missing and (since is not None or not work.known and not command.silent):
@@ -70,6 +80,10 @@ async def store(conversation: Conversation, command: Store) -> Reply:
 
 SLICE = 1_000
 """Messages whose flags are changed in one commit, and told: 3 ms of the loop, of which others may have a turn after."""
+
+
+_TOLD = Answers((Attribute.FLAGS,)), Answers((Attribute.UID, Attribute.FLAGS))
+"""How most are told, by whether they are told UIDs."""
 
 
 class _Storing:
@@ -104,9 +118,14 @@ class _Storing:
             updates = [done.get(row.uid) or FlagUpdate(row.uid, row.mod_seq, row.flags) for row in rows]
         self.told = True
         self.known += len(updates)
-        selected.note([update.mod_seq for update in updates])
         seqs = selected.view.side_by_side(array("I", uids)) if len(updates) == len(uids) else None
         with_uid = (self.by_uid or not plain) and not conversation.uid_only
+        if plain and seqs is not None and since is None and not conversation.uid_only:
+            told, mod_seqs, texts = zip(*updates, strict=True)
+            selected.note(mod_seqs)
+            conversation.core.raw(_TOLD[with_uid].of(seqs, Columns(told, mod_seqs, texts, (), ())))
+            return
+        selected.note([update.mod_seq for update in updates])
         lines = []
         for place, (uid, mod_seq, flags) in enumerate(updates):
             seq = selected.view.seq_of(uid) if seqs is None else seqs[place]

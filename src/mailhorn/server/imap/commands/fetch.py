@@ -129,7 +129,10 @@ def at_once(conversation: Conversation, command: Fetch) -> Reply | None:
     if plan.careful:
         return None
     first, uids = neighbours
-    if plan.items:
+    if plan.poured is not None and len(uids) == 1:
+        if not _whole_at_once(conversation, selected, plan, plan.poured, first, cast(Sequence[UID], uids)):
+            return None
+    elif plan.items:
         if not _bodies_at_once(conversation, selected, plan, cast(list[UID], uids)):
             return None
     elif not _answered_at_once(conversation, selected, plan, first, cast(list[UID], uids)):
@@ -149,6 +152,28 @@ def _answered_at_once(
         context.timeline.note_fetched(mailbox, uids)
     selected.note(columns.mod_seqs)
     conversation.core.raw(plan.answers.of(cast(Sequence[SeqNum], range(first, first + len(uids))), columns))
+    return True
+
+
+def _whole_at_once(
+    conversation: Conversation, selected: Selected, plan: "_Plan", item: Literal, seq: SeqNum, uids: Sequence[UID]
+) -> bool:
+    """Answer with the octets of one whole message, as `_bodies_at_once` does with any."""
+    context, mailbox = conversation.context, selected.mailbox
+    found = context.store.index.stored_at_hand(mailbox, uids, plan.digested)
+    if found is None:
+        return False
+    row, digest, where = found[0]
+    if where is None or row.size > PIECE:
+        return False
+    if plan.sets_seen and not selected.read_only and SEEN not in row.flags.split():
+        return False
+    data = context.store.octets_at_hand(where, 0, row.size)
+    if data is None:
+        return False
+    context.timeline.note_fetched(mailbox, uids)
+    selected.note((row.mod_seq,))
+    conversation.core.raw_pieces([plan.answers.head(seq, row, digest, item.name), data, b")\r\n"])
     return True
 
 
@@ -240,37 +265,61 @@ def _known(items: tuple[FetchItem, ...], by_uid: bool) -> _Plan:
 
 
 async def _answered(conversation: Conversation, selected: Selected, plan: _Plan, uids: "array[int]") -> bool:
-    """Answer from rows and digests alone; returns whether all were there whose content was asked for."""
-    context, mailbox, view = conversation.context, selected.mailbox, selected.view
-    answers, step = plan.answers, plan.step
+    """
+    Answer from rows and digests alone; returns whether all were there whose content was asked for.
+
+    With digests, the next messages are read in a thread while some are told.
+    """
+    index, mailbox, answers, step = conversation.context.store.index, selected.mailbox, plan.answers, plan.step
+    parts = [uids[start : start + step] for start in range(0, len(uids), step)]
+    ahead: asyncio.Task[Columns] | None = None
     whole = True
-    for start in range(0, len(uids), step):
-        some = uids[start : start + step]
-        origins: dict[UID, MessageOrigin] | None = None
-        if answers.original:
-            found = await context.store.index.origins(mailbox, cast(Sequence[UID], some))
-            origins = {origin.uid: origin for origin in found}
-            whole = whole and (len(origins) == len(some) or not answers.digested)
-            some = array("I", origins)
-            if not some:
-                continue
-        wanted = cast(Sequence[UID], some)
-        if answers.digested:
-            context.timeline.note_fetched(mailbox, wanted)
-        columns = await context.store.index.columns(mailbox, wanted, answers.digested)
-        selected.note(columns.mod_seqs)
-        seqs = view.side_by_side(some) if len(columns.uids) == len(some) else None
-        if seqs is None:
-            whole = whole and (len(columns.uids) == len(some) or not answers.digested)  # of flags nothing is missed
-            known = [(seq, place) for place, uid in enumerate(columns.uids) if (seq := view.seq_of(uid))]
-            columns = columns.at([place for _, place in known])
-            seqs = [seq for seq, _ in known]
-        conversation.core.raw(answers.of(seqs, columns, origins))
-        if conversation.core.pending > OUTPUT:
-            await conversation.room()
-        if start + step < len(uids):
-            await asyncio.sleep(0)  # one message alone is answered without a task
+    try:
+        for number, some in enumerate(parts, 1):
+            origins: dict[UID, MessageOrigin] | None = None
+            if answers.original:
+                found = await index.origins(mailbox, cast(Sequence[UID], some))
+                origins = {origin.uid: origin for origin in found}
+                whole = whole and (len(origins) == len(some) or not answers.digested)
+                some = array("I", origins)
+            columns = await (
+                index.columns(mailbox, cast(Sequence[UID], some), answers.digested) if ahead is None else ahead
+            )
+            ahead = None
+            if number < len(parts) and answers.digested and not answers.original:
+                ahead = asyncio.create_task(index.columns(mailbox, cast(Sequence[UID], parts[number]), True))
+            whole = _told(conversation, selected, answers, some, columns, origins) and whole
+            if conversation.core.pending > OUTPUT:
+                await conversation.room()
+            if number < len(parts):
+                await asyncio.sleep(0)  # one message alone is answered without a task
+    finally:
+        if ahead is not None:
+            ahead.cancel()
     return whole
+
+
+def _told(
+    conversation: Conversation,
+    selected: Selected,
+    answers: Answers,
+    uids: "array[int]",
+    columns: Columns,
+    origins: Mapping[UID, MessageOrigin] | None,
+) -> bool:
+    """Tell of some messages what was found; returns whether all were there whose content was asked for."""
+    view = selected.view
+    if answers.digested:
+        conversation.context.timeline.note_fetched(selected.mailbox, cast(Sequence[UID], uids))
+    selected.note(columns.mod_seqs)
+    missing = len(columns.uids) < len(uids)
+    seqs = None if missing or not uids else view.side_by_side(uids)
+    if seqs is None:
+        known = [(seq, place) for place, uid in enumerate(columns.uids) if (seq := view.seq_of(uid))]
+        columns = columns.at([place for _, place in known])
+        seqs = [seq for seq, _ in known]
+    conversation.core.raw(answers.of(seqs, columns, origins))
+    return not (missing and answers.digested)  # of flags nothing is missed
 
 
 async def _changed(

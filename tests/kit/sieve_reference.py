@@ -56,6 +56,9 @@ runs them, and suites written for Pigeonhole's testsuite, unchanged (docs/testin
   vacation (RFC 8580).
 - With vacation, a handle is made of subject, from, mime and reason as they are written, before variables are put
   in.
+- A script to include that is missing, or that would include itself, is an error when a message gets there, and a
+  warning to who puts the script (RFC 6609 §3.1); `mailhorn sieve check`, the watcher and operators are told at once.
+- An included script sees the whole message, also inside of foreverypart; RFC 6609 §3.6 would show it the part alone.
 - After a mistake the compiler goes on: up to 20 errors come together, one for each mistake.
 - The two convert extensions (RFC 6558) are not there: nothing here converts media types.
 

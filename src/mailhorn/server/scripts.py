@@ -222,7 +222,9 @@ class Scripts:
             SieveError: It does not compile; the text shows where.
 
         """
-        return self.abilities.program(text, lambda place, name: self._included(login, place, name, {}))
+        return self.abilities.program(
+            text, lambda place, name: self._included(login, place, name, {}), checks_includes=False
+        )
 
     def check_shared(self, text: str) -> Program:
         """Return the program of a script of the operator's for everybody's mail. Raises SieveError."""
@@ -335,6 +337,7 @@ class Scripts:
                 octets.decode("utf-8", "surrogateescape"),
                 lambda place, name: self._included(login, place, name, script.included),
                 event,
+                checks_includes=login is None,
             )
         except (SieveError, ScriptRefused, OSError) as error:
             script.error = str(error)

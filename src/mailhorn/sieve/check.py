@@ -15,7 +15,7 @@ from types import MappingProxyType
 from . import base
 from .actions import Matched
 from .comparator import Comparator
-from .errors import SieveError, Source, printable, together
+from .errors import SieveError, SieveRuntimeError, Source, printable, together
 from .ext import EXTENSIONS
 from .ext.encoded_character import decode
 from .language import ActionWord, Call, Extension, MatchType, Scope, Tagged, Takes, Tests, TestWord, Value
@@ -82,6 +82,7 @@ def compile_script(
     refuses: Mapping[str, str] = _NO_REFUSALS,
     scripts: Scripts = _no_scripts,
     extensions: Sequence[Extension] = EXTENSIONS,
+    checks_includes: bool = True,
 ) -> Program:
     """
     Return the program of a script.
@@ -93,12 +94,15 @@ def compile_script(
             and capabilities that it does not offer, if there is more to say than that.
         scripts: Where included scripts are (RFC 6609).
         extensions: The extensions there are; more than the engine's own may be given.
+        checks_includes: A script to include that is missing, or includes itself, is a mistake; else it is an error only
+            when a message gets there, and `Program.warnings` tells: "implementations MUST NOT generate errors for
+            scripts missing at upload time" (RFC 6609 §3.1).
 
     Raises:
         SieveError: The script is not valid, requires what is not offered, or has an action that is refused.
 
     """
-    compilation = _Compilation(offers, refuses, scripts, extensions)
+    compilation = _Compilation(offers, refuses, scripts, extensions, checks_includes)
     body = compilation.script(text, "", compilation.requires)
     seen = compilation.inventory
     return Program(
@@ -113,6 +117,7 @@ def compile_script(
         any_header=seen.any_header,
         any_mailbox=seen.any_mailbox,
         questions=frozenset(seen.questions),
+        warnings=tuple(compilation.warnings),
     )
 
 
@@ -120,14 +125,21 @@ class _Compilation:
     """A script and all that it includes."""
 
     def __init__(
-        self, offers: frozenset[str], refuses: Mapping[str, str], scripts: Scripts, extensions: Sequence[Extension]
+        self,
+        offers: frozenset[str],
+        refuses: Mapping[str, str],
+        scripts: Scripts,
+        extensions: Sequence[Extension],
+        checks_includes: bool,
     ) -> None:
         self.offers = offers
         self.refuses = refuses
         self.extensions = extensions
         self.inventory = Inventory()
         self.requires: set[str] = set()
+        self.warnings: list[str] = []
         self._scripts = scripts
+        self._checks_includes = checks_includes
         self._under_way: list[tuple[str, str]] = []
         self._done: dict[tuple[str, str], Step] = {}
         self._length = 0
@@ -156,7 +168,7 @@ class _Compilation:
         if key in self._under_way:
             if once:
                 return None
-            raise call.error(f'the script "{name}" includes itself (RFC 6609 §3)')
+            return self._in_vain(call, f'the script "{name}" includes itself (RFC 6609 §3)')
         if len(self._under_way) >= MAX_INCLUDES_DEEP:
             raise call.error(f"more than {MAX_INCLUDES_DEEP} scripts include each other")
         known = self._done.get(key)
@@ -168,7 +180,7 @@ class _Compilation:
         if text is None:
             if optional:
                 return None
-            raise call.error(f'there is no {place} script "{name}" to include')
+            return self._in_vain(call, f'there is no {place} script "{name}" to include')
         self._under_way.append(key)
         inner: set[str] = set()
         step = self.script(text, name, inner)
@@ -176,6 +188,19 @@ class _Compilation:
         self._under_way.pop()
         self._done[key] = step = partial(_included, step)
         return step
+
+    def _in_vain(self, call: Call, message: str) -> Step:
+        """Return the step that fails because there is nothing to include. Raises SieveError if that is a mistake."""
+        if self._checks_includes:
+            raise call.error(message)
+        line = call.line
+        where = f'script "{call.source.name}", ' if call.source.name else ""
+        self.warnings.append(f"{where}line {line}: {message}")
+
+        def fail(run: Run) -> None:
+            raise SieveRuntimeError(line, message)
+
+        return fail
 
 
 class _Enough(Exception):

@@ -43,6 +43,8 @@ class Moment:
 
     def moved(self, zone: int) -> "Moment | None":
         """Return the same moment in another zone; None if no calendar has it."""
+        if zone == self.zone:
+            return self  # a leap second is none elsewhere
         day, second = divmod(self.second + (zone - self.zone) * 60, 86400)
         day += self.day
         return Moment(day, second, zone) if 1 <= day <= date.max.toordinal() else None

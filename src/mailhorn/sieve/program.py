@@ -54,6 +54,7 @@ class Program:
         any_header: It may also ask for header fields that nobody can tell before it runs: `Need` names them then.
         any_mailbox: The same for mailboxes, to file into or to ask about.
         questions: What else it may ask, as far as that can be told before it runs.
+        warnings: What will fail when a message gets there, each with its line.
 
     """
 
@@ -68,3 +69,4 @@ class Program:
     any_header: bool = False
     any_mailbox: bool = False
     questions: frozenset[Question[Any]] = frozenset()
+    warnings: tuple[str, ...] = ()

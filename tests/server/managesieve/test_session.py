@@ -261,7 +261,7 @@ async def test_a_script_of_the_rules_of_an_account_may_include_another(home: Pat
 
     def dialogue(client: SieveClient) -> None:
         script = 'require "include"; include "räge 1";'
-        assert client.say(b"PUTSCRIPT {4+}\r\nmain " + literal(script)).short == "NO"
+        assert client.say(b"PUTSCRIPT {4+}\r\nmain " + literal(script)).short == "OK (WARNINGS)"
         assert client.say('PUTSCRIPT "räge 1" ' + '"keep;"').short == "OK"
         answer = client.say(b"PUTSCRIPT {4+}\r\nmain " + literal(script))
         assert answer.short == "OK", answer.text
@@ -318,6 +318,37 @@ async def test_a_script_put_there_by_hand_is_checked_when_it_is_activated(home: 
     (folder / "hand.sieve").write_text("kep;")
     async with running_server(home, ["ann"]) as server:
         await play(server, dialogue)
+
+
+async def test_scripts_that_include_each_other_are_put_in_any_order(home: Path) -> None:
+    """What is missing is a warning: scripts MUST NOT have to be put in an order (RFC 6609 §3.1)."""
+    first = 'require "include";\ninclude "later";\nkeep;'
+
+    def put(client: SieveClient) -> None:
+        for line in (b"CHECKSCRIPT " + literal(first), b'PUTSCRIPT "a" ' + literal(first)):
+            answer = client.say(line)
+            assert answer.short == "OK (WARNINGS)"
+            assert "line 2: there is no personal script 'later' to include" in answer.text
+        assert client.say('SETACTIVE "a"').short == "OK"
+
+    def put_later(client: SieveClient) -> None:
+        later = literal('require ["fileinto", "mailbox"]; fileinto :create "Later"; stop;')
+        assert client.say(b'PUTSCRIPT "later" ' + later).short == "OK"
+        ring = client.say(b'PUTSCRIPT "ring" ' + literal('require "include"; include "ring2";'))
+        assert ring.short == "OK (WARNINGS)"
+        for _ in range(2):
+            ring = client.say(b'PUTSCRIPT "ring2" ' + literal('require "include"; include "ring";'))
+            assert ring.short == "OK (WARNINGS)"
+        assert "includes itself" in ring.text
+
+    async with running_server(home, ["ann"]) as server:
+        await play(server, put)
+        await server.deliver("ann", "kept")
+        await play(server, put_later)
+        await server.deliver("ann", "filed")
+        index = server.server.mail.store.index
+        account = await index.account("ann")
+        assert account is not None and await index.mailbox(account.id, "Later") is not None
 
 
 async def test_who_fetches_a_script_hears_that_it_failed(home: Path) -> None:

@@ -50,13 +50,16 @@ class Abilities:
     programs: bool = False
     events: bool = False
 
-    def program(self, text: str, included: Included = _no_scripts, event: bool = False) -> Program:
+    def program(
+        self, text: str, included: Included = _no_scripts, event: bool = False, checks_includes: bool = True
+    ) -> Program:
         """
         Return the program of a script.
 
         Args:
             text: The script.
             included: Where the scripts are that it includes.
+            checks_includes: See `compile_script`.
             event: It is for what IMAP clients do, not for delivery.
 
         Raises:
@@ -64,7 +67,7 @@ class Abilities:
                 is missing.
 
         """
-        return compile_script(text, self.offers(event), self.refuses(event), included)
+        return compile_script(text, self.offers(event), self.refuses(event), included, checks_includes=checks_includes)
 
     def offers(self, event: bool = False) -> frozenset[str]:
         """Return what may be required, at delivery or after what an IMAP client did."""

@@ -47,7 +47,8 @@ from ...net.deadlines import Deadlines
 from ...net.eager import begin
 from ...net.pump import Pump
 from ...sasl import Challenge
-from ...sieve import SieveError
+from ...sieve import Program, SieveError
+from ...sieve.errors import printable
 from ...store.abc import StoreUnavailable
 from ...store.store import Store
 from ..limits import Connections
@@ -87,7 +88,7 @@ class Language:
 
     """
 
-    check: Callable[[Account, str], object]
+    check: Callable[[Account, str], Program]
     offers: frozenset[str]
     redirects: int = 0
     notifies: tuple[str, ...] = ()
@@ -397,11 +398,11 @@ class ManageSieveSession:
 
     async def _checked(self, owner: Account, script: bytes) -> Response:
         """Return OK, with what its author may not have meant. Raises SieveError, ScriptRefused."""
-        text = await self._work(self._check, owner, script)
+        text, program = await self._work(self._check, owner, script)
         mailboxes = [mailbox.name for mailbox in await self._context.store.index.mailboxes(owner.id)]
         failed = await self._work(failed_once, self._context.options.scripts.link(owner.login), script)
         warnings = await self._work(advice, text, mailboxes, self._context.options.language.redirects)
-        return _with_warnings(failed, warnings)
+        return _with_warnings(failed, *[printable(warning).replace('"', "'") for warning in program.warnings], warnings)
 
     async def _work(self, work: Callable[..., T], *arguments: object) -> T:
         """Have a thread do what takes as long as the disk, or as long as a script."""
@@ -412,8 +413,8 @@ class ManageSieveSession:
         finally:
             self._working = False
 
-    def _check(self, owner: Account, script: bytes) -> str:
-        """Return the text of a script. Raises SieveError or ScriptRefused if delivery could not run it."""
+    def _check(self, owner: Account, script: bytes) -> tuple[str, Program]:
+        """Return a script's text and program. Raises SieveError or ScriptRefused if delivery could not run it."""
         if not script:
             raise ScriptRefused("A script must not be empty: to have none, activate none")
         if len(script) > MAX_SCRIPT:
@@ -423,8 +424,7 @@ class ManageSieveSession:
         except UnicodeDecodeError as error:
             line = script.count(b"\n", 0, error.start) + 1
             raise ScriptRefused(f"line {line}: this is not UTF-8 (RFC 5228 §2.1)") from error
-        self._context.options.language.check(owner, text)
-        return text
+        return text, self._context.options.language.check(owner, text)
 
     def _changed(self, what: str, name: str, **more: str) -> None:
         self._context.options.language.changed()

@@ -29,6 +29,9 @@ def _duplicate(call: Call) -> Test:
         elif is_field_name(value.constant):
             call.inventory.headers.add(value.constant.lower())
 
+    if call.has("seconds") and call.tag_number("seconds", 0) == 0:
+        return lambda run: False  # "the "duplicate" test MUST yield "false" unconditionally" (RFC 7352 §3.3)
+
     def duplicate(run: Run) -> bool:
         text = value.value(run)
         if source == "header":

@@ -46,11 +46,12 @@ def _global(call: Call) -> Step:
         raise call.error('global needs: require "variables";')
     for text in call.texts(0):
         used = (text.constant or "").lower() in call.scope.used - call.scope.shared
+        if "." in (text.constant or ""):
+            raise call.error('names after global stand without "global."', 0)
         name = variable_name(call, text)
         if used:
             raise call.error(f'the variable "{name}" has been used above as one of this script')
-        if name.startswith("global."):
-            name = name[7:]
+        name = name.removeprefix("global.")  # it is shared already
         call.scope.shared.add(name)
     return lambda run: None
 

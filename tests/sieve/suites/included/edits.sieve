@@ -1,0 +1,5 @@
+require "editheader";
+if exists "x-outside" {
+    deleteheader "X-Outside";
+    addheader "X-Inside" "1";
+}

@@ -117,7 +117,7 @@ def compile_script(
         any_header=seen.any_header,
         any_mailbox=seen.any_mailbox,
         questions=frozenset(seen.questions),
-        warnings=tuple(compilation.warnings),
+        warnings=tuple(seen.warnings),
     )
 
 
@@ -137,7 +137,6 @@ class _Compilation:
         self.extensions = extensions
         self.inventory = Inventory()
         self.requires: set[str] = set()
-        self.warnings: list[str] = []
         self._scripts = scripts
         self._checks_includes = checks_includes
         self._under_way: list[tuple[str, str]] = []
@@ -194,8 +193,7 @@ class _Compilation:
         if self._checks_includes:
             raise call.error(message)
         line = call.line
-        where = f'script "{call.source.name}", ' if call.source.name else ""
-        self.warnings.append(f"{where}line {line}: {message}")
+        call.warn(message)
 
         def fail(run: Run) -> None:
             raise SieveRuntimeError(line, message)

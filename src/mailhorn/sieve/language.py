@@ -234,6 +234,11 @@ class Call:
                 return self.source.error(arguments[number + 1].start if has_value else argument.start, message)
         return self.error(message)
 
+    def warn(self, message: str) -> None:
+        """Have it said that the word will fail when a message gets there; a script may be careful not to get there."""
+        where = f'script "{self.source.name}", ' if self.source.name else ""
+        self.inventory.warnings.append(f"{where}line {self.line}: {message}")
+
     def error(self, message: str, index: int | None = None) -> SieveError:
         """Return the error that points at a positional argument, or at the word; the caller raises it."""
         return self.source.error(self.node.start if index is None else self.at[index].start, message)

@@ -29,6 +29,7 @@ class Inventory:
     questions: set[Question[Any]] = field(default_factory=set)
     any_header: bool = False
     any_mailbox: bool = False
+    warnings: list[str] = field(default_factory=list)
     asked: dict[tuple[str, str, str, str], Asked] = field(default_factory=dict)
     clues: dict[Test | Step, Clues] = field(default_factory=dict)
     """Of tests, and of steps that do nothing if none is there."""

@@ -57,7 +57,8 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
                     print(shown_problem(path, one))
             continue
         places = where(text, program, included)
-        warnings = tuple(filter(None, (failed_once(path), *advice(text, program.mailboxes, MAX_REDIRECTS).split("; "))))
+        advised = advice(text, program.mailboxes, MAX_REDIRECTS).split("; ")
+        warnings = tuple(filter(None, (failed_once(path), *program.warnings, *advised)))
         if as_json:
             print(json.dumps(_right(path, program, places, warnings), ensure_ascii=False))
         else:

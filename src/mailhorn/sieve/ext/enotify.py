@@ -23,6 +23,14 @@ from ..run import Run, values_of
 _OPTION = re.compile(r"[a-z0-9][a-z0-9._-]*=[^\0\n\r]*", re.IGNORECASE | re.ASCII)
 
 
+METHODS = ("mailto", "https")
+"""URI schemes that are known."""
+
+
+def _has_scheme(uri: str) -> bool:
+    return uri.partition(":")[0].lower() in METHODS
+
+
 def uri_problem(uri: str) -> str | None:
     """Return what is wrong with a method, None if it is one of ours."""
     if len(uri) > MAX_URI or not uri.isprintable() or " " in uri:
@@ -47,7 +55,9 @@ def _notify(call: Call) -> Step:
     if importance not in ("1", "2", "3"):
         raise call.error('expected "1", "2" or "3" after :importance')
     if method.constant is not None and (wrong := uri_problem(method.constant)):
-        raise call.error(wrong, 0)
+        if _has_scheme(method.constant):
+            raise call.error(wrong, 0)
+        call.warn(wrong)  # "an error condition at run time" (RFC 5435 §3.1): scripts may ask first
     if sender is not None and sender.constant is not None and outbound(sender.constant) is None:
         raise call.error("what stands after :from is no address")
     for option in options:
@@ -55,7 +65,7 @@ def _notify(call: Call) -> Step:
             raise call.error('an option is written as "name=value"')
     fcc, has_fcc = fcc_source(call), call.has("fcc")
     if has_fcc and method.constant is not None and not _has_copies(method.constant):
-        raise call.tag_error("fcc", _NO_COPIES)
+        call.warn(_NO_COPIES)
     call.inventory.actions.add("notify")
 
     def notify(run: Run) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import structlog
+import uvloop
 from tests.kit.stage import Stage, done, idle, moved, ready
 from tests.kit.stage import mail as fetched
 
@@ -21,7 +22,7 @@ from mailhorn.testing import Peer
 from mailhorn.watch import hooks as module
 from mailhorn.watch.act import Kind, Step
 from mailhorn.watch.hooks import Hook, Hooks
-from mailhorn.watch.journal import Journal
+from mailhorn.watch.journal import Journal, JournalError
 from mailhorn.watch.ledger import ActionState, Baseline, Outcome, Place, Record, Request, Row, Settle
 
 PLACE = Place("ann", "INBOX")
@@ -182,6 +183,29 @@ async def test_what_fails_is_tried_again_and_holds_up_nothing(mail: Mail) -> Non
     assert ("twice", f"{sys.executable} ended with 1") in reasons and ("twice", "") in reasons
 
 
+def test_who_does_not_read_has_been_told(mail: Mail) -> None:
+    """A command that ends at once, over and over, on the loop that the watcher has."""
+
+    async def scenario() -> list[dict[str, Any]]:
+        async with running(mail, *(Hook(f"deaf {number}", ("true",)) for number in range(4))) as until:
+            for uid in range(1, 26):
+                mail.record(uid)
+            told: list[dict[str, Any]] = await until(100)
+            return told
+
+    logged = uvloop.run(scenario())
+    assert {entry["event"] for entry in logged} == {"hook"} and len(logged) == 100
+
+
+async def test_a_bug_is_a_failure_like_any_other(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again after a pause, not at once and for ever."""
+    monkeypatch.setattr(module, "run_command", lambda *_: 1 / 0)
+    async with running(mail, Hook("odd", ("true",))) as until:
+        mail.record(1)
+        logged = await until(2)
+    assert [(entry["event"], entry["attempt"]) for entry in logged[:2]] == [("hook failed", 1), ("hook failed", 2)]
+
+
 async def test_it_is_given_up_in_the_end(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said in the log, and then there is peace."""
     monkeypatch.setattr(module, "MAX_ATTEMPTS", 3)
@@ -189,6 +213,14 @@ async def test_it_is_given_up_in_the_end(mail: Mail, monkeypatch: pytest.MonkeyP
         mail.record(1)
         logged = await until(3)
     assert [entry["event"] for entry in logged] == ["hook failed", "hook failed", "hook given up"]
+
+
+async def test_a_file_that_cannot_be_used(mail: Mail) -> None:
+    """An error that is told in one line, as that of the journal is."""
+    (mail.path.parent / "journal.hooks").mkdir()
+    with pytest.raises(JournalError, match="what hooks are told is kept in .*journal.hooks: "):
+        async with Hooks(mail.path, [mail.writing()], 1):
+            pass
 
 
 async def test_so_many_at_a_time(mail: Mail) -> None:

@@ -18,6 +18,7 @@ from ..config.watching import list_of_hooks, rule_files, watched_accounts
 from ..net.tls import TLSProblem
 from ..watch.account import WatchAccount
 from ..watch.hooks import Hook, Hooks
+from ..watch.journal import JournalError
 from ..watch.supervisor import Watcher
 
 log = structlog.get_logger("mailhorn.watch")
@@ -75,7 +76,7 @@ class Reloading:
                     settings, path, accounts, hooks = await asyncio.to_thread(self._all)
                     gone, new = self._watcher.reload(accounts)
                     await self._hooks.reload(hooks, settings.hooks_at_once)
-                except (ConfigError, TLSProblem, ValueError, apsw.Error) as error:
+                except (ConfigError, JournalError, TLSProblem, ValueError, apsw.Error) as error:
                     log.error("the settings were changed and cannot be used, the old ones stay", reason=str(error))
                 else:
                     log.info("settings read", stopped=gone, started=new)

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import apsw
@@ -26,7 +27,7 @@ import structlog
 
 from ..net.webhook import post
 from .act import Kind
-from .journal import owned
+from .journal import JournalError, owned
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
 """Seconds until a hook that failed is tried again: first, and at most; doubled each time."""
@@ -104,22 +105,23 @@ class HookBook:
         Open the file beside the journal; hooks that are new begin at the journal's end.
 
         Raises:
-            apsw.Error: One of the files cannot be used.
+            JournalError: The file cannot be used.
 
         """
         path = journal.with_name(f"{journal.name}.hooks")
         try:
             owned(path)
-        except OSError as error:
-            raise apsw.CantOpenError(f"{path}: {error.strerror}") from error
-        self._db = apsw.Connection(str(path))
-        self._db.set_busy_timeout(5000)
-        self._db.pragma("journal_mode", "wal")
-        self._db.pragma("synchronous", "full")
-        self._db.pragma("foreign_keys", True)
-        if self._db.pragma("user_version") == 0:
-            with self._db:
-                self._db.execute(SCHEMA)
+            self._db = apsw.Connection(str(path))
+            self._db.set_busy_timeout(5000)
+            self._db.pragma("journal_mode", "wal")
+            self._db.pragma("synchronous", "full")
+            self._db.pragma("foreign_keys", True)
+            if self._db.pragma("user_version") == 0:
+                with self._db:
+                    self._db.execute(SCHEMA)
+        except (apsw.Error, OSError) as error:
+            told = error.strerror if isinstance(error, OSError) else str(error)
+            raise JournalError(f"what hooks are told is kept in {path}: {told}") from error
         self._journal = apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)
         self._journal.set_busy_timeout(5000)
         self.have(hooks)
@@ -277,7 +279,8 @@ class Hooks:
             at_once: As at the beginning.
 
         Raises:
-            apsw.Error: The hooks' file cannot be used; the old ones stay.
+            JournalError: The hooks' file cannot be used; the old ones stay.
+            apsw.Error: The same, of a file that is in use.
 
         """
         wanted = {hook.name: hook for hook in hooks}
@@ -343,18 +346,19 @@ class Hooks:
         try:
             if told is not None and hook.wants(told):
                 await self._carry_out(hook, told)
-                await self._asked(book.done, hook.name, message)
-                log.info("hook", hook=hook.name, account=told["account"], uid=told["uid"])
-                return
-        except HookFailed as error:
+        except Exception as error:  # a bug of ours, too: what is still due at once would be tried without a pause
             attempts += 1
             over = attempts >= MAX_ATTEMPTS
             pause = min(FIRST_PAUSE * 2.0 ** (attempts - 1), LONGEST_PAUSE)
-            log.warning("hook given up" if over else "hook failed", hook=hook.name, attempt=attempts, reason=str(error))
+            reason = str(error) or type(error).__name__
+            log.warning("hook given up" if over else "hook failed", hook=hook.name, attempt=attempts, reason=reason)
             if not over:
                 await self._asked(book.later, hook.name, message, attempts, time.time() + pause)
                 return
+            told = None
         await self._asked(book.done, hook.name, message)
+        if told is not None and hook.wants(told):
+            log.info("hook", hook=hook.name, account=told["account"], uid=told["uid"])
 
     async def _carry_out(self, hook: Hook, told: dict[str, Any]) -> None:
         key = key_of(hook.name, told)
@@ -364,7 +368,7 @@ class Hooks:
                 async with asyncio.timeout(2 * hook.timeout):
                     await asyncio.to_thread(post, hook.url, body, key, hook.timeout)
             except OSError as error:
-                raise HookFailed(str(error) or type(error).__name__) from error
+                raise HookFailed(error.strerror or str(error) or type(error).__name__) from error
         else:
             await run_command(hook.command, body, key, hook.timeout)
 
@@ -384,20 +388,21 @@ async def run_command(command: Sequence[str], body: bytes, key: str, timeout: fl
 
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "MAILHORN_KEY": key},
-            start_new_session=True,
-        )
+        with TemporaryFile() as given:  # a file, and no pipe: whoever does not read it keeps nobody waiting
+            given.write(body)
+            given.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=given,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "MAILHORN_KEY": key},
+                start_new_session=True,
+            )
     except OSError as error:
         raise HookFailed(f"{command[0]} cannot be run: {error.strerror}") from error
     try:
         async with asyncio.timeout(timeout):
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                await process.communicate(body)
             code = await process.wait()
     except TimeoutError as error:
         raise HookFailed(f"{command[0]} has taken more than {timeout:g} s") from error

@@ -412,6 +412,16 @@ async def test_deadlines(tmp_path: Path) -> None:
         assert b"* BYE " in await client.end()
 
 
+@pytest.mark.parametrize("login", ["LOGIN ann secret", "AUTHENTICATE PLAIN AGFubgBzZWNyZXQ="])
+async def test_who_has_logged_in_may_be_silent_for_half_an_hour(login: str, tmp_path: Path) -> None:
+    """RFC 9051 §5.4, from the login on: not as short as before it."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server)
+        (session,) = sessions(server)
+        await client.command(login)
+        assert session.deadline >= session.context.clock() + 1800
+
+
 async def test_who_idles_and_never_reads_is_cut_off(tmp_path: Path) -> None:
     """At the second keep-alive there is no room for; until then nothing more piles up, and who reads again is fine."""
     async with running_server(tmp_path, ("ann",)) as server:

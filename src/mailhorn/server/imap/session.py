@@ -16,11 +16,13 @@ import structlog
 
 from ...imap.commands import (
     Attribute,
+    Authenticate,
     Command,
     Fetch,
     FetchItem,
     FindThreads,
     Keyword,
+    Login,
     Search,
     Simple,
     Sort,
@@ -393,6 +395,8 @@ class ImapSession(Conversation):
                 elif command == UNAUTHENTICATE:
                     self.deadline = self.context.clock() + self.context.options.login_timeout
                     self.context.deadlines.watch(self)
+                elif isinstance(command, Login | Authenticate) and self.account is not None:
+                    self.deadline = self.context.clock() + self.context.options.inactivity_timeout
         self._end()
 
     def _standing(self, reply: Reply) -> ResponseCode | None:

@@ -98,6 +98,9 @@ suites:
 | the sender of reject | the user | the postmaster | both: RFC 5429 §2.2 |
 | long subjects, To of vacation | cut at 256; the address | with an ellipsis; name and address | both |
 | errors of one mistake | one | now and then two | both |
+| `notify` by an unknown method | fails when a message gets there | does not compile | we: RFC 5435 §3.1 |
+| a script to include is missing | fails when a message gets there | does not compile, but when it is put | both: RFC 6609 §3.1 |
+| `${101}` and more | a mistake | a mistake from `${32}` on | both: RFC 5229 §6 |
 
 ## Limits
 

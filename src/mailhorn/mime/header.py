@@ -58,12 +58,6 @@ def fields(header: bytes) -> list[tuple[bytes, bytes]]:
     return [(found[1], found[2].rstrip(b"\r")) for found in _FIELD.finditer(b"\n" + _lines(header))]
 
 
-def field_values(header: bytes, name: str) -> list[bytes]:
-    """Return what `fields` does, of the fields of that name only (in any case; ASCII)."""
-    found: list[bytes] = _named(name).findall(b"\n" + _lines(header))
-    return [value.rstrip(b"\r") for value in found] if found else found
-
-
 def envelope_fields(header: bytes) -> list[tuple[bytes, bytes]]:
     """Return what `fields` does, of the fields of an ENVELOPE only: the name in lower case, and the value."""
     return [(name.lower(), value.rstrip(b"\r")) for name, value in _ENVELOPE.findall(b"\n" + _lines(header))]
@@ -74,14 +68,19 @@ def is_described(header: bytes) -> bool:
     return _MORE_CONTENT.search(b"\n" + _lines(header)) is not None
 
 
-def lower_lines(header: bytes) -> bytes:
-    """Return a header in lower case: a field can only be where the `line_start` of its name is."""
-    return b"\n" + _lines(header).lower()
+def searched(header: bytes) -> bytes:
+    """Return a header as `values_in` searches it; a field can only be where, in lower case, its `line_start` is."""
+    return b"\n" + _lines(header)
+
+
+def values_in(text: bytes, name: str) -> list[bytes]:
+    """Return the values that `fields` has of that name (in any case; ASCII), from what `searched` returned; to unfold."""
+    return _named(name).findall(text)
 
 
 @lru_cache(maxsize=4096)
 def line_start(name: str) -> bytes:
-    """Return what the first line of a field begins with in `lower_lines`; the name is in lower case."""
+    """Return what the first line of a field begins with; the name is in lower case."""
     return b"\n" + name.encode("utf-8", "surrogatepass")
 
 

@@ -67,6 +67,11 @@ def addresses(field: str) -> list[Address]:
 
     What is no address is an invalid one, and so is an empty value; an empty group is nothing.
     """
+    usual = _SIMPLE.match(field)
+    if usual is not None and usual.end() == len(field):
+        local_part, domain = usual.group(1, 2) if usual.group(1) else usual.group(3, 4)
+        if local_part.strip("."):
+            return [Address(local_part, domain, f"{local_part}@{domain}")]
     found: list[Address] = []
     outside: list[_Word] = []
     inside: list[_Word] | None = None

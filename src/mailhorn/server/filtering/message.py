@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ...mime.decode import decoded_header
 from ...mime.entity import Entity
-from ...mime.header import field_values, fields, line_start, lower_lines, unfold
+from ...mime.header import fields, line_start, searched, unfold, values_in
 from ...sieve.actions import Edit
 from ...sieve.edit import edited
 
@@ -61,6 +61,7 @@ class Message:
         "_entity",
         "_head",
         "_lower",
+        "_searched",
         "_unfolded",
         "_variants",
         "original",
@@ -72,7 +73,8 @@ class Message:
         self._body = body
         self._content: bytes | None = None
         self._head: bytes | None = None
-        self._lower: bytes | None = None
+        self._searched: bytes | None = None
+        self._lower = b""
         self._by_name: dict[str, list[bytes]] | None = None
         self._unfolded: dict[str, tuple[str, ...]] = {}
         self._decoded: dict[str, tuple[str, ...]] = {}
@@ -99,12 +101,13 @@ class Message:
         """Return the unfolded values of all fields of that name in lower case; what is no UTF-8 are surrogates."""
         found = self._unfolded.get(name)
         if found is None:
-            if self._lower is None:
-                self._lower = lower_lines(self._header())
+            if self._searched is None:
+                self._searched = searched(self._header())
+                self._lower = self._searched.lower()
             if line_start(name) not in self._lower:
                 return ()  # as most fields that rules ask for
             if self._by_name is None and len(self._unfolded) < FEW:
-                found = tuple([_unfolded(value) for value in field_values(self._header(), name)])
+                found = tuple([_unfolded(value) for value in values_in(self._searched, name)])
             else:
                 found = tuple([_unfolded(value) for value in self._all().get(name, ())])
             self._unfolded[name] = found

@@ -74,7 +74,7 @@ def searched(header: bytes) -> bytes:
 
 
 def values_in(text: bytes, name: str) -> list[bytes]:
-    """Return the values that `fields` has of that name (in any case; ASCII), from what `searched` returned; to unfold."""
+    """Return the values that `fields` has of that name, in any case, some with a CR; from what `searched` returned."""
     return _named(name).findall(text)
 
 

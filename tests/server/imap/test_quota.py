@@ -47,6 +47,27 @@ async def test_no_more_is_kept_than_may_be(tmp_path: Path) -> None:
         await asyncio.to_thread(act, server.ports["imap"])
 
 
+async def test_all_mailboxes_that_are_made_count(tmp_path: Path) -> None:
+    """Levels above that CREATE and RENAME make on the way, and the mailbox that the messages of INBOX go to."""
+
+    def act(port: int) -> None:
+        client = _imap(port)
+        refused = ("NO", [b"[OVERQUOTA] No more than 4 mailboxes can be kept"])
+        assert client.create("a/b/c/d") == refused
+        assert client.create("a/b")[0] == "OK"
+        assert client.rename("a/b", "x/y/b") == refused
+        assert client.rename("a/b", "x/b")[0] == "OK"
+        assert client.rename("INBOX", "old") == refused
+        assert client.create("x/b")[1] == [b"[ALREADYEXISTS] The mailbox exists already"]
+        assert client.rename("x", "y")[0] == "OK"
+        assert client.delete("a")[0] == "OK"
+        assert client.rename("INBOX", "old")[0] == "OK"
+        client.logout()
+
+    async with running_server(tmp_path, ("ann",), limits=Limits(quota_mailboxes=4)) as server:
+        await asyncio.to_thread(act, server.ports["imap"])
+
+
 async def test_a_full_account_takes_no_mail(tmp_path: Path) -> None:
     """452 4.2.2 for each recipient who has no room; the others get it, and the sender tries again."""
 

@@ -1,7 +1,7 @@
 """Mailboxes and their names: CREATE, LIST, STATUS and the like (RFC 9051 §6.3.4 to §6.3.11; RFC 5258, 5819, 8438)."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ async def create(conversation: Conversation, command: Create) -> Reply:
     if name == INBOX:
         raise CommandRefused("INBOX exists always", "ALREADYEXISTS")
     account, local = await place(conversation, name)
-    await demand_room(conversation, mailboxes=1, account=account)
+    await _demand_names(conversation, account, [*_above(local), local])
     index, owner = conversation.context.store.index, conversation.owner
     notes: dict[str, bytes] = {}
     others: list[Note] = []
@@ -97,6 +97,7 @@ async def rename(conversation: Conversation, command: Rename) -> Reply:
         raise CommandRefused("A mailbox cannot become another's; move its messages", "CANNOT")
     if found.mailbox.name == INBOX and not found.own:
         raise CommandRefused("Another's INBOX cannot be renamed", "CANNOT")
+    await _demand_names(conversation, account, [*_above(local), local] if command.mailbox == INBOX else _above(local))
     try:
         await conversation.context.store.index.rename_mailbox(account, found.mailbox.name, local)
     except MailboxExists:
@@ -109,6 +110,13 @@ async def rename(conversation: Conversation, command: Rename) -> Reply:
     else:
         await _named(conversation, [(canonical(command.mailbox), False), *made], account, local)
     return ok(b"RENAME completed")
+
+
+async def _demand_names(conversation: Conversation, account: AccountId, names: Sequence[str]) -> None:
+    """Raise CommandRefused if the account may not have all of these mailboxes, of which some may be there."""
+    if conversation.context.options.quota.mailboxes:
+        there = {mailbox.name for mailbox in await conversation.context.store.index.mailboxes(account)}
+        await demand_room(conversation, mailboxes=sum(name not in there for name in names), account=account)
 
 
 async def _named(conversation: Conversation, names: Iterable[tuple[str, bool]], account: AccountId, local: str) -> None:

@@ -144,7 +144,7 @@ def test_what_the_server_refuses_is_not_said_to_be_done(tmp_path: Path) -> None:
         assert "mailhorn: the server refused to file 2 messages; see: mailhorn watch log" in applied.stderr
         logged = command(tmp_path, "log", "--json").stdout.splitlines()
         assert [json.loads(line)["actions"][0]["state"] for line in logged] == ["failed", "failed"]
-        assert all("move refused: " in json.loads(line)["trouble"] for line in logged)
+        assert all(" cannot be made: " in json.loads(line)["trouble"] for line in logged)
         assert "refused: move to Other Users/nobody/Lists; move refused: " in command(tmp_path, "log").stdout
 
 

@@ -238,6 +238,8 @@ class Filing:
                 yield from talk.run(Subscribe(step.target))
             talk.copied = []
             done = yield from talk.run(command)
+            if _is_missing(done) and not made.ok:
+                return _Done(False, f"{step.target} is not there and cannot be made: {said(made.text)}")
         places: dict[UID, tuple[UIDValidity, UID]] = {}
         for code in talk.copied:
             if 0 < _length(code.source) == _length(code.target) <= MAX_KEPT:

@@ -14,7 +14,7 @@ from mailhorn.model.change import Change
 from mailhorn.model.flags import FLAGGED, NO_FLAGS, SEEN, Flag
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
-from mailhorn.store.index import lane
+from mailhorn.store.index import writer
 from mailhorn.store.store import Store
 
 WITHIN = 20.0
@@ -64,7 +64,7 @@ async def test_an_arrival_is_durable_and_told_while_another_mailbox_is_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And when the tables have the change, who comes after a crash has all three."""
-    monkeypatch.setattr(lane, "LINGER", 3600.0)
+    monkeypatch.setattr(writer, "LINGER", 3600.0)
     told: list[Change] = []
     async with opened(tmp_path, told.append, delay=3600) as store:
         _, adas = await account(store)

@@ -1,9 +1,10 @@
-"""The thread in which arrivals become durable, whatever the writer is doing.
+"""The thread in which arrivals become durable while the writer does something else.
 
 Rule 1: it takes what it can take alone; everything else it hands to the writer, which does it in its turn: mail for
 mailboxes that a transaction is changing, a journal that is not open or whose half is full, a disk that refuses. Rule 2:
 from their numbers to their telling it holds the lock of `Arrivals`, so a mailbox's changes are told in their order.
-Rule 3: it changes no table, and has the writer enter what it took.
+Rule 3: it changes no table, and has the writer enter what it took. Rule 4: as long as the writer does nothing but take
+and enter mail, that is one thread's work: two would take smaller groups.
 """
 
 import contextlib
@@ -26,17 +27,10 @@ from .database import Database, open_reader
 T = TypeVar("T")
 
 MAX_GROUP = 256
-"""Jobs in one transaction: beyond, the flush is paid for and the first one waits for the last."""
+"""Jobs of one group: beyond, the flush is paid for and the first one waits for the last."""
 
 MAX_OCTETS = 2 * 1024 * 1024
 """The same for the bodies of arrivals; a half of the journal holds four such groups."""
-
-LINGER = 0.02
-"""Seconds that arrivals may wait for others before they are entered. Who reads does not wait for it; a sender who sends
-one after the other gets twenty into one transaction."""
-
-MAX_WAITING = 512
-"""Arrivals that wait until the writer is asked to enter them at the latest, whoever else comes."""
 
 
 class Job(Generic[T]):
@@ -113,7 +107,6 @@ class Lane:
         self._failure = failure
         self._hand_over = hand_over
         self._db: Database | None = None
-        self._enter_at: float | None = None
         self.coming: SimpleQueue[Job[Any] | None] = SimpleQueue()
         """Arrivals; None after the last."""
 
@@ -124,24 +117,11 @@ class Lane:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            at = self._enter_at
-            group, stopping = gather(self.coming, None if at is None else at - time.monotonic())
+            group, stopping = gather(self.coming, None)
             if group:
                 self._take(group)
-            self._have_entered()
         self._let_go()
         self._hand_over(None)
-
-    def _have_entered(self) -> None:
-        """Ask the writer to enter what waits, if it is time to and nobody has."""
-        arrivals = self._arrivals
-        if self._enter_at is None:
-            return
-        if len(arrivals.waiting) >= MAX_WAITING or time.monotonic() >= self._enter_at:
-            self._enter_at = None
-            if arrivals.waiting and not arrivals.asked:
-                arrivals.asked = True
-                self._hand_over(Job(None, _nobody, durable=False, mailboxes=NO_MAILBOXES))
 
     def _take(self, group: list[Job[Arrived]]) -> None:
         """Make arrivals durable and answer them, or let the writer do it."""
@@ -152,6 +132,9 @@ class Lane:
             free = [job for job in group if job.arrival is not None and arrivals.may_take(job.arrival)]
             if free and self._write(free):
                 self._answer(free)
+                if arrivals.waiting and not arrivals.asked:
+                    arrivals.asked = True
+                    self._hand_over(Job(None, _nobody, durable=False, mailboxes=NO_MAILBOXES))
             else:
                 free = []
         if len(free) < len(group):
@@ -184,8 +167,6 @@ class Lane:
                 job.problem = outcome
             else:
                 job.result, job.changes = outcome, outcome.changes
-        if self._enter_at is None:
-            self._enter_at = stamp + LINGER
         return True
 
     def _let_go(self) -> None:

@@ -3,9 +3,9 @@
 Rule 1: what waits while one commit runs shares the next. Rule 2: a job that is refused does not spoil the
 others of its group; a disk that refuses spoils them all, and nothing of the group has happened. Rule 3:
 results go back to the event loop in the order of commits, one call per group: told first, then answered.
-Rule 4: arrivals are answered when the journal has them, which another thread sees to (`lane`) if it can; whatever else
-is done finds them in the tables, and who reads waits for that (`caught_up`). Rule 5: only this thread checkpoints,
-after the answers and when nobody waits, if it can be helped.
+Rule 4: arrivals are answered when the journal has them, and while this thread is busy another sees to it (`lane`);
+whatever else is done finds them in the tables, and who reads waits for that (`caught_up`). Rule 5: only this thread
+checkpoints, after the answers and when nobody waits, if it can be helped.
 """
 
 import asyncio
@@ -30,6 +30,13 @@ from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
 from .lane import MAX_OCTETS, Job, Lane, gather
 
 T = TypeVar("T")
+
+LINGER = 0.02
+"""Seconds that arrivals may wait for others before they are entered. Who reads does not wait for it; a sender who sends
+one after the other gets twenty into one transaction."""
+
+MAX_WAITING = 512
+"""Arrivals that wait to be entered at the most, whoever else comes, unless the writer has something long to do."""
 
 RETRY = 1.0
 """Seconds between attempts to enter what waits while the disk refuses."""
@@ -87,7 +94,9 @@ class Writer:
         self._blobs = Numbers()
         self._arrivals = Arrivals(journal_of(path), self._blobs, {} if bodies is None else bodies)
         self._refusing: Exception | None = None
-        self._retry_at = 0.0
+        self._enter_at = 0.0
+        self._busy: set[object] = set()
+        """What the writer has to do, or is doing, for which mail need not wait."""
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._behind: dict[MailboxId, int] = {}
@@ -143,11 +152,13 @@ class Writer:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         self._loop = asyncio.get_running_loop()
-        self._lane.coming.put(Job(None, done, arrival=arrival))
+        (self._lane.coming if self._busy else self._queue).put(Job(None, done, arrival=arrival))
 
     def _put(self, job: Job[Any]) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
+        if job.work is not None:
+            self._busy.add(job)
         self._queue.put(job)
 
     def run_here(
@@ -189,20 +200,14 @@ class Writer:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            refusing = self._refusing is not None
-            group, stopping = gather(self._queue, self._retry_at - time.monotonic() if refusing else None)
-            came = False
+            group, stopping = gather(self._queue, self._enter_at - time.monotonic() if self._arrivals.waiting else None)
             for arriving, jobs in groupby(group, lambda job: job.arrival is not None):
-                came |= arriving
                 if arriving:
                     self._take(list(jobs))
                 else:
                     self._commit(list(jobs))
-            if self._refusing is None:
-                due = came and self._queue.empty()
-            else:
-                due = time.monotonic() >= self._retry_at
-            if due and not stopping and self._arrivals.waiting:
+            waiting = self._arrivals.waiting
+            if waiting and not stopping and (len(waiting) >= MAX_WAITING or time.monotonic() >= self._enter_at):
                 self._commit([])
             if self._wal_pages >= WAL_PAGES and (self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST):
                 self._checkpoint()
@@ -217,7 +222,7 @@ class Writer:
     # arrivals
 
     def _take(self, group: list[Job[Arrived]]) -> None:
-        """Make arrivals durable and answer them, which the lane could not do."""
+        """Make arrivals durable and answer them."""
         with self._arrivals.lock:
             try:
                 if self._refusing is not None:  # and they would only wait in memory
@@ -258,6 +263,8 @@ class Writer:
             turning.result()
             arrivals.turn()
             prepared = arrivals.prepare(self._db or db, [job.arrival for job in group if job.arrival is not None])
+        if not arrivals.waiting:
+            self._enter_at = time.monotonic() + LINGER
         arrivals.take(prepared)
         for job, outcome in zip(group, prepared.outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -288,7 +295,7 @@ class Writer:
             failed = self._failure(problem)
             if entering:
                 self._refusing = failed
-                self._retry_at = time.monotonic() + RETRY
+                self._enter_at = time.monotonic() + RETRY
             for job in group:
                 job.problem, job.changes = failed, ()
         stamp = time.monotonic()
@@ -296,6 +303,7 @@ class Writer:
             job.stamp = stamp
         self._answer(group, unfiled, unsettled, entered)
         self._arrivals.end()
+        self._busy.difference_update(group)
 
     def _failure(self, problem: Exception) -> Exception:
         """Return what to tell those whose work it has spoiled."""
@@ -359,8 +367,10 @@ class Writer:
 
     def _checkpoint(self) -> None:
         if self._db is not None:
+            self._busy.add(self)
             with contextlib.suppress(*DISK_ERRORS):  # the next write will tell
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._busy.discard(self)
             self._wal_pages = 0
 
     def _answer(self, group: Sequence[Job[Any]], unfiled: int, unsettled: bool, entered: int | None = None) -> None:

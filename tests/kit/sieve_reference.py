@@ -58,7 +58,8 @@ runs them, and suites written for Pigeonhole's testsuite, unchanged (docs/testin
   in.
 - A script to include that is missing, or that would include itself, is an error when a message gets there, and a
   warning to who puts the script (RFC 6609 §3.1); `mailhorn sieve check`, the watcher and operators are told at once.
-- An included script sees the whole message, also inside of foreverypart; RFC 6609 §3.6 would show it the part alone.
+- An included script takes the part that foreverypart is at for the message; what it files or sends is the message (RFC
+  6609 §3.6).
 - After a mistake the compiler goes on: up to 20 errors come together, one for each mistake.
 - The two convert extensions (RFC 6558) are not there: nothing here converts media types.
 
@@ -99,7 +100,7 @@ suites:
 | long subjects, To of vacation | cut at 256; the address | with an ellipsis; name and address | both |
 | errors of one mistake | one | now and then two | both |
 | `notify` by an unknown method | fails when a message gets there | does not compile | we: RFC 5435 §3.1 |
-| a script to include is missing | fails when a message gets there | does not compile, but when it is put | both: RFC 6609 §3.1 |
+| a script to include is missing | fails when a message gets there | at once, but when it is put | both: RFC 6609 §3.1 |
 | `${101}` and more | a mistake | a mistake from `${32}` on | both: RFC 5229 §6 |
 
 ## Limits

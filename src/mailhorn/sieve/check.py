@@ -207,12 +207,15 @@ class _Enough(Exception):
 
 def _included(body: Step, run: Run) -> None:
     outside, run.variables = run.variables, Variables()
+    in_loop = run.enter()
     try:
         body(run)
     except _Return:
         pass
     finally:
         run.variables = outside
+        if in_loop:
+            run.leave()
 
 
 def _not_offered(capability: str, offers: frozenset[str], known: Iterable[str]) -> str:

@@ -199,6 +199,8 @@ class Run:
         "implicit_keep",
         "included",
         "loops",
+        "outside",
+        "root",
         "shared",
         "trace",
         "traced",
@@ -233,7 +235,11 @@ class Run:
         self.included: set[Hashable] = set()
         """The scripts that were included (RFC 6609 §3.2, `:once`)."""
         self.loops: list[Loop] = []
-        """The loops that are under way, the outer ones first."""
+        """The loops that are under way in this script, the outer ones first."""
+        self.root: tuple[int, ...] = ()
+        """The part that an included script takes for the message (RFC 6609 §3.6)."""
+        self.outside: list[tuple[list[Loop], tuple[int, ...]]] = []
+        """The loops and the root of the scripts that include this one from inside a loop."""
         self.bound: dict[Hashable, object] = {}
         """What was made of strings with variables in them, to be found again."""
 
@@ -259,6 +265,8 @@ class Run:
     def header(self, name: str) -> list[str]:
         """Return the decoded values of the fields of that name (in lower case), trimmed. Raises Missing."""
         values: Sequence[str] | None
+        if self.root:
+            return [value.strip(" \t\r\n") for value in self.presented().header(name)]
         if self._fields is None:
             values = self._facts.header(name)
         else:
@@ -269,6 +277,8 @@ class Run:
 
     def structured(self, name: str) -> Sequence[str]:
         """Return the values of the fields of that name (in lower case) with encoded words. Raises Missing."""
+        if self.root:
+            return self.presented().structured(name)
         if self._fields is not None:
             return [value for written, value, _ in self._fields if written.lower() == name]
         values = self._facts.structured(name)
@@ -298,6 +308,8 @@ class Run:
 
     def size(self, line: int) -> int:
         """Return the size of the message as it is now; the line is the test's. Raises Missing, SieveRuntimeError."""
+        if self.root:
+            return len(self.presented().whole())
         if self._message is not None:
             size = len(self._message.whole())
         else:
@@ -331,7 +343,36 @@ class Run:
     def entity(self) -> Entity:
         """Return the part that is looked at. Raises Missing."""
         parts = self.loops and self.parts(self.loops[-1])
-        return parts[-1] if parts else self.message()
+        return parts[-1] if parts else self.presented()
+
+    def presented(self) -> Entity:
+        """Return what the script takes for the message: all of it, or a part (RFC 6609 §3.6). Raises Missing."""
+        found = self.message()
+        for index in self.root:
+            if index >= len(found.children):
+                return self.message()
+            found = found.children[index]
+        return found
+
+    def enter(self) -> bool:
+        """Begin with an included script; inside a loop "the current MIME part" is the entire message for it."""
+        if not self.loops:
+            return False
+        self.outside.append((self.loops, self.root))
+        self.root, self.loops = self.path, []
+        self._asked.clear()
+        return True
+
+    def leave(self) -> None:
+        """Go back to the script that has included this one, after `enter` said yes."""
+        self.loops, self.root = self.outside.pop()
+        self._asked.clear()
+
+    def replaced(self) -> None:
+        """Take note that the part at `path` was replaced: the loop that is at it does not go into it."""
+        loops = next((loops for loops in (self.loops, *[loops for loops, _ in reversed(self.outside)]) if loops), None)
+        if loops is not None and loops[-1].path == self.path:
+            loops[-1].replaced = True
 
     def message(self) -> Entity:
         """Return the message as edits of its body made it; edits of its header are in `fields`. Raises Missing."""
@@ -344,7 +385,7 @@ class Run:
     @property
     def path(self) -> tuple[int, ...]:
         """Where the part is that is looked at: which child of which child of the message."""
-        return self.loops[-1].path if self.loops else ()
+        return self.loops[-1].path if self.loops else self.root
 
     def parts(self, loop: Loop) -> list[Entity]:
         """Return the parts from the one a loop is about to the one it is at, none if it is gone. Raises Missing."""
@@ -423,10 +464,13 @@ class Run:
         ]
         self._asked.clear()
         self.bound.clear()
-        for loop in self.loops:
+        for loop in (*self.loops, *[loop for loops, _ in self.outside for loop in loops]):
             loop.parts = []
             if isinstance(edit, Enclose):  # where the parts are now: in the message that is the second part
                 loop.root, loop.path = (1, 0, *loop.root), (1, 0, *loop.path)
+        if isinstance(edit, Enclose):
+            self.root = (1, 0, *self.root) if self.root else ()
+            self.outside = [(loops, (1, 0, *root) if root else ()) for loops, root in self.outside]
 
     def _count_edit(self, line: int) -> None:
         if len(self.edits) >= MAX_EDITS:
@@ -434,7 +478,7 @@ class Run:
 
     def sees_edits(self) -> bool:
         """Say whether it is the message that is looked at, and its header was changed (RFC 5293 §6)."""
-        return self._fields is not None and not self.path
+        return self._fields is not None and not self.path and not self.root
 
     # For those who run several scripts in one evaluation
 

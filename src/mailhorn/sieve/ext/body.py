@@ -23,10 +23,10 @@ def _body(call: Call) -> Test:
 
     def found(run: Run) -> Values:
         wanted = tuple([text.value(run).lower() for text in types])
-        key = ("body", kind, wanted, comparator.name)
+        key = ("body", kind, wanted, comparator.name, run.root)
         known = run.bound.get(key)
         if known is None:
-            message = run.message()
+            message = run.presented()
             if not _has_body(message):
                 known = values_of((), comparator)
             elif kind == "raw":

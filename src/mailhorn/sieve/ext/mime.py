@@ -115,8 +115,7 @@ def _replace(call: Call) -> Step:
         if new_sender is not None and not is_sender(new_sender):
             raise SieveRuntimeError(line, _NO_SENDER)
         run.edit_body(ReplacePart(run.path, content.value(run), mime, new_subject, new_sender), line)
-        if run.loops:
-            run.loops[-1].replaced = True
+        run.replaced()
 
     return replace
 

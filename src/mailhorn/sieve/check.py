@@ -25,7 +25,7 @@ from .parser import SEVERAL_STRINGS, Argument, Command, Number, Strings, Tag, pa
 from .program import Inventory, Program, Step, Test
 from .run import Return as _Return
 from .run import Run, Variables
-from .skip import FEW, Skip, note_all
+from .skip import FEW, Clues, Skip, note_all
 from .text import Part, Text
 
 ALL: frozenset[str] = frozenset(extension.capability for extension in EXTENSIONS)
@@ -396,7 +396,7 @@ class _Checker:
         clues = [self.inventory.clues.get(step) for step in steps]
         if len(clues) - clues.count(None) < FEW:
             return _sequence(steps, line)
-        return _sparse(steps, Skip(clues), line)
+        return _sparse(steps, clues, line)
 
     def _choice(self, chain: Sequence[Command]) -> Step:
         """if <test> <block> *(elsif <test> <block>) [else <block>] (RFC 5228 §3.1)"""
@@ -570,7 +570,9 @@ class _Checker:
             run.trace.append(found[result])
             return result
 
-        note_all(self.inventory.clues, traced, (test,))
+        clues = self.inventory.clues.get(test)
+        if clues is not None:
+            self.inventory.clues[traced] = clues
         return traced
 
     def _call(self, word: TestWord | ActionWord, node: Command, tests: tuple[Test, ...]) -> Call:
@@ -745,14 +747,18 @@ def _sequence(steps: tuple[Step, ...], line: int) -> Step:
     return sequence
 
 
-def _sparse(steps: tuple[Step, ...], skip: Skip, line: int) -> Step:
+def _sparse(steps: tuple[Step, ...], clues: list[Clues | None], line: int) -> Step:
     """The same of so many steps that it pays to find out first which of them can do anything."""
     count = len(steps)
+    found: list[Skip] = []
 
     def sparse(run: Run) -> None:
         run.spend(count, line)
         edits = len(run.edits)
-        for number in range(count) if run.traced else skip.steps(run):
+        if not run.traced and not found:  # only now: most scripts are compiled to be checked
+            found.append(Skip(clues))
+            clues.clear()
+        for number in range(count) if run.traced else found[0].steps(run):
             steps[number](run)
             if len(run.edits) != edits:  # what was found of the header is not true any more
                 for step in steps[number + 1 :]:

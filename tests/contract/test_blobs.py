@@ -43,6 +43,28 @@ async def test_a_body_comes_back_whole_and_in_ranges(store: Store, body: bytes) 
     assert await store.read(inbox, placed.uid, 0, 10**9) == body
 
 
+async def test_a_file_that_has_got_another_name(tmp_path: Path) -> None:
+    """Who knows the old one is told that it is gone, and asks again; it is searched only if that does not help."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=SMALL)
+    async with opened(tmp_path) as store:
+        before = await store.index.blob(inbox, UID(1))
+        await store.index.set_flags(inbox, [UID(1)], frozenset(("\\Seen",)), frozenset())
+    async with opened(tmp_path) as store:
+        now = await store.index.blob(inbox, UID(1))
+        assert now != before
+        with pytest.raises(MessageMissing):
+            await store._blobs.read(inbox, UID(1), before, 0, len(SMALL), False)
+        assert await store._blobs.read(inbox, UID(1), before, 0, len(SMALL), True) == SMALL
+        assert await store._blobs.read(inbox, UID(1), now, 0, len(SMALL), False) == SMALL
+        (file,) = message_files(tmp_path)
+        file.rename(file.with_name(file.name + "F"))
+        assert await store.body(inbox, UID(1)) == SMALL  # searched, as the index does not know it
+        with await store.open(inbox, UID(1)) as body:
+            assert await body.read(0, len(SMALL)) == SMALL
+
+
 class Collector(Taker):
     """Reads what it is given, up to some number of bodies."""
 

@@ -3,8 +3,10 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
+from array import array
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.kit.stores import DATE, digest_of
@@ -308,6 +310,7 @@ async def test_columns_are_rows_by_the_column(index: Index, ada: AccountId, inbo
             for wanted in (False, True):
                 stored = await index.stored(inbox, uids, wanted)
                 assert index.stored_at_hand(inbox, uids, wanted) == (stored if whole else None)
+        assert (await index.columns(inbox, cast(Sequence[UID], array("I")), digested=True)).uids == ()
         for uids in (everything, everything[100:300], everything[3:650:2], everything[:3], everything[-1:], []):
             rows = await index.rows(inbox, uids)
             found = await index.columns(inbox, uids)

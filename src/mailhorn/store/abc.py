@@ -559,11 +559,12 @@ class Blobs(ABC):
         """Begin a new body."""
 
     @abstractmethod
-    async def read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int) -> bytes:
+    async def read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int, search: bool) -> bytes:
         """
-        Return bytes start to end of a settled body; find the file if another tool renamed it.
+        Return bytes start to end of a settled body.
 
-        Raises MessageMissing, StoreUnavailable.
+        If its file is not there, it may have been under way: when MessageMissing is raised, it has arrived where the
+        index says now. `search` finds it if another tool renamed it. Raises MessageMissing, StoreUnavailable.
         """
 
     @abstractmethod
@@ -583,8 +584,8 @@ class Blobs(ABC):
         """
 
     @abstractmethod
-    async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> OpenBlob:
-        """Open a settled body, to read it in pieces. Raises as `read`."""
+    async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef, search: bool) -> OpenBlob:
+        """Open a settled body, to read it in pieces; args and errors as for `read`."""
 
     @abstractmethod
     async def start(self) -> None:

@@ -176,6 +176,7 @@ class Store:
         Raises MessageMissing, StoreUnavailable.
         """
         ref = await self.index.blob(mailbox, uid)
+        search = False
         while True:
             stop = ref.size if end is None else min(end, ref.size)
             if start >= stop:
@@ -183,12 +184,12 @@ class Store:
             if ref.inline is not None:
                 return ref.inline if (start, stop) == (0, ref.size) else ref.inline[start:stop]
             try:
-                return await self._blobs.read(mailbox, uid, ref, start, stop)
+                return await self._blobs.read(mailbox, uid, ref, start, stop, search)
             except MessageMissing:
                 again = await self.index.blob(mailbox, uid)
-                if again == ref:
+                if again == ref and search:
                     raise
-                ref = again  # it came to rest, or its folder was renamed, in between
+                ref, search = again, again == ref  # it came to rest, or was renamed, in between
 
     async def read_many(self, mailbox: MailboxId, spans: Mapping[UID, tuple[int, int]]) -> dict[UID, bytes]:
         """Do as `read_stored` with messages that have to be looked up."""
@@ -256,14 +257,15 @@ class Store:
         Raises MessageMissing, StoreUnavailable.
         """
         ref = await self.index.blob(mailbox, uid)
+        search = False
         while ref.inline is None:
             try:
-                return await self._blobs.open(mailbox, uid, ref)
+                return await self._blobs.open(mailbox, uid, ref, search)
             except MessageMissing:
                 again = await self.index.blob(mailbox, uid)
-                if again == ref:
+                if again == ref and search:
                     raise
-                ref = again
+                ref, search = again, again == ref
         return _Inline(ref.inline)
 
     async def body(self, mailbox: MailboxId, uid: UID) -> bytes:

@@ -46,10 +46,18 @@ async def test_every_message_is_as_it_was(server: ServerInTest, tmp_path: Path) 
             b"* %d FETCH (UID %d RFC822 %b FLAGS (\\Seen))" % (n, n, literal(MESSAGES[n - 1])) for n in range(2, 13)
         ]
         assert end == b"OK UID FETCH completed"
-        file = next(path for path in (tmp_path / "mail").rglob("cur/*") if ",U=3:" in path.name)
-        file.rename(tmp_path / "elsewhere")
+        files = {
+            number: file
+            for file in (tmp_path / "mail").rglob("cur/*")
+            for number in (3, 9)
+            if f",U={number}:" in file.name
+        }
+        files[3].rename(tmp_path / "elsewhere")
+        files[9].rename(files[9].with_name(files[9].name + "T"))  # by another tool
         *answers, end = await client.command(b"FETCH 1:15 BODY.PEEK[]")
-        assert answers == [b"* %d FETCH (BODY[] %b)" % (n, literal(MESSAGES[n - 1])) for n in range(1, 16) if n != 3]
+        assert [answer for answer in answers if b"BODY[]" in answer] == [
+            b"* %d FETCH (BODY[] %b)" % (n, literal(MESSAGES[n - 1])) for n in range(1, 16) if n != 3
+        ]
         assert end.startswith(b"NO [EXPUNGEISSUED]")
 
 

@@ -50,6 +50,7 @@ class Answers:
         self._start = head + said + (b" " if said else b"")
         self._places = (1 if uid_only else 0, *[_FIELDS[item][1] for item in items])
         self._short = Attribute.BODY in items
+        self._numbers = not set(self._places) - {0, 1, 2, 5}  # nothing has to be made
         self.original = not ORIGINAL.isdisjoint(items)
         self.digested = not _DIGESTED.isdisjoint(items)
 
@@ -69,6 +70,9 @@ class Answers:
     def head(self, seq: SeqNum, row: MessageRow, digest: Digest, name: bytes) -> bytes:
         """Return one such beginning, of a message of which it is not asked where it comes from."""
         uid, mod_seq, flags, date, size = row
+        if self._numbers:
+            values = seq, uid, mod_seq, 0, 0, size
+            return self._start % tuple([values[place] for place in self._places]) + b"%b {%d}\r\n" % (name, size)
         columns = Columns((uid,), (mod_seq,), (flags,), (date,), (size,), (digest.envelope,), (digest.body_structure,))
         return self.heads((seq,), columns, None, name)[0]
 

@@ -190,11 +190,11 @@ class MaildirBlobs(Blobs):
 
     # reading
 
-    async def read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int) -> bytes:
+    async def read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int, search: bool) -> bytes:
         if ref.inline is not None:
             return ref.inline[start:end]
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._read, mailbox, uid, ref, start, end
+            self._threads, self._read, mailbox, uid, ref, start, end, search
         )
 
     def at_once(self, path: str, start: int, end: int) -> bytes | None:
@@ -245,26 +245,29 @@ class MaildirBlobs(Blobs):
         finally:
             os.close(fd)
 
-    async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> OpenBlob:
+    async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef, search: bool) -> OpenBlob:
         loop = asyncio.get_running_loop()
-        fd = await loop.run_in_executor(self._threads, self._open, mailbox, uid, ref)
+        fd = await loop.run_in_executor(self._threads, self._open, mailbox, uid, ref, search)
         return OpenFile(fd, f"message {uid} of mailbox {mailbox}", self._threads)
 
-    def _read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int) -> bytes:
-        fd = self._open(mailbox, uid, ref)
+    def _read(self, mailbox: MailboxId, uid: UID, ref: BlobRef, start: int, end: int, search: bool) -> bytes:
+        fd = self._open(mailbox, uid, ref, search)
         try:
             return _read_range(fd, f"message {uid} of mailbox {mailbox}", start, end)
         finally:
             os.close(fd)
 
-    def _open(self, mailbox: MailboxId, uid: UID, ref: BlobRef) -> int:
+    def _open(self, mailbox: MailboxId, uid: UID, ref: BlobRef, search: bool) -> int:
         path = ref.path if isinstance(ref, FileRef) else ""
         full = f"{self._root}/{path}" if path else f"{self._spool}/{ref.key}"
         try:
             try:
                 return os.open(full, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
-                return self._look_for(mailbox, uid, ref, full)
+                if search:
+                    return self._look_for(mailbox, uid, ref, full)
+                with self._settler.quiet:  # what was under way has arrived
+                    raise
         except FileNotFoundError as problem:
             raise MessageMissing(f"the file of message {uid} of mailbox {mailbox} is gone ({problem})") from problem
         except OSError as problem:

@@ -429,6 +429,8 @@ def _read(
 
 def _rows(db: Database, sql: str, mailbox: MailboxId, uids: Sequence[UID]) -> list[Any]:
     """Return the rows of the UIDs, in one consistent read."""
+    if not uids:
+        return []
     neighbours = len(uids) == 1 or (isinstance(uids, array) and uids == array("I", range(uids[0], uids[-1] + 1)))
     wanted = [(uids[0], uids[-1])] if neighbours else list(ranges(uids))
     if len(wanted) == 1:

@@ -399,7 +399,7 @@ class _Fetching:
             if ahead is not None:
                 ahead.cancel()
 
-    async def _pour(self, item: Literal, found: Sequence[Stored], flagged: frozenset[UID]) -> int:
+    async def _pour(self, item: Literal, found: list[Stored], flagged: frozenset[UID]) -> int:
         """Answer with whole messages, sent as they lie on the disk; return of how many of them that is done."""
         conversation, view = self.conversation, self.selected.view
         seqs = [seq for one in found if (seq := view.seq_of(one.row.uid))]
@@ -407,7 +407,7 @@ class _Fetching:
             return 0
         heads = self.plan.answers.heads(seqs, _columns(found), self.origins, item.name)
         tails = [self._ended(one) if one.row.uid in flagged else b")\r\n" for one in found]
-        at = 0
+        at, moving = 0, True
         while at < len(found):
             end = at + _together(found[at:])
             if at == end:
@@ -432,7 +432,18 @@ class _Fetching:
             if at < end and not spout.left:  # it is not where it was
                 await self._by_itself(found[at], flagged)
                 at += 1
+                if moving:  # and neither are others: files are renamed when flags have changed
+                    rest = await self._looked_up_again(found[at:])
+                    moving = rest != found[at:]
+                    found = [*found[:at], *rest]
         return at
+
+    async def _looked_up_again(self, found: Sequence[Stored]) -> list[Stored]:
+        """Return the same messages with where they are now."""
+        uids = [one.row.uid for one in found]
+        stored = await self.conversation.context.store.index.stored(self.selected.mailbox, uids, False)
+        now = {one.row.uid: one.where for one in stored}
+        return [one._replace(where=now.get(one.row.uid)) for one in found]
 
     async def _by_itself(self, one: Stored, flagged: frozenset[UID]) -> None:
         for batch in self.batches((one,)):

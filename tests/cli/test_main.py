@@ -1,12 +1,13 @@
 """The command line from outside: as a process, as people start it."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.kit.commands import SOURCE, mailhorn
+from tests.kit.commands import SOURCE, environment, mailhorn
 
 from mailhorn import __version__
 
@@ -104,3 +105,26 @@ def test_a_wrong_command_is_exit_2(tmp_path: Path) -> None:
     result = mailhorn("account", "ad", "ann", home=tmp_path)
     assert result.returncode == 2
     assert "Did you mean 'add'" in result.stderr
+
+
+def test_what_stands_in_mail_can_be_said_anywhere(tmp_path: Path) -> None:
+    """Where there is no terminal in UTF-8, whatever the locale says, and also what is no UTF-8 at all."""
+    (tmp_path / "rules.sieve").write_text('require "fileinto"; fileinto "Käse";')
+    (tmp_path / "mail").write_bytes(b"Subject: =?utf-8?q?K=C3=A4se?= \xff\r\n\r\n")
+    words = [sys.executable, "-m", "mailhorn", "sieve", "test", tmp_path / "rules.sieve", tmp_path / "mail"]
+    env = environment(tmp_path, PYTHONIOENCODING="ascii")
+    result = subprocess.run(words, env=env, capture_output=True, timeout=50)
+    assert result.returncode == 0, result.stderr
+    assert "file into Käse".encode() in result.stdout
+    result = subprocess.run([*words, "--json"], env=env, capture_output=True, timeout=50)
+    assert json.loads(result.stdout)["mailboxes"] == ["Käse"]
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """What is said goes into a file, and there is no room for it."""
+    (tmp_path / "rules.sieve").write_text("keep;")
+    words = [sys.executable, "-m", "mailhorn", "sieve", "check", tmp_path / "rules.sieve"]
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(words, env=environment(tmp_path), stdout=full, stderr=subprocess.PIPE, timeout=50)
+    assert result.returncode == 1
+    assert result.stderr == b"mailhorn: what is to be said cannot be written: No space left on device\n"

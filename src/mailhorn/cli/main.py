@@ -4,29 +4,52 @@ Rule: what runs for years does not carry what reads a command line. `mailhorn se
 a settings file, are understood here; for all else there are `commands`, which take 2 MiB and a third of a second.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .failure import explain
+from .failure import CANNOT, explain
+
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO))
 
 
 def main() -> None:
     """Run the command line; what is expected to go wrong ends in one line, never in a traceback."""
+    _speak()
     try:
-        _run(sys.argv[1:])
+        try:
+            _run(sys.argv[1:])
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # at the very end Python would only say that it has ignored something
     except BrokenPipeError:  # `mailhorn serve | head`: who read what we say does not any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
+        _fall_silent()
+        raise SystemExit(CANNOT) from None
     except KeyboardInterrupt:
         raise SystemExit(1) from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            _fall_silent()
+            print(f"mailhorn: what is to be said cannot be written: {error.strerror}", file=sys.stderr)
+            raise SystemExit(CANNOT) from None
         failure = explain(error)
         if failure is None:
             raise
         print(f"mailhorn: {failure}", file=sys.stderr)
         raise SystemExit(failure.code) from None
+
+
+def _speak() -> None:
+    """Have whatever stands in a mail be printable: JSON and Sieve in UTF-8, and what a terminal cannot show escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")  # type: ignore[union-attr]  # what Python has made, tests aside
+
+
+def _fall_silent() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: Sequence[str]) -> None:

@@ -126,6 +126,8 @@ def other_name(call: Call) -> tuple[Callable[[Run], str], Callable[[Run], str]]:
 
     Raises SieveError if both are given: "it is an error" (RFC 9042 §4.2, §5).
     """
+    if not call.has("mailboxid") and not call.has("specialuse"):
+        return _nothing, _nothing
     id, use = call.tag_text("mailboxid"), call.tag_text("specialuse")
     if id is not None and use is not None:
         raise call.tag_error("specialuse", ":specialuse cannot be given with :mailboxid")

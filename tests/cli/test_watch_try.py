@@ -60,3 +60,10 @@ def test_an_explanation(tmp_path: Path) -> None:
         assert json.loads(command(tmp_path, "explain", "2", "--json").stdout)["tests"][0]["result"] is True
         nothing = command(tmp_path, "explain", "77")
         assert nothing.returncode == 1 and nothing.stderr.count("\n") == 1, nothing.stderr
+        settings = tmp_path / "watch.toml"
+        both = settings.read_text() + "[[account]]" + settings.read_text().partition("[[account]]")[2]
+        settings.write_text('name = "bob"'.join(both.rsplit('name = "ann"', 1)))
+        assert "would now: flag Flagged" in command(tmp_path, "explain", "ann/INBOX/1").stdout
+        assert command(tmp_path, "explain", "<list.1@example.org>").stdout.startswith("Lists/1")
+        unknown = command(tmp_path, "explain", "1")
+        assert unknown.returncode == 2 and "say which account: --account with one of ann, bob" in unknown.stderr

@@ -208,8 +208,8 @@ def explain(
     """
     Say what the rules make of MESSAGE: every test that was asked, its line and its answer; and what was done to it.
 
-    MESSAGE is its UID (123, or Lists/123), as `mailhorn watch log` shows it, or its Message-ID. It is looked for in the
-    watched mailbox, and then where the watcher has put it. Nothing is changed.
+    MESSAGE is its UID (123, Lists/123, or work/Lists/123 of the account work), as `mailhorn watch log` shows it, or its
+    Message-ID. It is looked for in the watched mailbox, and then where the watcher has put it. Nothing is changed.
 
     \b
     Examples:

@@ -2,8 +2,10 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from ...config.watching import journal_path
 from ...model.mailbox import canonical_name
 from ...watch.history import Entry, Wanted, entries
 from ...watch.journal import JournalError
@@ -21,7 +23,10 @@ def explain(
     config: Path | None, message: str, name: str | None, mailbox: str | None, file: Path | None, as_json: bool
 ) -> None:
     """Print what the rules say to a message, and what was done to it. Raises CommandFailed if it is nowhere."""
-    one = chosen(settings_of(config), name, file)
+    settings = settings_of(config)
+    if name is None and len(settings.account) > 1:
+        name, message = _of_account(message, [account.name for account in settings.account], journal_path(settings))
+    one = chosen(settings, name, file)
     box, uid, message_id = _asked(message, one, mailbox)
     known = _known(one, box, uid, message_id)
     found: list[tuple[str, Verdict]] = []
@@ -45,6 +50,21 @@ def explain(
         what = "; ".join(filter(None, (done(entry.doings), entry.trouble))) or "nothing"
         of = rules(doing.step for doing in entry.doings)
         print(f"{local(entry.recorded_at)}, as {entry.place.mailbox}/{entry.uid}: {what}" + (f" ({of})" if of else ""))
+
+
+def _of_account(message: str, names: Sequence[str], journal: Path) -> tuple[str | None, str]:
+    """Return the account that `work/INBOX/12` names, or of which the journal knows the Message-ID; and the rest."""
+    first, slash, rest = message.partition("/")
+    if slash and first in names and rest:
+        return first, rest
+    if "@" in message and journal.exists():
+        known = entries(
+            journal, Wanted(message_id=message if message.startswith("<") else f"<{message}>", untouched=True)
+        )
+        found = {entry.place.account for entry in known if entry.place.account in names}
+        if len(found) == 1:
+            return found.pop(), message
+    return None, message
 
 
 def _asked(message: str, one: Chosen, mailbox: str | None) -> tuple[str, int | None, str]:

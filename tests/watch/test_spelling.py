@@ -3,7 +3,7 @@
 import pytest
 
 from mailhorn.imap.responses import Namespaces
-from mailhorn.watch.spelling import Spelling
+from mailhorn.watch.spelling import MAX_PREFIXES, Spelling
 
 CYRUS = Namespaces((("INBOX.", "."),), (("user.", "."),), (("", "."),))
 DOVECOT = Namespaces((("", "/"),), (("Other Users/", "/"),), (("#Public/", "/"),))
@@ -33,6 +33,12 @@ PREFIXED = Namespaces((("mail/", "/"),), None, None)
 def test_spelled(namespaces: Namespaces, name: str, spelled: str) -> None:
     """The user's own mailbox, however deep, unless the name says that it is somebody else's."""
     assert Spelling.told(namespaces).spelled(name) == spelled
+
+
+def test_a_server_of_namespaces() -> None:
+    """Some are heeded: every name is compared with every prefix."""
+    many = Namespaces(tuple((f"p{number}.", ".") for number in range(20_000)), None, None)
+    assert len(Spelling.told(many).prefixes) == MAX_PREFIXES
 
 
 @pytest.mark.parametrize(

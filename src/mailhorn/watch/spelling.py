@@ -13,6 +13,8 @@ from ..model.mailbox import INBOX
 
 SEPARATOR = "/"
 """What rules write between a mailbox and one below it, as delivery in our server has it."""
+MAX_PREFIXES = 100
+"""Namespaces of a server that are heeded; each is compared with each name. Real servers have three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Spelling:
         personal = namespaces.personal or ()
         prefix, separator = personal[0] if personal else ("", None)
         every = (*personal, *(namespaces.other or ()), *(namespaces.shared or ()))
-        return cls(prefix, separator or SEPARATOR, tuple(one for one, _ in every if one))
+        return cls(prefix, separator or SEPARATOR, tuple(one for one, _ in every[:MAX_PREFIXES] if one))
 
     def spelled(self, mailbox: str) -> str:
         """Return how the server spells the name that a rule gives."""

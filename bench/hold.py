@@ -6,6 +6,7 @@ to wait. The command runs in a thread, so that who measures is not kept waiting 
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ WATCHERS = 10
 """Who idle on the other mailbox."""
 PAUSE = 0.01
 """Seconds between an answer to a delivery and the next one."""
+LOST = 15.0
+"""Seconds after which a push is taken to be lost."""
 ROUNDS = 40
 """Times that a command is run at most, to have enough deliveries beside it."""
 
@@ -72,11 +75,21 @@ STEPS = (
 
 @dataclass
 class Beside:
-    """What was seen while a command ran, in seconds."""
+    """
+    What was seen while a command ran, in seconds.
+
+    Attributes:
+        told: From the end of DATA to EXISTS, of what was sent while it ran, also if that came only after it.
+        waited: For the answer to NOOP.
+        commands: How long each run of it took.
+        over: It will not run again.
+
+    """
 
     told: list[float] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
     commands: list[float] = field(default_factory=list)
+    over: bool = False
 
 
 class Asker(Talker):
@@ -141,13 +154,12 @@ async def _step(
             if step.once:
                 break
     finally:
-        running.clear()
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
-    for task in beside:
-        if not task.cancelled() and task.exception() is not None:
-            raise task.exception() or RuntimeError
+        seen.over = True  # what is under way comes to its end: nothing of it is left for the next command
+        running.set()
+        outcomes = await asyncio.gather(*beside, return_exceptions=True)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
     middle, late, worst = percentile(seen.told, 0.5), percentile(seen.told, 0.99), max(seen.waited, default=0.0)
     took = sum(seen.commands) / len(seen.commands)
     return Figure(
@@ -169,11 +181,12 @@ async def _deliver(deliverer: Deliverer, fleet: Fleet, other: int, running: asyn
     """Deliver while a command runs, and note when each watcher was told."""
     for payload in payloads(4096):
         await running.wait()
+        if seen.over:
+            return
         before = fleet.tally.told
         sent, _ = await deliverer.deliver(address(other), payload)
-        await fleet.tally.reach(before + WATCHERS, 15.0)
-        if running.is_set():
-            seen.told += [watcher.seen[-1] - sent for watcher in fleet.watchers]
+        came = await fleet.tally.reach(before + WATCHERS, LOST)
+        seen.told += [watcher.seen[-1] - sent if came else math.inf for watcher in fleet.watchers]
         await asyncio.sleep(PAUSE)
 
 
@@ -181,8 +194,9 @@ async def _ask(asker: Asker, running: asyncio.Event, seen: Beside) -> None:
     """Ask for nothing while a command runs, and note how long the answer took."""
     while True:
         await running.wait()
+        if seen.over:
+            return
         begin = now()
         await asker.ask(b"n NOOP\r\n", b"n OK")
-        if running.is_set():
-            seen.waited.append(now() - begin)
+        seen.waited.append(now() - begin)
         await asyncio.sleep(0.001)

@@ -316,7 +316,7 @@ async def test_columns_are_rows_by_the_column(index: Index, ada: AccountId, inbo
             found = await index.columns(inbox, uids)
             assert list(zip(*found[:5], strict=True)) == rows
             told = await index.columns(inbox, uids, digested=True)
-            assert told[:5] == tuple(zip(*rows, strict=True)) or not rows
+            assert list(zip(*told[:5], strict=True)) == rows
             digests = [one.digest for one in await index.digests(inbox, uids)]
             assert list(told.envelopes) == [digest.envelope for digest in digests]
             assert list(told.body_structures) == [digest.body_structure for digest in digests]

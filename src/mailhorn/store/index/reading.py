@@ -91,6 +91,10 @@ _DIGESTED = (
     f"SELECT {_ROW}, envelope, body_structure, message.blob FROM message"
     " LEFT JOIN digest ON digest.blob = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
 )
+_DIGESTS = (
+    "SELECT envelope, body_structure FROM message"
+    " LEFT JOIN digest ON digest.blob = message.blob WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid"
+)
 _DIGEST = "message.blob, header_size, envelope, body_structure, parts"
 
 
@@ -262,11 +266,21 @@ class SqliteReading(SqliteResting, Index):
 
     async def _digested_columns(self, mailbox: MailboxId, uids: Sequence[UID]) -> Columns:
         await self._caught_up(mailbox)
+        if len(uids) <= FEW:
+            return self._here(lambda db: self._digested(db, _rows(db, _DIGESTED, mailbox, uids)))
+        sheet = None if self._sheets.get(mailbox) is None else await self._sheet(mailbox)
+        known = None if sheet is None else sheet.columns(uids)
 
         def read(db: Database) -> Columns:
+            if known is not None:
+                rows = _rows(db, _DIGESTS, mailbox, uids)
+                if len(rows) == len(known.uids):  # none is gone since: they are the same
+                    envelopes, structures = zip(*rows, strict=True) if rows else ((), ())
+                    if None not in envelopes:
+                        return known._replace(envelopes=envelopes, body_structures=structures)
             return self._digested(db, _rows(db, _DIGESTED, mailbox, uids))
 
-        return self._here(read) if len(uids) <= FEW else await self._there(read)
+        return await self._there(read)
 
     def _digested(self, db: Database, rows: list[Any]) -> Columns:
         """Return rows of `_DIGESTED` side by side, with the digests that are not in the tables yet."""

@@ -46,7 +46,7 @@ class Lines:
         except (OSError, ValueError):  # closed, or the disk is full
             pass
 
-    debug = info = warning = error = critical = msg
+    debug = info = warning = error = msg
 
 
 _ENCODER = json.JSONEncoder(default=repr)

@@ -11,7 +11,7 @@ from tests.kit.mailserver import ServerInTest, running_server
 from mailhorn.model.flags import MAX_FLAGS
 from mailhorn.server.imap.commands import change, fetch
 
-MESSAGES = 10 << 8
+MESSAGES = 10 << 9
 assert MESSAGES > 2 * change.SLICE and MESSAGES > 3 * fetch.SLICE
 
 
@@ -22,7 +22,7 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerInTest]:
         async with logged_in(server.ports["imap"], "ann", server.password) as client:
             for number in range(10):
                 await client.append(b"INBOX", b"Subject: %d\r\n\r\n" % number)
-            for _ in range(8):
+            for _ in range(9):
                 await client.command(b"COPY 1:* INBOX")
         yield server
 

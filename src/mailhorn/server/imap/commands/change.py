@@ -78,8 +78,9 @@ async def store(conversation: Conversation, command: Store) -> Reply:
     return ok(b"UID STORE completed" if by_uid else b"STORE completed", code)
 
 
-SLICE = 1_000
-"""Messages whose flags are changed in one commit, and told: 3 ms of the loop, of which others may have a turn after."""
+SLICE = 2_500
+"""Messages whose flags are changed in one commit, and told: 2 ms of the loop, after which others have a turn, and 6 of
+the writer, for which no arrival waits but those in this mailbox."""
 
 
 _TOLD = Answers((Attribute.FLAGS,)), Answers((Attribute.UID, Attribute.FLAGS))

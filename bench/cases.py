@@ -77,8 +77,12 @@ def cases(groups: Sequence[str], full: bool, quick: bool, seconds: float | None)
         ],
         "sieve": [Case("sieve", sieve.sieve, 1, ours_only=True)],
         "rules": [
-            Case(f"rules over {sessions}", partial(rules.cost, sessions=sessions, seconds=length), ours_only=True)
-            for sessions in (1, 10)
+            Case(
+                f"rules for {size >> 10} KiB over {sessions}",
+                partial(rules.cost, sessions=sessions, size=size, seconds=length),
+                ours_only=True,
+            )
+            for size, sessions in ((4 << 10, 1), (4 << 10, 10), (50 << 10, 10))
         ],
     }
     every = (*GROUPS, *ON_DEMAND)

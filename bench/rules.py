@@ -10,7 +10,6 @@ from .mail import Payload, payloads
 from .servers import Server, address, login
 from .sieve import headers, rules
 
-FOUR_KIB = 4 << 10
 MAILBOXES = 25
 """Accounts of each kind, that the messages go to in turn."""
 ROUNDS = 7
@@ -32,8 +31,8 @@ KINDS = {"no script": None, "200 rules": rules(headers), "five tests": FIVE, "fi
 """Scripts by what they are; the first three keep the messages of the benchmark where they are."""
 
 
-async def cost(server: Server, sessions: int, seconds: float) -> list[Figure]:
-    """Deliver to each kind of people in turns, and compare the rates of the middle rounds."""
+async def cost(server: Server, sessions: int, size: int, seconds: float) -> list[Figure]:
+    """Deliver messages of so many octets to each kind of people in turns; compare the rates of the middle rounds."""
     _install(server)
     deliverers = [await Deliverer.open(server.ports["lmtp"]) for _ in range(sessions)]
     rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
@@ -45,7 +44,7 @@ async def cost(server: Server, sessions: int, seconds: float) -> list[Figure]:
             for kind in kinds if turn % 2 else reversed(kinds):
                 before = await server.quiet()
                 least = 1 if turn else 4 * MAILBOXES
-                done, took = await _pour(deliverers, list(KINDS).index(kind) * MAILBOXES, seconds * SHARE, least)
+                done, took = await _pour(deliverers, size, list(KINDS).index(kind) * MAILBOXES, seconds * SHARE, least)
                 after = await server.quiet()
                 if turn:  # the first made mailboxes and compiled scripts, everybody's
                     rates[kind].append(done / took)
@@ -60,7 +59,7 @@ async def cost(server: Server, sessions: int, seconds: float) -> list[Figure]:
         rate, cpu = median(each), used[kind] / sent[kind] * 1000
         found.append(
             Figure(
-                f"deliveries, 4 KiB, {sessions} session{'s' if sessions > 1 else ''}, {kind}",
+                f"deliveries, {size >> 10} KiB, {sessions} session{'s' if sessions > 1 else ''}, {kind}",
                 rate,
                 f"{rate:,.0f}/s ({cpu:.2f} ms), {rate / plain:.2f}",
                 more_is_better=True,
@@ -70,14 +69,16 @@ async def cost(server: Server, sessions: int, seconds: float) -> list[Figure]:
     return found
 
 
-async def _pour(deliverers: Sequence[Deliverer], first: int, seconds: float, least: int) -> tuple[int, float]:
+async def _pour(
+    deliverers: Sequence[Deliverer], size: int, first: int, seconds: float, least: int
+) -> tuple[int, float]:
     """Deliver as fast as the answers come, so many at the least; return how many messages, and how long it took."""
     done = 0
     begin = now()
 
     def stream(number: int) -> Iterator[tuple[bytes, Payload]]:
         nonlocal done
-        for payload in payloads(FOUR_KIB):
+        for payload in payloads(size):
             if done >= least and now() - begin >= seconds:
                 return
             yield address(first + number % MAILBOXES), payload

@@ -19,6 +19,9 @@ from .servers import PASSWORD, Server, address, login
 
 WATCHERS = 10
 """Who idle on the other mailbox."""
+SWITCH = 0.0005
+"""Seconds after which the thread that reads a command's answer lets go of the interpreter: by default it keeps who
+measures waiting for ten times as long, and that was taken for the server's."""
 PAUSE = 0.01
 """Seconds between an answer to a delivery and the next one."""
 LOST = 15.0
@@ -105,6 +108,17 @@ async def hold(
     server: Server, large: int, other: int, messages: int, seconds: float, names: Sequence[str] = ()
 ) -> list[Figure]:
     """Run each command for about so long, and return what the others had of it."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        return await _hold(server, large, other, messages, seconds, names)
+    finally:
+        sys.setswitchinterval(usual)
+
+
+async def _hold(
+    server: Server, large: int, other: int, messages: int, seconds: float, names: Sequence[str]
+) -> list[Figure]:
     await grow(server, large, messages)
     session = Commander(server.ports["imap"], login(large))
     asker = Asker()

@@ -7,6 +7,7 @@ to wait. The command runs in a thread, so that who measures is not kept waiting 
 
 import asyncio
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -82,6 +82,7 @@ suites:
 | `set "v" "${v}"` | leaves `v` as it is | makes it empty | we |
 | `extracttext :first 10` | ten characters | ten octets, and may cut a character | we: RFC 5703 §7 |
 | `body :raw` after editheader | sees the body | sees a body that is cut | we |
+| `size` after addheader of what is not ASCII | base64 | quoted-printable: another length | both: RFC 2047 §4 |
 | `:mime` after deleteheader | sees the header as it is | still sees what was deleted | we: RFC 5293 §6 |
 | the same `duplicate` test twice | says the same again | ends the script | we: RFC 7352 §3 |
 | `address :count` of what is no address | counts none | counts one | we: RFC 5231 §4.2 |

@@ -5,6 +5,7 @@ Rule 1: the same seed gives the same. Rule 2: what is known to differ (docs/refe
 what a test says shows in what happens: it sets a flag of its own, which the message has in the end.
 """
 
+import re
 from random import Random
 
 REQUIRE = (
@@ -311,7 +312,14 @@ def acting(rng: Random) -> str:
 
 
 def script(rng: Random) -> str:
-    """Return a script; one that edits does not look at the raw body, which Pigeonhole then finds in a wrong place."""
+    """
+    Return a script.
+
+    One that edits does not look at the raw body, which Pigeonhole then finds in a wrong place; one that adds a field
+    in encoded words, whose length is a matter of taste, does not measure the message.
+    """
     text = (observing if rng.random() < 0.6 else acting)(rng)
+    if re.search('addheader [^;]*"grüße"', text):
+        text = re.sub(r"size :(over|under) \d+", r"size :\1 1M", text)
     edits = "addheader" in text or "deleteheader :" in text or 'deleteheader "' in text
     return text.replace("body :raw", "body :text") if edits else text

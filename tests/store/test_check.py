@@ -19,6 +19,12 @@ from mailhorn.store.store import Store
 from mailhorn.store.texts import TEXTS
 
 LOGIN = "ada@example.org"
+CHEAP = "$argon2id$v=19$m=1024,t=1,p=1$Ni0tjYm4vGwGPrQVcgQuzA$Dui8+xNMSv5Lh93GUX3zElFYbGaWKc8y7tX5c8z0Xlk"
+DEAR = "$argon2id$v=19$m=19456,t=2,p=1$eNvnn6FzT4Jo0kD7DrLd8w$zKN3VYBSHPNhvDCA7Jq6DrYzbzOQIqJ6h/IbXqqZ9lc"
+KEYS = (
+    "{SCRAM-SHA-256}4096,r7RB5MhRUJVV3wfGE3HejQ==,OejtD4KaL3jEBMbDcv+lfc35HY19rwpZvDc0hKkDTU4=,"
+    "JBajnd9iY5TTX4bhVLNXNO97jn+KdemytomBPrS+ICo="
+)
 BODY = "Subject: number {}\r\n\r\nhello {}\r\n"
 
 
@@ -28,7 +34,7 @@ async def opened(data: Path) -> AsyncIterator[tuple[Store, MailboxId]]:
     store = open_store(data, lambda change: None, text_index=True)
     await store.start()
     try:
-        await store.index.add_accounts([(LOGIN, "hash")])
+        await store.index.add_accounts([(LOGIN, CHEAP)])
         found = await store.index.account(LOGIN)
         assert found is not None
         inbox = await store.index.mailbox(found.id, INBOX)
@@ -260,22 +266,50 @@ def test_accounts(data: Path) -> None:
     assert (data / "accounts").read_text() == before
 
 
-def test_a_hash_that_was_made_better_is_no_damage(data: Path) -> None:
-    """The same password, hashed anew at a login: the file goes on with the old hash until an account changes."""
+def logged_in(data: Path, better: str) -> None:
+    """Have a login make the hash better."""
 
     async def log_in() -> None:
         async with opened(data) as (store, _):
             found = await store.index.account(LOGIN)
             assert found is not None
-            await store.index.set_password_hash(found.id, "better", same_password=True)
+            await store.index.set_password_hash(found.id, better, same_password=True)
 
     asyncio.run(log_in())
+
+
+@pytest.mark.parametrize("better", [DEAR, f"{CHEAP} {KEYS}", f"{DEAR} {KEYS}"])
+def test_a_hash_that_was_made_better_is_no_damage(data: Path, better: str) -> None:
+    """The same password, hashed anew at a login: the file goes on with the old hash until an account changes."""
+    before = (data / "accounts").read_text()
+    logged_in(data, better)
     report = Checker(data, live=False).check()
     assert report.findings == [] and len(report.pending) == 1
-    (data / "accounts").write_text((data / "accounts").read_text().replace(":hash:", "::"))
+    assert (data / "accounts").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        (CHEAP, ""),
+        (CHEAP, "secret"),
+        (CHEAP, CHEAP[:40]),
+        (CHEAP, CHEAP.replace("Dui8", "Dui9")),
+        (CHEAP, CHEAP.replace("Ni0t", "Ni0u")),
+        (CHEAP, f"{CHEAP} {CHEAP}"),
+        (CHEAP, f"{CHEAP} {KEYS[:-3]}"),
+        (DEAR, CHEAP.replace("Dui8", "D\ufffd8")),
+        (f"{CHEAP} {KEYS}", f"{CHEAP} {KEYS.replace('JBaj', 'JBak')}"),
+    ],
+)
+def test_a_hash_that_no_login_has_made_better_is_damage(data: Path, stored: str, told: str) -> None:
+    """Garbage, half a hash, or one as dear with other digits: of an older state, or of another password."""
+    logged_in(data, stored)
+    whole = (data / "accounts").read_text()
+    (data / "accounts").write_text(whole.replace(f":{CHEAP}:", f":{told}:"))
     assert kinds(data) == ["accounts"]
     assert mended(data) == ALL
-    assert ":better:" in (data / "accounts").read_text()
+    assert (data / "accounts").read_text() == whole.replace(f":{CHEAP}:", f":{stored}:")
 
 
 def test_directory_gone(data: Path) -> None:

@@ -10,10 +10,9 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
 
+from ..model.credential import ARGON2, SCRAM
 from ..sasl.scram import MAX_ITERATIONS, MIN_ITERATIONS, Keys
 
-SCRAM = "{SCRAM-SHA-256}"
-ARGON2 = "$argon2"
 KEY = 32
 """Octets of a key: one SHA-256."""
 MAX_SALT = 64
@@ -92,4 +91,4 @@ def _write_keys(keys: Keys) -> str:
     return f"{SCRAM}{keys.iterations},{salt},{stored_key},{server_key}"
 
 
-__all__ = ["ARGON2", "SCRAM", "Credential", "is_stored", "iterations_of", "read_credential", "write_credential"]
+__all__ = ["Credential", "is_stored", "iterations_of", "read_credential", "write_credential"]

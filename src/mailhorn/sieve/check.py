@@ -750,15 +750,18 @@ def _sequence(steps: tuple[Step, ...], line: int) -> Step:
 def _sparse(steps: tuple[Step, ...], clues: list[Clues | None], line: int) -> Step:
     """The same of so many steps that it pays to find out first which of them can do anything."""
     count = len(steps)
-    found: list[Skip] = []
+    skip: Skip | None = None
 
     def sparse(run: Run) -> None:
+        nonlocal skip
         run.spend(count, line)
         edits = len(run.edits)
-        if not run.traced and not found:  # only now: most scripts are compiled to be checked
-            found.append(Skip(clues))
-            clues.clear()
-        for number in range(count) if run.traced else found[0].steps(run):
+        numbers: Sequence[int] = range(count)
+        if not run.traced:
+            if skip is None:  # only now: most scripts are compiled to be checked
+                skip = Skip(clues)  # two threads that come at once make the same
+            numbers = skip.steps(run)
+        for number in numbers:
             steps[number](run)
             if len(run.edits) != edits:  # what was found of the header is not true any more
                 for step in steps[number + 1 :]:

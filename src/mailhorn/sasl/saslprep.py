@@ -16,40 +16,27 @@ def saslprep(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    from stringprep import (  # tables for the few who need them
-        in_table_b1,
-        in_table_c3,
-        in_table_c4,
-        in_table_c5,
-        in_table_c6,
-        in_table_c7,
-        in_table_c8,
-        in_table_c9,
-        in_table_c12,
-        in_table_c21_c22,
-        in_table_d1,
-        in_table_d2,
-    )
+    import stringprep  # tables for the few who need them
 
     prohibited = (
-        in_table_c12,
-        in_table_c21_c22,
-        in_table_c3,
-        in_table_c4,
-        in_table_c5,
-        in_table_c6,
-        in_table_c7,
-        in_table_c8,
-        in_table_c9,
+        stringprep.in_table_c12,
+        stringprep.in_table_c21_c22,
+        stringprep.in_table_c3,
+        stringprep.in_table_c4,
+        stringprep.in_table_c5,
+        stringprep.in_table_c6,
+        stringprep.in_table_c7,
+        stringprep.in_table_c8,
+        stringprep.in_table_c9,
     )
-    mapped = "".join([" " if in_table_c12(c) else c for c in text if not in_table_b1(c)])
+    mapped = "".join([" " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c)])
     prepared = unicodedata.normalize("NFKC", mapped)
     for character in prepared:
         if any(within(character) for within in prohibited):
             raise ValueError(f"the character U+{ord(character):04X} is not allowed")
-    if any(map(in_table_d1, prepared)):
-        if any(map(in_table_d2, prepared)):
+    if any(map(stringprep.in_table_d1, prepared)):
+        if any(map(stringprep.in_table_d2, prepared)):
             raise ValueError("letters of both directions are mixed")
-        if not (in_table_d1(prepared[0]) and in_table_d1(prepared[-1])):
+        if not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1])):
             raise ValueError("text from right to left must begin and end so")
     return prepared

@@ -5,6 +5,7 @@ a settings file, are understood here; for all else there are `commands`, which t
 """
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -44,8 +45,8 @@ def main() -> None:
 def _speak() -> None:
     """Have whatever stands in a mail be printable: JSON and Sieve in UTF-8, and what a terminal cannot show escaped."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")  # type: ignore[union-attr]  # what Python has made, tests aside
+        if isinstance(stream, io.TextIOWrapper):  # what Python has made: there may be none
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 def _fall_silent() -> None:

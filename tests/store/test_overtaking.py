@@ -15,6 +15,7 @@ from mailhorn.model.flags import FLAGGED, NO_FLAGS, SEEN, Flag
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
 from mailhorn.store.index import writer
+from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.store import Store
 
 WITHIN = 20.0
@@ -123,7 +124,8 @@ async def test_what_nobody_has_said_holds_all(tmp_path: Path) -> None:
             loop.call_soon_threadsafe(inside.set)
             go.wait()
 
-        job = asyncio.ensure_future(store.index._writer.run(work))  # type: ignore[attr-defined]
+        assert isinstance(store.index, SqliteIndex)
+        job = asyncio.ensure_future(store.index._writer.run(work))
         await inside.wait()
         arrival = asyncio.ensure_future(deliver(store, inbox))
         _, pending = await asyncio.wait([arrival], timeout=0.05)

@@ -39,10 +39,11 @@ def test_folders_are_maildir_plus_plus(name: str, folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "/", "/x", "x/", "a//b", ".", "..", "../x", "x/..", "a\0", "a\x7f", "\x85", "\ud800"]
+    "name",
+    ["", "/", "/x", "x/", "a//b", ".", "..", "../x", "x/..", "a\0", "a\x7f", "\x85", "\ud800", "inbox", "Inbox/x"],
 )
 def test_names_that_are_refused(name: str) -> None:
-    """Empty levels, dots as a level, control characters, what cannot be encoded."""
+    """Empty levels, dots as a level, control characters, what cannot be encoded, INBOX as nobody can select it."""
     with pytest.raises(InvalidName):
         folder_of(name)
 

@@ -373,3 +373,24 @@ def test_the_collector_passes_over_what_is_compared() -> None:
     suspects = (Suspect("cur", "n", "k", 1, "S"),)
     gc.collect()
     assert not any(map(gc.is_tracked, (known, known[1], suspects[0])))
+
+
+async def test_directories_that_can_be_no_mailbox_stop_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names that are no UTF-8, or that nobody could select, are left out; what comes afterwards is noticed."""
+    odd = [b".\xff\xfe", b".a\nb", b".&", b".inbox", b".Inbox.Sub", b".INBOX"]
+    async with noticing(tmp_path) as noticed:
+        ada, inbox = await begun(noticed)
+        for name in odd:
+            os.makedirs(os.fsencode(noticed.home / ADA) + b"/" + name + b"/cur")
+        os.makedirs(os.fsencode(noticed.home) + b"/\xff\xfe/cur")
+        noticed.drop(ADA, "2.dropped.host", MAIL)
+        await noticed.told(inbox, "appended", 2)
+        await at_rest(noticed, 2)
+        assert {box.name for box in await noticed.store.index.mailboxes(ada)} == {"INBOX"}
+    async with noticing(tmp_path) as noticed:
+        noticed.drop(ADA, "3.dropped.host", MAIL)
+        assert await noticed.told(inbox, "appended") == [3]
+    told = capsys.readouterr().out
+    assert told.count("a folder is left out") >= len(odd) and "will retry" not in told

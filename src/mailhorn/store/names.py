@@ -11,7 +11,7 @@ import re
 from base64 import b64decode, b64encode
 
 from ..model.ids import MAX_UID
-from ..model.mailbox import DELIMITER, INBOX
+from ..model.mailbox import DELIMITER, INBOX, canonical_name
 from .abc import StoreError
 
 MAX_NAME_ON_DISK = 200
@@ -42,7 +42,7 @@ def folder_of(name: str) -> str:
     Return the directory of a mailbox inside its account's, "" for INBOX.
 
     Raises InvalidName if the name is empty, too long, or has an empty level, "." or ".." as a level,
-    control characters or unpaired surrogates.
+    control characters or unpaired surrogates, or INBOX in other letters, which nobody could select.
     """
     if name == INBOX:
         return ""
@@ -51,6 +51,8 @@ def folder_of(name: str) -> str:
         raise InvalidName(f"no mailbox can be called {name[:80]!r}: a level is empty or made of dots")
     if any(ch < " " or "\x7f" <= ch <= "\x9f" or "\ud800" <= ch <= "\udfff" or ch in "\u2028\u2029" for ch in name):
         raise InvalidName(f"no mailbox can be called {name[:80]!r}: it has characters that cannot be written")
+    if canonical_name(name) != name:
+        raise InvalidName(f"no mailbox can be called {name[:80]!r}: INBOX is written in capitals")
     folder = "." + ".".join(encode_utf7(level).replace(".", "&AC4-") for level in levels)
     if len(folder) > MAX_NAME_ON_DISK:
         raise InvalidName(f"the mailbox name {name[:40]!r}... is too long")

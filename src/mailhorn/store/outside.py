@@ -950,8 +950,13 @@ class Watchman:
             if len(self._complaints) >= MAX_COMPLAINTS:
                 self._complaints.clear()
             self._complaints.add(text)
-            more = {} if problem is None else {"problem": str(problem)}
-            log.warning(what, where=f"{self._root}/{where}", **more)
+            more = {} if problem is None else {"problem": _printable(str(problem))}
+            log.warning(what, where=_printable(f"{self._root}/{where}"), **more)
+
+
+def _printable(text: str) -> str:
+    """Return a text with a file's name in it, which may be any octets, as it can be written into a log."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _poll(fds: list[int], timeout: float | None) -> set[int]:

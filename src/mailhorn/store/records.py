@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ..model.ids import MAX_UID
 from ..model.mailbox import DELIMITER, INBOX, canonical_name
-from .intake import safe_key
-from .names import InvalidName, decode_utf7, folder_of, mailbox_of, parse_file_name
+from .intake import date_of, safe_key
+from .names import InvalidName, decode_utf7, folder_of, parse_file_name
 from .settle import MAILBOX_FILE, SUBSCRIPTIONS_FILE, read_settings
 
 UIDLIST = "dovecot-uidlist"
@@ -121,8 +121,8 @@ def list_found(folder: str, recorded: Recorded) -> list[Found]:
                     uid = None
                 elif uid is not None:
                     seen.add(uid)
-                stat = entry.stat()
-                found.append(Found(entry.path, safe_key(key), uid, letters, stat.st_size, int(stat.st_mtime // 1)))
+                status = entry.stat()
+                found.append(Found(entry.path, safe_key(key), uid, letters, status.st_size, date_of(status)))
     return sorted(found, key=lambda f: (f.uid is None, f.uid or 0, f.internal_date, f.path))
 
 
@@ -141,10 +141,7 @@ def read_subscriptions(home: str | Path) -> list[str]:
     tabs = bool(lines) and lines[0] == "V\t2"
     for line in filter(None, lines[2:] if tabs else lines):
         with contextlib.suppress(InvalidName):
-            if tabs:
-                name = canonical_name(DELIMITER.join(map(decode_utf7, line.split("\t"))))
-            else:
-                name = INBOX if line.upper() == INBOX else canonical_name(mailbox_of(f".{line}"))
+            name = canonical_name(DELIMITER.join(map(decode_utf7, line.split("\t" if tabs else "."))))
             folder_of(name)
             names.append(name)
     return sorted(set(names))

@@ -74,6 +74,8 @@ class SqliteOutside(Outside):
         return FolderAt(*found[0]) if found else None
 
     def folder_at(self, directory: str) -> FolderAt | None:
+        if not _is_text(directory):
+            return None  # other tools may call a directory anything; none of ours is called so
         with self._reader() as db:
             found = db.ask("SELECT mailbox, uid_validity FROM folder WHERE dir = ?", (directory,))
         if not found:
@@ -208,6 +210,15 @@ class SqliteOutside(Outside):
             return total
 
         return await self._writer.run(work)
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a file's name was UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _mailbox(tx: Tx, account: int, name: str, now: float) -> int:

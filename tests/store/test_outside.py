@@ -14,11 +14,11 @@ from tests.kit.stores import DATE, account, deliver, digest_of, opened
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.message import Digest
-from mailhorn.store.abc import Dropped, KnownFile
+from mailhorn.store.abc import Dropped, FolderAt, KnownFile
 from mailhorn.store.index.outside import SqliteOutside
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.inotify import Inotify
-from mailhorn.store.outside import Noticing, Suspect
+from mailhorn.store.outside import BATCH, Differences, Noticing, Suspect, Watchman
 
 ADA = "ada@example.org"
 QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -394,3 +394,50 @@ async def test_directories_that_can_be_no_mailbox_stop_nobody(
         assert await noticed.told(inbox, "appended") == [3]
     told = capsys.readouterr().out
     assert told.count("a folder is left out") >= len(odd) and "will retry" not in told
+
+
+async def test_a_folder_brought_back_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each part of it that is taken in: looking at it costs as much as it is big."""
+    monkeypatch.setattr("mailhorn.store.outside.TURN", PATIENCE)
+    compared: list[str] = []
+    compare = Watchman._compare
+
+    def counted(watchman: Watchman, folder: FolderAt, path: str) -> Differences:
+        compared.append(folder.name)
+        return compare(watchman, folder, path)
+
+    monkeypatch.setattr(Watchman, "_compare", counted)
+    async with noticing(tmp_path) as noticed:
+        ada, _ = await begun(noticed)
+        for part in ("cur", "new", "tmp"):
+            (tmp_path / "backup" / part).mkdir(parents=True)
+        number = 4 * BATCH + 1
+        for name in range(number):
+            (tmp_path / "backup" / "cur" / f"{name}:2,S").write_bytes(MAIL)
+        (tmp_path / "backup").rename(noticed.home / ADA / ".Back")
+        await noticed.until(lambda: sum(len(change.appended) for change in noticed.changes) == number + 1)
+        assert len(await noticed.seen(await named(noticed, ada, "Back"))) == number
+    assert compared.count("Back") == 1
+
+
+async def test_a_file_that_is_renamed_once_more_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen together with it is not forgotten."""
+    async with noticing(tmp_path) as noticed:
+        _, inbox = await begun(noticed)
+        await deliver(noticed.store, inbox)
+        cur = noticed.home / ADA / "cur"
+        first, second = await at_rest(noticed, 2)
+        rename = os.rename
+
+        def raced(source: str, target: str) -> None:
+            if source.endswith("SF"):
+                rename(source, f"{source[:-2]}F")
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", raced)
+        os.link(cur / second, cur / f"{second}S")
+        os.unlink(cur / second)
+        rename(cur / first, cur / f"{first}SF")
+        await noticed.told(inbox, "updated", 2)
+        flags = {uid: flags for uid, (flags, _) in (await noticed.seen(inbox)).items()}
+        assert flags == {1: "\\Flagged", 2: "\\Seen"}

@@ -57,6 +57,10 @@ REST = 0.01
 BATCH = 200
 """New files of one folder that are taken in together, while the settler waits."""
 
+TURN = 1.0
+"""Seconds that new files of one folder may take before others are looked at: of a whole folder brought back there are
+many, and each look at it costs as much as the folder is big."""
+
 BLURRED = 2_000_000_000
 """Nanoseconds for which a directory's time may not tell its last change: file systems count in ticks, up to 2 s."""
 
@@ -552,6 +556,8 @@ class Watchman:
                 if self._closing:
                     return
                 raise
+            except FileNotFoundError:  # a file was called otherwise once more just now
+                self._hint_all(folder.mailbox)
             except OSError as problem:
                 self._complain("a folder cannot be read; see to its permissions", folder.dir, problem)
 
@@ -642,27 +648,38 @@ class Watchman:
         keywords = Keywords.load(path)
         missing_keys = {file.key for file in differences.missing}
         known = self._outside.known(folder.mailbox, [s.uid for s in differences.suspects if s.uid is not None])
-        strangers = [
-            s
-            for s in differences.suspects
-            if s.key not in missing_keys and (s.uid not in known or known[s.uid or 0].key not in ("", s.key))
-        ]
-        ready: dict[tuple[str, str], tuple[os.stat_result, Dropped]] = {}
-        for suspect in sorted(strangers, key=lambda s: s.name)[:BATCH]:
-            prepared = self._prepare(folder, path, suspect, keywords, gone)
-            if prepared is not None:
-                ready[suspect.part, suspect.name] = prepared
-        if len(strangers) > BATCH:
-            self._hint_all(folder.mailbox)
-        with self._quiet:
-            if self._outside.folder(folder.mailbox) != folder:
+        strangers: list[Suspect] = []
+        part = Differences(missing=differences.missing)
+        for suspect in sorted(differences.suspects, key=lambda s: s.name):
+            file = known.get(suspect.uid or 0)
+            new = suspect.key not in missing_keys and (file is None or file.key not in ("", suspect.key))
+            (strangers if new else part.suspects).append(suspect)
+        end = time.monotonic() + TURN
+        for at in range(0, len(strangers) or 1, BATCH):
+            began = time.monotonic()
+            if at and (self._closing or began >= end):
+                self._whole[folder.mailbox] = None
+                self._soon(0.0)
                 return
-            owner, since = self._signature(folder.dir)
-            if owner not in (0, folder.uid_validity):
-                self._complain("a folder is another mailbox's copy; it is left alone", folder.dir)
-                return
-            since = since if owner == folder.uid_validity else MAX_UID
-            self._decide(folder, path, differences, ready, since, keywords)
+            batch = strangers[at : at + BATCH]
+            part.suspects += batch
+            ready: dict[tuple[str, str], tuple[os.stat_result, Dropped]] = {}
+            for suspect in batch:
+                prepared = self._prepare(folder, path, suspect, keywords, gone)
+                if prepared is not None:
+                    ready[suspect.part, suspect.name] = prepared
+            with self._quiet:
+                if self._outside.folder(folder.mailbox) != folder:
+                    return
+                owner, since = self._signature(folder.dir)
+                if owner not in (0, folder.uid_validity):
+                    self._complain("a folder is another mailbox's copy; it is left alone", folder.dir)
+                    return
+                since = since if owner == folder.uid_validity else MAX_UID
+                self._decide(folder, path, part, ready, since, keywords)
+            part = Differences()
+            if at + BATCH < len(strangers):
+                time.sleep(min(time.monotonic() - began, GATHER))  # half of a core is the event loop's
 
     def _decide(
         self,

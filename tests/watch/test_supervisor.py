@@ -14,7 +14,7 @@ from tests.kit.simulated_imap import Mailboxes, SimulatedServer
 from mailhorn.net.tls import TLSProblem, self_signed, server_context
 from mailhorn.sieve.run import Run
 from mailhorn.watch.account import Security, WatchAccount
-from mailhorn.watch.events import Event, Filed, Output, State, StateChanged
+from mailhorn.watch.events import Event, Filed, Output, Started, State, StateChanged
 from mailhorn.watch.facts import install
 from mailhorn.watch.journal import JournalError, JournalThread
 from mailhorn.watch.ledger import Place
@@ -233,6 +233,75 @@ async def test_a_bug_of_ours_is_logged_and_the_others_go_on(net: Net, tmp_path: 
             await net.until(lambda: len(net.lines) == 1)
     (line,) = [entry for entry in logged if entry["log_level"] == "error"]
     assert "bug" in line["event"] and line["account"] == "bad"
+
+
+async def test_who_begins_anew_does_so_when_its_time_has_come(net: Net, tmp_path: Path) -> None:
+    """Not when the network has changed meanwhile: it would be thought to have stopped, and not be told to."""
+    async with watching([net.account()], tmp_path / "j") as watch:
+        await watch.idle()
+        (broken,) = watch.watcher.watches
+
+        def breaks(*_: object) -> None:
+            raise RuntimeError("boom")
+
+        broken.machine.step = breaks
+        watch.watcher.network_changed()
+        await net.until(lambda: not net.lines)
+        watch.watcher.network_changed()
+        assert broken.stopped and broken.machine.steps == 0
+
+
+async def test_settings_that_are_read_again_before_anything_is_watched(net: Net, tmp_path: Path) -> None:
+    """What is new in them begins once, with all the others."""
+    begun: list[str] = []
+
+    class Counted(Machine):
+        def step(self, event: Event, now: float, roll: float = 0.5) -> list[Output]:
+            if isinstance(event, Started):
+                begun.append(self.places[0].account)
+            return super().step(event, now, roll)
+
+    first, second, third = (net.account(name) for name in ("first", "second", "third"))
+    watcher = Watcher([first], tmp_path / "j", machine=Counted)
+    assert watcher.reload([first, second]) == (0, 1)
+
+    @contextlib.asynccontextmanager
+    async def beside() -> AsyncIterator[None]:
+        assert watcher.reload([first, second, third]) == (0, 1)
+        yield
+
+    running = asyncio.create_task(watcher.run(beside()))
+    await net.until(lambda: len(net.lines) == 3)
+    assert watcher.reload([first, second, third]) == (0, 0)
+    watcher.stop()
+    async with asyncio.timeout(PATIENCE):
+        await running
+    assert sorted(begun) == ["first", "second", "third"]
+
+
+async def test_connections_have_their_time_to_end_whatever_was_before(tmp_path: Path) -> None:
+    """Also if there was none in between."""
+
+    class Wire:
+        cuts = 0
+
+        def cut(self) -> None:
+            self.cuts += 1
+
+    watcher = Watcher([], tmp_path / "j")
+    before, last = Wire(), Wire()
+
+    @contextlib.asynccontextmanager
+    async def beside() -> AsyncIterator[None]:
+        watcher.opened(before)  # type: ignore[arg-type]  # as much of a connection as is asked for
+        watcher.closed(before)  # type: ignore[arg-type]
+        watcher.opened(last)  # type: ignore[arg-type]
+        asyncio.get_running_loop().call_soon(watcher.closed, last)
+        yield
+
+    async with asyncio.timeout(PATIENCE):
+        await watcher.run(beside())
+    assert (before.cuts, last.cuts) == (0, 0)
 
 
 async def test_a_message_that_breaks_the_rules_does_not_keep_the_others(net: Net, tmp_path: Path) -> None:

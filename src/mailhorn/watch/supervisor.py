@@ -329,6 +329,7 @@ class Watcher:
     def opened(self, line: "_Line") -> None:
         """A connection was made."""
         self._open.add(line)
+        self._all_closed.clear()
 
     def closed(self, line: "_Line") -> None:
         """A connection is gone."""
@@ -612,7 +613,9 @@ class _Watch:
         return self._journal is None or self.machine.state is State.STOPPED or self._replacement is not None
 
     def start(self, journal: Keeper) -> None:
-        """Begin."""
+        """Begin, unless it has: settings may be read again before the first ones are watched."""
+        if self._journal is not None:
+            return
         self._journal = journal
         self._loop = asyncio.get_running_loop()
         self.deliver(Started())
@@ -633,8 +636,8 @@ class _Watch:
             self._line = None
 
     def deliver(self, event: Event) -> None:
-        """Let the machine take a step, and do what it wants."""
-        if self._journal is None:
+        """Let the machine take a step, and do what it wants; not before its time, if it is to begin anew."""
+        if self._journal is None or self._replacement is not None:
             return
         self.watcher.look()
         now = self.watcher.clock()

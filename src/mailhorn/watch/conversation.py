@@ -7,7 +7,7 @@ Rule 3: every wait for the server has a limit; what breaks one is a dead connect
 
 import math
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -100,11 +100,11 @@ STOP_PATIENCE = 0.35
 MAX_VIOLATIONS = 20
 """Responses of a connection that may make no sense before it is given up; each is logged."""
 MAX_KEPT = 2000
-"""Messages kept from one FETCH, whatever the server sends; the rest is fetched again."""
+"""Messages kept from one FETCH, the first, whatever the server sends; the rest is fetched again."""
 MAX_MAILBOXES = 100_000
 """Mailboxes of an account that are looked at."""
 MAX_FOUND = 1_000_000
-"""UIDs taken of one answer to ESEARCH, the smallest: a range of any size is a few octets."""
+"""UIDs taken of what is said to one SEARCH, the first: a range of any size is a few octets."""
 MAX_COPIED = 100
 """COPYUID codes kept of one command; a server tells one, or one for each message."""
 
@@ -300,12 +300,9 @@ class Conversation:
                 if self._noted is not None and len(self._noted) < MAX_COPIED:
                     self._noted |= {name.lower(): value for name, value in values}
             case SearchResponse(numbers):
-                if self._found is not None:
-                    self._found += numbers
+                self._hear_found(numbers)
             case ESearchResponse(by_uid=True, numbers=UIDSet() as uids):  # what IMAP4rev2 alone says (RFC 9051 §7.3.4)
-                if self._found is not None:
-                    every = chain.from_iterable(range(low, high + 1) for low, high in uids.resolved(0))
-                    self._found += islice(every, MAX_FOUND)
+                self._hear_found(chain.from_iterable(range(low, high + 1) for low, high in uids.resolved(0)))
             case ListResponse():
                 if self._listed is not None and len(self._listed) < MAX_MAILBOXES:
                     self._listed.append(response)
@@ -326,15 +323,22 @@ class Conversation:
         elif isinstance(code, CopyUid) and len(self.copied) < MAX_COPIED:
             self.copied.append(code)
 
+    def _hear_found(self, numbers: Iterable[int]) -> None:
+        if self._found is not None:
+            self._found += islice(numbers, MAX_FOUND - len(self._found))
+
     def _hear_fetched(self, response: Fetched) -> None:
         uid = next((item.uid for item in response.items if isinstance(item, UidItem)), None)
         if self._fetched is None or uid is None:
             self.hint()
             return
         known = self._fetched.get(uid)
-        if known is None and len(self._fetched) >= MAX_KEPT and uid > max(self._fetched):
+        if known is None and len(self._fetched) >= MAX_KEPT:
             self.dropped = True
-            return
+            last = max(self._fetched)
+            if uid > last:
+                return
+            del self._fetched[last]
         try:
             self._fetched[uid] = (known or Gathered(uid)).with_items(response.items)
         except Exception as error:  # a bug of ours must not cost the messages behind this one (fault F85)

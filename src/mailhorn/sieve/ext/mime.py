@@ -90,11 +90,20 @@ def _extracttext(call: Call) -> Step:
     modifiers = [call.choice(group, "") for group in GROUPS if call.has(group)]
 
     def extracttext(run: Run) -> None:
-        entity = run.entity()
-        text = entity.plain()[: min(first, MAX_EXTRACTED)] if entity.type == "text" else ""
-        run.set(name, modified(text, modifiers))
+        run.set(name, modified(_text(run)[:first], modifiers))
 
     return extracttext
+
+
+def _text(run: Run) -> str:
+    """Return the beginning of the text of the part that is looked at: decoded once, however often it is extracted."""
+    key = ("extracttext", run.path)
+    known = run.bound.get(key)
+    if known is None:
+        entity = run.entity()
+        known = run.bound[key] = entity.plain()[:MAX_EXTRACTED] if entity.type == "text" else ""
+    assert isinstance(known, str)
+    return known
 
 
 def _replace(call: Call) -> Step:

@@ -11,7 +11,7 @@ from .actions import AddHeader, DeleteHeader, Edit, Enclose, NewBody, ReplacePar
 from .questions import Entity
 from .writing import encoded_field, text_entity
 
-_FIELD = re.compile(rb"([^\x00-\x20:]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+)*)\n?")
+_FIELD = re.compile(rb"^([^\x00-\x20:]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+)*)\n?", re.MULTILINE)
 
 
 def edited(message: bytes, edits: Sequence[Edit], parse: Callable[[bytes], Entity], boundary: str) -> bytes:
@@ -25,16 +25,20 @@ def edited(message: bytes, edits: Sequence[Edit], parse: Callable[[bytes], Entit
         boundary: What no line of the message begins with, for Enclose.
 
     """
+    of_header: list[AddHeader | DeleteHeader] = []
     for edit in edits:
         if isinstance(edit, AddHeader | DeleteHeader):
-            message = edited_header(message, (edit,))
-        elif isinstance(edit, NewBody):
+            of_header.append(edit)
+            continue
+        message = edited_header(message, of_header)
+        of_header = []
+        if isinstance(edit, NewBody):
             message = edit.content
         elif isinstance(edit, Enclose):
             message = _enclosed(message, edit, parse, boundary)
         else:
             message = _replaced(message, edit, parse)
-    return message
+    return edited_header(message, of_header)
 
 
 def unused_boundary(octets: bytes) -> str:
@@ -46,16 +50,24 @@ def unused_boundary(octets: bytes) -> str:
 
 
 def edited_header(message: bytes, edits: Sequence[AddHeader | DeleteHeader]) -> bytes:
-    """Return the message with these edits of its header done."""
+    """Return the message with these edits of its header done; a large body is copied once."""
+    if not edits:
+        return message
+    end = _header_end(message)
+    header, rest = message[:end], message[end:]
     for edit in edits:
         if isinstance(edit, DeleteHeader):
-            message = _deleted(message, edit.name.encode("utf-8", "surrogateescape"), edit.number)
+            header = _deleted(header, edit.name.encode("utf-8", "surrogateescape"), edit.number)
         elif edit.last:
-            end = _header_end(message)
-            message = message[:end] + encoded_field(edit.name, edit.value) + message[end:]
+            header = _ended(header) + encoded_field(edit.name, edit.value)
         else:
-            message = encoded_field(edit.name, edit.value) + message
-    return message
+            header = encoded_field(edit.name, edit.value) + header
+    return header + rest
+
+
+def _ended(header: bytes) -> bytes:
+    """Return a header to which a field can be added: a message may end within its last one."""
+    return header if not header or header.endswith(b"\n") else header + b"\r\n"
 
 
 def _header_end(message: bytes) -> int:
@@ -72,19 +84,13 @@ def _header_end(message: bytes) -> int:
     return at
 
 
-def _deleted(message: bytes, name: bytes, number: int) -> bytes:
-    at, end = 0, _header_end(message)
-    while at < end:
-        found = _FIELD.match(message, at, end)
-        if found is None:
-            at = message.find(b"\n", at, end) + 1 or end
-            continue
+def _deleted(header: bytes, name: bytes, number: int) -> bytes:
+    for found in _FIELD.finditer(header):
         if found[1].lower() == name:
             number -= 1
             if not number:
-                return message[:at] + message[found.end() :]
-        at = found.end()
-    return message
+                return header[: found.start()] + header[found.end() :]
+    return header
 
 
 _CONTENT = re.compile(rb"(?:content-[^:]*|mime-version)[ \t]*\Z", re.IGNORECASE)
@@ -115,7 +121,9 @@ def _replaced(message: bytes, edit: ReplacePart, parse: Callable[[bytes], Entity
     if not edit.path:
         end = _header_end(message)
         changes = {"subject": edit.subject, "from": edit.sender}
-        header = _renamed(_kept_fields(message[:end]), [name for name, value in changes.items() if value is not None])
+        header = _renamed(
+            _ended(_kept_fields(message[:end])), [name for name, value in changes.items() if value is not None]
+        )
         for name, value in changes.items():
             if value is not None:
                 header += encoded_field(name.capitalize(), value)
@@ -131,14 +139,12 @@ def _replaced(message: bytes, edit: ReplacePart, parse: Callable[[bytes], Entity
 
 def _enclosed(message: bytes, edit: Enclose, parse: Callable[[bytes], Entity], boundary: str) -> bytes:
     """Make a multipart of a text and the message (RFC 5703 §6)."""
-    header = message[: _header_end(message)]
+    header = _ended(message[: _header_end(message)])
     new = b""
     for name, value in (("From", edit.sender), ("Date", edit.date), ("Subject", edit.subject)):
         if name.lower() not in edit.headers:
             new += encoded_field(name, value) if value else _of_names(header, (name.lower(),))
     new += _of_names(_kept_fields(header), edit.headers)
-    if not new.endswith(b"\n") and new:
-        new += b"\r\n"  # the message ended within its header
     mark = boundary.encode()
     return (
         new

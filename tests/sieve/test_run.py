@@ -1,8 +1,9 @@
 import pytest
 
 from mailhorn.sieve import FileInto, HeaderFacts, Redirect, SieveRuntimeError
+from mailhorn.sieve.actions import Notify
 from mailhorn.sieve.comparator import ASCII_CASEMAP, OCTET
-from mailhorn.sieve.limits import MAX_FLAGS, MAX_OCTETS_COMPARED
+from mailhorn.sieve.limits import MAX_FLAGS, MAX_NOTIFICATIONS, MAX_OCTETS_COMPARED
 from mailhorn.sieve.run import Asked, Missing, Run, octets
 
 
@@ -62,3 +63,14 @@ def test_limits_name_their_line() -> None:
         run.charge(1, 7)
     with pytest.raises(SieveRuntimeError, match="line 8"):
         run.set_flags({str(number): str(number) for number in range(MAX_FLAGS + 1)}, 8)
+
+
+def test_what_is_notified_again_is_no_further_notification() -> None:
+    """It is done once; one more is one too many."""
+    run = Run(HeaderFacts())
+    for _ in range(2):
+        for number in range(MAX_NOTIFICATIONS):
+            run.notify(Notify(f"mailto:{number}@example.org"))
+    assert len(run.steps()) == MAX_NOTIFICATIONS
+    with pytest.raises(SieveRuntimeError, match="line 3"):
+        run.notify(Notify("mailto:other@example.org", line=3))

@@ -564,9 +564,11 @@ class Run:
 
     def notify(self, step: Notify) -> None:
         """Take the action notify; the same one twice is done once."""
-        if sum(isinstance(taken, Notify) for taken in self._steps.values()) >= MAX_NOTIFICATIONS:
+        key = ("notify", f"{step.method}\0{step.message}")
+        others = sum(isinstance(taken, Notify) for other, taken in self._steps.items() if other != key)
+        if others >= MAX_NOTIFICATIONS:
             raise SieveRuntimeError(step.line, f"more than {MAX_NOTIFICATIONS} notifications of one message")
-        self._put(("notify", f"{step.method}\0{step.message}"), step)
+        self._put(key, step)
 
     def remember(self, step: Remember) -> None:
         """Take note of what to remember in the end."""
@@ -620,8 +622,6 @@ def present(fact: _Fact | None, need: Need) -> _Fact:
 
 
 SEPARATOR = "+"
-
-
 """Stands between user and detail (RFC 5233 §4)."""
 
 

@@ -375,6 +375,20 @@ async def test_two_mailboxes_with_one_uidvalidity(tmp_path: Path) -> None:
         db.close()
 
 
+async def test_its_first_block_is_damaged(tmp_path: Path) -> None:
+    """Whose it is cannot be told any more: no body is lost for that, and nothing expunged comes back."""
+    async with opened(tmp_path, delay=3600) as store:
+        _, inbox = await account(store)
+        for body in (b"one", b"two", b"three"):
+            await deliver(store, inbox, body=body)
+        await store.index.expunge(inbox, [UID(2)], deleted_only=False)
+        crashed_copy(tmp_path, tmp_path / "crashed")
+    with (tmp_path / "crashed" / "index.journal").open("r+b") as journal:
+        journal.write(b"x" * START)
+    async with opened(tmp_path / "crashed") as store:
+        assert [body for _, body, _ in await inbox_of(store, inbox)] == [b"one", b"three"]
+
+
 async def test_two_servers_on_one_index(tmp_path: Path) -> None:
     """The second is told so."""
     async with opened(tmp_path):

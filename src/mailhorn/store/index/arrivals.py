@@ -211,6 +211,7 @@ class Arrivals:
                 identity = secrets.randbits(48) + 1
                 left = [record for record in records if record.entry.blob > journal.resting and record.body is not None]
                 _enter_late(db, left, self._numbers, _by_uid_validity(db))
+                _give_bodies(db, records)  # it is the same index if only the journal's first block was damaged
             self._enter_numbers(db, identity, journal.number - 1)
         except BaseException:
             journal.close()
@@ -506,14 +507,18 @@ def _by_uid_validity(db: Database) -> Callable[[Place], int | None]:
 
 
 def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers, find: Callable[[Place], int | None]) -> None:
-    """Enter, with its body, what was taken and is not in the tables."""
+    """Enter, with its body, what was taken and is not in the tables; what they know to be expunged stays so."""
     for _, entry, body in records:
         places = [(find(place), place) for place in entry.places]
         new = [
             (mailbox, place)
             for mailbox, place in places
             if mailbox is not None
-            and not db.ask("SELECT 1 FROM message WHERE mailbox = ? AND uid = ?", (mailbox, place.uid))
+            and not db.ask(
+                "SELECT 1 FROM message WHERE mailbox = ?1 AND uid = ?2"
+                " UNION ALL SELECT 1 FROM tombstone WHERE mailbox = ?1 AND uid = ?2",
+                (mailbox, place.uid),
+            )
         ]
         if not new:
             continue

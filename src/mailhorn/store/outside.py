@@ -20,7 +20,7 @@ import threading
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -755,8 +755,18 @@ class Watchman:
                 "bring them back, or delete them with a mail program",
                 folder.dir,
             )
-        if not (dropped or relettered or vanished):
-            return
+        if dropped or relettered or vanished:
+            self._take_in(folder, path, dropped, relettered, vanished)
+
+    def _take_in(
+        self,
+        folder: FolderAt,
+        path: str,
+        dropped: list[tuple[Suspect, Dropped]],
+        relettered: Sequence[Relettered],
+        vanished: Sequence[Vanished],
+    ) -> None:
+        """Have the index say it; then new files are called as it calls them."""
         if dropped:
             dropped.sort(key=lambda one: (one[1].internal_date, one[0].name))
             self._flusher.flush()

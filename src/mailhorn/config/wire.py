@@ -238,30 +238,17 @@ def build_server(settings: ServeSettings) -> Server:
     data = data_folder(settings)
     hostname = settings.hostname or platform.node() or "localhost"
     certificate, key = _certificate(settings, data, hostname)
-    tls = server_context(certificate, key, settings.tls.client_ca)
-    if problem := objection(tls, certificate):
-        log.warning("mail clients will not accept the certificate", certificate=str(certificate), reason=problem)
     tools = tools_of(settings.sieve, hostname)
     leaving = relay_options(settings.relay, hostname)
     scripts = scripts_of(settings.sieve, data, tools, queue=leaving is not None)
-    keep_alive = _keep_alive(settings.sessions)
     listen_on = {str(service): settings.listen_on(service, is_root()) for service in PORTS}
     chosen = {service: place for service, place in listen_on.items() if place is not None}
+    options = _server_options(settings, data, hostname, certificate, key, scripts, chosen)
     hub = Hub()
     maildir = settings.maildir
     noticing = Noticing(maildir.notice, maildir.scan_interval) if maildir.notice != "off" else None
     store = open_store(data, hub.tell, noticing, text_index=settings.search.text_index, stir=hub.stir)
-    accounts = Accounts(
-        store.index,
-        AccountOptions(
-            hostname=hostname,
-            domains=settings.domains,
-            postmaster=settings.postmaster,
-            scram=Scram(settings.sasl.scram),
-            iterations=settings.sasl.scram_iterations,
-            secret=kept_secret(data / "secret"),
-        ),
-    )
+    accounts = Accounts(store.index, _account_options(settings, data, hostname))
     tools.memory = memory = _memory(data)
     delivery = Delivery(store, filter=Filter(store.index, scripts, tools))
     queue: Relaying | None = None
@@ -273,9 +260,47 @@ def build_server(settings: ServeSettings) -> Server:
     if settings.sieve.imap_events:
         delivery.events = Events(store, delivery.filter, settings.sieve.imap_default)
     hub.renamed = delivery.renamed
+    return Server(
+        MailServer(store, hub, accounts, delivery, options),
+        hub,
+        accounts,
+        delivery,
+        data,
+        hostname,
+        {service: host for service, (host, _) in chosen.items()},
+        _fingerprint(certificate),
+        memory,
+        queue,
+    )
+
+
+def _account_options(settings: ServeSettings, data: Path, hostname: str) -> AccountOptions:
+    return AccountOptions(
+        hostname=hostname,
+        domains=settings.domains,
+        postmaster=settings.postmaster,
+        scram=Scram(settings.sasl.scram),
+        iterations=settings.sasl.scram_iterations,
+        secret=kept_secret(data / "secret"),
+    )
+
+
+def _server_options(
+    settings: ServeSettings,
+    data: Path,
+    hostname: str,
+    certificate: Path,
+    key: Path,
+    scripts: Scripts,
+    chosen: Mapping[str, tuple[str, int]],
+) -> ServerOptions:
+    """Return what connections get and how long; raises as `build_server`."""
+    tls = server_context(certificate, key, settings.tls.client_ca)
+    if problem := objection(tls, certificate):
+        log.warning("mail clients will not accept the certificate", certificate=str(certificate), reason=problem)
     limits, sessions = settings.limits, settings.sessions
     quota = QuotaLimits(limits.quota_storage, limits.quota_messages, limits.quota_mailboxes)
-    options = ServerOptions(
+    return ServerOptions(
         listen=chosen,
         tls=tls,
         smtp_tls=None if settings.tls.client_ca is None else server_context(certificate, key),
@@ -289,7 +314,7 @@ def build_server(settings: ServeSettings) -> Server:
             message_limit=limits.messages_per_command,
             login_timeout=sessions.login_timeout,
             inactivity_timeout=sessions.inactivity_timeout,
-            keep_alive=keep_alive,
+            keep_alive=_keep_alive(sessions),
             sieve_url=_sieve_url(settings, hostname, chosen),
         ),
         smtp=SmtpOptions(
@@ -306,18 +331,6 @@ def build_server(settings: ServeSettings) -> Server:
             this_machine=limits.count_this_machine,
         ),
         tcp=Keepalive(settings.tcp.idle, settings.tcp.interval, settings.tcp.count, settings.tcp.unacknowledged),
-    )
-    return Server(
-        MailServer(store, hub, accounts, delivery, options),
-        hub,
-        accounts,
-        delivery,
-        data,
-        hostname,
-        {service: host for service, (host, _) in chosen.items()},
-        _fingerprint(certificate),
-        memory,
-        queue,
     )
 
 

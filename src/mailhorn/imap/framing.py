@@ -477,7 +477,9 @@ class Framer:
         self._start = self._line = self._scan = position
 
     def _restart(self, position: int) -> None:
-        """Expect a new frame at `position`."""
+        """Expect a new frame at `position`; where it is the end of all that came, nothing is held any more."""
+        if position == len(self._buffer):
+            self._buffer, position = b"", 0
         self._begin(position)
         self._state = _State.LINE
         self._tag = None

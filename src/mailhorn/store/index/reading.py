@@ -36,9 +36,6 @@ T = TypeVar("T")
 FEW = 64
 """Rows that may be read on the loop: 64 digests take 0.2 ms, about what a thread's round trip costs under load."""
 
-FEW_UIDS = 512
-"""The same for UIDs alone."""
-
 READERS = 2
 """Threads for scans: more than the machine's idle cores would only take turns."""
 
@@ -197,7 +194,7 @@ class SqliteReading(SqliteResting, Index):
         head = await self.mailbox_by_id(mailbox)
         if head is None:
             raise missing(mailbox)
-        if head.messages > FEW_UIDS:
+        if head.messages > FEW:  # the flags of who opens a mailbox are asked for next, of all or one by one
             sheet = await self._sheet(mailbox)
             if sheet is not None:
                 return sheet.mod_seq, sheet.uids[:]
@@ -210,7 +207,7 @@ class SqliteReading(SqliteResting, Index):
                 found = db.execute("SELECT uid FROM message WHERE mailbox = ? ORDER BY uid", (mailbox,))
                 return ModSeq(head[0][0]), array("I", [uid for (uid,) in found])
 
-        return self._here(read) if head.messages <= FEW_UIDS else await self._there(read)
+        return self._here(read) if head.messages <= FEW else await self._there(read)
 
     async def changes_since(self, mailbox: MailboxId, changed_to: ModSeq, expunged_to: ModSeq, last_uid: UID) -> Change:
         def read(db: Database) -> Change:

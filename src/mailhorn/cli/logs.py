@@ -1,14 +1,16 @@
 """Logging for a command: everything the program tells goes to standard error, as text or as JSON lines.
 
 What the program says itself goes there without a detour through the standard library's logging, which takes longer than
-all else: a server writes a line for each message.
+all else: a server writes a line for each message. Those of one turn of the event loop are written together.
 """
 
+import asyncio
 import contextlib
 import json
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,31 +24,80 @@ from ..config.settings import Log
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-class Lines:
+class Output:
     """
-    Writes lines; what a stream will not have is lost, and nothing else.
+    Where lines go, in their order; what the stream will not have is lost, and nothing else.
 
-    Attributes:
-        name: Of the part of the program that speaks.
-
+    What can wait until the end of the running loop's turn is written together with all else of that turn: each write
+    lets go of the interpreter, and a thread that takes it meanwhile keeps the next answer waiting.
     """
 
-    __slots__ = ("_stream", "name")
+    __slots__ = ("_loop", "_stream", "_waiting")
 
-    def __init__(self, name: str, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO) -> None:
         """Write there."""
-        self.name = name
         self._stream = stream
+        self._waiting: deque[str] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def msg(self, line: str) -> None:
-        """Write a line, at once."""
+    def write(self, text: str) -> None:
+        """Write it at once, behind all that waits."""
+        self._waiting.append(text)
+        self.flush()
+
+    def write_soon(self, text: str) -> None:
+        """Write it when this turn of the loop is over; at once, if there is none."""
         try:
-            self._stream.write(f"{line}\n")
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write(text)
+            return
+        self._waiting.append(text)
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write all that waits."""
+        self._loop = None
+        lines: list[str] = []
+        with contextlib.suppress(IndexError):  # one by one, as other threads may do the same
+            while True:
+                lines.append(self._waiting.popleft())
+        if not lines:
+            return
+        try:
+            self._stream.write("".join(lines))
             self._stream.flush()
         except (OSError, ValueError):  # closed, or the disk is full
             pass
 
-    debug = info = warning = error = msg
+
+class Lines:
+    """
+    Writes the lines of one part of the program.
+
+    Attributes:
+        name: Of that part.
+
+    """
+
+    __slots__ = ("_output", "name")
+
+    def __init__(self, name: str, output: Output) -> None:
+        """Write there."""
+        self.name = name
+        self._output = output
+
+    def info(self, line: str) -> None:
+        """Write a line of which there may be thousands in a second."""
+        self._output.write_soon(f"{line}\n")
+
+    def error(self, line: str) -> None:
+        """Write a line that must not be lost, whatever happens next."""
+        self._output.write(f"{line}\n")
+
+    debug, msg, warning = info, info, error
 
 
 _ENCODER = json.JSONEncoder(default=repr)
@@ -55,13 +106,15 @@ _PLAIN = frozenset((str, int, float, bool, list, tuple))
 """Types that both encoders write alike."""
 
 
-def _encoded(event: dict[str, Any], **_: Any) -> str:
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     """Return the fields of a line as JSON in ASCII, with a space behind each comma and colon."""
     if _PLAIN.issuperset(map(type, event.values())):
-        with contextlib.suppress(UnicodeEncodeError):  # octets that are no text stand in it
+        try:
             line = msgspec.json.format(_QUICK.encode(event), indent=0)
-            if line.isascii():
-                return line.decode()
+        except UnicodeEncodeError:  # octets that are no text stand in it
+            return _ENCODER.encode(event)
+        if line.isascii():
+            return line.decode()
     return _ENCODER.encode(event)
 
 
@@ -89,11 +142,11 @@ def set_up(settings: Log) -> None:
     renderer: structlog.typing.Processor
     if as_json:
         shared.append(structlog.processors.format_exc_info)
-        renderer = structlog.processors.JSONRenderer(_encoded)
+        renderer = _as_json
     else:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time")
-    stream = sys.stderr
-    handler = logging.StreamHandler(stream)
+    output = Output(sys.stderr)
+    handler = logging.StreamHandler(output)  # which is flushed when the program ends
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -104,7 +157,7 @@ def set_up(settings: Log) -> None:
     logging.getLogger("asyncio").setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[*shared, renderer],
-        logger_factory=lambda name="mailhorn": Lines(name, stream),
+        logger_factory=lambda name="mailhorn": Lines(name, output),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )

@@ -190,6 +190,24 @@ def test_cut_to_nothing(data: Path) -> None:
     assert len(list((data / LOST_AND_FOUND).iterdir())) == 1
 
 
+@pytest.mark.parametrize("put", [os.mkdir, os.mkfifo, lambda path: os.symlink("nowhere", path)])
+def test_no_file_but_something_else(data: Path, put: Callable[[Path], None]) -> None:
+    """What is called as a message is a directory, a pipe or a link: it is kept, and is no mail."""
+    path = file_of(data, 3)
+    path.unlink()
+    put(path)
+    (finding,) = Checker(data, live=False).check().findings
+    assert finding.kind == "vanished" and str(path) in finding.what and LOST_AND_FOUND in finding.repair
+    assert mended(data) == {uid: text for uid, text in ALL.items() if uid != 3}
+    assert [left.name for left in (data / LOST_AND_FOUND).iterdir()] == [path.name]
+
+
+def test_a_database_of_nothing(data: Path) -> None:
+    """It was cut to nothing: that is damage, and no matter of the disk."""
+    (data / "index.sqlite").write_bytes(b"")
+    assert Checker(data, live=False).check().damaged
+
+
 def test_stranger(data: Path) -> None:
     """A file that is called as one of ours and is none becomes a new message; it is not lost."""
     (data / "mail" / LOGIN / "cur" / "key,S=5,U=4:2,S").write_bytes(b"a: b\n")

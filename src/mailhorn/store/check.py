@@ -8,6 +8,7 @@ is expunged only if its file is gone or is not what it was. Rule 4: mending twic
 
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -146,7 +147,7 @@ def _keep(places: Places, path: str) -> None:
     place = places.data / LOST_AND_FOUND
     place.mkdir(0o700, exist_ok=True)
     target = place / os.path.basename(path)
-    os.rename(path, target if not target.exists() else f"{target}-{time.time_ns()}")
+    os.rename(path, target if not os.path.lexists(target) else f"{target}-{time.time_ns()}")
 
 
 def _remove_texts(path: Path) -> None:
@@ -216,7 +217,7 @@ class Checker:
                     self._look(db, login, report, progress)
             finally:
                 db.close()
-        except UNREADABLE as problem:
+        except (*UNREADABLE, apsw.SQLError) as problem:  # SQLError: there is no such table
             report.findings, report.damaged = [], True
             self._damage(report, str(problem))
         except apsw.Error as problem:
@@ -495,15 +496,18 @@ class Checker:
         where = f"{where}: UID {uid}"
 
         def gone(what: str, kind: str = "vanished", path: str | None = None) -> None:
+            mail = path is not None and stat.S_ISREG(os.lstat(path).st_mode) and os.path.getsize(path) > 0
+
             def mend(mending: Mending) -> None:
                 if path is not None:
-                    if os.path.getsize(path):
+                    if mail:
                         mending.as_new_mail(path)
                     else:
                         mending.keep(path)
                 mending.expunge(mailbox, uid)
 
-            repair = "expunge it" if path is None else "expunge it; what is left becomes a new message"
+            left = "becomes a new message" if mail else f"goes to {LOST_AND_FOUND}"
+            repair = "expunge it" if path is None else f"expunge it; what is left {left}"
             report.findings.append(Finding(kind, where, what, repair, mend))
 
         if key is None:
@@ -530,9 +534,13 @@ class Checker:
             gone(f"its file is gone: {folder}/cur/{name}")
             return
         try:
-            there = os.path.getsize(path)
+            status = os.lstat(path)
         except FileNotFoundError:  # renamed or removed since the directory was read
             return
+        if not stat.S_ISREG(status.st_mode):
+            gone(f"it has no file, something else is called so: {path}", "vanished", path)
+            return
+        there = status.st_size
         if there != size:
             gone(f"its file has {there} octets, and should have {size}: {path}", "truncated", path)
             return

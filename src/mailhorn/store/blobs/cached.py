@@ -9,6 +9,10 @@ import os
 MAX_AT_ONCE = 256 * 1024
 """Octets, copied within 40 us; for more, a thread's round trip does not matter any more."""
 
+READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+"""How a message's file is opened. Another tool may have put a pipe there, whose other end nobody may have to wait for,
+or a link to what is nobody's mail."""
+
 _OPENAT2 = 437
 """The system call's number, the same on all architectures (Linux 5.6)."""
 
@@ -24,7 +28,7 @@ class _How(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-_HOW = _How(os.O_RDONLY | os.O_CLOEXEC, 0, _RESOLVE_CACHED)
+_HOW = _How(READING, 0, _RESOLVE_CACHED)
 _HOW_AT, _HOW_SIZE = ctypes.addressof(_HOW), ctypes.sizeof(_HOW)
 _call = ctypes.CDLL(None).syscall
 _call.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_long)

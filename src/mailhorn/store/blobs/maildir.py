@@ -26,7 +26,7 @@ from ..abc import BlobRef, Blobs, FileRef, MessageMissing, OpenBlob, Resting, St
 from ..names import file_name, parse_file_name
 from ..outside import Watchman
 from ..settle import DELAY, Places, Settler, fsync_path, list_messages
-from .cached import read_cached
+from .cached import READING, read_cached
 
 INLINE_LIMIT = 128 * 1024
 """Octets. Almost all mail without an attachment is smaller; beyond, writing it twice (WAL and file) costs more than
@@ -207,7 +207,7 @@ class MaildirBlobs(Blobs):
         found: list[bytes | None] = []
         for path, start, end in wanted:
             try:
-                fd = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
+                fd = os.open(f"{self._root}/{path}", READING)
             except OSError:
                 found.append(None)
                 continue
@@ -237,7 +237,7 @@ class MaildirBlobs(Blobs):
         if isinstance(body, bytes):
             return taker.take(number, body)
         try:
-            fd = os.open(f"{self._root}/{body}", os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(f"{self._root}/{body}", READING)
         except OSError:
             return False
         try:
@@ -262,7 +262,7 @@ class MaildirBlobs(Blobs):
         full = f"{self._root}/{path}" if path else f"{self._spool}/{ref.key}"
         try:
             try:
-                return os.open(full, os.O_RDONLY | os.O_CLOEXEC)
+                return os.open(full, READING)
             except FileNotFoundError:
                 if search:
                     return self._look_for(mailbox, uid, ref, full)
@@ -280,7 +280,7 @@ class MaildirBlobs(Blobs):
             found = list_messages(os.path.dirname(directory)).get(name.partition(":")[0])
             if self._watchman is not None and found != path:
                 self._watchman.look(mailbox)
-            fd = os.open(found or path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(found or path, READING)
         letters = parse_file_name(os.path.basename(found or path))[3]
         if self._watchman is None and found and found.endswith("/cur/" + file_name(ref.key, ref.size, uid, letters)):
             self._resting.letters_are(mailbox, uid, letters)

@@ -8,9 +8,11 @@ one there (`asyncio.timeout`, `asyncio.current_task`); afterwards it may.
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeVar
+
+from .pump import Pump
 
 T = TypeVar("T")
 
@@ -34,6 +36,54 @@ def begin(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T] | None":
     return task
 
 
+class Turn:
+    """
+    Whose turn it is on a connection: that of the core's events, or of the one thing that has to wait.
+
+    Attributes:
+        busy: Something is under way, so the core's next event has to wait.
+        pulling: Somebody takes the core's events, and goes on with them if what he begins is over at once.
+        task: What is under way, if it had to wait.
+
+    """
+
+    __slots__ = ("busy", "pulling", "task")
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.pulling = False
+        self.task: asyncio.Task[None] | None = None
+
+    def begin(self, work: Coroutine[Any, Any, None], pump: Pump, received: Callable[[], None]) -> None:
+        """Do what may have to wait; then have what was pipelined behind it received. An error fails the connection."""
+        self.busy = True
+        task = begin(self._take(work, pump, received))
+        if task is not None:  # else it is over, and what came after it may have begun already
+            self.task = task
+
+    async def _take(self, work: Coroutine[Any, Any, None], pump: Pump, received: Callable[[], None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self.busy, self.task = False, None
+            pump.fail(error)
+            return
+        self.busy, self.task = False, None
+        if self.pulling:
+            return
+        try:
+            received()
+        except Exception as error:
+            pump.fail(error)
+        pump.flush()
+
+    def leave(self) -> None:
+        """Let go of what is under way, unless it is that which says so: its connection is gone."""
+        task, self.task = self.task, None  # it knows the session: in a circle both would wait for the collector
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+
 async def _rest(work: Coroutine[Any, Any, T], waits_for: Any, gone_on: list[bool]) -> T:
     gone_on.append(True)
     result: T = await _drive(work, waits_for)
@@ -55,4 +105,4 @@ def _drive(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, 
             return end.value  # type: ignore[no-any-return]  # StopIteration does not know its value's type
 
 
-__all__ = ["begin"]
+__all__ = ["Turn", "begin"]

@@ -44,7 +44,7 @@ from ...managesieve.responses import (
 from ...managesieve.server import ServerConnection
 from ...model.mailbox import Account
 from ...net.deadlines import Deadlines
-from ...net.eager import begin
+from ...net.eager import Turn
 from ...net.pump import Pump
 from ...sasl import Challenge
 from ...sieve import Program, SieveError
@@ -147,15 +147,13 @@ class ManageSieveSession:
     __slots__ = (
         "_accepted",
         "_account",
-        "_busy",
         "_context",
         "_core",
         "_drained",
         "_exchange",
         "_failures",
-        "_pulling",
         "_pump",
-        "_task",
+        "_turn",
         "_working",
         "deadline",
     )
@@ -167,10 +165,8 @@ class ManageSieveSession:
         self._context = context
         self._core = core
         self._accepted = False
-        self._busy = False
+        self._turn = Turn()
         self._working = False
-        self._pulling = False
-        self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._account: Account | None = None
         self._exchange: Exchange | None = None
@@ -205,15 +201,15 @@ class ManageSieveSession:
         """Obey what the core understood."""
         if not self._accepted:
             return
-        self._pulling = True
+        self._turn.pulling = True
         try:
             while events := self._core.events_received():
                 for event in events:
                     self._event(event)
         finally:
-            self._pulling = False
+            self._turn.pulling = False
         if self._core.closed:
-            if not self._busy:
+            if not self._turn.busy:
                 self._pump.close()
         elif self._core.wants_data:
             self._pump.resume()
@@ -234,9 +230,7 @@ class ManageSieveSession:
             context.connections.leave(self._pump.address)
             context.deadlines.forget(self)
         context.sessions.discard(self)
-        task, self._task = self._task, None  # it knows us: in a circle both would stay until the collector comes by
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
+        self._turn.leave()
 
     # net.deadlines.Watched
 
@@ -245,7 +239,7 @@ class ManageSieveSession:
         if self._drained is not None:
             log.info("client cut off, it does not read its answer", peer=self._pump.peer)
             self._pump.abort()
-        elif self._busy:
+        elif self._turn.busy:
             self._wait_for_client()
             self._context.deadlines.watch(self)
         else:
@@ -292,26 +286,7 @@ class ManageSieveSession:
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         """Do what may have to wait; the core reads no further command meanwhile."""
-        self._busy = True
-        task = begin(self._running(work))
-        if task is not None:  # else it is over, and what came after it may have begun already
-            self._task = task
-
-    async def _running(self, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            self._busy, self._task = False, None
-            self._pump.fail(error)
-            return
-        self._busy, self._task = False, None
-        if self._pulling:  # it did not have to wait, and who takes the core's events goes on doing so
-            return
-        try:
-            self.received()  # what was pipelined behind it
-        except Exception as error:
-            self._pump.fail(error)
-        self._pump.flush()
+        self._turn.begin(work, self._pump, self.received)
 
     async def _drain(self) -> None:
         """Wait until the client has read what it was sent."""

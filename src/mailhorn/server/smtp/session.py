@@ -16,7 +16,7 @@ import structlog
 
 from ...model.mailbox import Account
 from ...net.deadlines import Deadlines
-from ...net.eager import begin
+from ...net.eager import Turn
 from ...net.protocol_log import ProtocolLog
 from ...net.pump import Pump
 from ...sasl import Challenge
@@ -114,7 +114,6 @@ class SmtpSession:
         "_accepted",
         "_account",
         "_broken",
-        "_busy",
         "_came",
         "_context",
         "_core",
@@ -126,12 +125,11 @@ class SmtpSession:
         "_lmtp",
         "_loop",
         "_mail",
-        "_pulling",
         "_pump",
         "_recipients",
         "_sender",
         "_staged",
-        "_task",
+        "_turn",
         "deadline",
     )
 
@@ -143,9 +141,7 @@ class SmtpSession:
         self._core = core
         self._lmtp = lmtp
         self._loop = asyncio.get_running_loop()
-        self._busy = False
-        self._pulling = False
-        self._task: asyncio.Task[None] | None = None
+        self._turn = Turn()
         self._greeted: Greeted | None = None
         self._came: Came | None = None
         self._account: Account | None = None
@@ -194,15 +190,15 @@ class SmtpSession:
         """Obey what the core understood."""
         if not self._accepted:
             return
-        self._pulling = True
+        self._turn.pulling = True
         try:
             while events := self._core.events_received():
                 for event in events:
                     self._event(event)
         finally:
-            self._pulling = False
+            self._turn.pulling = False
         if self._core.closed:
-            if not self._busy:
+            if not self._turn.busy:
                 self._pump.close()
         elif self._core.wants_data:
             self._pump.resume()
@@ -224,14 +220,13 @@ class SmtpSession:
         self._drop_message()
         if not self._delivering:
             context.sessions.discard(self)
-            if self._task is not None and self._task is not asyncio.current_task():
-                self._task.cancel()
+            self._turn.leave()
 
     # net.deadlines.Watched
 
     def overdue(self) -> None:
         """Say good-bye to a silent client; it is not to blame while it waits for our answer."""
-        if self._busy or self._core.awaits_answer:
+        if self._turn.busy or self._core.awaits_answer:
             self._wait_for_client()
             self._context.deadlines.watch(self)
             return
@@ -301,26 +296,7 @@ class SmtpSession:
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         """Do what may have to wait; the core reads no further command meanwhile."""
-        self._busy = True
-        task = begin(self._running(work))
-        if task is not None:  # else it is over, and what came after it may have begun already
-            self._task = task
-
-    async def _running(self, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            self._busy, self._task = False, None
-            self._pump.fail(error)
-            return
-        self._busy, self._task = False, None
-        if self._pulling:  # it did not have to wait, and who takes the core's events goes on doing so
-            return
-        try:
-            self.received()  # what was pipelined behind it
-        except Exception as error:
-            self._pump.fail(error)
-        self._pump.flush()
+        self._turn.begin(work, self._pump, self.received)
 
     # a transaction
 
@@ -413,7 +389,7 @@ class SmtpSession:
             replies = [self._broken or BUG] * len(recipients)
             self._core.reply_data(replies if self._lmtp else replies[:1])
             return
-        self._busy = self._delivering = True
+        self._turn.busy = self._delivering = True
         try:
             soon = self._context.delivery.deliver_soon(
                 staged, sender, recipients, accepted_at, self._id, self._delivered, came
@@ -428,17 +404,17 @@ class SmtpSession:
     def _delivered(self, outcome: list[Reply] | Exception) -> None:
         """Answer a message that needed no task, and go on with what was pipelined behind it."""
         self._end_delivery()
-        self._busy = False
+        self._turn.busy = False
         if isinstance(outcome, Exception):
             self._pump.fail(outcome)
             return
         try:
             self._core.reply_data(outcome if self._lmtp else outcome[:1])
-            if not self._pulling:
+            if not self._turn.pulling:
                 self.received()
         except Exception as error:
             self._pump.fail(error)
-        if not self._pulling:
+        if not self._turn.pulling:
             self._pump.flush()
 
     async def _deliver(self, staged: StagedBlob, sender: str, recipients: list[Recipient], accepted_at: float) -> None:

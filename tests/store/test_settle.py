@@ -18,7 +18,7 @@ from mailhorn.model.mailbox import INBOX
 from mailhorn.store.abc import MessageMissing, StoreUnavailable
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index.sqlite import SqliteIndex
-from mailhorn.store.settle import Flusher, Keywords, Places, read_settings, write_file
+from mailhorn.store.settle import Flusher, Keywords, Places, Settler, read_settings, write_file
 from mailhorn.store.store import Store
 
 ADA = "ada@example.org"
@@ -124,6 +124,31 @@ async def test_expunged_files_wait_out_the_grace_and_go_at_a_clean_stop(tmp_path
         assert await store.body(inbox, UID(1)) == b"late"
         assert len(message_files(tmp_path)) == 1
     assert message_files(tmp_path) == []
+
+
+async def test_what_is_deleted_on_a_full_disk_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though what came cannot be written; but the file that a copy is still to be made of stays."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        work = (await store.index.create_mailbox(ada, "Work")).id
+        await deliver(store, inbox, body=b"deleted")
+        await deliver(store, inbox, body=b"copied")
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with opened(tmp_path, delay=3600, grace=0) as store:
+        monkeypatch.setattr(Settler, "_put", full)
+        await deliver(store, inbox, body=b"new")
+        await store.index.copy(inbox, [UID(2)], work)
+        await store.index.expunge(inbox, [UID(1), UID(2)], deleted_only=False)
+        with pytest.raises(OSError, match="No space"):
+            await asyncio.to_thread(store._blobs._settler.round)
+        assert {path.read_bytes() for path in message_files(tmp_path)} == {b"copied"}
+        assert any(",U=2:" in path.name for path in message_files(tmp_path))
+        assert await store.body(work, UID(1)) == b"copied" and await store.body(inbox, UID(3)) == b"new"
+        monkeypatch.undo()
+    assert sorted(path.read_bytes() for path in message_files(tmp_path)) == [b"copied", b"new"]
 
 
 async def test_folders_follow_create_rename_delete(tmp_path: Path) -> None:

@@ -811,6 +811,14 @@ class Resting(ABC):
         """
 
     @abstractmethod
+    def removable(self, now: float, limit: int) -> dict[Leaving, str]:
+        """
+        Return expunged messages, due by then, whose files no copy is to be made of, and the directories they are in.
+
+        Unlike `unsettled`, whatever else waits: on a full disk their files are what makes room.
+        """
+
+    @abstractmethod
     def settled(self, done: Done) -> list[str]:
         """Take note; return the keys of spooled bodies that nobody needs any more."""
 

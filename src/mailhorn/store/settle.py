@@ -43,6 +43,9 @@ RETRY_MIN, RETRY_MAX = 1.0, 30.0
 SICK_DISK = frozenset({errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS})
 """Errors that every other file would meet too."""
 
+NO_ROOM = frozenset({errno.EDQUOT, errno.ENOSPC})
+"""Errors that pass when files are removed."""
+
 MAX_FOLDERS_KNOWN = 4096
 """Folders whose keywords are kept in memory, some 200 octets each."""
 
@@ -420,7 +423,13 @@ class Settler:
             if not work:
                 self._careful = False
                 return False, work.next_due
-            done = self._settle(work)
+            try:
+                done = self._settle(work)
+            except OSError as problem:
+                if problem.errno in NO_ROOM:
+                    with contextlib.suppress(OSError, StoreError):  # which is what is said already
+                        self._make_room()
+                raise
         self.empty_trash()
         self._filed += sum(first for _, _, first, _ in done.filed)
         self.rested()
@@ -432,6 +441,29 @@ class Settler:
             self._careful = False  # nothing is left of what the crash left
         return work.more or everything, work.next_due
 
+    def _make_room(self) -> None:
+        """
+        Remove what was expunged or thrown away, though what came does not come to rest: who deletes mail makes room.
+
+        Only what is where it is noted to be; nothing of what failed is noted as done.
+        """
+        done = Done()
+        for message, directory in self._resting.removable(self._clock(), ROUND).items():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self._root}/{directory}/cur/{message.name}")
+                self._flusher.touched(f"{self._root}/{directory}/cur")
+                done.left.append((message.mailbox, message.uid))
+        if done.left:
+            self._flusher.flush()
+            self._note(done)
+        self.empty_trash()
+
+    def _note(self, done: Done) -> None:
+        """Have the index take note, and remove what nobody needs any more."""
+        for key in self._resting.settled(done):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self._root}/.spool/{key}")  # not by pathlib, which interns every name
+
     def _settle(self, work: Work) -> Done:
         done = Done()
         self._listings, self._directories, self._problems = {}, {}, []
@@ -442,9 +474,7 @@ class Settler:
         self._each(work.leaving, lambda leaving: self._remove(leaving, work.dirs, done))
         self._write_lists(work, done)
         self._flusher.flush()
-        for key in self._resting.settled(done):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self._root}/.spool/{key}")  # not by pathlib, which interns every name
+        self._note(done)
         if done.folders:
             self.placed(list(done.folders))
         if done.filed:

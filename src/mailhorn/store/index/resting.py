@@ -77,6 +77,30 @@ class SqliteResting(Resting):
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
 
+    def removable(self, now: float, limit: int) -> dict[Leaving, str]:
+        try:
+            db = self._db()
+            with db:
+                origins = {
+                    origin.partition(":")[0]
+                    for (origin,) in db.execute(
+                        "SELECT origin FROM message INDEXED BY message_unfiled"
+                        " WHERE letters IS NULL AND origin IS NOT NULL"
+                    )
+                }
+                rows = db.ask(
+                    "SELECT mailbox, uid, name, dir FROM leaving JOIN folder USING (mailbox)"
+                    " WHERE due <= ? AND name IS NOT NULL AND dir IS NOT NULL ORDER BY due LIMIT ?",
+                    (now, limit),
+                )
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+        return {
+            Leaving(mailbox, uid, name): directory
+            for mailbox, uid, name, directory in rows
+            if f"{mailbox}/{name}".partition(":")[0] not in origins
+        }
+
     def _unsettled(self, db: Database, now: float, limit: int, everything: bool) -> Work:
         unfiled, octets, full = [], 0, False
         for row in db.execute(

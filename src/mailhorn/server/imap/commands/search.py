@@ -379,7 +379,10 @@ async def _numbers(view: MailboxView, uids: Iterable[int], by_uid: bool) -> Sequ
     found = array("I")
     for start in range(0, len(every), NUMBERS):
         some = every[start : start + NUMBERS]
-        found.extend([seq for uid in some if (seq := view.seq_of(UID(uid))) is not None])
+        neighbours = view.side_by_side(some)
+        if neighbours is None:
+            neighbours = [seq for uid in some if (seq := view.seq_of(UID(uid))) is not None]
+        found.extend(neighbours)
         await pace.turn()
     return found
 

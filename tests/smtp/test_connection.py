@@ -445,3 +445,28 @@ def test_eof() -> None:
     connection.reply(250, "2.1.0", "ok")
     assert connection.events_received() == [Eof()]
     assert codes(connection.data_to_send())[-2:] == [250, 250]
+
+
+@pytest.mark.parametrize("said", [0, 1, 2, 3])
+def test_eof_while_an_answer_is_due(said: int) -> None:
+    """It is still given, and then nothing more happens: of each answer of a transaction."""
+    connection = ServerConnection(OPTIONS)
+    connection.receive_data(HELLO)
+    lines = [b"MAIL FROM:<a@x>\r\n", b"RCPT TO:<b@y>\r\n", b"DATA\r\n", MESSAGE + b".\r\n"]
+    answers = [
+        lambda: connection.reply(250, "2.1.0", "ok"),
+        lambda: connection.reply(250, "2.1.5", "ok"),
+        connection.accept_data,
+        lambda: connection.reply_data([Reply(250, "2.0.0", "ok")]),
+    ]
+    for line, answer in zip(lines[:said], answers[:said], strict=True):
+        connection.receive_data(line)
+        answer()
+    connection.receive_data(lines[said])
+    connection.receive_eof()
+    connection.events_received()
+    connection.data_to_send()
+    assert not connection.closed
+    answers[said]()
+    assert connection.events_received() == [Eof()] and connection.closed
+    assert codes(connection.data_to_send()) == [354 if said == 2 else 250]

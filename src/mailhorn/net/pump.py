@@ -152,15 +152,19 @@ class Pump(asyncio.Protocol):
 
     def flush(self) -> None:
         """Send what the core has to send. Harmless at any time."""
-        if self.closed or self._transport is None:
+        transport = self._transport
+        if self.closed or transport is None:
             return
         try:
             data = self.core.data_to_send()
         except Exception as error:
             self.fail(error)
             return
-        if data:
-            self._write(data)
+        if not data or transport.is_closing():
+            return
+        if self._log is not None:
+            self._log.sent(data)
+        transport.write(data if self._deflate is None else self._deflate.compress(data))
 
     def close(self, linger: bool = True) -> None:
         """
@@ -403,14 +407,6 @@ class Pump(asyncio.Protocol):
         held, self._held = self._held, None
         if held:
             self.data_received(b"".join(held))
-
-    def _write(self, data: bytes) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        if self._log is not None:
-            self._log.sent(data)
-        transport.write(data if self._deflate is None else self._deflate.compress(data))
 
     def _inflate(self) -> None:
         """Take one piece of what came compressed; the next one after all others had their turn."""

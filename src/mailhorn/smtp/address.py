@@ -47,7 +47,7 @@ class Mailbox(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         local = self.local
-        if not _DOT_STRING.fullmatch(local):
+        if not (local.isalnum() or _DOT_STRING.fullmatch(local)):
             local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
         return f"{local}@{self.domain}" if self.domain else local
 

@@ -267,7 +267,8 @@ class ServerConnection:
             elif reply.positive:
                 self._recipients += awaiting is _Awaiting.RCPT
                 self._phase = _Phase.RCPT if awaiting is _Awaiting.RCPT else _Phase.MAIL
-        self._advance()
+        if self._buffer or self._eof:
+            self._advance()
 
     def accept_data(self) -> None:
         """Answer DataStart: the message may come. Raises ValueError if none is outstanding."""
@@ -281,7 +282,8 @@ class ServerConnection:
         else:
             raise ValueError("no DataStart is outstanding")
         self._awaiting = None
-        self._advance()
+        if self._buffer or self._eof or self._chunk:  # a chunk may be empty
+            self._advance()
 
     def reply_data(self, replies: Sequence[Reply]) -> None:
         """
@@ -306,7 +308,8 @@ class ServerConnection:
         self._end_transaction()
         if self._farewell:
             self._hang_up(*self._farewell)
-        self._advance()
+        if self._buffer or self._eof:
+            self._advance()
 
     def challenge(self, data: bytes) -> None:
         """Answer AuthStart or AuthResponse: go on with this challenge. Raises ValueError if none is outstanding."""

@@ -197,11 +197,11 @@ class SmtpSession:
                     self._event(event)
         finally:
             self._turn.pulling = False
-        if self._core.closed:
+        if self._core.wants_data:
+            self._pump.resume()
+        elif self._core.closed:
             if not self._turn.busy:
                 self._pump.close()
-        elif self._core.wants_data:
-            self._pump.resume()
         else:
             self._pump.pause()
         self._wait_for_client()

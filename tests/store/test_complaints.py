@@ -7,7 +7,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from mailhorn.store.abc import StoreFull, StoreUnavailable
-from mailhorn.store.complaints import AGAIN, Complaints
+from mailhorn.store.complaints import AGAIN, CALM, Complaints
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +32,27 @@ def test_once() -> None:
 
 def test_over() -> None:
     """When something can be stored again the log says so, once; what cannot be read says nothing about that."""
-    complaints = Complaints(lambda: 0.0)
+    now = 0.0
+    complaints = Complaints(lambda: now)
     with capture_logs() as said:
         complaints.well()
         complaints.note("cannot be read", StoreUnavailable("damaged"), writing=False)
         complaints.well()
         complaints.note("refused", StoreFull("no room"))
+        now = CALM
         complaints.well()
         complaints.well()
         complaints.note("refused", StoreFull("no room"))
     assert [entry["log_level"] for entry in said] == ["error", "error", "warning", "error"]
+
+
+def test_almost_full() -> None:
+    """A disk that takes every other message is told of as one that takes none, not in two lines for each."""
+    now = 0.0
+    complaints = Complaints(lambda: now)
+    with capture_logs() as said:
+        for _ in range(100):
+            now += 1
+            complaints.note("refused", StoreFull("no room"))
+            complaints.well()
+    assert [entry["log_level"] for entry in said if entry["log_level"] != "info"] == ["error"]

@@ -16,6 +16,9 @@ from .abc import StoreUnavailable
 AGAIN = 300.0
 """Seconds until the same trouble is an error again: somebody may only now be looking."""
 
+CALM = 30.0
+"""Seconds without a refusal until it is over: an almost full disk takes a small message and refuses a big one."""
+
 MAX_TROUBLES = 100
 """Different troubles that are remembered."""
 
@@ -30,6 +33,7 @@ class Complaints:
         self._clock = clock
         self._told: dict[str, float] = {}
         self._writing = False
+        self._refused = 0.0
 
     def note(self, what: str, error: StoreUnavailable | OSError, writing: bool = True, **about: Any) -> None:
         """
@@ -45,7 +49,8 @@ class Complaints:
         reason = str(error)
         trouble = re.sub(r"'[^']*'|\d+", "#", reason)
         now = self._clock()
-        self._writing = self._writing or writing
+        if writing:
+            self._writing, self._refused = True, now
         if now - self._told.get(trouble, -AGAIN) < AGAIN:
             log.info(what, reason=reason, **about)
             return
@@ -55,8 +60,8 @@ class Complaints:
         log.error(what, reason=reason, **about)
 
     def well(self) -> None:
-        """Take note that something was stored; if that had been refused, the log says that it is over."""
-        if self._writing:
+        """Take note that something was stored; if that was refused before, for a while not, the log says it is over."""
+        if self._writing and self._clock() - self._refused >= CALM:
             self._writing = False
             self._told.clear()
             log.warning("the store takes messages again")

@@ -53,7 +53,7 @@ def edited_header(message: bytes, edits: Sequence[AddHeader | DeleteHeader]) -> 
     """Return the message with these edits of its header done; a large body is copied once."""
     if not edits:
         return message
-    end = _header_end(message)
+    end = header_end(message)
     header, rest = message[:end], message[end:]
     for edit in edits:
         if isinstance(edit, DeleteHeader):
@@ -70,8 +70,8 @@ def _ended(header: bytes) -> bytes:
     return header if not header or header.endswith(b"\n") else header + b"\r\n"
 
 
-def _header_end(message: bytes) -> int:
-    """Return where the header's last field is over."""
+def header_end(message: bytes) -> int:
+    """Return where the header's last field is over: what edits of the header leave as it is begins there."""
     at = 0
     while at < len(message):
         end = message.find(b"\n", at) + 1
@@ -119,7 +119,7 @@ def _replaced(message: bytes, edit: ReplacePart, parse: Callable[[bytes], Entity
     """Put a part in the place of another; of the message itself the header stays (RFC 5703 §5)."""
     content = edit.content.encode("utf-8", "surrogateescape") if edit.mime else text_entity(edit.content)
     if not edit.path:
-        end = _header_end(message)
+        end = header_end(message)
         changes = {"subject": edit.subject, "from": edit.sender}
         header = _renamed(
             _ended(_kept_fields(message[:end])), [name for name, value in changes.items() if value is not None]
@@ -139,7 +139,7 @@ def _replaced(message: bytes, edit: ReplacePart, parse: Callable[[bytes], Entity
 
 def _enclosed(message: bytes, edit: Enclose, parse: Callable[[bytes], Entity], boundary: str) -> bytes:
     """Make a multipart of a text and the message (RFC 5703 §6)."""
-    header = _ended(message[: _header_end(message)])
+    header = _ended(message[: header_end(message)])
     new = b""
     for name, value in (("From", edit.sender), ("Date", edit.date), ("Subject", edit.subject)):
         if name.lower() not in edit.headers:

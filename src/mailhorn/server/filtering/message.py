@@ -1,18 +1,20 @@
 """A message as scripts see it: octets, header and parts, each looked for once, and what edits make of it."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from ...mime.decode import decoded_header
 from ...mime.entity import Entity
 from ...mime.header import fields, line_start, searched, unfold, values_in
-from ...sieve.actions import Edit
-from ...sieve.edit import edited
+from ...sieve.actions import AddHeader, DeleteHeader, Edit
+from ...sieve.edit import edited, edited_header, header_end
 
 HEADER_LOOKED_AT = 256 * 1024
 """Octets of a header that rules may ask about."""
 
+PIECE = 256 * 1024
+"""Octets of a piece: what is copied at a time."""
 
 FEW = 8
 """Fields that are looked for one by one, at 2 us each if they are there; then all are sorted out at once, at 15 us."""
@@ -41,6 +43,21 @@ class Octets:
     def view(self) -> memoryview:
         """Return all of them."""
         return memoryview(self._octets)
+
+
+class Headed:
+    """A body that has another header, and all else from where it is."""
+
+    __slots__ = ("header", "rest", "size")
+
+    def __init__(self, header: bytes, rest: memoryview) -> None:
+        self.header = header
+        self.rest = rest
+        self.size = len(header) + len(rest)
+
+    def view(self) -> memoryview:
+        """Return all of them, copied."""
+        return memoryview(b"".join((self.header, self.rest)))
 
 
 class Message:
@@ -89,6 +106,16 @@ class Message:
         if self._content is None:
             self._content = bytes(self._body.view())
         return self._content
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all its octets, without holding a copy of what it shares with the message it was made of."""
+        body = self._body
+        if self._content is None and isinstance(body, Headed):
+            yield body.header
+            for at in range(0, len(body.rest), PIECE):
+                yield bytes(body.rest[at : at + PIECE])
+        else:
+            yield self.content
 
     @property
     def entity(self) -> Entity:
@@ -139,7 +166,11 @@ class Message:
 
     def _header(self) -> bytes:
         if self._head is None:
-            head = bytes(self._body.view()[:HEADER_LOOKED_AT])
+            body = self._body
+            if isinstance(body, Headed):
+                head = (body.header + body.rest[:HEADER_LOOKED_AT])[:HEADER_LOOKED_AT]
+            else:
+                head = bytes(body.view()[:HEADER_LOOKED_AT])
             self._head = head[: end_of_header(head)]
         return self._head
 
@@ -157,9 +188,22 @@ class Message:
         key = tuple(edits)
         found = self._variants.get(key)
         if found is None:
-            octets = edited(self.content, key, Entity, boundary())
-            found = self._variants[key] = Message(Octets(octets), original=False)
+            of_header = [edit for edit in edits if isinstance(edit, AddHeader | DeleteHeader)]
+            body: Body
+            if len(of_header) == len(edits):  # as most are: a large message is not copied for each of them
+                header, rest = self._split()
+                body = Headed(edited_header(header, of_header), rest)
+            else:
+                body = Octets(edited(self.content, key, Entity, boundary()))
+            found = self._variants[key] = Message(body, original=False)
         return found
+
+    def _split(self) -> tuple[bytes, memoryview]:
+        body = self._body
+        if self._content is None and isinstance(body, Headed):
+            return body.header, body.rest
+        end = header_end(self.content)
+        return self.content[:end], memoryview(self.content)[end:]
 
 
 def _unfolded(value: bytes) -> str:
@@ -182,4 +226,4 @@ def end_of_header(head: bytes) -> int:
     return end + 2 if end >= 0 else len(head)
 
 
-__all__ = ["Body", "Message", "Octets", "end_of_header"]
+__all__ = ["Body", "Headed", "Message", "Octets", "end_of_header"]

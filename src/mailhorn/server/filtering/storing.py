@@ -57,7 +57,8 @@ async def append(store: Store, staged: StagedBlob, filings: Sequence[Filing], in
             if whole:
                 unused = None
             else:
-                body.write(filing.message.content)
+                for piece in filing.message.pieces():
+                    body.write(piece)
     except BaseException:
         for body, _, _ in messages:
             body.discard()

@@ -23,6 +23,8 @@ PATIENCE = 30.0
     [
         (b"FETCH 1:* (ENVELOPE)", "index", "columns"),
         (b"FETCH 1:* (BODY.PEEK[TEXT])", "store", "read_stored"),
+        (b"FETCH 1:* (BODY.PEEK[TEXT])", "index", "stored"),
+        (b"FETCH 1:* (BODY.PEEK[])", "index", "stored"),
         (b"STORE 1:* +FLAGS (\\Seen)", "index", "set_flags"),
     ],
 )

@@ -101,8 +101,7 @@ async def fetch(conversation: Conversation, command: Fetch) -> Reply:
             return _UID_COMPLETED if by_uid else _COMPLETED
         raise CommandRefused("Some of the messages have been expunged", "EXPUNGEISSUED")
     work = _Fetching(conversation, selected, plan, by_uid)
-    for start in range(0, len(uids), SLICE):
-        await work.slice([UID(uid) for uid in uids[start : start + SLICE]])
+    await work.answer(uids)
     if work.unknown_encoding:
         raise CommandRefused("A part is encoded in a way that nobody knows here", "UNKNOWN-CTE")
     if work.missing:
@@ -368,15 +367,29 @@ class _Fetching:
             told = (Attribute.FLAGS,)
         return tuple([item for item in told if item not in self.plan.plain])
 
-    async def slice(self, uids: list[UID]) -> None:
-        """Answer for some messages; the next ones are read while some are sent."""
+    async def answer(self, uids: "array[int]") -> None:
+        """Answer slice by slice; where the messages of the next one are is looked up while one is sent."""
+        index, mailbox, digested = self.conversation.context.store.index, self.selected.mailbox, self.plan.digested
+        slices = [cast(Sequence[UID], uids[start : start + SLICE]) for start in range(0, len(uids), SLICE)]
+        ahead: asyncio.Task[list[Stored]] | None = None
+        try:
+            for number, some in enumerate(slices, 1):
+                flagged = await self._mark_seen(some) if self.sets_seen else frozenset()
+                found = await (index.stored(mailbox, some, digested) if ahead is None else ahead)
+                ahead = None
+                if number < len(slices) and not self.sets_seen:  # else their flags are about to be others
+                    ahead = asyncio.create_task(index.stored(mailbox, slices[number], digested))
+                await self._slice(some, found, flagged)
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+
+    async def _slice(self, uids: Sequence[UID], found: list[Stored], flagged: frozenset[UID]) -> None:
+        """Answer for some messages; the octets of the next ones are read while some are sent."""
         context, mailbox = self.conversation.context, self.selected.mailbox
-        flagged = await self._mark_seen(uids) if self.sets_seen else frozenset()
         context.timeline.note_fetched(mailbox, uids)
-        if self.plan.original:
+        if self.plan.original:  # those of which both are known: what was read before may be gone
             self.origins = {origin.uid: origin for origin in await context.store.index.origins(mailbox, uids)}
-        found = await context.store.index.stored(mailbox, uids, self.plan.digested)
-        if self.plan.original:  # those of which both are known: what is read later may be gone
             found = [one for one in found if one.row.uid in self.origins]
         self.selected.note([one.row.mod_seq for one in found])
         if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
@@ -402,10 +415,11 @@ class _Fetching:
     async def _pour(self, item: Literal, found: list[Stored], flagged: frozenset[UID]) -> int:
         """Answer with whole messages, sent as they lie on the disk; return of how many of them that is done."""
         conversation, view = self.conversation, self.selected.view
-        seqs = [seq for one in found if (seq := view.seq_of(one.row.uid))]
-        if not found or len(seqs) < len(found):
+        columns = _columns(found)
+        seqs = view.side_by_side(array("I", columns.uids)) or [seq for uid in columns.uids if (seq := view.seq_of(uid))]
+        if len(seqs) < len(found):
             return 0
-        heads = self.plan.answers.heads(seqs, _columns(found), self.origins, item.name)
+        heads = self.plan.answers.heads(seqs, columns, self.origins, item.name)
         tails = [self._ended(one) if one.row.uid in flagged else b")\r\n" for one in found]
         at, moving = 0, True
         while at < len(found):
@@ -522,7 +536,7 @@ class _Fetching:
                 log.error("a message could not be sent", reason=str(problem))
             self.missing = self.missing or there or not self.by_uid
 
-    async def _mark_seen(self, uids: list[UID]) -> frozenset[UID]:
+    async def _mark_seen(self, uids: Sequence[UID]) -> frozenset[UID]:
         """Set \\Seen where BODY[] asks for it; return who got it, so that FLAGS is told with the body."""
         before = await self.conversation.flags_before(self.selected.mailbox, uids)
         change = await self.conversation.context.store.index.set_flags(

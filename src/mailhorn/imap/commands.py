@@ -189,8 +189,8 @@ class List(Struct, frozen=True):
         return self.select is not None or self.returns is not None or not isinstance(self.pattern, str)
 
 
-class Status(Struct, frozen=True):
-    """STATUS (RFC 9051 §6.3.11)."""
+class Status(Struct, frozen=True, cache_hash=True):
+    """STATUS (RFC 9051 §6.3.11): what some clients say all the time, so its hash is worth keeping."""
 
     mailbox: str
     items: tuple[StatusItem, ...]

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import lru_cache
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....imap.commands import Create, Delete, List, ListReturn, ListSelect, Rename, Status, StatusItem, Subscribe
 from ....imap.grammar.ext.children import child_mbox_flag
@@ -275,38 +276,25 @@ def status_at_once(conversation: Conversation, command: Status) -> Reply | None:
     selected = conversation.selected
     if selected is not None and selected.guest:
         return None
-    known = _counts.get(id(command)) or _counted(command)
-    if not known.pattern:
+    known = _counted(command)
+    if known is None:
         return None
     mailbox = conversation.context.store.index.mailbox_at_hand(conversation.owner.id, command.mailbox)
     if mailbox is None:
         return None
-    conversation.core.raw(known.pattern % known.of(mailbox))
+    pattern, values = known
+    conversation.core.raw(pattern % values(mailbox))
     return _STATUS_COMPLETED
 
 
-class _Counts(NamedTuple):
-    """How a STATUS is answered from what the store counts anyway."""
-
-    command: Status
-    pattern: bytes
-    """b"" if it asks for more than that."""
-    of: Callable[[Mailbox], Any]
-    """Returns what is filled in."""
-
-
-def _counted(command: Status) -> _Counts:
-    """Return how this very command is answered: those that are given again and again are parsed once."""
+@lru_cache(maxsize=MAX_COUNTS)
+def _counted(command: Status) -> tuple[bytes, Callable[[Mailbox], Any]] | None:
+    """Return the answer and what fills it in, if this asks for nothing but what the store counts anyway."""
     fields = {item: _FIELDS.get(item, "") for item in command.items}
-    counts = _Counts(command, b"", attrgetter("messages"))
-    if command.mailbox.isascii() and "&" not in command.mailbox and all(fields.values()):
-        head = write_response(StatusItems(command.mailbox, ())).removesuffix(b")\r\n").replace(b"%", b"%%")
-        pattern = head + b" ".join([b"%b %%d" % item.value for item in fields]) + b")\r\n"
-        counts = _Counts(command, pattern, attrgetter(*fields.values()))
-    if len(_counts) >= MAX_COUNTS:
-        _counts.clear()
-    _counts[id(command)] = counts
-    return counts
+    if not command.mailbox.isascii() or "&" in command.mailbox or not all(fields.values()):
+        return None
+    head = write_response(StatusItems(command.mailbox, ())).removesuffix(b")\r\n").replace(b"%", b"%%")
+    return head + b" ".join([b"%b %%d" % item.value for item in fields]) + b")\r\n", attrgetter(*fields.values())
 
 
 _FIELDS = {
@@ -317,9 +305,6 @@ _FIELDS = {
     StatusItem.SIZE: "size",
 }
 """What the store keeps the count of."""
-
-_counts: dict[int, _Counts] = {}
-"""By where a command lies in memory; while it is here nothing else does."""
 
 _STATUS_COMPLETED = ok(b"STATUS completed")
 

@@ -396,6 +396,23 @@ async def test_directories_that_can_be_no_mailbox_stop_nobody(
     assert told.count("a folder is left out") >= len(odd) and "will retry" not in told
 
 
+async def test_another_directory_in_the_place_of_cur(tmp_path: Path) -> None:
+    """A copy takes its place, as of a backup: nothing is lost, and what is dropped there is noticed."""
+    async with noticing(tmp_path) as noticed:
+        ada, inbox = await begun(noticed)
+        work = (await noticed.store.index.create_mailbox(ada, "Work")).id
+        await deliver(noticed.store, work)
+        await at_rest(noticed, folder=f"{ADA}/.Work")
+        for folder, mailbox in ((ADA, inbox), (f"{ADA}/.Work", work)):
+            path = noticed.home / folder
+            shutil.copytree(path / "cur", path / "tmp" / "copy")
+            (path / "cur").rename(path / "tmp" / "former")
+            (path / "tmp" / "copy").rename(path / "cur")
+            noticed.drop(folder, "1.dropped.host:2,S", MAIL, "cur")
+            assert await noticed.told(mailbox, "appended", 2) == [1, 2]
+            assert not [change for change in noticed.changes if change.expunged]
+
+
 async def test_a_folder_brought_back_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not once for each part of it that is taken in: looking at it costs as much as it is big."""
     monkeypatch.setattr("mailhorn.store.outside.TURN", PATIENCE)

@@ -10,6 +10,7 @@ MOVED_FROM = 0x00000040
 MOVED_TO = 0x00000080
 CREATE = 0x00000100
 DELETE = 0x00000200
+MOVED_SELF = 0x00000800
 OVERFLOW = 0x00004000
 IGNORED = 0x00008000
 ONLY_DIRECTORY = 0x01000000
@@ -70,4 +71,15 @@ class Inotify:
         os.close(self.fd)
 
 
-__all__ = ["CAME", "CREATE", "IGNORED", "IS_DIRECTORY", "ONLY_DIRECTORY", "OVERFLOW", "WENT", "WRITTEN", "Inotify"]
+__all__ = [
+    "CAME",
+    "CREATE",
+    "IGNORED",
+    "IS_DIRECTORY",
+    "MOVED_SELF",
+    "ONLY_DIRECTORY",
+    "OVERFLOW",
+    "WENT",
+    "WRITTEN",
+    "Inotify",
+]

@@ -32,7 +32,7 @@ from ..model.ids import MAX_UID, AccountId, MailboxId
 from ..model.mailbox import INBOX
 from ..model.message import Digest
 from .abc import Dropped, FolderAt, KnownFile, Outside, Relettered, StoreError, StoreUnavailable, Vanished
-from .inotify import CAME, CREATE, IGNORED, IS_DIRECTORY, ONLY_DIRECTORY, OVERFLOW, WENT, WRITTEN, Inotify
+from .inotify import CAME, CREATE, IGNORED, IS_DIRECTORY, MOVED_SELF, ONLY_DIRECTORY, OVERFLOW, WENT, WRITTEN, Inotify
 from .intake import plain_letters, prepare, safe_key
 from .names import InvalidName, file_name, flags_of_letters, folder_of, login_of, mailbox_of, parse_file_name
 from .settle import MAILBOX_FILE, Flusher, Keywords, Places, read_settings, sign, write_file
@@ -73,7 +73,7 @@ MAX_TRIES = 30
 MAX_COMPLAINTS = 1_000
 """Things of which is remembered that they were complained about."""
 
-FOLDER_MASK = CAME | WENT | WRITTEN | ONLY_DIRECTORY
+FOLDER_MASK = CAME | WENT | WRITTEN | MOVED_SELF | ONLY_DIRECTORY
 HOME_MASK = CAME | WENT | ONLY_DIRECTORY
 
 CUR, NEW, HOME, ROOT = range(4)
@@ -404,7 +404,7 @@ class Watchman:
                 continue
             what = watches[number] if number < len(watches) else 0
             part = what & 3
-            if mask & IGNORED:
+            if mask & (IGNORED | MOVED_SELF):  # another directory may be called so now
                 if number < len(watches):
                     watches[number] = 0
                 if what and part in (CUR, NEW):

@@ -1,12 +1,14 @@
 """ENVELOPE out of a header (RFC 9051 §7.5.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from ..model.structure import Address, Envelope
 from .address import parse_addresses
 from .header import envelope_fields, readable, unfold
 from .limits import MAX_ADDRESSES
 
+People = TypeVar("People")
 _TEXTS = frozenset({b"date", b"subject", b"in-reply-to", b"message-id"})
 
 
@@ -22,19 +24,39 @@ def envelope(header: bytes) -> Envelope:
 
     """
     texts, lists = envelope_values(header)
-    found = {key: people_of(values) for key, values in lists.items()}
-    from_ = found.get(b"from", ())
+    from_, sender, reply_to, to, cc, bcc = lists_of({key: people_of(values) for key, values in lists.items()}, ())
     return Envelope(
         date=texts.get(b"date"),
         subject=texts.get(b"subject"),
         from_=from_,
-        sender=found.get(b"sender") or from_,
-        reply_to=found.get(b"reply-to") or from_,
-        to=found.get(b"to", ()),
-        cc=found.get(b"cc", ()),
-        bcc=found.get(b"bcc", ()),
+        sender=sender,
+        reply_to=reply_to,
+        to=to,
+        cc=cc,
+        bcc=bcc,
         in_reply_to=texts.get(b"in-reply-to"),
         message_id=texts.get(b"message-id"),
+    )
+
+
+def lists_of(found: Mapping[bytes, People], none: People) -> tuple[People, People, People, People, People, People]:
+    """
+    Return from, sender, reply-to, to, cc and bcc; without sender or reply-to it is who stands in from (RFC 9051 §7.5.2).
+
+    Args:
+        found: The people of the fields that are there, by their names, in whatever form.
+        none: Nobody, in that form.
+
+    """
+    from_ = found.get(b"from", none)
+    sender, reply_to = found.get(b"sender", none), found.get(b"reply-to", none)
+    return (
+        from_,
+        from_ if sender == none else sender,
+        from_ if reply_to == none else reply_to,
+        found.get(b"to", none),
+        found.get(b"cc", none),
+        found.get(b"bcc", none),
     )
 
 

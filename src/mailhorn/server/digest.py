@@ -7,11 +7,10 @@ from functools import lru_cache
 
 import structlog
 
-from ..imap.grammar.atoms import write_nstring
 from ..imap.grammar.body import body_structure_bytes, leaf_bytes
 from ..imap.grammar.cursor import STRICT, Writer
-from ..imap.grammar.envelope import envelope_bytes, write_addresses
-from ..mime.envelope import envelope_values, people_of
+from ..imap.grammar.envelope import addresses_bytes, envelope_bytes, write_ready_envelope
+from ..mime.envelope import envelope_values, lists_of, people_of
 from ..mime.header import is_described
 from ..mime.limits import MAX_HEADER
 from ..mime.packed import pack
@@ -23,7 +22,7 @@ from ..model.structure import Envelope, Params, SinglePart
 REMEMBERED = 200
 """Octets of a field of which is remembered how it is shown: of addresses 300 KB, and 4 MB if somebody tries."""
 
-NIL = b"NIL"
+NOBODY = addresses_bytes(())
 
 log = structlog.get_logger("mailhorn.delivery")
 
@@ -72,29 +71,11 @@ _known_leaf = lru_cache(maxsize=256)(_leaf)
 def _envelope(header: bytes) -> bytes:
     """Return ENVELOPE."""
     texts, lists = envelope_values(header)
-    people = {name: _people(values) for name, values in lists.items()}
-    from_ = people.get(b"from", NIL)
+    people = lists_of({name: _people(values) for name, values in lists.items()}, NOBODY)
     out = Writer(STRICT)
-    out.write(b"(")
-    write_nstring(out, texts.get(b"date"))
-    out.write(b" ")
-    write_nstring(out, texts.get(b"subject"))
-    sender, reply_to = people.get(b"sender", NIL), people.get(b"reply-to", NIL)
-    out.write(
-        b" %b %b %b %b %b %b "
-        % (
-            from_,
-            from_ if sender == NIL else sender,
-            from_ if reply_to == NIL else reply_to,
-            people.get(b"to", NIL),
-            people.get(b"cc", NIL),
-            people.get(b"bcc", NIL),
-        )
+    write_ready_envelope(
+        out, texts.get(b"date"), texts.get(b"subject"), people, texts.get(b"in-reply-to"), texts.get(b"message-id")
     )
-    write_nstring(out, texts.get(b"in-reply-to"))
-    out.write(b" ")
-    write_nstring(out, texts.get(b"message-id"))
-    out.write(b")")
     return out.data()
 
 
@@ -109,9 +90,7 @@ def _known_people(value: bytes) -> bytes:
 
 
 def _written(values: tuple[bytes, ...]) -> bytes:
-    out = Writer(STRICT)
-    write_addresses(out, people_of(values))
-    return out.data()
+    return addresses_bytes(people_of(values))
 
 
 def _opaque(size: int) -> Digest:

@@ -187,14 +187,6 @@ class Writer:
         self.write: Callable[[bytes], None] = self._parts.append
         """Take bytes that are known to be safe."""
 
-    def mark(self) -> int:
-        """Return where the writer stands, for `repeat`."""
-        return len(self._parts)
-
-    def repeat(self, start: int, end: int) -> None:
-        """Write once more what was written between two marks. Not for what may hold a command's literal."""
-        self._parts += self._parts[start:end]
-
     def literal_head(self, size: int) -> None:
         """Write `{n}` or `{n+}` and the end of line; what follows may be a new segment."""
         dialect = self.dialect

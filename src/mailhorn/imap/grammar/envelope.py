@@ -2,7 +2,7 @@
 
 from ...model.structure import Address, Envelope
 from .atoms import parse_nstring, skip_nil, write_nstring
-from .cursor import STRICT, Cursor, Writer
+from .cursor import STRICT, Cursor, Dialect, Writer
 
 
 def parse_envelope(cur: Cursor) -> Envelope:
@@ -33,28 +33,34 @@ def _spaced_addresses(cur: Cursor) -> tuple[Address, ...]:
 
 def write_envelope(out: Writer, value: Envelope) -> None:
     """Write an envelope."""
+    from_ = addresses_bytes(value.from_, out.dialect)
+    sender, reply_to = [
+        from_ if people is value.from_ else addresses_bytes(people, out.dialect)  # the usual case
+        for people in (value.sender, value.reply_to)
+    ]
+    to, cc, bcc = [addresses_bytes(people, out.dialect) for people in (value.to, value.cc, value.bcc)]
+    lists = from_, sender, reply_to, to, cc, bcc
+    write_ready_envelope(out, value.date, value.subject, lists, value.in_reply_to, value.message_id)
+
+
+def write_ready_envelope(
+    out: Writer,
+    date: bytes | None,
+    subject: bytes | None,
+    lists: tuple[bytes, bytes, bytes, bytes, bytes, bytes],
+    in_reply_to: bytes | None,
+    message_id: bytes | None,
+) -> None:
+    """Write an envelope of which the addresses are written already, each list by `addresses_bytes`."""
     write = out.write
     write(b"(")
-    write_nstring(out, value.date)
+    write_nstring(out, date)
     write(b" ")
-    write_nstring(out, value.subject)
-    start = out.mark()
+    write_nstring(out, subject)
+    write(b" %b %b %b %b %b %b " % lists)
+    write_nstring(out, in_reply_to)
     write(b" ")
-    write_addresses(out, value.from_)
-    end = out.mark()
-    for people in (value.sender, value.reply_to):
-        if people is value.from_:  # the usual case
-            out.repeat(start, end)
-        else:
-            write(b" ")
-            write_addresses(out, people)
-    for people in (value.to, value.cc, value.bcc):
-        write(b" ")
-        write_addresses(out, people)
-    write(b" ")
-    write_nstring(out, value.in_reply_to)
-    write(b" ")
-    write_nstring(out, value.message_id)
+    write_nstring(out, message_id)
     write(b")")
 
 
@@ -84,15 +90,16 @@ def parse_addresses(cur: Cursor) -> tuple[Address, ...]:
     return tuple(people)
 
 
-def write_addresses(out: Writer, people: tuple[Address, ...]) -> None:
-    """Write a list of addresses, NIL if there are none."""
+def addresses_bytes(people: tuple[Address, ...], dialect: Dialect = STRICT) -> bytes:
+    """Return a list of addresses as it is sent, NIL if there are none."""
     if not people:
-        out.write(b"NIL")
-        return
+        return b"NIL"
+    out = Writer(dialect)
     out.write(b"(")
     for person in people:
         write_address(out, person)
     out.write(b")")
+    return out.data()
 
 
 def parse_address(cur: Cursor) -> Address:

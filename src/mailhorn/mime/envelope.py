@@ -41,7 +41,7 @@ def envelope(header: bytes) -> Envelope:
 
 def lists_of(found: Mapping[bytes, People], none: People) -> tuple[People, People, People, People, People, People]:
     """
-    Return from, sender, reply-to, to, cc and bcc; without sender or reply-to it is who stands in from (RFC 9051 §7.5.2).
+    Return from, sender, reply-to, to, cc and bcc; without sender or reply-to it is who is in from (RFC 9051 §7.5.2).
 
     Args:
         found: The people of the fields that are there, by their names, in whatever form.

@@ -827,6 +827,10 @@ class Resting(ABC):
         """Return how many messages have no file yet."""
 
     @abstractmethod
+    def pressed(self) -> bool:
+        """Return whether what has no file yet will soon be in the way of what arrives."""
+
+    @abstractmethod
     def spooled(self) -> set[str]:
         """Return the keys of all bodies that are in the spool and still needed."""
 

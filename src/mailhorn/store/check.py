@@ -22,7 +22,7 @@ from ..model.flags import SEEN
 from ..model.ids import MailboxId
 from ..model.mailbox import INBOX
 from .abc import StoreUnavailable
-from .journal import read_journal
+from .journal import Body, read_body, read_journal
 from .names import InvalidName, file_name, flags_of_letters, folder_of, login_dir, parse_file_name, system_letters
 from .settle import MAILBOX_FILE, Keywords, Places, list_messages, read_settings, sign, write_file
 from .texts import TEXTS, mailboxes_in, path_of
@@ -179,7 +179,8 @@ class Checker:
         self._path = data / "index.sqlite"
         self._texts = data / TEXTS
         self._live = live
-        self._journaled: dict[int, tuple[str, bytes]] = {}
+        self._journal = self._path.with_suffix(".journal")
+        self._journaled: dict[int, tuple[str, Body]] = {}
         self._unentered: set[tuple[int, int]] = set()
         self._progress: Callable[[int], None] = lambda done: None
 
@@ -233,7 +234,7 @@ class Checker:
             identity, entered = _one(db, "SELECT journal, entered FROM server")
         except (apsw.Error, TypeError):
             return  # made by an older mailhorn, or not to be read
-        for number, entry, body in read_journal(self._path.with_suffix(".journal"), identity):
+        for number, entry, body in read_journal(self._journal, identity):
             if body is not None:
                 self._journaled[entry.blob] = entry.key, body
             if number > entered:
@@ -521,8 +522,8 @@ class Checker:
         if path is not None:
             used.add(base)
         if letters is None:  # not at rest
-            if inline is None and self._journaled.get(blob, ("", b""))[0] == key:
-                inline = len(self._journaled[blob][1])
+            if inline is None and blob in self._journaled and self._journaled[blob][0] == key:
+                inline = self._journaled[blob][1].octets
             if origin is None and inline is None and path is None and not (self._places.spool / key).exists():
                 gone(f"its body is nowhere: neither in the index nor {self._places.spool / key}")
             elif inline is not None and inline != size:
@@ -675,7 +676,7 @@ class Checker:
                 db = self._open()
                 try:
                     self._read_journal(db, Report())
-                    saved = _Salvage(db, places, self._journaled).run()
+                    saved = _Salvage(db, places, self._journal, self._journaled).run()
                 finally:
                     db.close()
             except apsw.Error:
@@ -696,9 +697,12 @@ class Checker:
 class _Salvage:
     """Reads what can be read: small bodies, and where they belong."""
 
-    def __init__(self, db: apsw.Connection, places: Places, journaled: dict[int, tuple[str, bytes]]) -> None:
+    def __init__(
+        self, db: apsw.Connection, places: Places, journal: Path, journaled: dict[int, tuple[str, Body]]
+    ) -> None:
         self._db = db
         self._places = places
+        self._journal = journal
         self._journaled = journaled
 
     def _rows(self, sql: str, first: int, last: int) -> Iterator[Any]:
@@ -761,8 +765,9 @@ class _Salvage:
                 self._file(homes[owner[0]], key, owner, body)
                 saved += 1
         for blob, left in owners.items():  # in the journal, or if they are big, in the spool
-            key, body = self._journaled.get(blob, ("", b""))
-            if key and key == keys.get(blob, key):
+            key, place = self._journaled.get(blob, ("", None))
+            if place is not None and key == keys.get(blob, key):
+                body = read_body(self._journal, place)
                 for owner in left:
                     if owner[0] in homes:
                         self._file(homes[owner[0]], key, owner, body)

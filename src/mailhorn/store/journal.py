@@ -19,8 +19,9 @@ import msgspec
 
 from ..model.message import Digest
 
-HALF = 16 * 1024 * 1024
-"""Octets of each half. A burst of 3,000 small messages a second fills one in a second, which is what settling takes."""
+HALF = 64 * 1024 * 1024
+"""Octets of each half. Both together take in a burst of some 20,000 small messages before any of them has to be a file;
+the file grows to what the biggest burst needed."""
 
 STEP = 1024 * 1024
 """Octets by which the file grows, with zeros: to flush what overwrites takes half the time of what makes it longer."""
@@ -73,12 +74,19 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     saved: int = 0
 
 
+class Body(NamedTuple):
+    """Where in the file a body is, and how many octets it has."""
+
+    at: int
+    octets: int
+
+
 class Record(NamedTuple):
-    """An entry as it was found."""
+    """An entry as it was found, and where its body is, None if it is elsewhere."""
 
     number: int
     entry: Entry
-    body: bytes | None
+    body: Body | None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -142,13 +150,22 @@ class Journal:
         """Return what is in it, by number; `number` and `resting` are set. Raises OSError."""
         found = []
         for half in (0, 1):
-            for number, told, body in _read(os.pread(self._fd, self.half_octets, self._start(half))):
+            for number, told, body in _scan(self._fd, self._start(half), self.half_octets):
                 self.number = max(self.number, number + 1)
                 if isinstance(told, Entry):
                     found.append(Record(number, told, body))
                 else:
                     self.resting = max(self.resting, told)
         return sorted(found, key=_number)
+
+    def read(self, body: Body) -> bytes:
+        """Return a body, or all that lies in some place. Raises OSError."""
+        return _whole(self._fd, body)
+
+    @property
+    def filled(self) -> float:
+        """How much of this half has been written, from 0 to 1."""
+        return self._at / self.half_octets
 
     def fits(self, octets: int) -> bool:
         """Return whether as many octets fit into what is left of this half."""
@@ -163,9 +180,9 @@ class Journal:
         self.half = 1 - self.half
         self._at = 0
 
-    def write(self, records: Sequence[bytes]) -> None:
+    def write(self, records: Sequence[bytes]) -> int:
         """
-        Write records, which fit, and return when they are durable.
+        Write records, which fit; when they are durable, return where in the file the first of them begins.
 
         Raises OSError; the next call writes over what may have been written.
         """
@@ -182,6 +199,7 @@ class Journal:
         self._failed = False
         self._at += len(data)
         self.number += len(records)
+        return start
 
     def empty(self) -> None:
         """Have nothing in it: nobody needs anything any more. Raises OSError."""
@@ -220,16 +238,27 @@ class Journal:
 def read_journal(path: Path, identity: int) -> list[Record]:
     """Return what is in a journal that nobody writes to, if it is the one. Raises OSError."""
     try:
-        content = path.read_bytes()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return []
-    known, half = _head(content[:START])
-    if known != identity:
-        return []
-    halves = (content[START : START + half], content[START + half :])
-    told = [record for half in halves for record in _read(half)]
+    try:
+        known, half = _head(os.pread(fd, START, 0))
+        if known != identity:
+            return []
+        told = [record for start in (START, START + half) for record in _scan(fd, start, half)]
+    finally:
+        os.close(fd)
     found = [Record(number, entry, body) for number, entry, body in told if isinstance(entry, Entry)]
     return sorted(found, key=_number)
+
+
+def read_body(path: Path, body: Body) -> bytes:
+    """Return a body from a journal that nobody writes to. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _whole(fd, body)
+    finally:
+        os.close(fd)
 
 
 def pack(told: Entry | int, body: bytes | None, number: int) -> bytes:
@@ -260,21 +289,34 @@ def _head(head: bytes) -> tuple[int, int]:
     return 0, HALF
 
 
-def _read(half: bytes) -> Iterator[tuple[int, Entry | int, bytes | None]]:
-    """Yield number, what it says, and body of the records of a half, as far as they are whole and in order."""
-    at, due = 0, 0
-    while at + _HEAD.size <= len(half):
-        crc, told, length, number = _HEAD.unpack_from(half, at)
+def _whole(fd: int, body: Body) -> bytes:
+    octets = os.pread(fd, body.octets, body.at)
+    if len(octets) < body.octets:
+        raise OSError(errno.EIO, "it has become shorter")
+    return octets
+
+
+def _scan(fd: int, start: int, length: int) -> Iterator[tuple[int, Entry | int, Body | None]]:
+    """Yield number, what it says and where its body is, of a half's records as far as they are whole and in order."""
+    at, end, due = start, start + length, 0
+    while at + _HEAD.size <= end:
+        head = os.pread(fd, _HEAD.size, at)
+        if len(head) < _HEAD.size:
+            return
+        crc, told, octets, number = _HEAD.unpack(head)
         middle = at + _HEAD.size + told
-        end = middle + (0 if length == _NO_BODY else length)
-        if not told or end > len(half) or (due and number != due) or zlib.crc32(half[at + _FROM : end]) != crc:
+        behind = middle + (0 if octets == _NO_BODY else octets)
+        if not told or behind > end or (due and number != due):
+            return
+        rest = os.pread(fd, behind - at - _HEAD.size, at + _HEAD.size)
+        if zlib.crc32(rest, zlib.crc32(head[_FROM:])) != crc:
             return
         try:
-            entry = _decode(half[at + _HEAD.size : middle])
+            entry = _decode(rest[:told])
         except msgspec.MsgspecError:
             return
-        yield number, entry, None if length == _NO_BODY else half[middle:end]
-        at, due = end, number + 1
+        yield number, entry, None if octets == _NO_BODY else Body(middle, octets)
+        at, due = behind, number + 1
 
 
-__all__ = ["HALF", "Entry", "Journal", "Place", "Record", "entry_of", "pack", "read_journal"]
+__all__ = ["HALF", "Body", "Entry", "Journal", "Place", "Record", "entry_of", "pack", "read_body", "read_journal"]

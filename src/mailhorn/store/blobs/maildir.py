@@ -32,8 +32,8 @@ INLINE_LIMIT = 128 * 1024
 """Octets. Almost all mail without an attachment is smaller; beyond, writing it twice (WAL and file) costs more than
 a flush of its own, and a few hundred of them on their way would be felt in memory."""
 
-MAX_BACKLOG = 20_000
-"""Messages without a file at which deliveries begin to wait; at 4 KiB some 100 MB in the index."""
+MAX_BACKLOG = 40_000
+"""Messages without a file at which deliveries begin to wait; at 4 KiB some 200 MB in the journal and the index."""
 
 PATIENCE = 30.0
 """Seconds a delivery waits for room before it is put off: SMTP clients wait minutes, but the disk is stuck then."""

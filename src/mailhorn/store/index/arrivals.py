@@ -2,8 +2,8 @@
 the tables, many at a time.
 
 Rule 1: what was taken is in `waiting` until the tables have it; everything else that is done to the tables is done
-after that. Rule 2: a small body is in the journal and in memory until it is a file: the tables get it only if the
-journal needs its place (`spill`) or after a crash (`recover`). Rule 3: who takes has `lock`, from `prepare` until it is
+after that. Rule 2: a small body is in the journal until it is a file: the tables get it only if the journal needs its
+place (`spill`) or after a crash (`recover`). Rule 3: who takes has `lock`, from `prepare` until it is
 told; the rest is the writer's. Rule 4: a transaction enters what waited when it began (`begin`), and no mailbox whose
 numbers it changes gets mail until it has ended (`may_take`).
 
@@ -25,7 +25,8 @@ from ...model.flags import DELETED, SEEN
 from ...model.ids import MAX_UID, UID, MailboxId, ModSeq, UIDValidity
 from ...model.message import Digest, Placed
 from ..abc import Append, Appended, MailboxMissing, StoreError, StoreUnavailable
-from ..journal import Entry, Journal, Place, Record, entry_of, pack
+from ..journal import Body, Entry, Journal, Place, Record, entry_of, pack
+from .bodies import Bodies
 from .database import Database
 
 SIZES = (16, 4, 1)
@@ -41,6 +42,10 @@ so many, at the most, come back."""
 
 NO_MAILBOXES: frozenset[MailboxId] = frozenset()
 """What is changed by who changes no mailbox's numbers."""
+
+SOON = 0.25
+"""How full a half of the journal is when the bodies in the other, which is to be written next, have to become files.
+15,000 small messages fill a half; as many are files three seconds later."""
 
 MAX_HEADS = 4_096
 """Mailboxes whose numbers are kept in memory, some 200 octets each."""
@@ -137,7 +142,7 @@ class _Prepared(NamedTuple):
     """What is to be written for some arrivals, and what they come to then."""
 
     records: list[bytes]
-    rows: list[tuple[Entry, bytes | None]]
+    rows: list[tuple[Entry, int | None]]
     outcomes: list[Arrived | StoreError]
     octets: int
 
@@ -148,7 +153,7 @@ class Arrivals:
 
     Attributes:
         waiting: Taken and not entered, in order; what a transaction is entering is at the front.
-        bodies: Small bodies that are no files yet, by blob. Whoever has brought one to rest takes it out.
+        bodies: Where small bodies are that are no files yet. Whoever has brought one to rest takes it out.
         number: Of the last record that was taken.
         lock: Of who takes, until it is told; and of what is changed here because of the tables.
         gate: The writer has it while it waits for the lock, and who takes one group after the other goes through it.
@@ -156,7 +161,7 @@ class Arrivals:
 
     """
 
-    def __init__(self, path: Path, numbers: Numbers, bodies: dict[int, bytes]) -> None:
+    def __init__(self, path: Path, numbers: Numbers, bodies: Bodies) -> None:
         self.waiting: list[Entry] = []
         self.bodies = bodies
         self.number = 0
@@ -205,13 +210,13 @@ class Arrivals:
             identity, entered = db.ask("SELECT journal, entered FROM server")[0]
             if identity and identity == journal.identity:
                 late = [record for record in records if record.number > entered]
-                _enter_late(db, late, self._numbers, _by_number(db))
-                _give_bodies(db, [record for record in records if record.number <= entered])
+                _enter_late(db, late, self._numbers, _by_number(db), journal.read)
+                _give_bodies(db, [record for record in records if record.number <= entered], journal.read)
             else:  # an index that was made anew does not know of what had no file; a big one is in the spool, or was
                 identity = secrets.randbits(48) + 1
                 left = [record for record in records if record.entry.blob > journal.resting and record.body is not None]
-                _enter_late(db, left, self._numbers, _by_uid_validity(db))
-                _give_bodies(db, records)  # it is the same index if only the journal's first block was damaged
+                _enter_late(db, left, self._numbers, _by_uid_validity(db), journal.read)
+                _give_bodies(db, records, journal.read)  # if only the journal's first block is damaged, it is the same
             self._enter_numbers(db, identity, journal.number - 1)
         except BaseException:
             journal.close()
@@ -236,7 +241,7 @@ class Arrivals:
             journal.close()
             return
         with self.lock:
-            self._journal = journal
+            self._journal = self.bodies.journal = journal
             self.number = journal.number - 1
 
     def close(self, sealed: bool) -> None:
@@ -255,7 +260,7 @@ class Arrivals:
                     self._journal.empty()
             finally:
                 self._journal.close()
-                self._journal = None
+                self._journal = self.bodies.journal = None
 
     def _enter_numbers(self, db: Database, identity: int, entered: int) -> None:
         db.execute("UPDATE server SET journal = ?, entered = ?", (identity, entered))
@@ -282,7 +287,7 @@ class Arrivals:
         octets = 0
         if number >= self._mark_at:
             self._mark_at = number + MARK_EVERY
-            done.records.append(pack(min(self.bodies, default=self._numbers.last + 1) - 1, None, number))
+            done.records.append(pack(self.bodies.first(self._numbers.last + 1) - 1, None, number))
         for message, flags, now in arrivals:
             problem = self._objection(message, given)
             if problem is not None:
@@ -316,7 +321,7 @@ class Arrivals:
                 continue
             octets += len(record)
             done.records.append(record)
-            done.rows.append((entry, blob.inline))
+            done.rows.append((entry, None if blob.inline is None else len(blob.inline)))
             done.outcomes.append(Arrived(Appended(placed), entry.blob, tuple(changes)))
         return done._replace(octets=octets)
 
@@ -329,17 +334,19 @@ class Arrivals:
         """Make what was prepared durable. Raises OSError: nothing was taken."""
         journal = self._journal
         assert journal is not None
-        if prepared.records:
-            journal.write(prepared.records)
+        at = journal.write(prepared.records) if prepared.records else 0
         self.number = journal.number - 1
         kept = self._kept[journal.half]
-        for entry, body in prepared.rows:
+        marks = len(prepared.records) - len(prepared.rows)
+        at += sum(map(len, prepared.records[:marks]))
+        for (entry, octets), record in zip(prepared.rows, prepared.records[marks:], strict=True):
             for place in entry.places:
                 head = self._heads[MailboxId(place.mailbox)]
                 head.uid_next += 1
                 head.mod_seq += 1
-            if body is not None:
-                self.bodies[entry.blob] = body
+            at += len(record)
+            if octets is not None:
+                self.bodies.put(entry.blob, Body(at - octets, octets))
                 kept.append(entry.blob)
             self.waiting.append(entry)
 
@@ -356,6 +363,13 @@ class Arrivals:
                     (blob, body),
                 )
 
+    def pressed(self) -> bool:
+        """Return whether what is no file yet will soon be in the way of what arrives."""
+        journal = self._journal
+        if journal is None or journal.filled < SOON:
+            return False
+        return any([blob in self.bodies for blob in list(self._kept[1 - journal.half])])
+
     def seal(self, db: Database) -> None:
         """Write something, so that a durable transaction flushes what was entered before without a flush."""
         assert self._journal is not None
@@ -367,7 +381,7 @@ class Arrivals:
         self._journal.turn()
         kept = self._kept[self._journal.half]
         for blob in kept:
-            self.bodies.pop(blob, None)
+            self.bodies.forget(blob)
         kept.clear()
 
     def _look_around(self, db: Database) -> None:
@@ -384,7 +398,7 @@ class Arrivals:
     def removed(self, blobs: Iterable[int]) -> None:
         """Let go of the bodies of messages that were expunged before they came to rest."""
         for blob in blobs:
-            self.bodies.pop(blob, None)
+            self.bodies.forget(blob)
 
     def _load_heads(self, db: Database, mailboxes: Iterable[MailboxId]) -> None:
         missing = [mailbox for mailbox in mailboxes if mailbox not in self._heads]
@@ -506,7 +520,13 @@ def _by_uid_validity(db: Database) -> Callable[[Place], int | None]:
     return lambda place: known.get(place.uid_validity)
 
 
-def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers, find: Callable[[Place], int | None]) -> None:
+def _enter_late(
+    db: Database,
+    records: Sequence[Record],
+    numbers: Numbers,
+    find: Callable[[Place], int | None],
+    read: Callable[[Body], bytes],
+) -> None:
     """Enter, with its body, what was taken and is not in the tables; what they know to be expunged stays so."""
     for _, entry, body in records:
         places = [(find(place), place) for place in entry.places]
@@ -525,7 +545,7 @@ def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers, find:
         blob = numbers.next(db)
         _BLOBS.run(db, [(blob, entry.key, len(new))])
         if body is not None:
-            _BODIES.run(db, [(blob, body)])
+            _BODIES.run(db, [(blob, read(body))])
         if entry.digest is not None:
             DIGESTS.run(db, [(blob, *entry.digest)])
         for mailbox, (_, _, uid, mod_seq, flags) in new:
@@ -541,7 +561,7 @@ def _enter_late(db: Database, records: Sequence[Record], numbers: Numbers, find:
             _MESSAGES.run(db, [(mailbox, uid, mod_seq, flags, entry.internal_date, saved, entry.size, blob)])
 
 
-def _give_bodies(db: Database, records: Sequence[Record]) -> None:
+def _give_bodies(db: Database, records: Sequence[Record], read: Callable[[Body], bytes]) -> None:
     """Give the tables the bodies of messages that they know and that have not come to rest."""
     for _, entry, body in records:
         if body is not None:
@@ -550,7 +570,7 @@ def _give_bodies(db: Database, records: Sequence[Record]) -> None:
                 " WHERE EXISTS (SELECT 1 FROM blob WHERE id = ?1 AND key = ?3) AND (EXISTS (SELECT 1 FROM message"
                 " INDEXED BY message_unfiled WHERE blob = ?1 AND letters IS NULL AND origin IS NULL)"
                 " OR EXISTS (SELECT 1 FROM leaving WHERE blob = ?1 AND name IS NULL))",
-                (entry.blob, body, entry.key),
+                (entry.blob, read(body), entry.key),
             )
 
 

@@ -39,8 +39,9 @@ FEW = 64
 READERS = 2
 """Threads for scans: more than the machine's idle cores would only take turns."""
 
-MAX_DIGESTS = 4_096
-"""Digests kept in memory until their messages come to rest, 4 MiB; beyond, they are computed again when needed."""
+MAX_DIGESTS = 1_024
+"""Digests kept in memory until their messages come to rest, 1 MiB; beyond, they are computed when they are needed: of a
+burst, when it is over."""
 
 
 def ranges(uids: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -343,9 +344,8 @@ class SqliteReading(SqliteResting, Index):
 
     def _digest_soon(self, blob: int, body: bytes) -> None:
         """Compute what FETCH will need, now that the message is told and answered."""
-        if len(self._digests) >= MAX_DIGESTS:  # some of them of messages that were expunged before they rested
-            self._digests.clear()
-        self._digests[blob] = self._digest(body)
+        if len(self._digests) < MAX_DIGESTS:
+            self._digests[blob] = self._digest(body)
 
     async def _by_uid(
         self, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Database, Any], T]

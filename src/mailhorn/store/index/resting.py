@@ -36,6 +36,7 @@ from ..abc import (
 from ..names import folder_of, login_dir
 from .acl import write_acl
 from .arrivals import DIGESTS, Rows, write_digest
+from .bodies import Bodies
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .metadata import OF_ACCOUNT, notes_file, restore_notes
 from .writer import Tx, Writer
@@ -55,7 +56,7 @@ class SqliteResting(Resting):
     _fresh: bool
     _digest: Callable[[bytes], Digest]
     _digests: dict[int, Digest]
-    _bodies: dict[int, bytes]
+    _bodies: Bodies
     _all_until: int = 0
     """Of blobs up to this number, the last work had all that are not at rest."""
     _reading: Database | None = None
@@ -109,10 +110,9 @@ class SqliteResting(Resting):
             " LEFT JOIN inline_body ON inline_body.blob = blob.id WHERE letters IS NULL ORDER BY message.blob"
         ):
             message = Unfiled(*row)
-            if message.body is None and message.origin is None:
-                message = message._replace(body=self._bodies.get(message.blob))
             unfiled.append(message)
-            octets += len(message.body or b"")
+            if message.body is not None or message.blob in self._bodies:
+                octets += message.size
             if len(unfiled) == limit or octets > MAX_OCTETS:
                 full = True
                 break
@@ -167,13 +167,16 @@ class SqliteResting(Resting):
         return body
 
     def _with_bodies(self, db: Database, work: Work) -> Work:
-        """Return the work with the bodies that the journal gave to the tables while it was being put together."""
-        if all(message.body is not None or message.origin is not None for message in work.unfiled):
+        """Return the work with the bodies that are in the journal, or that it has just given to the tables."""
+        missing = [message.blob for message in work.unfiled if message.body is None and message.origin is None]
+        if not missing:
             return work
+        bodies = self._bodies.get_many(missing)
         unfiled = []
         for message in work.unfiled:
             if message.body is None and message.origin is None:
-                message = message._replace(body=self._body(db, message.blob, None))
+                body = bodies.get(message.blob)
+                message = message._replace(body=self._body(db, message.blob, None) if body is None else body)
             unfiled.append(message)
         return replace(work, unfiled=tuple(unfiled))
 
@@ -253,13 +256,16 @@ class SqliteResting(Resting):
         spare = self._writer.run_here(lambda tx: _take_note(tx, done, digests), durable=spooled)
         for blob in bodies:
             self._digests.pop(blob, None)
-            self._bodies.pop(blob, None)
+            self._bodies.forget(blob)
         for blob in [blob for blob in list(self._digests) if blob <= self._all_until]:
             del self._digests[blob]  # it was expunged before it came to rest
         return spare
 
     def catch_up(self) -> None:
         self._writer.recover()
+
+    def pressed(self) -> bool:
+        return self._writer.pressed()
 
     def waiting(self) -> int:
         try:

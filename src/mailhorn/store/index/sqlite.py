@@ -26,6 +26,7 @@ from ..abc import (
 )
 from ..names import InvalidName, folder_of, login_dir
 from .acl import SqliteAcl, copy_acl, forget_acl, forget_identifier, inherit_acl
+from .bodies import Bodies
 from .database import Database, open_reader
 from .messages import SqliteMessages, head_of
 from .metadata import SqliteMetadata, copy_notes, forget_notes, mark_mailbox, write_notes
@@ -64,7 +65,7 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
         self._path = path
         self._digest = digest
         self._digests: dict[int, Digest] = {}
-        self._bodies: dict[int, bytes] = {}
+        self._bodies = Bodies()
         self._grace = min(grace, MAX_EXPUNGE_GRACE)
         self._clock = clock
         self._fresh = self._nothing_in_it()

@@ -26,6 +26,7 @@ from ...model.change import Change
 from ...model.ids import MailboxId
 from ..abc import StoreFull, StoreUnavailable
 from .arrivals import NO_MAILBOXES, Arrival, Arrivals, Arrived, Numbers
+from .bodies import Bodies
 from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
 from .lane import MAX_OCTETS, Job, Lane, gather
 
@@ -76,7 +77,7 @@ class Writer:
         path: Path,
         told: Callable[[Change], None],
         pending: Callable[[int], None],
-        bodies: dict[int, bytes] | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
         """
         Open the file and start the thread.
@@ -85,14 +86,14 @@ class Writer:
             path: The database; the journal of arrivals lies beside it.
             told: Called in the event loop for each change.
             pending: Called in the event loop when there is something to settle, with the number of new messages.
-            bodies: Comes to hold small bodies that are no files yet, by blob.
+            bodies: Comes to know where small bodies are that are no files yet.
 
         """
         self._path = path
         self._told = told
         self._pending = pending
         self._blobs = Numbers()
-        self._arrivals = Arrivals(journal_of(path), self._blobs, {} if bodies is None else bodies)
+        self._arrivals = Arrivals(journal_of(path), self._blobs, Bodies() if bodies is None else bodies)
         self._refusing: Exception | None = None
         self._enter_at = 0.0
         self._busy: set[object] = set()
@@ -183,6 +184,10 @@ class Writer:
     def is_behind(self, mailbox: MailboxId | None = None) -> bool:
         """Return whether arrivals, in this mailbox or in any, were answered and are not in the tables."""
         return mailbox in self._behind if mailbox is not None else bool(self._behind)
+
+    def pressed(self) -> bool:
+        """Return whether bodies that are no files yet will soon be in the way of what arrives."""
+        return self._arrivals.pressed()
 
     async def caught_up(self) -> None:
         """Return when all that was answered is in the tables. Raises StoreUnavailable."""

@@ -108,7 +108,7 @@ class SqliteOutside(Outside):
     def known(self, mailbox: MailboxId, uids: Iterable[int]) -> dict[int, KnownFile]:
         known: dict[int, KnownFile] = {}
         with self._reader() as db, db:
-            for span in ranges(uids):
+            for span in ranges([*uids]):
                 for row in db.execute(
                     "SELECT uid, coalesce(key, ''), leaving.size, NULL, '' FROM leaving"
                     " LEFT JOIN blob ON blob.id = leaving.blob WHERE mailbox = ? AND uid BETWEEN ? AND ?",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from .ids import UID, AccountId, MailboxId, ModSeq, UIDValidity
 
 INBOX = "INBOX"
@@ -43,9 +45,8 @@ class Usage(NamedTuple):
     mailboxes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """A mailbox as it stood at one commit. Counters are of that commit."""
+class Mailbox(Struct, frozen=True):
+    """A mailbox as it stood at one commit, made for each look at one. Counters are of that commit."""
 
     id: MailboxId
     account: AccountId

@@ -1,7 +1,8 @@
 """What a session has not been told yet: bounded, and said from where it stands."""
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhorn.imap.commands import EventGroup, Events, NotifyEvent, StatusItem, Watched
 from mailhorn.imap.responses import StatusItems

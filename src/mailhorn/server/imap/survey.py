@@ -8,8 +8,10 @@ own; only what it has not been told yet is kept for it (`notices`): of a mailbox
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+from msgspec.structs import replace
 
 from ...model.change import Change
 from ...model.ids import UID, AccountId, MailboxId

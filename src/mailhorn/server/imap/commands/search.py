@@ -225,7 +225,7 @@ async def _in_sources(conversation: Conversation, sources: Iterable[Source]) -> 
     opened = None if conversation.selected is None else conversation.selected.mailbox
     others = await of_others(conversation, Act.SELECT)
     others = [one for one in others if one.may(Act.SEARCH) or one.mailbox.id == opened]
-    there = [*own, *(replace(one.mailbox, name=one.name) for one in others)]
+    there = [*own, *(structs.replace(one.mailbox, name=one.name) for one in others)]
     wanted: dict[str, None] = {}
     for source in sources:
         match source.kind:

@@ -170,6 +170,21 @@ async def test_what_was_done_meanwhile_is_noticed_at_the_start(tmp_path: Path) -
         assert {uid: flags for uid, (flags, _) in (await again.seen(inbox)).items()} == {1: "\\Seen", 3: "", 4: ""}
 
 
+async def test_a_folder_without_new(tmp_path: Path) -> None:
+    """What is in cur is noticed all the same, there and in the folders that are compared after it."""
+    async with noticing(tmp_path) as noticed:
+        ada, inbox = await begun(noticed)
+        other = (await noticed.store.index.create_mailbox(ada, "Other")).id
+        await deliver(noticed.store, other)
+        await at_rest(noticed, folder=f"{ADA}/.Other")
+    shutil.rmtree(noticed.home / ADA / "new")
+    for folder in (ADA, f"{ADA}/.Other"):
+        noticed.drop(folder, "1.dropped.host:2,", MAIL, "cur")
+    async with noticing(tmp_path) as again:
+        assert await again.told(inbox, "appended") == [2]
+        assert await again.told(other, "appended") == [2]
+
+
 async def test_what_did_not_change_is_not_read_at_the_start(tmp_path: Path) -> None:
     """The directories' times are kept over a clean stop; one whose time is too fresh to tell is compared."""
     async with noticing(tmp_path) as noticed:

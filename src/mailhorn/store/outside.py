@@ -590,7 +590,8 @@ class Watchman:
     def _compare(self, folder: FolderAt, path: str) -> Differences:
         """Compare name by name."""
         cur = set(os.listdir(f"{path}/cur"))
-        with contextlib.suppress(FileNotFoundError):
+        new: list[str] = []
+        with contextlib.suppress(FileNotFoundError):  # a tool has taken it away, or the mailbox is being deleted
             new = os.listdir(f"{path}/new")
         found = Differences()
         for file in self._outside.known_files(folder.mailbox):

@@ -1,4 +1,5 @@
-"""The messages of a mailbox side by side, in memory: what FETCH FLAGS and SELECT of a large one are answered from.
+"""The messages of a mailbox side by side, in memory: what FETCH FLAGS and SELECT of all but the smallest are
+answered from.
 
 Rule 1: a sheet shows the mailbox as it was at one mod-sequence; who uses it looks first whether that is still so, and
 brings it up to date by what changed since. Once that is done it is current until a change of the mailbox is told.

@@ -291,6 +291,21 @@ async def test_all_counts_for_the_owner(tmp_path: Path) -> None:
         await bob.close()
 
 
+async def test_what_stays_with_its_owner_needs_no_room(tmp_path: Path) -> None:
+    """MOVE and REPLACE within an account that is full are for a guest what they are for its owner."""
+    async with running_server(tmp_path, ("ann", "bob"), limits=Limits(quota_messages=3)) as server:
+        house, bob = House(server), await Client.of(server, "bob")
+        name, _ = await house.share(ALL)  # with all three messages
+        box = f'"Other Users/ann/{name}"'
+        assert (await bob.ask(f'CREATE "Other Users/ann/{name}/a"'))[-1].startswith("OK")
+        await bob.ask(f"SELECT {box}")
+        assert (await bob.ask(f'COPY 1 "Other Users/ann/{name}/a"'))[-1].startswith("NO [OVERQUOTA]")
+        assert (await bob.ask(f'MOVE 1 "Other Users/ann/{name}/a"'))[-1] == "OK MOVE completed"
+        assert (await bob.ask(f"REPLACE 1 {box} {{3+}}\r\nabc"))[-1] == "OK REPLACE completed"
+        assert (await bob.ask(f"APPEND {box} {{3+}}\r\nabc"))[-1].startswith("NO [OVERQUOTA]")
+        await bob.close()
+
+
 async def test_a_message_moved_to_another_is_there_after_a_stop(tmp_path: Path) -> None:
     """It is the other's, with its body, and the mover has it no more."""
     async with running_server(tmp_path, ("ann", "bob")) as server:

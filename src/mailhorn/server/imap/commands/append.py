@@ -21,7 +21,7 @@ from ..progress import Progress
 from ..reach import Act, Reached, demand_selected, reach
 from ..reply import CommandRefused, Reply, ok
 from ..uidonly import demand_uids
-from .quota import demand_room
+from .quota import demand_room, same_account
 
 MAX_MESSAGES = 100
 """Of one APPEND: each waits for the last, in memory if it is small."""
@@ -60,9 +60,10 @@ async def look(conversation: Conversation, command: Append) -> None:
     size = command.size + sum(earlier.size for earlier, _ in before)
     replaced = await _replaced(conversation, command)
     if replaced is not None:
-        size = max(0, size - replaced.size)
-        if conversation.open_mailbox.guest or not target.own:  # what goes may count for somebody else
-            replaced, size = None, command.size
+        if await same_account(conversation, target.mailbox):
+            size = max(0, size - replaced.size)
+        else:  # what goes counts for somebody else
+            replaced = None
     messages = len(before) + (replaced is None)
     await demand_room(conversation, octets=size, messages=messages, account=target.mailbox.account)
 

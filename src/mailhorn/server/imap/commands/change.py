@@ -21,7 +21,7 @@ from ..ranges import ranges_of
 from ..reach import Act, Reached, demand_selected, reach
 from ..reply import CommandRefused, Reply, ok
 from ..selected import Manner, Selected
-from .quota import demand_room
+from .quota import demand_room, same_account
 
 
 async def store(conversation: Conversation, command: Store) -> Reply:
@@ -224,8 +224,7 @@ async def _copied(
     index, moves = conversation.context.store.index, isinstance(command, Move)
     source = conversation.open_mailbox.mailbox
     target = found.mailbox
-    within = isinstance(command, Move) and found.own and not conversation.open_mailbox.guest
-    if conversation.context.options.quota and not within:
+    if conversation.context.options.quota and not (moves and await same_account(conversation, target)):
         rows, account = await index.rows(source, uids), target.account
         await demand_room(conversation, sum(row.size for row in rows), len(rows), account=account)
     step = AT_ONCE if moves else max(1, len(uids))

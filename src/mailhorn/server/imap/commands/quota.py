@@ -3,7 +3,7 @@
 from ....imap.commands import GetQuota, GetQuotaRoot
 from ....imap.responses import Quota, QuotaRoots
 from ....model.ids import AccountId
-from ....model.mailbox import Usage
+from ....model.mailbox import Mailbox, Usage
 from ..conversation import Conversation
 from ..reach import Act, reach
 from ..reply import CommandRefused, Reply, ok
@@ -51,6 +51,15 @@ async def demand_room(
         problem = limits.exceeded(await _usage(conversation, account), octets, messages, mailboxes)
         if problem is not None:
             raise CommandRefused(problem, "OVERQUOTA")
+
+
+async def same_account(conversation: Conversation, mailbox: Mailbox) -> bool:
+    """Say whether the selected mailbox counts for the same account as another: a message that moves is no more then."""
+    selected = conversation.open_mailbox
+    if not selected.guest:
+        return mailbox.account == conversation.owner.id
+    source = await conversation.context.store.index.mailbox_by_id(selected.mailbox)
+    return source is not None and source.account == mailbox.account
 
 
 async def _usage(conversation: Conversation, account: AccountId | None = None) -> Usage:

@@ -16,6 +16,10 @@ def rights(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
 
 
+def sizes(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in folder.iterdir()}
+
+
 def synchronous(db: apsw.Connection) -> int:
     return int(db.pragma("synchronous"))
 
@@ -46,6 +50,16 @@ async def test_what_is_durable_is_flushed(tmp_path: Path) -> None:
     both = await asyncio.gather(*(database.run(synchronous, durable) for durable in (False, True)))
     assert both[1] == 2
     await database.close()
+
+
+async def test_a_file_that_is_there_is_opened_without_writing(tmp_path: Path) -> None:
+    """So a server starts on a full disk, and what is deleted then makes room."""
+    path = tmp_path / "x.sqlite"
+    await Database(path, STEPS).close()
+    again = Database(path, STEPS)
+    assert sizes(tmp_path)["x.sqlite-wal"] == 0
+    assert await again.run(lambda db: db.pragma("auto_vacuum")) == 1
+    await again.close()
 
 
 async def test_a_disk_that_refuses(tmp_path: Path) -> None:

@@ -82,11 +82,15 @@ class Database:
     def _prepare(self, steps: Sequence[str]) -> None:
         db = self._db
         db.set_busy_timeout(BUSY_MS)
-        db.pragma("auto_vacuum", 1)  # what was full once does not stay large; says something to a new file only
+        known = db.pragma("user_version") == len(steps)
+        if not known:
+            db.pragma("auto_vacuum", 1)  # what was full once does not stay large; says something to a new file only
         db.pragma("journal_mode", "wal")
         db.pragma("journal_size_limit", MAX_WAL)
         db.pragma("foreign_keys", True)
         db.pragma("synchronous", "full")
+        if known:  # nothing is written: mail on a full disk can be read, and deleted, after another start
+            return
         db.execute("BEGIN IMMEDIATE")
         try:
             version = db.pragma("user_version")

@@ -1,5 +1,7 @@
 """Opening the file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import apsw
@@ -17,6 +19,34 @@ def test_settings_and_version(tmp_path: Path) -> None:
         assert db.ask("PRAGMA user_version")[0][0] >= 1
         assert (tmp_path / "deep" / "index.db").stat().st_mode & 0o777 == 0o600
         db.close()
+
+
+def test_a_full_disk_is_no_reason_not_to_open_it(tmp_path: Path) -> None:
+    """There is no room for all of the WAL: it stays as long as it was, and can be written all the same."""
+    path = tmp_path / "index.db"
+    open_writer(path).close()
+    script = (
+        "import errno, resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from mailhorn.store.index import database\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "database.NO_ROOM = (errno.EFBIG,)\n"  # what a limit of the file's size says instead
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "path = Path(sys.argv[1])\n"
+        "db = database.open_writer(path)\n"
+        "print(Path(f'{path}-wal').stat().st_size)\n"
+        "db.execute('CREATE TABLE more (n)')\n"
+        "db.close()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("0\n", "")
+
+
+def test_what_is_in_the_way_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """One line: what, where, what to do."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match=r"the index .*index\.db cannot be used \(.+\): see to the disk and"):
+        open_writer(tmp_path / "file" / "index.db")
 
 
 def test_statements_are_planned_once(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Opening the SQLite file: version, settings, migrations, and whose fault an error is."""
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ WAL_PAGES = 4_000
 
 WAL_SIZE = WAL_PAGES * (4096 + 24)
 """Octets, 16 MiB: to flush what overwrites a file takes half the time, or less, of what makes it longer."""
+
+NO_ROOM = (errno.EDQUOT, errno.ENOSPC)
+"""Errors that pass when files are removed."""
 
 BUSY_MS = 5_000
 """How long to wait for another process that writes (`mailhorn account add` beside `mailhorn serve`)."""
@@ -107,21 +111,35 @@ def open_writer(path: Path) -> Database:
     except DISK_ERRORS as problem:
         raise unavailable(path, problem) from problem
     except OSError as problem:
-        raise StoreUnavailable(f"the index {path} cannot be used ({problem})") from problem
+        what = f"the index {path} cannot be used ({problem.strerror})"
+        if problem.errno in NO_ROOM:
+            raise StoreFull(f"{what}: make room on the disk") from problem
+        raise StoreUnavailable(f"{what}: see to the disk and its permissions") from problem
     return db
 
 
 def _make_room(db: Database, wal: Path) -> None:
-    """Let the WAL have its size from the start; what is not written yet is no frame to SQLite, as after a power cut."""
+    """
+    Let the WAL have its size from the start, unless there is no room: mail on a full disk is read, and deleted.
+
+    What is not written yet is no frame to SQLite, as after a power cut.
+    """
     db.execute("BEGIN IMMEDIATE")  # or another process might put a frame where we write
     try:
-        with open(wal, "r+b") as file:
-            file.seek(0, os.SEEK_END)
-            missing = WAL_SIZE - file.tell()
-            if missing > 0:
-                file.write(bytes(missing))
-                file.flush()
-                os.fsync(file.fileno())
+        fd = os.open(wal, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            there = at = os.fstat(fd).st_size
+            try:
+                while at < WAL_SIZE:
+                    at += os.pwrite(fd, bytes(WAL_SIZE - at), at)
+                if at > there:
+                    os.fsync(fd)
+            except OSError as problem:
+                if problem.errno not in NO_ROOM:
+                    raise
+                os.ftruncate(fd, there)
+        finally:
+            os.close(fd)
     finally:
         db.execute("ROLLBACK")
 

@@ -1,6 +1,7 @@
 """What is read, or changed, while the answer before it is being sent."""
 
 import asyncio
+import functools
 import gc
 import threading
 from pathlib import Path
@@ -32,6 +33,9 @@ async def test_who_vanishes_while_it_fails_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: bytes, where: str, verb: str, when: str
 ) -> None:
     """The disk fails under the second part, while the first is being sent, before its client is gone or after that."""
+    # Plans know their slices, and those of the tests before are remembered.
+    monkeypatch.setattr(fetch, "_planned", functools.lru_cache(fetch._planned.__wrapped__))
+    monkeypatch.setattr(fetch, "_plans", {})
     monkeypatch.setattr(fetch, "SLICE", 4)
     monkeypatch.setattr(fetch, "SLICE_AT_HAND", 2)
     monkeypatch.setattr(fetch, "OUTPUT", 0)

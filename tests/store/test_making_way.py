@@ -122,7 +122,7 @@ def test_what_a_hurry_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     settler = Settler(index, settle.Places(tmp_path), 0.0)
     settler._seen = (now, 0)
     told = []
-    for seconds, messages in ((1, 499), (1, 500), (0.01, 124), (0.01, 125), (4, 1_999), (4, 2_000), (60, 1_000)):
+    for seconds, messages in ((1, 2_499), (1, 2_500), (0.01, 624), (0.01, 625), (4, 9_999), (4, 10_000), (60, 10_000)):
         now += seconds
         settler.wake(messages)
         told.append(settler._hurried())

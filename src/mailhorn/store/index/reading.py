@@ -39,9 +39,9 @@ FEW = 64
 READERS = 2
 """Threads for scans: more than the machine's idle cores would only take turns."""
 
-MAX_DIGESTS = 1_024
-"""Digests kept in memory until their messages come to rest, 1 MiB; beyond, they are computed when they are needed: of a
-burst, when it is over."""
+MAX_DIGESTS = 4_096
+"""Digests kept in memory until their messages come to rest, 4 MiB; beyond, they are computed when they are needed: of a
+long burst, when it is over."""
 
 
 def ranges(uids: Collection[int]) -> Iterator[tuple[int, int]]:

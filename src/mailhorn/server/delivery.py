@@ -7,7 +7,6 @@ pays nothing for those of others; with rules there is a task only if they have t
 """
 
 import asyncio
-import errno
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from ..model.message import Placed, Placement
 from ..net.eager import begin
 from ..relay.letter import RelayUnavailable
 from ..smtp.reply import Reply
-from ..store.abc import Appended, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
+from ..store.abc import NO_ROOM, Appended, MailboxMissing, StagedBlob, StoreError, StoreFull, StoreUnavailable
 from ..store.store import Store
 from .filtering.events import Events
 from .filtering.service import Came, Filter, Plan, Wanted
@@ -379,7 +378,7 @@ def refusal(error: StoreUnavailable | OSError) -> Reply:
     """Return what to answer when the disk will not have a message (RFC 3463 §3.4)."""
     cause: BaseException | None = error
     while cause is not None:
-        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = isinstance(cause, OSError) and cause.errno in NO_ROOM
         if full or isinstance(cause, StoreFull):
             return Reply(452, "4.3.1", "The disk is full, try again later")
         cause = cause.__cause__

@@ -5,6 +5,7 @@ two in order and is the only one that does. All verbs are async: an implementati
 """
 
 import asyncio
+import errno
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -52,6 +53,10 @@ class StoreUnavailable(StoreError):
 
 class StoreFull(StoreUnavailable):
     """Of these: there is no room."""
+
+
+NO_ROOM = frozenset({errno.EDQUOT, errno.ENOSPC})
+"""Errors of a disk that pass when files are removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -1054,6 +1059,7 @@ __all__ = [
     "MailboxMissing",
     "MessageMissing",
     "NO_NOTES",
+    "NO_ROOM",
     "Note",
     "OpenBlob",
     "Outside",

@@ -22,7 +22,7 @@ from typing import TypeVar
 import structlog
 
 from ..model.ids import MAX_UID, UID, AccountId, MailboxId
-from .abc import Done, Filed, FolderNow, FolderWork, Leaving, Renamed, Resting, StoreError, Unfiled, Work
+from .abc import NO_ROOM, Done, Filed, FolderNow, FolderWork, Leaving, Renamed, Resting, StoreError, Unfiled, Work
 from .names import KEYWORD_LETTERS, file_name, folder_of, login_dir, system_letters
 from .notes import NOTES_FILE
 
@@ -51,11 +51,8 @@ NO_NAMELESS = frozenset({errno.EISDIR, errno.ENOENT, errno.EOPNOTSUPP})
 RETRY_MIN, RETRY_MAX = 1.0, 30.0
 """Seconds between attempts while the disk refuses."""
 
-SICK_DISK = frozenset({errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS})
+SICK_DISK = NO_ROOM | {errno.EIO, errno.EROFS}
 """Errors that every other file would meet too."""
-
-NO_ROOM = frozenset({errno.EDQUOT, errno.ENOSPC})
-"""Errors that pass when files are removed."""
 
 MAX_FOLDERS_KNOWN = 4096
 """Folders whose keywords are kept in memory, some 200 octets each."""

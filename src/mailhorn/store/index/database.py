@@ -1,6 +1,5 @@
 """Opening the SQLite file: version, settings, migrations, and whose fault an error is."""
 
-import errno
 import os
 import re
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from typing import Any, Literal
 
 import apsw
 
-from ..abc import StoreFull, StoreUnavailable
+from ..abc import NO_ROOM, StoreFull, StoreUnavailable
 
 OLDEST_SQLITE = (3, 51, 3)
 """Before it, a WAL reset while two connections checkpoint could corrupt the file (sqlite.org/wal.html §11)."""
@@ -19,9 +18,6 @@ WAL_PAGES = 4_000
 
 WAL_SIZE = WAL_PAGES * (4096 + 24)
 """Octets, 16 MiB: to flush what overwrites a file takes half the time, or less, of what makes it longer."""
-
-NO_ROOM = (errno.EDQUOT, errno.ENOSPC)
-"""Errors that pass when files are removed."""
 
 BUSY_MS = 5_000
 """How long to wait for another process that writes (`mailhorn account add` beside `mailhorn serve`)."""

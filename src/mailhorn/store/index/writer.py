@@ -10,7 +10,6 @@ checkpoints, after the answers and when nobody waits, if it can be helped.
 
 import asyncio
 import contextlib
-import errno
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +23,7 @@ import apsw
 
 from ...model.change import Change
 from ...model.ids import MailboxId
-from ..abc import StoreFull, StoreUnavailable
+from ..abc import NO_ROOM, StoreFull, StoreUnavailable
 from .arrivals import NO_MAILBOXES, Arrival, Arrivals, Arrived, Numbers
 from .bodies import Bodies
 from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
@@ -313,7 +312,7 @@ class Writer:
     def _failure(self, problem: Exception) -> Exception:
         """Return what to tell those whose work it has spoiled."""
         if isinstance(problem, OSError):
-            kind = StoreFull if problem.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable
+            kind = StoreFull if problem.errno in NO_ROOM else StoreUnavailable
             journal = journal_of(self._path)
             return kind(f"the journal {journal} cannot be written ({problem.strerror}): make room or see to the disk")
         return unavailable(self._path, problem) if isinstance(problem, DISK_ERRORS) else problem

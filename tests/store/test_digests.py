@@ -5,6 +5,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import pytest
 from tests.kit.stores import account, deliver, digest_of, opened
 
 from mailhorn.model.ids import UID
@@ -81,6 +82,21 @@ async def test_a_message_that_is_expunged_before_it_rests_leaves_nothing(tmp_pat
         await asyncio.sleep(0)
         assert len(index._digests) == 3
         await index.expunge(inbox, [UID(2)], deleted_only=False)
+    assert index._digests == {}
+
+
+async def test_of_a_burst_only_some_digests_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are made when somebody asks, or when their messages come to rest."""
+    monkeypatch.setattr("mailhorn.store.index.reading.MAX_DIGESTS", 2)
+    async with opened(tmp_path, delay=3600.0) as store:
+        index = store.index
+        assert isinstance(index, SqliteIndex)
+        _, inbox = await account(store)
+        for _ in range(5):
+            await deliver(store, inbox, body=BODY)
+        await asyncio.sleep(0)
+        assert len(index._digests) == 2
+        assert [full.digest for full in await index.digests(inbox, [UID(1), UID(5)])] == [digest_of(BODY)] * 2
     assert index._digests == {}
 
 

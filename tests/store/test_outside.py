@@ -41,6 +41,15 @@ async def begun(noticed: Noticed) -> tuple[AccountId, MailboxId]:
     return ada, inbox
 
 
+async def begun_with(noticed: Noticed, name: str) -> tuple[MailboxId, MailboxId]:
+    """The same with a second mailbox, which has a message too; return both."""
+    ada, inbox = await begun(noticed)
+    other = (await noticed.store.index.create_mailbox(ada, name)).id
+    await deliver(noticed.store, other)
+    await at_rest(noticed, folder=f"{ADA}/.{name}")
+    return inbox, other
+
+
 async def named(noticed: Noticed, ada: AccountId, name: str) -> MailboxId:
     """Return a mailbox by its name."""
     found = await noticed.store.index.mailbox(ada, name)
@@ -173,10 +182,7 @@ async def test_what_was_done_meanwhile_is_noticed_at_the_start(tmp_path: Path) -
 async def test_a_folder_without_new(tmp_path: Path) -> None:
     """What is in cur is noticed all the same, there and in the folders that are compared after it."""
     async with noticing(tmp_path) as noticed:
-        ada, inbox = await begun(noticed)
-        other = (await noticed.store.index.create_mailbox(ada, "Other")).id
-        await deliver(noticed.store, other)
-        await at_rest(noticed, folder=f"{ADA}/.Other")
+        inbox, other = await begun_with(noticed, "Other")
     shutil.rmtree(noticed.home / ADA / "new")
     for folder in (ADA, f"{ADA}/.Other"):
         noticed.drop(folder, "1.dropped.host:2,", MAIL, "cur")
@@ -414,10 +420,7 @@ async def test_directories_that_can_be_no_mailbox_stop_nobody(
 async def test_another_directory_in_the_place_of_cur(tmp_path: Path) -> None:
     """A copy takes its place, as of a backup: nothing is lost, and what is dropped there is noticed."""
     async with noticing(tmp_path) as noticed:
-        ada, inbox = await begun(noticed)
-        work = (await noticed.store.index.create_mailbox(ada, "Work")).id
-        await deliver(noticed.store, work)
-        await at_rest(noticed, folder=f"{ADA}/.Work")
+        inbox, work = await begun_with(noticed, "Work")
         for folder, mailbox in ((ADA, inbox), (f"{ADA}/.Work", work)):
             path = noticed.home / folder
             shutil.copytree(path / "cur", path / "tmp" / "copy")

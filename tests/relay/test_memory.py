@@ -92,6 +92,18 @@ async def test_a_very_long_time_is_a_year(memory: Memory, clock: Clock) -> None:
     assert not await memory.seen("ann", "duplicate", "", "v")
 
 
+async def test_what_a_clock_noted_that_was_wrong(memory: Memory, clock: Clock) -> None:
+    """A clock that was years ahead for a moment does not make anything last for years."""
+    clock.now += 70 * 366 * DAY
+    await memory.remember("ann", "vacation", "", "bob@example.org", DAY)
+    clock.now -= 70 * 366 * DAY
+    assert not await memory.seen("ann", "vacation", "", "bob@example.org")
+    await memory.remember("ann", "vacation", "", "bob@example.org", DAY)
+    assert await memory.seen("ann", "vacation", "", "bob@example.org")
+    clock.now += DAY
+    assert not await memory.seen("ann", "vacation", "", "bob@example.org")
+
+
 async def test_of_one_account_so_many(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest go, of the one who has too many."""
     monkeypatch.setattr(module, "MAX_ENTRIES", 3)

@@ -20,7 +20,7 @@ from tests.kit.smarthost import DROP, HANG, Smarthost
 from mailhorn.net.tls import client_context, self_signed, server_context
 from mailhorn.relay.letter import Letter, RelayUnavailable
 from mailhorn.relay.queue import Queue, Queued
-from mailhorn.relay.retry import LONGEST, MAX_AGE
+from mailhorn.relay.retry import LONGEST, MAX_AGE, SMARTHOST_LONGEST
 from mailhorn.relay.sender import IDLE, Sender, SenderOptions, WallClock, nowhere
 from mailhorn.relay.smarthost import Patience
 from mailhorn.relay.smarthost import Smarthost as Target
@@ -330,6 +330,21 @@ async def test_nobody_listens(relay: Relay) -> None:
     warnings = [log["event"] for log in logs if log["log_level"] == "warning"]
     assert len(warnings) == 1, "once, not for each attempt"
     assert sum(log["event"] == "the smarthost can be used again" for log in logs) == 1
+
+
+async def test_nobody_listens_and_the_clock_is_set_back(relay: Relay) -> None:
+    """It waits between two attempts as before, whatever the time of the next one was to be."""
+    smarthost = Smarthost()
+    with smarthost.running():
+        pass
+    sender = await relay.start(smarthost)
+    await relay.queue.submit([LETTER])
+    assert [await relay.time.jump() for _ in range(3)] == [2, 4, 8]
+    await relay.time.until()
+    relay.time.seconds -= 86400
+    sender.wake()
+    await relay.time.quiet(lambda: sender.not_before < relay.time.seconds + SMARTHOST_LONGEST)
+    assert [await relay.time.jump() for _ in range(2)] == [32, 64]
 
 
 async def test_somebody_says_now(relay: Relay) -> None:

@@ -103,7 +103,7 @@ class Memory:
 
         def ask(db: apsw.Connection) -> bool:
             found = db.execute("SELECT until FROM entry WHERE account = ? AND key = ?", (account, key)).get
-            return found is not None and found > now
+            return found is not None and _lasts(found, now)
 
         return await self._database.run(ask, durable=False)
 
@@ -136,7 +136,7 @@ class Memory:
                 (now, MAX_FORGOTTEN),
             )
             known = db.execute("SELECT until FROM entry WHERE account = ? AND key = ?", (account, key)).get
-            if known is not None and known > now and not last:
+            if known is not None and _lasts(known, now) and not last:
                 return
             db.execute("DELETE FROM entry WHERE account = ? AND key = ?", (account, key))
             db.execute("INSERT INTO entry (account, key, until) VALUES (?, ?, ?)", (account, key, until))
@@ -159,6 +159,11 @@ class Memory:
     async def close(self) -> None:
         """Close the file."""
         await self._database.close()
+
+
+def _lasts(until: int, now: int) -> bool:
+    """Return whether it is still remembered: what is to last longer than anything may, a clock noted that was wrong."""
+    return now < until <= now + MAX_SECONDS
 
 
 def _key(kind: Kind, handle: str, value: str) -> bytes:

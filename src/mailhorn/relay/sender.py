@@ -200,7 +200,7 @@ class Sender:
     async def _begin(self) -> float | None:
         """Begin to send what there is room for; return when to look again, None: when something happens."""
         now = self._clock.now()
-        if self._trouble and now < self._not_before <= now + SMARTHOST_LONGEST:
+        if self._held_back(now):
             return self._not_before
         room = (1 if self._trouble else self._options.connections) - len(self._sending)
         if room <= 0:
@@ -300,8 +300,12 @@ class Sender:
             log.info("the smarthost can be used again", smarthost=str(self._options.smarthost))
         self._trouble, self._failures = "", 0
 
+    def _held_back(self, now: float) -> bool:
+        """Return whether the smarthost is in trouble and not asked yet; too far off is what a wrong clock said."""
+        return bool(self._trouble) and now < self._not_before <= now + SMARTHOST_LONGEST
+
     def _down(self, reason: str) -> None:
-        if self._trouble and self._clock.now() < self._not_before:
+        if self._held_back(self._clock.now()):
             return  # another connection has found out
         wait = pause(self._failures, self._roll(), SMARTHOST_FIRST, SMARTHOST_LONGEST, least=SMARTHOST_FIRST / 2)
         self._not_before = self._clock.now() + wait

@@ -85,7 +85,7 @@ class Tokens:
         digest = hmac.digest(self._key, token.encode(), "sha256")
         known = self._good.get(digest)
         if known is not None:
-            if known[1] > self._clock():
+            if 0 < known[1] - self._clock() <= REMEMBERED_FOR:  # more: the clock was set back
                 return known[0]
             del self._good[digest]
         task = self._running.get(digest)

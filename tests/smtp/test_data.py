@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhorn.smtp.data import WRITTEN_AT_ONCE, ChunkReader, DataReader, Fault, write_data
+from mailhorn.smtp.data import _LOOKED_AT, WRITTEN_AT_ONCE, ChunkReader, DataReader, Fault, write_data
 
 
 def read(*pieces: bytes, max_size: int = 1_000) -> tuple[bytes, bytes | None, Fault | None]:
@@ -57,6 +57,35 @@ def test_nul() -> None:
     assert read(b"a\n\0b\r\n.\r\n") == (b"a", b"", Fault.BARE_LINE_END)
     assert read(b"a\r", b"\0b\r\n.\r\n") == (b"a", b"", Fault.BARE_LINE_END)
     assert chunked(b"a\r\n\0") == (b"a\r\n", Fault.NUL)
+
+
+@pytest.mark.parametrize("shift", range(-3, 4))
+@pytest.mark.parametrize(
+    ("middle", "good"),
+    [
+        (b"\r\n", b"\r\n"),
+        (b"\r\n\r\n", b"\r\n\r\n"),
+        (b"\r", b""),
+        (b"\n", b""),
+        (b"\r\r\n", b""),
+        (b"\r\n\n", b"\r\n"),
+        (b"\n\r", b""),
+        (b"\r\n\r", b"\r\n"),
+    ],
+)
+def test_line_ends_of_a_large_piece(middle: bytes, good: bytes, shift: int) -> None:
+    """Wherever they stand between what is looked at together: the piece comes at once, or from two sides of them."""
+    size = 2 * _LOOKED_AT + shift
+    fault = None if good == middle else Fault.BARE_LINE_END
+    stream = b"x" * size + middle + b"x" * size + b"\r\n.\r\n"
+    message = b"x" * size + (middle + b"x" * size + b"\r\n" if fault is None else good)
+    assert read(stream, max_size=len(stream)) == (message, b"", fault)
+    for cut in range(size, size + len(middle) + 1):
+        assert read(stream[:cut], stream[cut:], max_size=len(stream)) == (message, b"", fault)
+    assert chunked(stream[:-3], max_size=len(stream)) == (message, fault)
+    last = b"".join(write_data(stream[:-5], len(stream)))
+    mended = re.sub(rb"\r\n|\r|\n", b"\r\n", stream[:-5]) + b"\r\n.\r\n"
+    assert last == mended
 
 
 def test_no_end_no_message() -> None:

@@ -170,9 +170,19 @@ class ServerConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes as they came from the socket, split anywhere."""
-        if not self._closed and not self._eof:
+        if self._closed or self._eof:
+            return
+        if self._buffer or self._awaiting is not None or self._passing_over:
             self._buffer += data
-            self._advance()
+        elif self._reader:  # what nothing waits before is not copied
+            if not self._read_data(self._reader, data):
+                return
+        elif self._chunk and self._chunks:
+            if not self._read_chunk(self._chunk, self._chunks, data):
+                return
+        else:
+            self._buffer += data
+        self._advance()
 
     def receive_eof(self) -> None:
         """The client will send no more; what it sent before is still obeyed, then Eof follows."""
@@ -355,11 +365,11 @@ class ServerConnection:
         """Read on until an answer is needed or bytes are."""
         while not self._closed and self._awaiting is None:
             if self._reader:
-                more = self._read_data(self._reader)
+                more = self._read_data(self._reader, self._buffered())
             elif self._passing_over:
                 more = self._pass_over()
             elif self._chunk and self._chunks:
-                more = self._read_chunk(self._chunk, self._chunks)
+                more = self._read_chunk(self._chunk, self._chunks, self._buffered())
             else:
                 more = self._read_line()
             if not more:
@@ -399,9 +409,13 @@ class ServerConnection:
                 self._hang_up("5.5.4", "Lost track of the chunks")
         return True
 
-    def _read_data(self, reader: DataReader) -> bool:
+    def _buffered(self) -> bytes:
         data = bytes(self._buffer)
         self._buffer.clear()
+        return data
+
+    def _read_data(self, reader: DataReader, data: bytes) -> bool:
+        """Take a piece of the message; nothing is buffered. Return whether its end has come."""
         if not data:
             return False
         spoiled = reader.fault
@@ -418,9 +432,7 @@ class ServerConnection:
             self._end_message()
         return True
 
-    def _read_chunk(self, chunk: Bdat, chunks: ChunkReader) -> bool:
-        data = bytes(self._buffer)
-        self._buffer.clear()
+    def _read_chunk(self, chunk: Bdat, chunks: ChunkReader, data: bytes) -> bool:
         piece, rest = chunks.feed(data)
         self._deliver(piece, chunks.fault)
         if chunks.fault:

@@ -5,19 +5,40 @@ bare CR or bare LF is never an end of line here: it spoils the message, which is
 then refused. RFC 5321 §2.3.8 forbids both. So does a NUL: neither 7bit nor 8bit may hold one (RFC 2045 §2.7,
 §2.8), and IMAP cannot carry it (Cyrus refuses it as well).
 
-Nothing here walks lines in Python: a piece costs two searches for a pattern that begins with one octet, each three
-times as fast as a `find` of two, and more only if they find something.
+Nothing here walks lines in Python, and little walks octets: `replace` of one octet goes from one to the next by
+`memchr`, in a third of the time of a pattern that looks at each. A piece costs two of these and, if it has a dot
+at all, one search for a line that begins with one; more only if something is found.
 """
 
 import re
 from collections.abc import Iterator
 from enum import Enum
 
-_LONE_CR = re.compile(rb"\r(?!\n)")
-_LONE_LF = re.compile(rb"\n(?<!\r\n)")
-_NOT_PLAIN = re.compile(rb"\n(?:\.|(?<!\r\n))")
-"""A line that begins with a dot, which may be the end, or a LF without its CR: most pieces hold neither."""
+_DOT_LINE = re.compile(rb"\n\.")
+"""A line that begins with a dot, which may be the end: most pieces hold none. A pattern of nothing but octets takes a
+third of the time of a `find` of two."""
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+_LOOKED_AT = 64 * 1024
+"""Octets of which the line ends are looked at together: copies of so many stay in the heap and in the processor's
+cache, where larger ones (glibc: from 128 KiB) would be mapped, zeroed and unmapped each time."""
+
+
+def _whole_line_ends(piece: bytes) -> bool:
+    """Return whether each CR has its LF and each LF its CR: then the piece can be made again of what is no LF."""
+    size = len(piece)
+    if size <= _LOOKED_AT:
+        return piece.replace(b"\n", b"").replace(b"\r", b"\r\n") == piece
+    at = 0
+    while at < size:
+        end = min(at + _LOOKED_AT, size)
+        if piece.endswith(b"\r", at, end):  # its LF follows, or it has none
+            end = min(end + 1, size)
+        part = piece[at:end]
+        if part.replace(b"\n", b"").replace(b"\r", b"\r\n") != part:
+            return False
+        at = end
+    return True
 
 
 class Fault(Enum):
@@ -35,20 +56,13 @@ class _Body:
         self.fault: Fault | None = None
         self._room = max_size
 
-    def _judge(self, piece: bytes, plain: bool = False) -> tuple[bytes, Fault | None]:
-        """
-        Return what is good of a piece that does not end between CR and LF, and what spoils the rest.
-
-        Args:
-            piece: The next octets.
-            plain: Each LF in it is known to stand behind a CR.
-
-        """
+    def _judge(self, piece: bytes) -> tuple[bytes, Fault | None]:
+        """Return what is good of a piece that does not end between CR and LF, and what spoils the rest."""
         fault: Fault | None = None
         nul = piece.find(b"\0")
         if nul >= 0:
             piece, fault = piece[:nul], Fault.NUL
-        if _LONE_CR.search(piece) or (not plain and _LONE_LF.search(piece)):
+        if not _whole_line_ends(piece):
             bare = _BARE.search(piece)
             if bare:
                 return piece[: bare.start()], Fault.BARE_LINE_END
@@ -89,16 +103,15 @@ class DataReader(_Body):
         if self._held:
             data = self._held + data
         rest: bytes | None = None
-        plain = False
+        stuffed = False
         if self._at_line_start and data.startswith(b".\r\n"):
             piece, rest = b"", data[3:]
         else:
             end = -1
-            odd = _NOT_PLAIN.search(data)
-            plain = odd is None
-            if odd is not None:
-                end = data.find(b"\r\n.\r\n", max(odd.start() - 1, 0))
-                plain = 0 <= end == odd.start() - 1  # then it is the first dot of a line
+            dot = _DOT_LINE.search(data) if data.find(b".") >= 0 else None
+            if dot is not None:
+                end = data.find(b"\r\n.\r\n", max(dot.start() - 1, 0))
+                stuffed = end < 0 or end != dot.start() - 1  # else it is the first dot of a line
             if end >= 0:
                 piece, rest = data[: end + 2], data[end + 5 :]
             else:
@@ -109,8 +122,8 @@ class DataReader(_Body):
         at_line_start, self._at_line_start = self._at_line_start, piece.endswith(b"\r\n")
         if self.fault:
             return b"", rest
-        good, fault = self._judge(piece, plain)
-        if not plain:
+        good, fault = self._judge(piece)
+        if stuffed:
             good = good.replace(b"\r\n.", b"\r\n")
         if at_line_start and good.startswith(b"."):
             good = good[1:]
@@ -193,7 +206,7 @@ def write_data(message: bytes, at_once: int = WRITTEN_AT_ONCE) -> Iterator[bytes
         if message.startswith(b"\n", end) and message.startswith(b"\r", end - 1):
             end += 1
         piece = message[at:end]
-        if _LONE_CR.search(piece) or _LONE_LF.search(piece):
+        if not _whole_line_ends(piece):
             piece = _BARE.sub(b"\r\n", piece)
         more = piece.endswith(b"\r\n")
         piece = piece.replace(b"\r\n.", b"\r\n..")

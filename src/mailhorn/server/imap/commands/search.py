@@ -53,7 +53,7 @@ from ..partial import part_of
 from ..ranges import ranges_among, ranges_of, written
 from ..reach import Act, of_others
 from ..reply import BadArguments, CommandRefused, Reply, ok
-from ..searching import Filter, Found, Pace, find
+from ..searching import Filter, Pace, find
 from ..selected import Selected
 
 NOTHING_SAVED = UIDSet(())
@@ -88,7 +88,7 @@ async def search(conversation: Conversation, command: Search) -> Reply:
         await _tell(conversation, b"SEARCH", numbers, mod_seq)
     else:
         if mod_seq is not None:
-            mod_seq = await _told_mod_seq(conversation, selected.mailbox, found, returns)
+            mod_seq = await _told_mod_seq(conversation, selected.mailbox, found.uids, returns, mod_seq)
         await answer(conversation, selected, found.uids, found.uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
             filter_ = Filter(store, selected.mailbox, command.key, replace(scope, lasting=True))
@@ -118,6 +118,8 @@ async def sort(conversation: Conversation, command: Sort) -> Reply:
     if returns is None:
         await _tell(conversation, b"SORT", await _numbers(selected.view, uids, command.by_uid), mod_seq)
     else:
+        if mod_seq is not None:
+            mod_seq = await _told_mod_seq(conversation, selected.mailbox, uids, returns, mod_seq)
         await answer(conversation, selected, uids, found.uids, returns, command.by_uid, mod_seq)
         if Return.UPDATE in returns.options:
             filter_ = Filter(store, selected.mailbox, command.key, replace(scope, lasting=True))
@@ -199,7 +201,10 @@ async def multi_search(conversation: Conversation, command: MultiSearch) -> Repl
         if selected is not None and Return.SAVE in returns.options:
             selected.saved = UIDSet(await ranges_of(to_save(found.uids, found.uids, returns)))
         if found.uids and not (returns.options == {Return.SAVE} and returns.partial is None):
-            told = esearch(core.tag, found.uids, returns, UIDSet, found.mod_seq if with_mod_seq else None)
+            mod_seq_told = None
+            if with_mod_seq:
+                mod_seq_told = await _told_mod_seq(conversation, mailbox.id, found.uids, returns, found.mod_seq)
+            told = esearch(core.tag, found.uids, returns, UIDSet, mod_seq_told)
             told = structs.replace(told, mailbox=mailbox.name, uid_validity=mailbox.uid_validity)
             await _tell_esearch(conversation, told, found.uids, returns)
         if selected is not None and at_hand and Return.UPDATE in returns.options:
@@ -421,13 +426,23 @@ async def _in_pieces(conversation: Conversation, start: bytes, pieces: Iterable[
 
 
 async def _told_mod_seq(
-    conversation: Conversation, mailbox: MailboxId, found: Found, returns: Returns
+    conversation: Conversation, mailbox: MailboxId, uids: Sequence[int], returns: Returns, greatest: ModSeq
 ) -> ModSeq | None:
-    """Return the greatest mod-sequence of what is told: of the ends alone, if nothing else is (RFC 4731 §3.2)."""
+    """
+    Return the greatest mod-sequence of what is told: of the ends alone, if nothing else is (RFC 4731 §3.2).
+
+    Args:
+        conversation: Whose search it is.
+        mailbox: Where.
+        uids: What was found, in the order asked for: that decides which the ends are (RFC 5267 §3.1).
+        returns: What is told of it.
+        greatest: The mod-sequence of all that was found.
+
+    """
     told = {Return.MIN, Return.MAX} & returns.options
-    if not told or returns.partial is not None or {Return.ALL, Return.COUNT} & returns.options or not found.uids:
-        return found.mod_seq or None
-    ends = sorted({UID(found.uids[0 if one is Return.MIN else -1]) for one in told})
+    if not told or returns.partial is not None or {Return.ALL, Return.COUNT} & returns.options or not uids:
+        return greatest or None
+    ends = sorted({UID(uids[0 if one is Return.MIN else -1]) for one in told})
     rows = await conversation.context.store.index.rows(mailbox, ends)
     return max((row.mod_seq for row in rows), default=None)
 

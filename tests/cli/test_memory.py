@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+import resource
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,24 @@ def test_holes_in_the_heap_are_given_back() -> None:
     assert _heap() < full - 400 * BLOCK
     for block in kept:
         library.free(block)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries map otherwise")
+def test_what_is_read_at_once_is_no_mapping() -> None:
+    """A block that comes and goes costs no page fault once it is there; one as large as argon2's goes back."""
+    give_back_large_blocks()
+    library = ctypes.CDLL(None)
+    library.malloc.restype = ctypes.c_void_p
+    library.free.argtypes = [ctypes.c_void_p]
+
+    def faults(size: int) -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        block = library.malloc(size)
+        ctypes.memset(block, 1, size)
+        library.free(block)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    received, hashed = 256_000, 19 * 2**20
+    assert min(faults(received) for _ in range(3)) < 3
+    assert min(faults(hashed) for _ in range(3)) > 3
+    assert min(faults(received) for _ in range(3)) < 3

@@ -19,8 +19,8 @@ SEARCHED = 1 << 20
 """Octets that are searched for a boundary in one go: a tenth of a millisecond, half of one if it is a short one."""
 
 PIECE = 64 << 10
-"""Octets that are copied to be counted: they stay in the heap and in the processor's cache. Larger copies (glibc: from
-128 KiB) would be mapped, zeroed and unmapped each time."""
+"""Octets that are copied to be counted: they stay in the heap and in the processor's cache. Much larger copies would be
+mapped, zeroed and unmapped each time."""
 
 MAX_HEADER = 256 << 10
 """Octets of one header that are looked into; its end is found wherever it is. 5,000 recipients fit."""

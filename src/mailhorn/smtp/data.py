@@ -21,7 +21,7 @@ _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 _LOOKED_AT = 64 * 1024
 """Octets of which the line ends are looked at together: copies of so many stay in the heap and in the processor's
-cache, where larger ones (glibc: from 128 KiB) would be mapped, zeroed and unmapped each time."""
+cache, where much larger ones would be mapped, zeroed and unmapped each time."""
 
 
 def _whole_line_ends(piece: bytes) -> bool:

@@ -5,7 +5,7 @@ from mailhorn.imap.grammar.response import parse_response
 from mailhorn.imap.responses import BodyStructureItem, Fetched, FlagsItem, UidItem
 from mailhorn.model.ids import UID, ModSeq, SeqNum
 from mailhorn.model.message import Digest, MessageRow
-from mailhorn.server.imap.answers import Answers, said
+from mailhorn.server.imap.answers import SOME, SOME_DIGESTED, Answers, said
 from mailhorn.store.abc import Columns
 
 ROW = MessageRow(UID(7), ModSeq(90), "\\Seen work", 1_700_000_000, 1234)
@@ -46,6 +46,19 @@ def test_digests() -> None:
     assert uid == UidItem(UID(7)) and flags == FlagsItem(("\\Seen", "work"))
     assert isinstance(body, BodyStructureItem) and body.short and body.structure.extension is None
     assert isinstance(structure, BodyStructureItem) and structure.structure.extension is not None
+
+
+def test_pieces() -> None:
+    """Many are said in pieces of whole answers, none of them so large that memory has to be fetched for it anew."""
+    for asked, some in (([Attribute.UID, Attribute.FLAGS], SOME), ([Attribute.ENVELOPE, Attribute.UID], SOME_DIGESTED)):
+        answers, many = Answers(asked), 2 * some + 1
+        found = FOUND.at([0, 1] * some + [0])
+        seqs = [SeqNum(number) for number in range(1, many + 1)]
+        pieces = list(answers.pieces(seqs, found))
+        assert [piece.count(b"\r\n") for piece in pieces] == [some, some, 1]
+        assert b"".join(pieces) == answers.of(seqs, found)
+        assert all(piece.endswith(b")\r\n") and len(piece) < 96 * 1024 for piece in pieces)
+    assert list(Answers([Attribute.UID]).pieces([], FOUND.at([]))) == []
 
 
 def test_said() -> None:

@@ -3,7 +3,7 @@
 Rule: nothing is asked of a message here but its row and its digest; who needs its octets goes through `commands.fetch`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...imap.commands import Attribute
 from ...imap.grammar.body import without_extensions
@@ -29,6 +29,11 @@ _FIELDS: dict[Attribute, tuple[bytes, int]] = {
 
 _DIGESTED = frozenset({Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY})
 """What the row does not know and the digest does."""
+
+
+SOME_DIGESTED, SOME = 64, 512
+"""Messages of which one piece of an answer is made, with and without their digests: some 40 KiB. What has 128 KiB is
+mapped by the system anew each time (`cli.memory`), and its pages are cleared: that took as long as to make it."""
 
 
 ORIGINAL = frozenset({Attribute.EMAILID, Attribute.THREADID, Attribute.SAVEDATE})
@@ -61,6 +66,13 @@ class Answers:
         for number, column in enumerate(self._columns(seqs, found, origins)):
             values[number::width] = column
         return self._pattern * len(seqs) % tuple(values)
+
+    def pieces(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins = None) -> Iterator[bytes]:
+        """Yield the same for many, in pieces of whole answers."""
+        some = SOME_DIGESTED if self.digested else SOME
+        for start in range(0, len(seqs), some):
+            end = start + some
+            yield self.of(seqs[start:end], _between(found, start, end), origins)
 
     def starts(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins = None) -> list[bytes]:
         """Return the beginnings of answers that go on with octets."""
@@ -106,6 +118,13 @@ def said(item: Attribute, row: MessageRow, digest: Digest, origin: MessageOrigin
     if origin is not None and item in ORIGINAL:
         return pattern % _origin(origin)[place - 9]
     return pattern % _values(0, row, digest, True, item is Attribute.BODY)[place]
+
+
+def _between(found: Columns, start: int, end: int) -> Columns:
+    """Return the messages between two places."""
+    uids, mod_seqs, flags, dates, sizes, envelopes, structures = found
+    rows = uids[start:end], mod_seqs[start:end], flags[start:end], dates[start:end], sizes[start:end]
+    return Columns(*rows, envelopes[start:end], structures[start:end])
 
 
 def _origin(origin: MessageOrigin) -> tuple[bytes, bytes, bytes]:

@@ -317,7 +317,10 @@ def _told(
         known = [(seq, place) for place, uid in enumerate(columns.uids) if (seq := view.seq_of(uid))]
         columns = columns.at([place for _, place in known])
         seqs = [seq for seq, _ in known]
-    conversation.core.raw(answers.of(seqs, columns, origins))
+    for piece in answers.pieces(seqs, columns, origins):
+        conversation.core.raw(piece)
+        if conversation.pump.writable:
+            conversation.pump.flush()  # each by itself: together they would be copied once more
     return not (missing and answers.digested)  # of flags nothing is missed
 
 
@@ -685,8 +688,8 @@ PIECE = 256 * 1024
 """Octets of a body read and sent at a time: a client that fetches 50 MiB costs one of these, not a few times 50 MiB.
 A message that has no more is read at once."""
 
-OUTPUT = 256 * 1024
-"""Octets of answers made before they are handed to the transport."""
+OUTPUT = 64 * 1024
+"""Octets of answers made before they are handed to the transport, which are put together then: see `answers.SOME`."""
 
 
 def _sets_seen(item: FetchItem) -> bool:

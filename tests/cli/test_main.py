@@ -1,5 +1,6 @@
 """The command line from outside: as a process, as people start it."""
 
+import errno
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from tests.kit.commands import SOURCE, environment, mailhorn
 
 from mailhorn import __version__
+from mailhorn.cli.failure import explain
 
 
 def test_help_and_version(tmp_path: Path) -> None:
@@ -105,6 +107,13 @@ def test_a_wrong_command_is_exit_2(tmp_path: Path) -> None:
     result = mailhorn("account", "ad", "ann", home=tmp_path)
     assert result.returncode == 2
     assert "Did you mean 'add'" in result.stderr
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
+    """What may not be used, and why."""
+    failure = explain(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/var/mail/x"))
+    assert str(failure) == "/var/mail/x cannot be used: Permission denied"
+    assert explain(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/var/mail/x")) is None, "a fault of ours"
 
 
 def test_what_stands_in_mail_can_be_said_anywhere(tmp_path: Path) -> None:

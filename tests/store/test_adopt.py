@@ -137,3 +137,14 @@ async def test_one_uidvalidity_in_two_folders(tmp_path: Path) -> None:
             await adopted(store, tmp_path / "data", "ann", source)
         with pytest.raises(StoreError, match="is no Maildir"):
             await adopted(store, tmp_path / "data", "eve", tmp_path / "nowhere")
+
+
+async def test_uids_that_leave_no_room(tmp_path: Path) -> None:
+    """A list with the greatest UID there is keeps nothing: mail that comes has to have one, too."""
+    source = make(tmp_path / "source", f"3 V{VALIDITY} N20 G0\n7 :1.a.host,S=5\n4294967295 :2.b.host\n")
+    async with opened(tmp_path / "data") as store:
+        adoption = await adopted(store, tmp_path / "data", "ann", source)
+        seen = await look(store, "ann")
+    assert adoption.kept == 0
+    for uid_validity, uid_next, messages in seen.values():
+        assert uid_validity not in (VALIDITY, VALIDITY + 1) and uid_next == 4 and set(messages) == {1, 2, 3}

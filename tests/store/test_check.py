@@ -226,6 +226,16 @@ def test_dropped_is_normal(data: Path) -> None:
     assert report.findings == [] and len(report.pending) == 2
 
 
+def test_what_is_no_mail_is_not_taken_in(data: Path) -> None:
+    """Links, pipes and directories that lie in `cur` are nobody's business."""
+    cur = data / "mail" / LOGIN / "cur"
+    (cur / "link").symlink_to(file_of(data, 1))
+    (cur / "directory").mkdir()
+    os.mkfifo(cur / "pipe")
+    report = Checker(data, live=False).check()
+    assert (report.findings, report.pending) == ([], [])
+
+
 def test_references(data: Path) -> None:
     """How many messages share a body is counted again."""
     change(data, "UPDATE blob SET refs = 7 WHERE id = (SELECT blob FROM message WHERE uid = 5 LIMIT 1)")

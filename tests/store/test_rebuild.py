@@ -9,7 +9,7 @@ from tests.kit.stores import DATE, account, deliver, digest_of, lose_index, mess
 from mailhorn.model.ids import UID
 from mailhorn.model.mailbox import INBOX
 from mailhorn.model.message import Digest
-from mailhorn.store.abc import Note
+from mailhorn.store.abc import Note, StoreUnavailable
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.names import login_dir
 from mailhorn.store.notes import NOTES_FILE
@@ -192,3 +192,24 @@ async def test_an_index_whose_accounts_were_removed_is_not_a_lost_one(tmp_path: 
     index = SqliteIndex(tmp_path / "index.db", digest_of)
     assert not needs_rebuild(index, tmp_path)
     await index.close()
+
+
+async def test_what_cannot_be_read_is_not_left_out(tmp_path: Path) -> None:
+    """A folder that cannot be read now would never have its UIDs again: there is no index until it can."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        work = (await store.index.create_mailbox(ada, "Work")).id
+        await deliver(store, inbox, work)
+        before = await _everything(store)
+    lose_index(tmp_path)
+    new = tmp_path / "mail" / "ada@example.org" / ".Work" / "new"
+    new.rmdir()
+    new.symlink_to(new)
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
+    with pytest.raises(StoreUnavailable, match=r"Work/new.*start again"):
+        await rebuild(index, tmp_path, digest_of)
+    await index.close()
+    new.unlink()
+    await _rebuild(tmp_path)
+    async with opened(tmp_path) as store:
+        assert await _everything(store) == before

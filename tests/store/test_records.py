@@ -31,6 +31,8 @@ def maildir(path: Path) -> Path:
         ("3 V0 N2\n7 :a\n0 :b\n99999999999 :c\nx :d\n8 e\n", Recorded(0, 8, {"a": 7})),
         ("3 Vx Nx\n", Recorded(0, 1, {})),
         ("4 V1 N1\n1 :a\n", Recorded(0, 1, {})),
+        ("3 V9 N4294967296\n7 :a\n", Recorded(9, 8, {"a": 7})),
+        ("3 V9 N8\n4294967295 :a\n7 :b\n", Recorded(0, 1, {})),
         ("", Recorded(0, 1, {})),
     ],
 )
@@ -44,12 +46,36 @@ def test_dovecot(tmp_path: Path, text: str, recorded: Recorded) -> None:
 
 @pytest.mark.parametrize(
     ("text", "recorded"),
-    [("17\n3\n", Recorded(17, 4)), ("17\n", Recorded()), ("x\n3\n", Recorded()), ("-1\n3\n", Recorded(0, 4))],
+    [
+        ("17\n3\n", Recorded(17, 4)),
+        ("17\n", Recorded()),
+        ("x\n3\n", Recorded()),
+        ("-1\n3\n", Recorded(0, 4)),
+        ("17\n4294967295\n", Recorded(uids={})),
+    ],
 )
 def test_mbsync(tmp_path: Path, text: str, recorded: Recorded) -> None:
     """Two lines: UIDVALIDITY and the greatest UID."""
     (tmp_path / ".uidvalidity").write_text(text)
     assert read_recorded(tmp_path) == recorded
+
+
+@pytest.mark.parametrize(
+    "name", ["mailhorn-mailbox", "dovecot-uidlist", ".uidvalidity", "dovecot-keywords", "subscriptions"]
+)
+def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
+    """That a record is there and cannot be read is not the same as that there is none."""
+    (tmp_path / name).symlink_to(name)
+    with pytest.raises(OSError, match=name):
+        read_recorded(tmp_path)
+
+
+def test_a_uid_that_leaves_no_room(tmp_path: Path) -> None:
+    """The greatest UIDs are nobody's: a message that is called by one gets another."""
+    maildir(tmp_path)
+    for uid in (4294967295, 7):
+        (tmp_path / "cur" / f"{uid}.host,U={uid}:2,").write_bytes(b"abc")
+    assert [file.uid for file in list_found(str(tmp_path), Recorded(5, 8))] == [7, None]
 
 
 def test_files(tmp_path: Path) -> None:

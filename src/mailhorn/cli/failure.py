@@ -1,9 +1,16 @@
 """How a command fails: one line on standard error that says what, where and what to do, and an exit code."""
 
+import errno
+
 CANNOT = 1
 """The command was right, but could not be carried out."""
 WRONG = 2
 """The command or the settings are wrong."""
+
+_THE_SYSTEMS = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+)
+"""What the operator can mend, and never is a fault of this program."""
 
 
 class CommandFailed(Exception):
@@ -32,4 +39,6 @@ def explain(error: Exception) -> CommandFailed | None:
         return CommandFailed(error.strerror or text)
     if isinstance(error, (JournalError, StoreError, TLSProblem)):
         return CommandFailed(text)
+    if isinstance(error, OSError) and error.errno in _THE_SYSTEMS and error.filename is not None:
+        return CommandFailed(f"{error.filename} cannot be used: {error.strerror}")
     return None

@@ -575,7 +575,7 @@ class Checker:
                 continue
             uid = parse_file_name(base)[2]
             if uid is None:
-                dropped += 1
+                dropped += os.path.isfile(path) and not os.path.islink(path)  # all else is no mail
             elif (mailbox, uid) in self._unentered:
                 pass  # told already
             elif _one(db, "SELECT 1 FROM leaving WHERE mailbox = ? AND uid = ?", (mailbox, uid)):

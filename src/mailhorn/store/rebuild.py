@@ -18,7 +18,7 @@ from ..model.flags import flag_set
 from ..model.ids import MAX_UID, UID
 from ..model.mailbox import INBOX
 from ..model.message import Digest
-from .abc import AccountLine, Resting, RestoredMessage
+from .abc import AccountLine, Resting, RestoredMessage, StoreUnavailable
 from .intake import digest, plain_letters, with_line_ends
 from .names import InvalidName, file_name, flags_of_letters, login_of, mailbox_of
 from .notes import read_acl, read_notes
@@ -65,6 +65,9 @@ async def rebuild(
 
     If it is interrupted, it begins anew at the next start.
 
+    Raises StoreUnavailable: not all that is there can be read. What is left out now could have its UIDs and flags never
+    again, so nothing is.
+
     """
     places = Places(data)
     gap = UID_GAP if places.running.exists() else 0
@@ -79,9 +82,15 @@ async def rebuild(
     await resting.begin_restore(last_uid_validity)
     total = 0
     for directory in sorted(lines):
-        total += await _rebuild_account(
-            resting, places, directory, lines[directory], validities, gap, int(clock() * 1000), digest_of, progress
-        )
+        try:
+            total += await _rebuild_account(
+                resting, places, directory, lines[directory], validities, gap, int(clock() * 1000), digest_of, progress
+            )
+        except OSError as problem:
+            raise StoreUnavailable(
+                f"the index is gone and cannot be made anew from {places.root / directory} ({problem}): "
+                "see to it, to whom it belongs and who may read it, and start again"
+            ) from problem
     await resting.end_restore()
     return total
 

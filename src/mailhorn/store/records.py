@@ -16,10 +16,13 @@ from ..model.ids import MAX_UID
 from ..model.mailbox import DELIMITER, INBOX, canonical_name
 from .intake import date_of, safe_key
 from .names import InvalidName, decode_utf7, folder_of, parse_file_name
-from .settle import MAILBOX_FILE, SUBSCRIPTIONS_FILE, read_settings
+from .settle import KEYWORDS_FILE, MAILBOX_FILE, MORE_KEYWORDS_FILE, SUBSCRIPTIONS_FILE, read_settings
 
 UIDLIST = "dovecot-uidlist"
 MBSYNC_FILE = ".uidvalidity"
+
+MAX_KEPT_UID = MAX_UID - 2**24
+"""UIDs beyond are damage, not mail that has come, and leave no room for what comes: such messages get new ones."""
 
 MAX_DEPTH = 20
 """Levels of directories that are searched for folders; more is a loop of links."""
@@ -55,19 +58,29 @@ class Found:
 
 
 def read_recorded(folder: str | Path) -> Recorded:
-    """Return what the first of the three programs that has written something down says of a folder."""
+    """
+    Return what the first of the three programs that has written something down says of a folder.
+
+    Raises OSError: something of it, or of the keywords and subscriptions, is there and may not be read. What it says
+    could not be had later.
+    """
+    for name in (MAILBOX_FILE, UIDLIST, MBSYNC_FILE, KEYWORDS_FILE, MORE_KEYWORDS_FILE, SUBSCRIPTIONS_FILE):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.close(os.open(f"{folder}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     ours = read_settings(f"{folder}/{MAILBOX_FILE}")
     if "uid_validity" in ours:
         return Recorded(_number(ours["uid_validity"]), max(1, ours.get("uid_next", 1)))
-    try:
-        with open(f"{folder}/{UIDLIST}", encoding="utf-8", errors="surrogateescape") as file:
-            return _dovecot(file)
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open(f"{folder}/{UIDLIST}", encoding="utf-8", errors="surrogateescape") as file:
+        return _dovecot(file)
     with contextlib.suppress(OSError, ValueError, IndexError):
         lines = Path(folder, MBSYNC_FILE).read_text("ascii").split()
-        return Recorded(_number(int(lines[0])), _number(int(lines[1])) + 1)
+        return _with_room(Recorded(_number(int(lines[0])), _number(int(lines[1])) + 1))
     return Recorded()
+
+
+def _with_room(recorded: Recorded) -> Recorded:
+    """Return what is recorded; nothing if it leaves no UIDs for what is to come."""
+    return recorded if recorded.uid_next <= MAX_KEPT_UID else Recorded(uids={})
 
 
 def _number(number: int) -> int:
@@ -98,10 +111,12 @@ def _dovecot(lines: Iterator[str]) -> Recorded:
         if found and _number(int(found[1])):
             greatest = max(greatest, int(found[1]))
             uids[found[2].partition(":")[0]] = int(found[1])
-    return Recorded(
-        _number(int(validity)) if validity.isdecimal() else 0,
-        max(greatest + 1, _number(int(uid_next)) if uid_next.isdecimal() else 1),
-        uids,
+    return _with_room(
+        Recorded(
+            _number(int(validity)) if validity.isdecimal() else 0,
+            max(greatest + 1, _number(int(uid_next)) if uid_next.isdecimal() else 1),
+            uids,
+        )
     )
 
 
@@ -117,7 +132,7 @@ def list_found(folder: str, recorded: Recorded) -> list[Found]:
                 key, _, uid, letters = parse_file_name(entry.name)
                 if recorded.uids is not None:
                     uid = recorded.uids.get(entry.name.partition(":")[0])
-                if uid in seen:
+                if uid in seen or (uid or 0) > MAX_KEPT_UID >= recorded.uid_next:
                     uid = None
                 elif uid is not None:
                     seen.add(uid)

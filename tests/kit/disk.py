@@ -50,7 +50,8 @@ class Plan:
         fired: A file that is made when it happens.
         settle_after: Seconds that messages gather before they are settled.
         checkpoint_after: Pages in SQLite's log before it is emptied.
-        journal_half: Octets of each half of the journal.
+        journal_part: Octets of each part of the journal.
+        journal_parts: How many it may have.
 
     """
 
@@ -67,7 +68,8 @@ class Plan:
     fired: str = ""
     settle_after: float = 0.05
     checkpoint_after: int = 300
-    journal_half: int = 40_000
+    journal_part: int = 40_000
+    journal_parts: int = 3
 
     def save(self, path: Path) -> None:
         """Write it down for the program."""
@@ -287,6 +289,8 @@ class Files:
 
     def _open(self, real: Any, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         whole = self._disk.below(path, dir_fd)
+        if whole is not None:
+            flags &= ~os.O_DIRECT  # what is written here comes out of any memory
 
         def perform() -> int:
             fd: int = real(path, flags, mode, dir_fd=dir_fd)
@@ -613,7 +617,9 @@ def main() -> None:
 
         MaildirBlobs.__init__ = init  # type: ignore[method-assign]
     writer.WAL_PAGES = plan.checkpoint_after  # type: ignore[attr-defined]
-    journal.HALF = plan.journal_half
+    journal.PART = plan.journal_part
+    journal.PARTS = plan.journal_parts
+    journal.KEPT = plan.journal_part
     database.WAL_SIZE = plan.checkpoint_after * 4_120
     disk = Disk(plan)
     Files(disk).install()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -10,16 +11,19 @@ from typing import Any
 import pytest
 from tests.kit.stores import account, deliver, digest_of, lose_index, message_files, opened
 
-from mailhorn.model.flags import DELETED, FLAGGED
+from mailhorn.model.flags import DELETED, FLAGGED, SEEN
 from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
 from mailhorn.store.abc import StoreUnavailable
 from mailhorn.store.blobs.maildir import MaildirBlobs
+from mailhorn.store.direct import BLOCK
 from mailhorn.store.index.arrivals import Arrivals, _by_uid_validity
 from mailhorn.store.index.database import Database, open_reader
 from mailhorn.store.index.sqlite import SqliteIndex
+from mailhorn.store.index.writer import Writer
 from mailhorn.store.journal import START, Entry, Journal, Place, pack, read_body, read_journal
 from mailhorn.store.rebuild import rebuild
+from mailhorn.store.settle import Settler
 from mailhorn.store.store import Store
 
 
@@ -48,8 +52,8 @@ def told(path: Path) -> list[tuple[int, str, bytes | None]]:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """Where a journal is that was begun; the parameter says how big a half of it is."""
-    monkeypatch.setattr(journals, "HALF", getattr(request, "param", journals.HALF))
+    """Where a journal is that was begun; the parameter says how big a part of it is."""
+    monkeypatch.setattr(journals, "PART", getattr(request, "param", journals.PART))
     journal = Journal(tmp_path / "journal")
     journal.begin(7, tmp_path)
     journal.close()
@@ -84,48 +88,52 @@ def test_one_process_at_a_time(path: Path) -> None:
 def test_damage_ends_it(path: Path) -> None:
     """Whatever octet is wrong: all records before the one it is in are read, and nothing that was never written."""
     journal = Journal(path)
-    sizes: list[tuple[int, int]] = []
-    for body in (b"first", None, b"third" * 20, b"", b"fifth"):
-        before = len(sizes)
-        write(journal, [body])
-        sizes.append((before, journal._at))
+    places: list[tuple[int, int]] = []
+    for group in ([b"first", None], [b"third" * 20, b""], [b"fifth"]):
+        at = journal._at
+        for number, body in enumerate(group, journal.number):
+            places.append((at, at := at + sum(map(len, pack(entry(number), body, number)))))
+        write(journal, group)
     journal.close()
     whole, good = told(path), path.read_bytes()
-    for at in range(sizes[-1][1]):
-        damaged = bytearray(good)
-        damaged[START + at] ^= 0x55
-        path.write_bytes(damaged)
-        intact = sum(end <= at for _, end in sizes)
-        assert told(path) == whole[:intact], at
-    for end in range(0, sizes[-1][1], 7):
+    assert len(whole) == 5 and places[2][0] == BLOCK
+    for number, (start, end) in enumerate(places):
+        for at in range(start, end):
+            damaged = bytearray(good)
+            damaged[START + at] ^= 0x55
+            path.write_bytes(damaged)
+            assert told(path) == whole[:number], at
+    for end in range(0, places[-1][1], 97):
         path.write_bytes(good[: START + end])
-        assert told(path) == whole[: sum(last <= end for _, last in sizes)]
+        assert told(path) == whole[: sum(last <= end for _, last in places)]
 
 
 @pytest.mark.parametrize("path", [2000], indirect=True)
-def test_the_halves_take_turns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was in a half is there until it is written again, and never anything older than what follows it."""
+def test_the_parts_take_turns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was in a part is there until it is written again, and never anything older than what follows it."""
     monkeypatch.setattr(journals, "STEP", 300)
     journal = Journal(path)
     chance = Random(1)
-    halves: list[list[int]] = [[], []]
+    parts: dict[int, list[int]] = {0: []}
     for _ in range(300):
         body = bytes(chance.randrange(400))
-        size = len(pack(entry(journal.number), body, journal.number))
+        size = sum(map(len, pack(entry(journal.number), body, journal.number)))
         if not journal.fits(size):
-            journal.turn()
-            halves[journal.half] = []
-        halves[journal.half].append(journal.number)
+            journal.turn(chance.choice([part for part in range(min(len(parts) + 1, 5)) if part != journal.part]))
+            parts[journal.part] = []
+        parts[journal.part].append(journal.number)
         write(journal, [body])
         records = journal.records()
-        assert [record.number for record in records][-len(halves[journal.half]) :] == halves[journal.half]
-        assert {record.number for record in records} >= {*halves[0], *halves[1]}
+        assert [record.number for record in records][-len(parts[journal.part]) :] == parts[journal.part]
+        assert {record.number for record in records} >= {number for part in parts.values() for number in part}
+        assert journal.parts == len(parts)
+    assert len(parts) == 5
     journal.close()
 
 
 @pytest.mark.parametrize("path", [3000], indirect=True)
 def test_what_failed_is_written_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also if there is no room left for the next, which goes to the other half: no number is there twice."""
+    """Also if there is no room left for the next, which goes to another part: no number is there twice."""
     journal = Journal(path)
     write(journal, [b"one"])
 
@@ -139,7 +147,7 @@ def test_what_failed_is_written_over(path: Path, monkeypatch: pytest.MonkeyPatch
             with pytest.raises(OSError, match="Input"):
                 write(journal, [b"refused"])
         if not journal.fits(sum(map(len, after)) + 100):
-            journal.turn()
+            journal.turn(1 - journal.part)
         write(journal, after)
     journal.close()
     assert [(number, body) for number, _, body in told(path)] == [
@@ -153,10 +161,14 @@ def test_where_one_call_cannot_do_it(path: Path, monkeypatch: pytest.MonkeyPatch
     def refuse(fd: int, buffers: Any, at: int, flags: int) -> int:
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    for name, value in (("os.pwritev", refuse), ("mailhorn.store.journal._DURABLY", 0)):
+    for names, value in (
+        (("os.pwritev",), refuse),
+        (("mailhorn.store.journal._DURABLY", "mailhorn.store.direct._DURABLY"), 0),
+    ):
         flushed: list[int] = []
         with monkeypatch.context() as old:
-            old.setattr(name, value)
+            for name in names:
+                old.setattr(name, value)
             old.setattr(journals, "_flush", flushed.append)
             journal = Journal(path)
             journal.records()
@@ -250,7 +262,8 @@ async def test_a_crash_loses_nothing(tmp_path: Path, tables_know: bool) -> None:
 
 async def test_bodies_that_the_journal_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They go into the tables, and are read there, also after a crash."""
-    monkeypatch.setattr(journals, "HALF", 6000)
+    monkeypatch.setattr(journals, "PART", 6000)
+    monkeypatch.setattr(journals, "PARTS", 2)
     wanted = {number: b"%d " % number * 50 for number in range(1, 101)}
     async with opened(tmp_path, delay=3600) as store:
         _, inbox = await account(store)
@@ -265,27 +278,94 @@ async def test_bodies_that_the_journal_has_no_room_for(tmp_path: Path, monkeypat
     assert len(message_files(tmp_path / "crashed")) == len(message_files(tmp_path)) == 100
 
 
+@pytest.mark.parametrize("flags", [False, True])
 async def test_what_was_entered_is_flushed_before_its_place_is_written_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: bool
 ) -> None:
     """Also if nothing waits and all has come to rest: a transaction that writes nothing would flush nothing."""
-    monkeypatch.setattr(journals, "HALF", 6000)
-    turns: list[tuple[bool, int]] = []
-    spill = Arrivals.spill
+    monkeypatch.setattr(journals, "PART", 6000)
+    monkeypatch.setattr(journals, "PARTS", 3)
+    flushed, turns, spills = 0, 0, 0
+    transact, turn, spill = Writer._transact, Arrivals.turn, Arrivals.spill
 
-    def watched(self: Arrivals, db: Database) -> None:
-        before = db.total_changes()
+    def watched(self: Writer, group: Any, entering: bool) -> Any:
+        nonlocal flushed
+        before = self._db.total_changes() if self._db else 0
+        done = transact(self, group, entering)
+        assert self._db is not None
+        if self._db.total_changes() > before and self._db.ask("PRAGMA synchronous")[0][0] == 2:
+            flushed = self._db.ask("SELECT entered FROM server")[0][0]
+        return done
+
+    def turning(self: Arrivals) -> None:
+        nonlocal turns
+        turns += 1
+        assert self._chosen == len(self._parts) or self._parts[self._chosen].last <= flushed
+        turn(self)
+
+    def spilling(self: Arrivals, db: Database) -> None:
+        nonlocal spills
+        spills += 1
         spill(self, db)
-        turns.append((db.total_changes() > before, db.ask("PRAGMA synchronous")[0][0]))
 
-    monkeypatch.setattr(Arrivals, "spill", watched)
+    monkeypatch.setattr(Writer, "_transact", watched)
+    monkeypatch.setattr(Arrivals, "turn", turning)
+    monkeypatch.setattr(Arrivals, "spill", spilling)
     async with opened(tmp_path) as store:
         _, inbox = await account(store)
-        for _ in range(100):
+        for number in range(100):
             await deliver(store, inbox, body=b"x" * 300)
+            if flags or number % 3 == 0:
+                await store.index.uids(inbox)
+            if flags:  # the first time it changes something
+                await store.index.set_flags(inbox, [UID(1)], frozenset((SEEN,)), frozenset())
+    assert turns >= 6 and spills >= 1
+
+
+async def test_a_burst_makes_it_longer_and_its_end_shorter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that nobody needs are written first; when nobody needs any, the file is as long as it was."""
+    monkeypatch.setattr(journals, "PART", 6000)
+    monkeypatch.setattr(journals, "PARTS", 10)
+    monkeypatch.setattr(journals, "KEPT", 12_000)
+    path = tmp_path / "index.journal"
+    burst = threading.Event()
+    monkeypatch.setattr(Settler, "_hurried", lambda self: not burst.is_set())
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        for number in range(30):
+            await deliver(store, inbox, body=b"%d" % number * 500)
+        longest = path.stat().st_size
+        assert longest > START + 4 * 6000
+        crashed_copy(tmp_path, tmp_path / "crashed")
+        burst.set()
+        while path.stat().st_size > START + 2 * 6000:
             await store.index.uids(inbox)
-            store.index._bodies._places.clear()  # type: ignore[attr-defined]
-    assert len(turns) > 3 and set(turns) == {(True, 2)}
+        for number in range(30, 40):
+            await deliver(store, inbox, body=b"%d" % number * 500)
+        there = {uid: body for uid, body, _ in await inbox_of(store, inbox)}
+    assert there == {number + 1: b"%d" % number * 500 for number in range(40)}
+    async with opened(tmp_path / "crashed") as store:
+        assert {uid: body for uid, body, _ in await inbox_of(store, inbox)} == {uid: there[uid] for uid in range(1, 31)}
+
+
+async def test_a_journal_in_two_halves_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as parts were when it was made: mail of before is read, and comes."""
+    with monkeypatch.context() as before:
+        before.setattr(journals, "PART", 9000)
+        before.setattr(journals, "PARTS", 2)
+        async with opened(tmp_path, delay=3600) as store:
+            _, inbox = await account(store)
+            for number in range(16):
+                await deliver(store, inbox, body=b"%d" % number * 500)
+            crashed_copy(tmp_path, tmp_path / "crashed")
+    monkeypatch.setattr(journals, "PART", 4000)
+    monkeypatch.setattr(journals, "PARTS", 9)
+    async with opened(tmp_path / "crashed", delay=3600) as store:
+        for number in range(16, 50):
+            await deliver(store, inbox, body=b"%d" % number * 500)
+        there = {uid: body for uid, body, _ in await inbox_of(store, inbox)}
+        assert (tmp_path / "crashed" / "index.journal").stat().st_size > START + 3 * 9000
+    assert there == {number + 1: b"%d" % number * 500 for number in range(50)}
 
 
 async def test_a_lost_index(tmp_path: Path) -> None:

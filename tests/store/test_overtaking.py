@@ -137,7 +137,8 @@ async def test_what_nobody_has_said_holds_all(tmp_path: Path) -> None:
 
 async def test_a_half_that_is_full_waits_for_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has room is taken; the rest comes when the writer is free, and nothing is lost by a crash then."""
-    monkeypatch.setattr(journals, "HALF", 6000)
+    monkeypatch.setattr(journals, "PART", 6000)
+    monkeypatch.setattr(journals, "PARTS", 2)
     async with opened(tmp_path, delay=3600) as store:
         _, adas = await account(store)
         _, bobs = await account(store, "bob")

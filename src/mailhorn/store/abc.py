@@ -836,6 +836,10 @@ class Resting(ABC):
         """Return whether what has no file yet will soon be in the way of what arrives."""
 
     @abstractmethod
+    def arrived(self) -> int:
+        """Return how many octets small messages have brought since the start."""
+
+    @abstractmethod
     def spooled(self) -> set[str]:
         """Return the keys of all bodies that are in the spool and still needed."""
 

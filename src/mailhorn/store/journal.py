@@ -1,8 +1,9 @@
 """The journal: one file in which arrivals are durable before the database has them.
 
-Rule 1: records have consecutive numbers; one that is not whole, or out of number, ends its half. Rule 2: what is
+Rule 1: records have consecutive numbers and lie side by side, or the next begins with a block (`direct`); one that is
+not whole, or out of number, ends its part. Rule 2: what is
 written lies behind what was written before and touches none of it; a write or flush that failed is written over by the
-next. Rule 3: a half is written again only when nobody needs anything that is in it; that is the caller's care. Rule 4:
+next. Rule 3: a part is written again only when nobody needs anything that is in it; that is the caller's care. Rule 4:
 one process at a time.
 """
 
@@ -11,23 +12,35 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from ..model.message import Digest
+from .direct import BLOCK, CANNOT, DirectFile, open_direct, up
 
-HALF = 64 * 1024 * 1024
-"""Octets of each half. Both together take in a burst of some 20,000 small messages before any of them has to be a file;
-the file grows to what the biggest burst needed."""
+PART = 16 * 1024 * 1024
+"""Octets of each part: 3,000 small messages, or 300 of 50 KiB."""
+
+PARTS = 32
+"""The most there are, half a GiB: what a burst brings that no disk could make files of at once. The file grows to what
+the burst needs, part by part, and becomes shorter again (`KEPT`)."""
+
+KEPT = 8 * PART
+"""Octets that the file keeps: to make it longer takes a millisecond for each MiB."""
 
 STEP = 1024 * 1024
 """Octets by which the file grows, with zeros: to flush what overwrites takes half the time of what makes it longer."""
 
+UNHURRIED = 5 * 1024
+"""Octets of which zlib computes a CRC-32 without letting go of the interpreter, which it would have to win back from a
+busy event loop: that takes longer than the sum."""
+
 START = 4096
-"""Where the first half begins; before it, who this is."""
+"""Where the first part begins; before it, who this is."""
 
 _MAGIC = b"mailhorn journal 1\n"
 _HEAD = struct.Struct("<IIIQ")  # CRC-32 of all that follows, octets of the entry, octets of the body, number
@@ -108,8 +121,9 @@ class Journal:
     Attributes:
         identity: Of this file; the database says of which one it has entered records.
         number: Of the next record.
-        half: 0 or 1: the one that is being written.
-        half_octets: How much goes into each; as it was when the file was made.
+        part: The one that is being written, from 0.
+        part_octets: How much goes into each; as it was when the file was made.
+        written: Octets that were ever written, by whoever has it open now.
         resting: Bodies up to this number had come to rest, says what `records` has read.
 
     """
@@ -121,7 +135,8 @@ class Journal:
         Raises BlockingIOError if another process has it, OSError if the disk does not let it.
         """
         self.number = 1
-        self.half = 0
+        self.part = 0
+        self.written = 0
         self.resting = 0
         self._at = 0
         self._failed = False
@@ -129,14 +144,15 @@ class Journal:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._size = os.fstat(self._fd).st_size
-            self.identity, self.half_octets = _head(os.pread(self._fd, START, 0))
+            self.identity, self.part_octets = _head(os.pread(self._fd, START, 0))
+            self._direct: DirectFile | None = open_direct(path) if self.part_octets % BLOCK == 0 else None
         except BaseException:
             os.close(self._fd)
             raise
 
     def begin(self, identity: int, directory: Path) -> None:
         """Let it be known as this one. Raises OSError."""
-        self._put((_MAGIC + f"{identity} {self.half_octets}\n".encode()).ljust(START, b"\0"), 0)
+        self._put((_MAGIC + f"{identity} {self.part_octets}\n".encode()).ljust(START, b"\0"), 0)
         os.fsync(self._fd)
         self._size = max(self._size, START)
         above = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -149,8 +165,8 @@ class Journal:
     def records(self) -> list[Record]:
         """Return what is in it, by number; `number` and `resting` are set. Raises OSError."""
         found = []
-        for half in (0, 1):
-            for number, told, body in _scan(self._fd, self._start(half), self.half_octets):
+        for part in range(self.parts):
+            for number, told, body in _scan(self._fd, self._start(part), self.part_octets):
                 self.number = max(self.number, number + 1)
                 if isinstance(told, Entry):
                     found.append(Record(number, told, body))
@@ -160,74 +176,122 @@ class Journal:
 
     def read(self, body: Body) -> bytes:
         """Return a body, or all that lies in some place. Raises OSError."""
+        if self._direct is not None:
+            octets = self._direct.read(body.at, body.octets)
+            if len(octets) == body.octets:
+                return octets
         return _whole(self._fd, body)
 
     @property
-    def filled(self) -> float:
-        """How much of this half has been written, from 0 to 1."""
-        return self._at / self.half_octets
+    def parts(self) -> int:
+        """How many the file has, in all or in part."""
+        return max(0, self._size - START + self.part_octets - 1) // self.part_octets
+
+    @property
+    def most_parts(self) -> int:
+        """How many it may have, two at least."""
+        return max(2, PARTS * PART // self.part_octets)
 
     def fits(self, octets: int) -> bool:
-        """Return whether as many octets fit into what is left of this half."""
-        return self._at + octets <= self.half_octets
+        """Return whether as many octets fit into what is left of this part."""
+        return self._at + octets <= self.part_octets
 
-    def turn(self) -> None:
-        """Go on at the start of the other half. Raises OSError."""
+    def turn(self, part: int) -> None:
+        """Go on at the start of another part, or the same. Raises OSError."""
         if self._failed:  # what may lie there has numbers that others will have
-            self._put(bytes(_HEAD.size), self._start(self.half) + self._at)
+            self._put(bytes(_HEAD.size), self._start(self.part) + self._at)
             _flush(self._fd)
             self._failed = False
-        self.half = 1 - self.half
+        self.part = part
         self._at = 0
 
-    def write(self, records: Sequence[bytes]) -> int:
+    def write(self, records: Sequence[tuple[bytes, ...]]) -> int:
         """
         Write records, which fit; when they are durable, return where in the file the first of them begins.
 
         Raises OSError; the next call writes over what may have been written.
         """
-        data = b"".join(records)
-        start = self._start(self.half) + self._at
-        end = start + len(data)
+        pieces = [*chain.from_iterable(records)]
+        octets = sum(map(len, pieces))
+        start = self._start(self.part) + self._at
+        end = start + octets
         self._failed = True
         if end > self._size:  # and flushed: a block that was never on the disk is as dear as one behind the end
-            until = min(self._start(self.half + 1), end + STEP)
-            self._put(bytes(until - self._size), self._size)
-            _flush(self._fd)
-            self._size = until
-        self._put_durably(data, start)
+            self._grow(max(end, min(self._start(self.part + 1), end + STEP)))
+        self._put_durably(pieces, start)
         self._failed = False
-        self._at += len(data)
+        self._at += octets if self.part_octets % BLOCK else up(octets)
+        self.written += octets
         self.number += len(records)
         return start
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the file is longer than what it keeps."""
+        return self._size > self._start(max(1, KEPT // self.part_octets))
+
+    def shorten(self) -> None:
+        """Let go of the parts beyond `KEPT`; nobody needs them, and this is the first one. Raises OSError."""
+        if self.is_long:
+            end = self._start(max(1, KEPT // self.part_octets))
+            os.ftruncate(self._fd, end)
+            self._size = end
+
     def empty(self) -> None:
         """Have nothing in it: nobody needs anything any more. Raises OSError."""
-        for half in (0, 1):
-            if self._start(half) < self._size:
-                self._put(bytes(_HEAD.size), self._start(half))
-        _flush(self._fd)
-        self.half = self._at = 0
+        if self._size > START:
+            os.ftruncate(self._fd, START)
+            self._size = START
+        self.part = self._at = 0
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)
+        if self._direct is not None:
+            self._direct.close()
 
-    def _start(self, half: int) -> int:
-        return START + half * self.half_octets
+    def _start(self, part: int) -> int:
+        return START + part * self.part_octets
 
-    def _put_durably(self, data: bytes, at: int) -> None:
+    def _grow(self, until: int) -> None:
+        if self._direct is not None and self._size % BLOCK == 0:
+            until = up(until)
+            if self._directly(lambda direct: direct.clear(self._size, until)):
+                self._size = until
+                return
+        self._put(bytes(until - self._size), self._size)
+        _flush(self._fd)
+        self._size = until
+
+    def _put_durably(self, pieces: Sequence[bytes], at: int) -> None:
         """Write in one call where the system can, because each call has to win the interpreter back."""
+        if self._directly(lambda direct: direct.write(pieces, at)):
+            return
+        data = b"".join(pieces)
         written = 0
         if _DURABLY:
             try:
                 written = os.pwritev(self._fd, (data,), at, _DURABLY)
             except OSError as problem:
-                if problem.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                if problem.errno not in CANNOT:
                     raise
         if written < len(data):
             self._put(data[written:], at + written)
             _flush(self._fd)
+
+    def _directly(self, do: Callable[[DirectFile], None]) -> bool:
+        """Do it past the system's memory, or return False: from then on nothing is done so."""
+        if self._direct is None:
+            return False
+        try:
+            do(self._direct)
+        except OSError as problem:
+            if problem.errno not in CANNOT:
+                raise
+            self._direct.close()
+            self._direct = None
+            return False
+        return True
 
     def _put(self, data: bytes, at: int) -> None:
         written = os.pwrite(self._fd, data, at)
@@ -242,10 +306,10 @@ def read_journal(path: Path, identity: int) -> list[Record]:
     except FileNotFoundError:
         return []
     try:
-        known, half = _head(os.pread(fd, START, 0))
+        known, part = _head(os.pread(fd, START, 0))
         if known != identity:
             return []
-        told = [record for start in (START, START + half) for record in _scan(fd, start, half)]
+        told = [record for start in range(START, os.fstat(fd).st_size, part) for record in _scan(fd, start, part)]
     finally:
         os.close(fd)
     found = [Record(number, entry, body) for number, entry, body in told if isinstance(entry, Entry)]
@@ -261,12 +325,20 @@ def read_body(path: Path, body: Body) -> bytes:
         os.close(fd)
 
 
-def pack(told: Entry | int, body: bytes | None, number: int) -> bytes:
-    """Return a record: of a message, or that bodies up to a number have come to rest."""
+def pack(told: Entry | int, body: bytes | None, number: int) -> tuple[bytes, ...]:
+    """Return a record, in pieces: of a message, or that bodies up to a number have come to rest."""
     entry = _encode(told)
     rest = _HEAD.pack(0, len(entry), _NO_BODY if body is None else len(body), number)[_FROM:] + entry
-    crc = zlib.crc32(rest) if body is None else zlib.crc32(body, zlib.crc32(rest))
-    return b"".join((crc.to_bytes(_FROM, "little"), rest, body or b""))
+    crc = zlib.crc32(rest)
+    if not body:
+        return (crc.to_bytes(_FROM, "little") + rest,)
+    if len(body) <= UNHURRIED:
+        crc = zlib.crc32(body, crc)
+    else:
+        view = memoryview(body)
+        for at in range(0, len(body), UNHURRIED):
+            crc = zlib.crc32(view[at : at + UNHURRIED], crc)
+    return crc.to_bytes(_FROM, "little") + rest, body
 
 
 def _flush(fd: int) -> None:
@@ -282,11 +354,11 @@ def _number(record: Record) -> int:
 
 
 def _head(head: bytes) -> tuple[int, int]:
-    """Return which journal it is, 0 if it is none yet, and the octets of a half."""
+    """Return which journal it is, 0 if it is none yet, and the octets of a part."""
     words = head[len(_MAGIC) : START].partition(b"\n")[0].split()
-    if head.startswith(_MAGIC) and len(words) == 2 and all(word.isdigit() for word in words):
+    if head.startswith(_MAGIC) and len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
         return int(words[0]), int(words[1])
-    return 0, HALF
+    return 0, PART
 
 
 def _whole(fd: int, body: Body) -> bytes:
@@ -297,26 +369,38 @@ def _whole(fd: int, body: Body) -> bytes:
 
 
 def _scan(fd: int, start: int, length: int) -> Iterator[tuple[int, Entry | int, Body | None]]:
-    """Yield number, what it says and where its body is, of a half's records as far as they are whole and in order."""
+    """Yield number, what it says and where its body is, of a part's records as far as they are whole and in order."""
     at, end, due = start, start + length, 0
-    while at + _HEAD.size <= end:
-        head = os.pread(fd, _HEAD.size, at)
-        if len(head) < _HEAD.size:
+    while True:
+        found = _record(fd, at, end, due)
+        if found is None and at % BLOCK:
+            at = up(at)
+            found = _record(fd, at, end, due)
+        if found is None:
             return
-        crc, told, octets, number = _HEAD.unpack(head)
-        middle = at + _HEAD.size + told
-        behind = middle + (0 if octets == _NO_BODY else octets)
-        if not told or behind > end or (due and number != due):
-            return
-        rest = os.pread(fd, behind - at - _HEAD.size, at + _HEAD.size)
-        if zlib.crc32(rest, zlib.crc32(head[_FROM:])) != crc:
-            return
-        try:
-            entry = _decode(rest[:told])
-        except msgspec.MsgspecError:
-            return
-        yield number, entry, None if octets == _NO_BODY else Body(middle, octets)
-        at, due = behind, number + 1
+        number, told, body, at = found
+        yield number, told, body
+        due = number + 1
 
 
-__all__ = ["HALF", "Body", "Entry", "Journal", "Place", "Record", "entry_of", "pack", "read_body", "read_journal"]
+def _record(fd: int, at: int, end: int, due: int) -> tuple[int, Entry | int, Body | None, int] | None:
+    """Return the record that is there, if it has the number that is due, and where it ends."""
+    head = os.pread(fd, _HEAD.size, at)
+    if len(head) < _HEAD.size:
+        return None
+    crc, told, octets, number = _HEAD.unpack(head)
+    middle = at + _HEAD.size + told
+    behind = middle + (0 if octets == _NO_BODY else octets)
+    if not told or behind > end or (due and number != due):
+        return None
+    rest = os.pread(fd, behind - at - _HEAD.size, at + _HEAD.size)
+    if zlib.crc32(rest, zlib.crc32(head[_FROM:])) != crc:
+        return None
+    try:
+        entry = _decode(rest[:told])
+    except msgspec.MsgspecError:
+        return None
+    return number, entry, None if octets == _NO_BODY else Body(middle, octets), behind
+
+
+__all__ = ["Body", "Entry", "Journal", "Place", "Record", "entry_of", "pack", "read_body", "read_journal"]

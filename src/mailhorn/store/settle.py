@@ -39,6 +39,9 @@ HURRY = 2_500
 and the same disk, and takes a third of their rate. Slower ones leave it time enough, and whoever opens the mailbox next
 does not find the work still to be done."""
 
+HURRY_OCTETS = 24 * 1024 * 1024
+"""The same for octets a second: 500 messages of 50 KiB."""
+
 LOOK = 0.25
 """Seconds over which it is found out whether they still come so fast."""
 
@@ -315,8 +318,8 @@ class Settler:
         self._careful = False
         self._came = 0
         self._filed = 0
-        self._seen = (0.0, 0)
-        """When it was last looked how many have come, on the monotonic clock, and how many had."""
+        self._seen = (0.0, 0, 0)
+        """When it was last looked how many have come, on the monotonic clock, how many had, and how many octets."""
         self._listings: dict[str, dict[str, str]] = {}
         self._directories: dict[str, dict[int, str]] = {}
         self._problems: list[OSError] = []
@@ -387,7 +390,7 @@ class Settler:
         while not self._closing.is_set():
             timeout = None if due is None else max(0.0, due - self._clock())
             self._bell.wait(retry or timeout)
-            self._seen = (time.monotonic(), self._came)
+            self._seen = (time.monotonic(), self._came, self._resting.arrived())
             if retry:
                 self._closing.wait(retry)
             elif self._bell.is_set():
@@ -420,9 +423,10 @@ class Settler:
 
     def _hurried(self) -> bool:
         """Return whether messages have come fast since this was last asked."""
-        (then, had), now = self._seen, (time.monotonic(), self._came)
-        self._seen = now
-        return now[1] - had >= HURRY * max(now[0] - then, LOOK)
+        then, had, had_octets = self._seen
+        self._seen = now, came, octets = time.monotonic(), self._came, self._resting.arrived()
+        seconds = max(now - then, LOOK)
+        return came - had >= HURRY * seconds or octets - had_octets >= HURRY_OCTETS * seconds
 
     def _complain(self, what: str, problem: Exception) -> None:
         """Log one line if it is the disk's fault, all there is if it is ours; the thread must not end by it."""

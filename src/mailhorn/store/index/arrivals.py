@@ -43,9 +43,8 @@ so many, at the most, come back."""
 NO_MAILBOXES: frozenset[MailboxId] = frozenset()
 """What is changed by who changes no mailbox's numbers."""
 
-SOON = 0.25
-"""How full a half of the journal is when the bodies in the other, which is to be written next, have to become files.
-15,000 small messages fill a half; as many are files three seconds later."""
+SOON = 0.75
+"""How much of the journal may hold bodies that are no files yet before they have to become files whatever comes."""
 
 MAX_HEADS = 4_096
 """Mailboxes whose numbers are kept in memory, some 200 octets each."""
@@ -118,6 +117,16 @@ class _Head:
         self.mod_seq = mod_seq
 
 
+class _Part:
+    """What a part of the journal holds: the blobs whose bodies are in it, and the number of its last record."""
+
+    __slots__ = ("kept", "last")
+
+    def __init__(self) -> None:
+        self.kept: list[int] = []
+        self.last = 0
+
+
 class Numbers:
     """Gives numbers to blobs. The process that holds the journal, or makes an index anew, is the only one that does."""
 
@@ -141,8 +150,8 @@ class Numbers:
 class _Prepared(NamedTuple):
     """What is to be written for some arrivals, and what they come to then."""
 
-    records: list[bytes]
-    rows: list[tuple[Entry, int | None]]
+    records: list[tuple[bytes, ...]]
+    rows: list[tuple[Entry, bytes | None]]
     outcomes: list[Arrived | StoreError]
     octets: int
 
@@ -179,8 +188,14 @@ class Arrivals:
         self._journal: Journal | None = None
         self._opening: tuple[Journal, int] | None = None
         self._heads: dict[MailboxId, _Head] = {}
-        self._kept: tuple[list[int], list[int]] = ([], [])
-        """The blobs whose bodies are in each half."""
+        self._parts: list[_Part] = []
+        """What is in each part of the journal."""
+        self._sealed = 0
+        """Records up to this number are in the tables, and these on the disk."""
+        self._sealing = False
+        """Whether a transaction writes something in any case."""
+        self._chosen = 0
+        """The part to be written next."""
         self._version: tuple[Database | None, int] = (None, 0)
         self._look_at = 0.0
         self._mark_at = 0
@@ -209,6 +224,7 @@ class Arrivals:
             records = journal.records()
             identity, entered = db.ask("SELECT journal, entered FROM server")[0]
             if identity and identity == journal.identity:
+                journal.number = max(journal.number, entered + 1)
                 late = [record for record in records if record.number > entered]
                 _enter_late(db, late, self._numbers, _by_number(db), journal.read)
                 _give_bodies(db, [record for record in records if record.number <= entered], journal.read)
@@ -234,6 +250,8 @@ class Arrivals:
         try:
             if durably and identity != journal.identity:
                 journal.begin(identity, self._path.parent)
+            if durably:
+                journal.empty()  # the tables have what was in it
         except BaseException:
             journal.close()
             raise
@@ -242,7 +260,8 @@ class Arrivals:
             return
         with self.lock:
             self._journal = self.bodies.journal = journal
-            self.number = journal.number - 1
+            self.number = self._sealed = journal.number - 1
+            self._parts = [_Part()]
 
     def close(self, sealed: bool) -> None:
         """
@@ -314,19 +333,20 @@ class Arrivals:
                 now,
             )
             record = pack(entry, blob.inline, number + len(done.records))
-            if len(record) > self._journal.half_octets // 2:
+            length = sum(map(len, record))
+            if length > self._journal.part_octets // 2:
                 for place in message.placements:
                     given[place.mailbox] -= 1
                 done.outcomes.append(StoreError("the structure of the message is too large to be kept"))
                 continue
-            octets += len(record)
+            octets += length
             done.records.append(record)
-            done.rows.append((entry, None if blob.inline is None else len(blob.inline)))
+            done.rows.append((entry, blob.inline))
             done.outcomes.append(Arrived(Appended(placed), entry.blob, tuple(changes)))
         return done._replace(octets=octets)
 
     def fits(self, prepared: _Prepared) -> bool:
-        """Return whether the journal has room; else `spill` comes first, and when that is durable, `turn`."""
+        """Return whether the journal has room; else `turn` comes first, and perhaps `spill` before that."""
         assert self._journal is not None
         return self._journal.fits(prepared.octets + 64)
 
@@ -336,25 +356,46 @@ class Arrivals:
         assert journal is not None
         at = journal.write(prepared.records) if prepared.records else 0
         self.number = journal.number - 1
-        kept = self._kept[journal.half]
+        part = self._parts[journal.part]
+        part.last = self.number
         marks = len(prepared.records) - len(prepared.rows)
-        at += sum(map(len, prepared.records[:marks]))
-        for (entry, octets), record in zip(prepared.rows, prepared.records[marks:], strict=True):
+        at += sum([len(piece) for record in prepared.records[:marks] for piece in record])
+        for (entry, body), record in zip(prepared.rows, prepared.records[marks:], strict=True):
             for place in entry.places:
                 head = self._heads[MailboxId(place.mailbox)]
                 head.uid_next += 1
                 head.mod_seq += 1
-            at += len(record)
-            if octets is not None:
-                self.bodies.put(entry.blob, Body(at - octets, octets))
-                kept.append(entry.blob)
+            at += sum(map(len, record))
+            if body is not None:
+                self.bodies.put(entry.blob, Body(at - len(body), len(body)), body)
+                part.kept.append(entry.blob)
             self.waiting.append(entry)
 
-    def spill(self, db: Database) -> None:
-        """Give the tables the bodies of the half that is to be written next, in a transaction that is durable."""
+    def choose(self) -> bool:
+        """
+        Choose the part to be written next: the first that nobody needs, a new one, or that which is oldest.
+
+        Return whether the tables need what is in it: `spill` comes first then, and `turn` when that is durable.
+        """
         assert self._journal is not None
-        self.seal(db)
-        for blob in self._kept[1 - self._journal.half]:
+        parts, current = self._parts, self._journal.part
+        self._chosen = next((n for n, part in enumerate(parts) if n != current and not self._needed(part)), len(parts))
+        if self._chosen == len(parts):
+            if self._chosen < self._journal.most_parts:
+                return False
+            self._chosen = min((n for n in range(len(parts)) if n != current), key=lambda n: parts[n].last)
+        return parts[self._chosen].last > self._sealed or bool(parts[self._chosen].kept)
+
+    def _needed(self, part: _Part) -> bool:
+        """Return whether a part holds bodies that are no files yet."""
+        if any(blob in self.bodies for blob in part.kept):
+            return True
+        part.kept.clear()
+        return False
+
+    def spill(self, db: Database) -> None:
+        """Give the tables the bodies of the chosen part, in a transaction that is durable."""
+        for blob in self._parts[self._chosen].kept:
             body = self.bodies.get(blob)
             if body is not None:
                 db.execute(
@@ -362,27 +403,46 @@ class Arrivals:
                     " WHERE EXISTS (SELECT 1 FROM blob WHERE id = ?1)",
                     (blob, body),
                 )
+        self.seal(db)
 
     def pressed(self) -> bool:
         """Return whether what is no file yet will soon be in the way of what arrives."""
         journal = self._journal
-        if journal is None or journal.filled < SOON:
-            return False
-        return any([blob in self.bodies for blob in list(self._kept[1 - journal.half])])
+        return journal is not None and self.bodies.octets >= SOON * journal.most_parts * journal.part_octets
+
+    @property
+    def octets(self) -> int:
+        """How many octets have been written to the journal."""
+        return 0 if self._journal is None else self._journal.written
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the journal is longer than it has to be, and nobody needs anything in it once it is sealed."""
+        return self._journal is not None and self._journal.is_long and not self.bodies and not self.waiting
+
+    def shorten(self) -> None:
+        """Make the journal shorter if nobody needs anything in it. Raises OSError."""
+        if self._journal is not None and self.too_long and self._sealed == self.number:
+            self._chosen = 0
+            self.turn()
+            self._journal.shorten()
+            del self._parts[self._journal.parts :]
 
     def seal(self, db: Database) -> None:
         """Write something, so that a durable transaction flushes what was entered before without a flush."""
         assert self._journal is not None
         self._enter_numbers(db, self._journal.identity, self._until)
+        self._sealing = True
 
     def turn(self) -> None:
-        """Go on in the other half. Raises OSError."""
+        """Go on in the chosen part. Raises OSError."""
         assert self._journal is not None
-        self._journal.turn()
-        kept = self._kept[self._journal.half]
-        for blob in kept:
+        self._journal.turn(self._chosen)
+        if self._chosen == len(self._parts):
+            self._parts.append(_Part())
+        for blob in self._parts[self._chosen].kept:
             self.bodies.forget(blob)
-        kept.clear()
+        self._parts[self._chosen].kept.clear()
 
     def _look_around(self, db: Database) -> None:
         """Forget what another process may have changed."""
@@ -445,6 +505,7 @@ class Arrivals:
             self._changing = changing
             self._entering = len(self.waiting)
             self._until = self.number
+            self._sealing = False
         return self._entering > 0
 
     def enter(self, db: Database) -> None:
@@ -453,9 +514,17 @@ class Arrivals:
         _enter(db, self.waiting[: self._entering])
         self._enter_numbers(db, self._journal.identity, self._until)
 
-    def entered(self) -> int:
-        """Forget what waited, as the tables have it, and the numbers that are others now; return the last record."""
+    def entered(self, durable: bool) -> int:
+        """
+        Forget what waited, as the tables have it, and the numbers that are others now; return the last record.
+
+        Args:
+            durable: Whether the transaction was flushed, if it wrote anything.
+
+        """
         with self.gate, self.lock:
+            if durable and (self._entering or self._sealing):
+                self._sealed = self._until
             del self.waiting[: self._entering]
             if self._changing is None:
                 self._heads.clear()

@@ -1,13 +1,21 @@
 """Small bodies that are in the journal and no files yet.
 
-Rule: a place is let go of before it is written again (`Journal.turn`), so what has been read is the body if its place
-is still known afterwards. Whoever finds nothing here looks into the tables, or for the file.
+Rule 1: a place is let go of before it is written again (`Journal.turn`), so what has been read is the body if its place
+is still known afterwards. Whoever finds nothing here looks into the tables, or for the file. Rule 2: the last ones are
+in memory, too: who was told of a message asks for it at once.
 """
 
+import threading
 from collections.abc import Iterable
 
 from ..abc import StoreUnavailable
 from ..journal import Body, Journal
+
+RECENT = 4 * 1024 * 1024
+"""Octets of bodies that are kept in memory: all that is no file yet, unless a thousand come in a second."""
+
+READ = 256 * 1024
+"""Octets that are read at once, or a body that is larger."""
 
 GAP = 64 * 1024
 """Octets that are read for nothing rather than asking once more: messages that came together are settled together."""
@@ -19,12 +27,17 @@ class Bodies:
 
     Attributes:
         journal: What they are in; None while it is not open.
+        octets: How many they have together.
 
     """
 
     def __init__(self) -> None:
         self.journal: Journal | None = None
+        self.octets = 0
         self._places: dict[int, Body] = {}
+        self._recent: dict[int, bytes] = {}
+        self._held = 0
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -36,13 +49,24 @@ class Bodies:
         """Return the smallest number, the default if there is none."""
         return min(self._places, default=default)
 
-    def put(self, blob: int, place: Body) -> None:
+    def put(self, blob: int, place: Body, body: bytes | None = None) -> None:
         """Take note of a body."""
-        self._places[blob] = place
+        with self._lock:
+            self._places[blob] = place
+            self.octets += place.octets
+            if body is not None:
+                self._recent[blob] = body
+                self._held += len(body)
+                while self._held > RECENT:
+                    self._held -= len(self._recent.pop(next(iter(self._recent))))
 
     def forget(self, blob: int) -> None:
         """Let go of one, which may have gone before."""
-        self._places.pop(blob, None)
+        with self._lock:
+            place = self._places.pop(blob, None)
+            if place is not None:
+                self.octets -= place.octets
+                self._held -= len(self._recent.pop(blob, b""))
 
     def get(self, blob: int) -> bytes | None:
         """Return a body, None if it is not here any more. Raises StoreUnavailable."""
@@ -51,17 +75,26 @@ class Bodies:
     def get_many(self, blobs: Iterable[int]) -> dict[int, bytes]:
         """Return those of the bodies that are here. Raises StoreUnavailable."""
         journal = self.journal
-        wanted = [(place, blob) for blob in blobs if (place := self._places.get(blob)) is not None]
-        if journal is None or not wanted:
+        if journal is None:
             return {}
-        wanted.sort()
         found: dict[int, bytes] = {}
+        wanted: list[tuple[Body, int]] = []
+        for blob in blobs:
+            body, place = self._recent.get(blob), self._places.get(blob)
+            if body is not None:
+                found[blob] = body
+            elif place is not None:
+                wanted.append((place, blob))
+        wanted.sort()
         at = 0
         while at < len(wanted):
             first = end = wanted[at][0].at
             until = at
-            while until < len(wanted) and wanted[until][0].at - end <= GAP:
-                end = wanted[until][0].at + wanted[until][0].octets
+            while until < len(wanted):
+                place = wanted[until][0]
+                if until > at and (place.at - end > GAP or place.at + place.octets - first > READ):
+                    break
+                end = place.at + place.octets
                 until += 1
             try:
                 octets = journal.read(Body(first, end - first))

@@ -1,7 +1,7 @@
 """The thread in which arrivals become durable while the writer does something else.
 
 Rule 1: it takes what it can take alone; everything else it hands to the writer, which does it in its turn: mail for
-mailboxes that a transaction is changing, a journal that is not open or whose half is full, a disk that refuses. Rule 2:
+mailboxes that a transaction is changing, a journal that is not open or whose part is full, a disk that refuses. Rule 2:
 from their numbers to their telling it holds the lock of `Arrivals`, so a mailbox's changes are told in their order.
 Rule 3: it changes no table, and has the writer enter what it took. Rule 4: as long as the writer does nothing but take
 and enter mail, that is one thread's work: two would take smaller groups.
@@ -30,7 +30,7 @@ MAX_GROUP = 256
 """Jobs of one group: beyond, the flush is paid for and the first one waits for the last."""
 
 MAX_OCTETS = 2 * 1024 * 1024
-"""The same for the bodies of arrivals; a half of the journal holds four such groups."""
+"""The same for the bodies of arrivals; a part of the journal holds seven such groups."""
 
 
 class Job(Generic[T]):

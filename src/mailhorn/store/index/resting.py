@@ -259,6 +259,7 @@ class SqliteResting(Resting):
             self._bodies.forget(blob)
         for blob in [blob for blob in list(self._digests) if blob <= self._all_until]:
             del self._digests[blob]  # it was expunged before it came to rest
+        self._writer.rested()
         return spare
 
     def catch_up(self) -> None:
@@ -266,6 +267,9 @@ class SqliteResting(Resting):
 
     def pressed(self) -> bool:
         return self._writer.pressed()
+
+    def arrived(self) -> int:
+        return self._writer.octets
 
     def waiting(self) -> int:
         try:

@@ -188,6 +188,16 @@ class Writer:
         """Return whether bodies that are no files yet will soon be in the way of what arrives."""
         return self._arrivals.pressed()
 
+    @property
+    def octets(self) -> int:
+        """How many octets arrivals have brought into the journal."""
+        return self._arrivals.octets
+
+    def rested(self) -> None:
+        """Have the journal made shorter if nobody needs anything in it; for the settler's thread."""
+        if self._arrivals.too_long:
+            self.run_here(None)
+
     async def caught_up(self) -> None:
         """Return when all that was answered is in the tables. Raises StoreUnavailable."""
         await self.run(None, durable=False, mailboxes=NO_MAILBOXES)
@@ -213,6 +223,8 @@ class Writer:
             waiting = self._arrivals.waiting
             if waiting and not stopping and (len(waiting) >= MAX_WAITING or time.monotonic() >= self._enter_at):
                 self._commit([])
+            if self._arrivals.too_long and self._queue.empty():
+                self._shorten()
             if self._wal_pages >= WAL_PAGES and (self._queue.empty() or self._wal_pages >= CHECKPOINT_PAGES_AT_LAST):
                 self._checkpoint()
         sealed: Future[None] = Future()
@@ -262,9 +274,10 @@ class Writer:
                 self._write(group[: len(group) // 2])
                 self._write(group[len(group) // 2 :])
                 return
-            turning: Future[None] = Future()
-            self._commit([Job(lambda tx: arrivals.spill(tx.db), turning, mailboxes=NO_MAILBOXES)])
-            turning.result()
+            if arrivals.choose():
+                spilling: Future[None] = Future()
+                self._commit([Job(lambda tx: arrivals.spill(tx.db), spilling, mailboxes=NO_MAILBOXES)])
+                spilling.result()
             arrivals.turn()
             prepared = arrivals.prepare(self._db or db, [job.arrival for job in group if job.arrival is not None])
         if not arrivals.waiting:
@@ -289,7 +302,7 @@ class Writer:
         try:
             unfiled, unsettled = self._transact(group, entering)
             self._arrivals.opened(True)
-            entered = self._arrivals.entered()
+            entered = self._arrivals.entered(self._durable)
             self._refusing = None
         except Exception as problem:  # whatever it is: the thread must not end by it
             unfiled, unsettled = 0, False
@@ -368,6 +381,12 @@ class Writer:
             with contextlib.suppress(apsw.Error):
                 self._db.close(True)
             self._db = None
+
+    def _shorten(self) -> None:
+        """Make the journal shorter, after what is in it has come to the tables for good."""
+        self._commit([Job(lambda tx: self._arrivals.seal(tx.db), Future(), mailboxes=NO_MAILBOXES)])
+        with self._arrivals.lock, contextlib.suppress(OSError):  # the next write will tell
+            self._arrivals.shorten()
 
     def _checkpoint(self) -> None:
         if self._db is not None:

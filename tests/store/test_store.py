@@ -1,6 +1,8 @@
 """The order of a delivery."""
 
 import asyncio
+import resource
+import threading
 import time
 from pathlib import Path
 
@@ -9,12 +11,15 @@ from tests.kit.stores import DATE, account, deliver, digest_of, opened
 
 from mailhorn.model.change import Change
 from mailhorn.model.ids import UID, MailboxId
-from mailhorn.model.message import Placement
+from mailhorn.model.message import Digest, Placement
 from mailhorn.net.eager import begin
 from mailhorn.store.abc import Appended, MailboxMissing, MessageMissing, StoreUnavailable
-from mailhorn.store.blobs.maildir import INLINE_LIMIT, MaildirBlobs
+from mailhorn.store.blobs.maildir import INLINE_LIMIT, MaildirBlobs, SpooledBlob
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.store import Store
+
+PATIENCE = 10.0
+"""Seconds one thread waits for the other one before it is said that it does not come."""
 
 
 async def test_durable_then_told_then_answered(tmp_path: Path) -> None:
@@ -28,6 +33,49 @@ async def test_durable_then_told_then_answered(tmp_path: Path) -> None:
         placed = await store.append(staged, [Placement(inbox)], DATE)
         assert before <= placed.durable_at <= time.monotonic()
         assert [change.appended for change in told] == [(placed[0].uid,)] and len(placed) == 1
+
+
+async def test_a_big_body_is_digested_while_it_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither waits for the other, and the append waits for both."""
+    flushing, digesting = threading.Event(), threading.Event()
+    met: list[bool] = []
+    flush = SpooledBlob._flush
+
+    def slow_flush(staged: SpooledBlob, fd: int) -> None:
+        flushing.set()
+        met.append(digesting.wait(PATIENCE))
+        flush(staged, fd)
+
+    def slow_digest(body: memoryview) -> Digest:
+        digesting.set()
+        met.append(flushing.wait(PATIENCE))
+        return digest_of(body)
+
+    monkeypatch.setattr(SpooledBlob, "_flush", slow_flush)
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        monkeypatch.setattr(store, "_digest", slow_digest)
+        body = b"Subject: x\r\n\r\n" + b"x" * INLINE_LIMIT
+        (placed,) = await deliver(store, inbox, body=body)
+        assert met == [True, True]
+        (stored,) = await store.index.stored(inbox, [placed.uid], True)
+        assert stored.digest == digest_of(body)
+
+
+async def test_a_big_body_when_no_descriptor_is_left(tmp_path: Path) -> None:
+    """It is put off, and leaves nothing."""
+    async with opened(tmp_path) as store:
+        _, inbox = await account(store)
+        staged = store.stage()
+        staged.write(b"x" * (INLINE_LIMIT + 1))
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (1, limit[1]))
+            with pytest.raises(StoreUnavailable, match="Too many open files"):
+                await store.append(staged, [Placement(inbox)], DATE)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        assert list((tmp_path / "mail" / ".spool").iterdir()) == []
 
 
 @pytest.mark.parametrize("size", [10, INLINE_LIMIT * 2])

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ..model.change import Change
 from ..model.ids import UID, MailboxId
 from ..model.message import Digest, Placed, Placement
-from .abc import Append, Appended, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError, Taker
+from .abc import Append, Appended, BlobRef, Blobs, Index, MessageMissing, OpenBlob, StagedBlob, StoreError, Taker
 from .complaints import Complaints
 from .texts import TextIndex
 
@@ -82,10 +82,7 @@ class Store:
         try:
             if not self._blobs.roomy:
                 await self._blobs.room()
-            digest = None
-            if not staged.rides:
-                digest = await asyncio.to_thread(lambda: self._digest(staged.view()))
-            blob = await staged.finish()  # big: flushed here; small: rides in the commit
+            blob, digest = await self._finish(staged)  # big: flushed here; small: rides in the commit
         except BaseException:
             staged.discard()
             raise
@@ -98,6 +95,13 @@ class Store:
             raise
         self.complaints.well()
         return placed
+
+    async def _finish(self, staged: StagedBlob) -> tuple[BlobRef, Digest | None]:
+        """Return the body as the index takes it; the digest of a big one is computed while it is flushed."""
+        if staged.rides:
+            return await staged.finish(), None
+        digesting = asyncio.get_running_loop().run_in_executor(None, self._digest, staged.view())
+        return await staged.finish(), await digesting
 
     async def append_together(
         self, messages: Sequence[tuple[StagedBlob, Placement, int]], replacing: tuple[MailboxId, UID] | None = None
@@ -117,10 +121,8 @@ class Store:
                 await self._blobs.room()
             appends = []
             for staged, placement, internal_date in messages:
-                digest = None
-                if not staged.rides:
-                    digest = await asyncio.to_thread(lambda one: self._digest(one.view()), staged)
-                appends.append(Append(await staged.finish(), (placement,), internal_date, digest))
+                blob, digest = await self._finish(staged)
+                appends.append(Append(blob, (placement,), internal_date, digest))
         except BaseException:
             for staged, _, _ in messages:
                 staged.discard()

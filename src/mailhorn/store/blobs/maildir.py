@@ -225,25 +225,25 @@ class MaildirBlobs(Blobs):
         return await asyncio.shield(job)  # who takes them has to hear of the end
 
     def _hand_over(self, bodies: Sequence[bytes | str], taker: Taker) -> int:
+        root, take = self._root, taker.take
         try:
             for number, body in enumerate(bodies):
-                if not self._given(number, body, taker):
+                if isinstance(body, bytes):
+                    taken = take(number, body)
+                else:
+                    try:
+                        fd = os.open(f"{root}/{body}", READING)
+                    except OSError:
+                        return number
+                    try:
+                        taken = take(number, fd)
+                    finally:
+                        os.close(fd)
+                if not taken:
                     return number
             return len(bodies)
         finally:
             taker.end()
-
-    def _given(self, number: int, body: bytes | str, taker: Taker) -> bool:
-        if isinstance(body, bytes):
-            return taker.take(number, body)
-        try:
-            fd = os.open(f"{self._root}/{body}", READING)
-        except OSError:
-            return False
-        try:
-            return taker.take(number, fd)
-        finally:
-            os.close(fd)
 
     async def open(self, mailbox: MailboxId, uid: UID, ref: BlobRef, search: bool) -> OpenBlob:
         loop = asyncio.get_running_loop()
@@ -369,7 +369,10 @@ class SpooledBlob(StagedBlob):
 
     def view(self) -> memoryview:
         if self._fd is not None:
-            return memoryview(mmap.mmap(self._fd, self.size, prot=mmap.PROT_READ))
+            try:
+                return memoryview(mmap.mmap(self._fd, self.size, prot=mmap.PROT_READ))
+            except OSError as problem:  # it has a descriptor of its own
+                raise _unwritable(self._spool, problem) from problem
         if len(self._chunks) != 1:
             self._chunks = [b"".join(self._chunks)]
         return memoryview(self._chunks[0])

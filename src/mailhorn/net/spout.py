@@ -49,28 +49,30 @@ class Spout:
         if self._gathered >= GATHERED or len(self._pieces) >= MOST_PIECES:
             self._send(socket.MSG_MORE)
 
-    def file(self, before: bytes, fd: int, size: int) -> bool:
+    def file(self, before: bytes, fd: int, size: int, behind: bytes = b"") -> bool:
         """
-        Send octets and then the first of a file; what the socket does not take is read, and left with the rest.
+        Send octets, the first of a file, and octets; what the socket does not take is read, and left with the rest.
 
         Returns False, and has sent nothing, if the file has not so many or cannot be read. Raises OSError if that comes
         out when some of it has been sent.
 
         """
-        data = b""
         try:
             if size <= SMALL:
                 data = os.pread(fd, size, 0)
                 if len(data) < size:
                     return False
-            elif os.fstat(fd).st_size < size:
+                self._pieces += before, data, behind
+                self._gathered += len(before) + size + len(behind)
+                if self._gathered >= GATHERED or len(self._pieces) >= MOST_PIECES:
+                    self._send(socket.MSG_MORE)
+                return True
+            if os.fstat(fd).st_size < size:
                 return False
         except OSError:
             return False
-        self.say(before)
-        if size <= SMALL:
-            self.say(data)
-            return True
+        self._pieces.append(before)
+        self._gathered += len(before)
         self._send(socket.MSG_MORE)
         at = 0
         while at < size and not self.lost:
@@ -79,6 +81,8 @@ class Spout:
             if not sent and not self.lost:
                 self.left.append(_read(fd, at, size))
                 break
+        self._pieces.append(behind)
+        self._gathered += len(behind)
         return True
 
     def end(self) -> None:

@@ -39,15 +39,13 @@ class Pouring(Taker):
         if isinstance(body, bytes):
             spout.say(self._heads[number])
             spout.say(body)
-        else:
-            try:
-                if not spout.file(self._heads[number], body, self._sizes[number]):
-                    return False
-            except OSError as problem:
-                self.cut = problem
-                return False
-        spout.say(self._tails[number])
-        return True
+            spout.say(self._tails[number])
+            return True
+        try:
+            return spout.file(self._heads[number], body, self._sizes[number], self._tails[number])
+        except OSError as problem:
+            self.cut = problem
+            return False
 
     def end(self) -> None:
         """Send what is gathered."""

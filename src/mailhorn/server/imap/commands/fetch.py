@@ -64,8 +64,8 @@ MANY = 8
 LARGE = 1024 * 1024
 """Octets of a message up to which that is done: so much is read if a client stops reading in the middle."""
 
-OCTETS_POURED = 4 * 1024 * 1024
-"""Octets handed over in one go, at the most: for some 4 ms the thread has nothing for others."""
+OCTETS_POURED = 8 * 1024 * 1024
+"""Octets handed over in one go, at the most: for some 6 ms the thread has nothing for others, and there is another."""
 
 FEW = 64
 """Messages that are answered for at once, if it can be done: 0.3 ms."""
@@ -350,6 +350,14 @@ class _Message(NamedTuple):
     need: int
 
 
+class _Slice(NamedTuple):
+    """Messages about to be answered for; where they come from, if that is asked, and what stands before what is poured."""
+
+    found: list[Stored]
+    origins: dict[UID, MessageOrigin]
+    heads: list[bytes]
+
+
 class _Fetching:
     """One FETCH under way that asks for octets."""
 
@@ -371,34 +379,49 @@ class _Fetching:
         return tuple([item for item in told if item not in self.plan.plain])
 
     async def answer(self, uids: "array[int]") -> None:
-        """Answer slice by slice; where the messages of the next one are is looked up while one is sent."""
-        index, mailbox, digested = self.conversation.context.store.index, self.selected.mailbox, self.plan.digested
+        """Answer slice by slice; the next one is made ready while one is sent."""
         slices = [cast(Sequence[UID], uids[start : start + SLICE]) for start in range(0, len(uids), SLICE)]
-        ahead: asyncio.Task[list[Stored]] | None = None
+        ahead: asyncio.Task[_Slice] | None = None
         try:
             for number, some in enumerate(slices, 1):
                 flagged = await self._mark_seen(some) if self.sets_seen else frozenset()
-                found = await (index.stored(mailbox, some, digested) if ahead is None else ahead)
+                ready = await (self._looked_up(some) if ahead is None else ahead)
                 ahead = None
                 if number < len(slices) and not self.sets_seen:  # else their flags are about to be others
-                    ahead = asyncio.create_task(index.stored(mailbox, slices[number], digested))
-                await self._slice(some, found, flagged)
+                    ahead = asyncio.create_task(self._looked_up(slices[number]))
+                await self._slice(some, ready, flagged)
         finally:
             if ahead is not None:
                 ahead.cancel()
 
-    async def _slice(self, uids: Sequence[UID], found: list[Stored], flagged: frozenset[UID]) -> None:
+    async def _looked_up(self, uids: Sequence[UID]) -> _Slice:
+        """Return where messages are, and what stands before each that is sent whole."""
+        index, mailbox, plan = self.conversation.context.store.index, self.selected.mailbox, self.plan
+        found = await index.stored(mailbox, uids, plan.digested)
+        origins = dict[UID, MessageOrigin]()
+        if plan.original:  # those of which both are known: what was read before may be gone
+            origins = {origin.uid: origin for origin in await index.origins(mailbox, uids)}
+            found = [one for one in found if one.row.uid in origins]
+        heads = list[bytes]()
+        if plan.poured is not None and len(found) >= MANY:
+            columns = _columns(found, plan.digested)
+            seqs = self.selected.view.side_by_side(array("I", columns.uids)) or self._numbers(columns.uids)
+            if len(seqs) == len(found):
+                heads = plan.answers.heads(seqs, columns, origins, plan.poured.name)
+        return _Slice(found, origins, heads)
+
+    def _numbers(self, uids: Sequence[UID]) -> list[SeqNum]:
+        return [seq for uid in uids if (seq := self.selected.view.seq_of(uid))]
+
+    async def _slice(self, uids: Sequence[UID], ready: _Slice, flagged: frozenset[UID]) -> None:
         """Answer for some messages; the octets of the next ones are read while some are sent."""
-        context, mailbox = self.conversation.context, self.selected.mailbox
-        context.timeline.note_fetched(mailbox, uids)
-        if self.plan.original:  # those of which both are known: what was read before may be gone
-            self.origins = {origin.uid: origin for origin in await context.store.index.origins(mailbox, uids)}
-            found = [one for one in found if one.row.uid in self.origins]
+        found, self.origins, heads = ready
+        self.conversation.context.timeline.note_fetched(self.selected.mailbox, uids)
         self.selected.note([one.row.mod_seq for one in found])
         if len(found) < len(uids) and not self.by_uid:  # a UID that is not there is no error (RFC 9051 §6.4.9)
             self.missing = True
-        if self.plan.poured is not None and len(found) >= MANY:
-            found = found[await self._pour(self.plan.poured, found, flagged) :]
+        if heads:
+            found = found[await self._pour(heads, found, flagged) :]
         batches = list(self.batches(found))
         if not batches:
             return
@@ -415,18 +438,16 @@ class _Fetching:
             if ahead is not None:
                 ahead.cancel()
 
-    async def _pour(self, item: Literal, found: list[Stored], flagged: frozenset[UID]) -> int:
+    async def _pour(self, heads: Sequence[bytes], found: list[Stored], flagged: frozenset[UID]) -> int:
         """Answer with whole messages, sent as they lie on the disk; return of how many of them that is done."""
-        conversation, view = self.conversation, self.selected.view
-        columns = _columns(found)
-        seqs = view.side_by_side(array("I", columns.uids)) or [seq for uid in columns.uids if (seq := view.seq_of(uid))]
-        if len(seqs) < len(found):
-            return 0
-        heads = self.plan.answers.heads(seqs, columns, self.origins, item.name)
-        tails = [self._ended(one) if one.row.uid in flagged else b")\r\n" for one in found]
+        conversation = self.conversation
+        tails = [b")\r\n"] * len(found)
+        if flagged:
+            tails = [self._ended(one) if one.row.uid in flagged else b")\r\n" for one in found]
+        sizes = [one.row.size for one in found]
         at, moving = 0, True
         while at < len(found):
-            end = at + _together(found[at:])
+            end = _together(found, sizes, at)
             if at == end:
                 await self._by_itself(found[at], flagged)
                 at += 1
@@ -436,7 +457,7 @@ class _Fetching:
             if spout is None:
                 break
             bodies = [cast(bytes | str, one.where) for one in found[at:end]]
-            pouring = Pouring(spout, heads[at:end], [one.row.size for one in found[at:end]], tails[at:end])
+            pouring = Pouring(spout, heads[at:end], sizes[at:end], tails[at:end])
             conversation.in_literal = True
             at += await conversation.context.store.hand_over(bodies, pouring)
             if pouring.cut is not None:
@@ -477,7 +498,7 @@ class _Fetching:
         known = [(seq, one) for one in found if (seq := view.seq_of(one.row.uid))]
         if not known:
             return
-        columns = _columns([one for _, one in known])
+        columns = _columns([one for _, one in known], plan.digested)
         starts = plan.answers.starts([seq for seq, _ in known], columns, self.origins)
         batch: list[_Message] = []
         room = OCTETS_AT_HAND
@@ -594,20 +615,23 @@ class _Fetching:
         raise asyncio.CancelledError from error
 
 
-def _columns(found: Sequence[Stored]) -> Columns:
+def _columns(found: Sequence[Stored], digested: bool) -> Columns:
     """Return messages (one at least) side by side."""
     uids, mod_seqs, flags, dates, sizes = zip(*[one.row for one in found], strict=True)
+    if not digested:
+        return Columns(uids, mod_seqs, flags, dates, sizes)
     envelopes = [one.digest.envelope for one in found]
     structures = [one.digest.body_structure for one in found]
     return Columns(uids, mod_seqs, flags, dates, sizes, envelopes, structures)
 
 
-def _together(found: Sequence[Stored]) -> int:
-    """Return how many of the first messages are sent in one go; 0 if the first one has to be sent by itself."""
+def _together(found: Sequence[Stored], sizes: Sequence[int], at: int) -> int:
+    """Return up to where messages from one on are sent in one go; `at` if that one has to be sent by itself."""
     room = OCTETS_POURED
-    for number, (row, _, where) in enumerate(found):
-        room -= row.size
-        if where is None or row.size > LARGE or room < 0:
+    for number in range(at, len(found)):
+        size = sizes[number]
+        room -= size
+        if size > LARGE or room < 0 or found[number].where is None:
             return number
     return len(found)
 

@@ -351,7 +351,7 @@ class _Message(NamedTuple):
 
 
 class _Slice(NamedTuple):
-    """Messages to be answered for next, where they come from if that is asked, and what stands before what is poured."""
+    """Messages to be answered for, where they come from if that is asked, and their heads if they are poured."""
 
     found: list[Stored]
     origins: dict[UID, MessageOrigin]

@@ -9,6 +9,7 @@ import pytest
 from tests.kit.stores import account, deliver, message_files, opened
 
 from mailhorn.model.ids import UID
+from mailhorn.model.message import Digest
 from mailhorn.store import journal as journals
 from mailhorn.store import settle
 from mailhorn.store.abc import StoreUnavailable
@@ -126,7 +127,7 @@ def test_what_a_hurry_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     octets = 0
     monkeypatch.setattr(index, "arrived", lambda: octets)
     told = []
-    for seconds, messages in ((1, 2_499), (1, 2_500), (0.01, 624), (0.01, 625), (4, 9_999), (4, 10_000), (60, 10_000)):
+    for seconds, messages in ((1, 2_999), (1, 3_000), (0.01, 749), (0.01, 750), (4, 11_999), (4, 12_000), (60, 12_000)):
         now += seconds
         settler.wake(messages)
         told.append(settler._hurried())
@@ -193,3 +194,36 @@ def test_a_journal_that_cannot_be_read(bodies: Bodies, tmp_path: Path) -> None:
         bodies.get(1)
     assert bodies.journal is not None
     bodies.journal.close()
+
+
+async def test_what_fetch_needs_is_entered_with_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is worked out once, and who looks through a mailbox into which mail pours need not wait for files."""
+    hurry = Hurry(monkeypatch)
+    async with opened(tmp_path) as store:
+        assert isinstance(store.index, SqliteIndex)
+        index, worked_out = store.index, 0
+        digest = index._digest
+
+        def counting(body: bytes) -> Digest:
+            nonlocal worked_out
+            worked_out += 1
+            return digest(body)
+
+        index._digest = counting
+        rested = rests(store)
+        _, inbox = await account(store)
+        for number in range(30):
+            await deliver(store, inbox, body=b"number %d" % number)
+        while worked_out < 30:
+            await asyncio.sleep(0)
+        await store.index.uids(inbox)
+        entered = index._near.ask("SELECT count(*) FROM digest")[0][0]
+        assert entered and entered + len(index._digests) == 30  # the last are entered before they are worked out
+        found = await index.digests(inbox, [UID(n + 1) for n in range(30)])
+        assert [one.digest for one in found] == [digest(b"number %d" % n) for n in range(30)]
+        assert worked_out == 30 and message_files(tmp_path) == []
+        hurry.now = False
+        while len(message_files(tmp_path)) < 30:
+            assert await asyncio.to_thread(rested.wait, 20)
+            rested.clear()
+    assert worked_out == 30

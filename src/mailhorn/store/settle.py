@@ -34,7 +34,7 @@ DELAY = 1.0
 message waits in the index meanwhile, as durable and as readable as it will be in its file. Five seconds were tried: ten
 MiB more at 1,000 mails a minute, and flushes that held up the commits in their way for longer."""
 
-HURRY = 2_500
+HURRY = 3_000
 """Messages a second from which on settling makes way for them, as long as there is room: it wants the same interpreter
 and the same disk, and takes a third of their rate. Slower ones leave it time enough, and whoever opens the mailbox next
 does not find the work still to be done."""

@@ -163,6 +163,7 @@ class Arrivals:
     Attributes:
         waiting: Taken and not entered, in order; what a transaction is entering is at the front.
         bodies: Where small bodies are that are no files yet. Whoever has brought one to rest takes it out.
+        digests: What was worked out of bodies meanwhile, by the numbers of their blobs; it is entered with them.
         number: Of the last record that was taken.
         lock: Of who takes, until it is told; and of what is changed here because of the tables.
         gate: The writer has it while it waits for the lock, and who takes one group after the other goes through it.
@@ -170,9 +171,10 @@ class Arrivals:
 
     """
 
-    def __init__(self, path: Path, numbers: Numbers, bodies: Bodies) -> None:
+    def __init__(self, path: Path, numbers: Numbers, bodies: Bodies, digests: dict[int, Digest]) -> None:
         self.waiting: list[Entry] = []
         self.bodies = bodies
+        self.digests = digests
         self.number = 0
         self.lock = threading.RLock()
         self.gate = threading.Lock()
@@ -511,7 +513,7 @@ class Arrivals:
     def enter(self, db: Database) -> None:
         """Put what waited when the transaction began into the tables."""
         assert self._journal is not None
-        _enter(db, self.waiting[: self._entering])
+        _enter(db, self.waiting[: self._entering], self.digests)
         self._enter_numbers(db, self._journal.identity, self._until)
 
     def entered(self, durable: bool) -> int:
@@ -525,6 +527,8 @@ class Arrivals:
         with self.gate, self.lock:
             if durable and (self._entering or self._sealing):
                 self._sealed = self._until
+            for entry in self.waiting[: self._entering]:
+                self.digests.pop(entry.blob, None)
             del self.waiting[: self._entering]
             if self._changing is None:
                 self._heads.clear()
@@ -538,7 +542,7 @@ class Arrivals:
         self._changing = NO_MAILBOXES
 
 
-def _enter(db: Database, entries: Sequence[Entry]) -> None:
+def _enter(db: Database, entries: Sequence[Entry], made: dict[int, Digest]) -> None:
     """Put messages into the tables; those in a mailbox that another process has removed meanwhile are gone with it."""
     heads: dict[int, list[int]] = {}
     blobs: list[tuple[int, str, int]] = []
@@ -548,6 +552,8 @@ def _enter(db: Database, entries: Sequence[Entry]) -> None:
         blobs.append((entry.blob, entry.key, len(entry.places)))
         if entry.digest is not None:
             digests.append((entry.blob, *entry.digest))
+        elif (of := made.get(entry.blob)) is not None:
+            digests.append((entry.blob, of.header_size, of.envelope, of.body_structure, of.parts))
         for mailbox, _, uid, mod_seq, flags in entry.places:
             head = heads.get(mailbox)
             if head is None:

@@ -7,7 +7,7 @@ the next flush only means that a file is settled again. What makes a file durabl
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -250,7 +250,7 @@ class SqliteResting(Resting):
 
     def settled(self, done: Done) -> list[str]:
         bodies = {blob: body for _, blob, _, body in done.filed if body is not None}
-        digests = [(blob, self._digests.get(blob) or self._digest(body)) for blob, body in bodies.items()]
+        digests = [(blob, self._digests.get(blob) or self._digest(bodies[blob])) for blob in self._undigested(bodies)]
         # A spooled body is removed next: that must not outlive a power cut that this note does not.
         spooled = any(first and body is None for _, _, first, body in done.filed)
         spare = self._writer.run_here(lambda tx: _take_note(tx, done, digests), durable=spooled)
@@ -261,6 +261,16 @@ class SqliteResting(Resting):
             del self._digests[blob]  # it was expunged before it came to rest
         self._writer.rested()
         return spare
+
+    def _undigested(self, blobs: Iterable[int]) -> list[int]:
+        """Return those of the blobs of whose digests the tables know nothing: they were entered too soon."""
+        try:
+            found = self._db().ask(
+                "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT blob FROM digest)", (json.dumps([*blobs]),)
+            )
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+        return [blob for (blob,) in found]
 
     def catch_up(self) -> None:
         self._writer.recover()

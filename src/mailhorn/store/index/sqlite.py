@@ -69,7 +69,7 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
         self._grace = min(grace, MAX_EXPUNGE_GRACE)
         self._clock = clock
         self._fresh = self._nothing_in_it()
-        self._writer = Writer(path, self._tell, lambda unfiled: self.pending(unfiled), self._bodies)
+        self._writer = Writer(path, self._tell, lambda unfiled: self.pending(unfiled), self._bodies, self._digests)
         self._near = open_reader(path)
         self._readers = ThreadPoolExecutor(READERS, "mailhorn-reader")
         self._far = threading.local()

@@ -23,6 +23,7 @@ import apsw
 
 from ...model.change import Change
 from ...model.ids import MailboxId
+from ...model.message import Digest
 from ..abc import NO_ROOM, StoreFull, StoreUnavailable
 from .arrivals import NO_MAILBOXES, Arrival, Arrivals, Arrived, Numbers
 from .bodies import Bodies
@@ -77,6 +78,7 @@ class Writer:
         told: Callable[[Change], None],
         pending: Callable[[int], None],
         bodies: Bodies | None = None,
+        digests: dict[int, Digest] | None = None,
     ) -> None:
         """
         Open the file and start the thread.
@@ -86,13 +88,16 @@ class Writer:
             told: Called in the event loop for each change.
             pending: Called in the event loop when there is something to settle, with the number of new messages.
             bodies: Comes to know where small bodies are that are no files yet.
+            digests: What is worked out of them, which is taken from there.
 
         """
         self._path = path
         self._told = told
         self._pending = pending
         self._blobs = Numbers()
-        self._arrivals = Arrivals(journal_of(path), self._blobs, Bodies() if bodies is None else bodies)
+        self._arrivals = Arrivals(
+            journal_of(path), self._blobs, Bodies() if bodies is None else bodies, {} if digests is None else digests
+        )
         self._refusing: Exception | None = None
         self._enter_at = 0.0
         self._busy: set[object] = set()

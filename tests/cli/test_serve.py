@@ -2,6 +2,7 @@
 
 import hashlib
 import imaplib
+import os
 import re
 import signal
 import smtplib
@@ -51,6 +52,29 @@ def test_a_signal_stops_it(tmp_path: Path, number: signal.Signals) -> None:
         assert server.process.wait(20) == 0
         assert time.monotonic() - begin < 5
     assert "Traceback" not in (tmp_path / "serve.log").read_text()
+
+
+def test_somebody_wants_other_settings(tmp_path: Path) -> None:
+    """A service that is sent SIGHUP serves on, and says what to do instead."""
+    with serving(tmp_path) as server:
+        server.process.send_signal(signal.SIGHUP)
+        with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as imap:
+            assert imap.noop()[0] == "OK"
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+    assert "restart the server for others" in (tmp_path / "serve.log").read_text()
+
+
+def test_its_terminal_is_closed(tmp_path: Path) -> None:
+    """It stops as if it had been told to."""
+    terminal, its_end = os.openpty()
+    try:
+        with serving(tmp_path, stdin=its_end) as server:
+            server.process.send_signal(signal.SIGHUP)
+            assert server.process.wait(20) == 0
+    finally:
+        os.close(terminal)
+        os.close(its_end)
 
 
 def test_nobody_has_to_read_what_it_says(tmp_path: Path) -> None:

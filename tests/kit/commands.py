@@ -57,12 +57,13 @@ class Serving:
 
 
 @contextmanager
-def serving(home: Path, args: Sequence[str] = (), **more: str) -> Iterator[Serving]:
+def serving(home: Path, args: Sequence[str] = (), stdin: int = subprocess.DEVNULL, **more: str) -> Iterator[Serving]:
     """Run `mailhorn serve` on free ports; it is ready when this begins and gone when it ends."""
     log = (home / "serve.log").open("ab")
     process = subprocess.Popen(
         [sys.executable, "-m", "mailhorn", "serve", *args],
         env=environment(home, **{**FREE_PORTS, **more}),
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,

@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import resource
 import signal
+import sys
 from pathlib import Path
+
+import structlog
 
 from ..config.example import example
 from ..config.find import serve_settings
@@ -20,6 +23,8 @@ from .memory import GIVE_BACK_EVERY, give_back, give_back_large_blocks, settle_d
 
 CONTROL = "control"
 """The socket in the data directory at which the server answers questions."""
+
+log = structlog.get_logger(__name__)
 
 
 def print_example() -> None:
@@ -46,6 +51,7 @@ def allow_connections() -> None:
 
 async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> None:
     stop = stop_signal()
+    on_hangup(stop)
     server = build_server(settings)
     try:
         await server.start()
@@ -68,6 +74,22 @@ async def _serve(settings: ServeSettings, path: Path | None, lock: DataLock) -> 
         print("Stopping.", flush=True)
     finally:
         await server.stop()
+
+
+def on_hangup(stop: asyncio.Event) -> None:
+    """
+    Stop when the terminal is gone that the server was started at.
+
+    A service is sent SIGHUP by who wants settings, certificates or log files opened again (certbot, logrotate): it says
+    that it does not do that, and nobody is without mail because of it. `nohup` stays what it is.
+    """
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        at_terminal = sys.stdin is not None and sys.stdin.isatty()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set if at_terminal else _not_again)
+
+
+def _not_again() -> None:
+    log.warning("settings and certificate are read at the start: restart the server for others")
 
 
 async def introduction(server: Server, path: Path | None, connections: int) -> str:

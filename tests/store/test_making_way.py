@@ -201,12 +201,14 @@ async def test_what_fetch_needs_is_entered_with_the_message(tmp_path: Path, monk
     hurry = Hurry(monkeypatch)
     async with opened(tmp_path) as store:
         assert isinstance(store.index, SqliteIndex)
-        index, worked_out = store.index, 0
+        index, worked_out, enough = store.index, 0, asyncio.Event()
         digest = index._digest
 
         def counting(body: bytes) -> Digest:
             nonlocal worked_out
             worked_out += 1
+            if worked_out == 30:
+                enough.set()
             return digest(body)
 
         index._digest = counting
@@ -214,8 +216,7 @@ async def test_what_fetch_needs_is_entered_with_the_message(tmp_path: Path, monk
         _, inbox = await account(store)
         for number in range(30):
             await deliver(store, inbox, body=b"number %d" % number)
-        while worked_out < 30:
-            await asyncio.sleep(0)
+        await enough.wait()
         await store.index.uids(inbox)
         entered = index._near.ask("SELECT count(*) FROM digest")[0][0]
         assert entered and entered + len(index._digests) == 30  # the last are entered before they are worked out

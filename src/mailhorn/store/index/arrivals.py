@@ -185,6 +185,8 @@ class Arrivals:
         """How many of those that wait."""
         self._until = 0
         """The last of their numbers."""
+        self._digested: list[int] = []
+        """Of which of them the digests are entered, too."""
         self._path = path
         self._numbers = numbers
         self._journal: Journal | None = None
@@ -508,12 +510,16 @@ class Arrivals:
             self._entering = len(self.waiting)
             self._until = self.number
             self._sealing = False
+            self._digested = []
         return self._entering > 0
 
     def enter(self, db: Database) -> None:
         """Put what waited when the transaction began into the tables."""
         assert self._journal is not None
-        _enter(db, self.waiting[: self._entering], self.digests)
+        entries = self.waiting[: self._entering]
+        made = {entry.blob: of for entry in entries if (of := self.digests.get(entry.blob)) is not None}
+        _enter(db, entries, made)
+        self._digested = list(made)
         self._enter_numbers(db, self._journal.identity, self._until)
 
     def entered(self, durable: bool) -> int:
@@ -527,8 +533,8 @@ class Arrivals:
         with self.gate, self.lock:
             if durable and (self._entering or self._sealing):
                 self._sealed = self._until
-            for entry in self.waiting[: self._entering]:
-                self.digests.pop(entry.blob, None)
+            for blob in self._digested:
+                self.digests.pop(blob, None)
             del self.waiting[: self._entering]
             if self._changing is None:
                 self._heads.clear()

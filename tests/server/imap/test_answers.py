@@ -61,6 +61,25 @@ def test_pieces() -> None:
     assert list(Answers([Attribute.UID]).pieces([], FOUND.at([]))) == []
 
 
+def test_one() -> None:
+    """One message alone is answered as it is among others, and so begins what goes on with its octets."""
+    lists: list[list[Attribute]] = [
+        [Attribute.FLAGS],
+        [Attribute.UID, Attribute.RFC822_SIZE, Attribute.MODSEQ],
+        [Attribute.BODYSTRUCTURE, Attribute.FLAGS, Attribute.ENVELOPE],
+        [Attribute.INTERNALDATE, Attribute.UID],
+        [Attribute.BODY],
+        [],
+    ]
+    for asked in lists:
+        for uid_only in (False, True):
+            answers = Answers(asked, uid_only)
+            found = FOUND.at([0]) if answers.digested else FOUND.at([0])._replace(envelopes=(), body_structures=())
+            assert not asked or answers.one(SEQS[0], found) == answers.of(SEQS[:1], found)
+            (begun,) = answers.heads(SEQS[:1], found, None, b"RFC822")
+            assert answers.head(SEQS[0], ROW, DIGEST, b"RFC822") == begun
+
+
 def test_said() -> None:
     """One item alone is what it is among others."""
     for item in (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.ENVELOPE, Attribute.BODY, Attribute.MODSEQ):

@@ -3,7 +3,8 @@
 Rule: nothing is asked of a message here but its row and its digest; who needs its octets goes through `commands.fetch`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 
 from ...imap.commands import Attribute
 from ...imap.grammar.body import without_extensions
@@ -55,7 +56,10 @@ class Answers:
         self._start = head + said + (b" " if said else b"")
         self._places = (1 if uid_only else 0, *[_FIELDS[item][1] for item in items])
         self._short = Attribute.BODY in items
-        self._numbers = not set(self._places) - {0, 1, 2, 5}  # nothing has to be made
+        self._picked: Callable[[tuple[object, ...]], tuple[object, ...]] = (
+            itemgetter(*self._places) if len(self._places) > 1 else lambda values: (values[self._places[0]],)
+        )
+        self._kept = not {4, 8, 9, 10, 11}.intersection(self._places)  # nothing has to be made
         self.original = not ORIGINAL.isdisjoint(items)
         self.digested = not _DIGESTED.isdisjoint(items)
 
@@ -66,6 +70,15 @@ class Answers:
         for number, column in enumerate(self._columns(seqs, found, origins)):
             values[number::width] = column
         return self._pattern * len(seqs) % tuple(values)
+
+    def one(self, seq: SeqNum, found: Columns) -> bytes:
+        """Return the answer for one message, of which it is not asked where it comes from."""
+        if not self._kept:
+            return self.of((seq,), found)
+        (uid,), (mod_seq,), (flags,), _, (size,), envelopes, structures = found
+        envelope, structure = (envelopes[0], structures[0]) if self.digested else (b"", b"")
+        values = seq, uid, mod_seq, flags.encode("ascii"), 0, size, envelope, structure
+        return self._pattern % self._picked(values)
 
     def pieces(self, seqs: Sequence[SeqNum], found: Columns, origins: Origins = None) -> Iterator[bytes]:
         """Yield the same for many, in pieces of whole answers."""
@@ -82,9 +95,9 @@ class Answers:
     def head(self, seq: SeqNum, row: MessageRow, digest: Digest, name: bytes) -> bytes:
         """Return one such beginning, of a message of which it is not asked where it comes from."""
         uid, mod_seq, flags, date, size = row
-        if self._numbers:
-            values = seq, uid, mod_seq, 0, 0, size
-            return self._start % tuple([values[place] for place in self._places]) + b"%b {%d}\r\n" % (name, size)
+        if self._kept:
+            values = seq, uid, mod_seq, flags.encode("ascii"), 0, size, digest.envelope, digest.body_structure
+            return self._start % self._picked(values) + b"%b {%d}\r\n" % (name, size)
         columns = Columns((uid,), (mod_seq,), (flags,), (date,), (size,), (digest.envelope,), (digest.body_structure,))
         return self.heads((seq,), columns, None, name)[0]
 

@@ -150,7 +150,11 @@ def _answered_at_once(
     if plan.answers.digested:
         context.timeline.note_fetched(mailbox, uids)
     selected.note(columns.mod_seqs)
-    conversation.core.raw(plan.answers.of(cast(Sequence[SeqNum], range(first, first + len(uids))), columns))
+    answers = plan.answers
+    if len(uids) == 1:
+        conversation.core.raw(answers.one(first, columns))
+    else:
+        conversation.core.raw(answers.of(cast(Sequence[SeqNum], range(first, first + len(uids))), columns))
     return True
 
 

@@ -324,9 +324,13 @@ def _is_ours(old: str | None, name: str, mine: Mapping[str, bool]) -> bool:
 
 
 def _is_below(name: str, old: str, told: Mapping[str, str]) -> bool:
-    """Say whether that a mailbox was renamed follows from what is told of the one above it (RFC 5465 §5.4)."""
-    (above, _, last), (was_above, _, was_last) = name.rpartition(DELIMITER), old.rpartition(DELIMITER)
-    return last == was_last and above != "" and told.get(above) == was_above
+    """Say whether that a mailbox was renamed follows from what is told of one above it (RFC 5465 §5.4)."""
+    while True:
+        (name, _, last), (old, _, was_last) = name.rpartition(DELIMITER), old.rpartition(DELIMITER)
+        if last != was_last or not name:
+            return False
+        if told.get(name) == old:
+            return True
 
 
 def _watches(group: EventGroup, name: str, picture: Picture, others: str) -> bool:

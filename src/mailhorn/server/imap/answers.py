@@ -33,7 +33,7 @@ _DIGESTED = frozenset({Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BO
 
 
 SOME_DIGESTED, SOME = 64, 512
-"""Messages of which one piece of an answer is made, with and without their digests: some 40 KiB. What has 128 KiB is
+"""Messages of which one piece of an answer is made, with and without their digests: some 40 KiB. What has 512 KiB is
 mapped by the system anew each time (`cli.memory`), and its pages are cleared: that took as long as to make it."""
 
 

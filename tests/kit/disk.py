@@ -68,7 +68,7 @@ class Plan:
     fired: str = ""
     settle_after: float = 0.05
     checkpoint_after: int = 300
-    journal_part: int = 40_000
+    journal_part: int = 40_960
     journal_parts: int = 3
 
     def save(self, path: Path) -> None:

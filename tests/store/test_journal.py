@@ -322,6 +322,21 @@ async def test_what_was_entered_is_flushed_before_its_place_is_written_again(
     assert turns >= 6 and spills >= 1
 
 
+async def test_it_stays_short_where_room_is_scarce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the tables get what has no room in it."""
+    monkeypatch.setattr(journals, "PART", 6000)
+    monkeypatch.setattr(journals, "PARTS", 10)
+    monkeypatch.setattr(journals, "KEPT", 18_000)
+    monkeypatch.setattr(journals, "SCARCE", 2**63)
+    async with opened(tmp_path, delay=3600) as store:
+        _, inbox = await account(store)
+        for number in range(40):
+            await deliver(store, inbox, body=b"%d" % number * 500)
+        assert (tmp_path / "index.journal").stat().st_size <= START + 3 * 6000
+        there = {uid: body for uid, body, _ in await inbox_of(store, inbox)}
+    assert there == {number + 1: b"%d" % number * 500 for number in range(40)}
+
+
 async def test_a_burst_makes_it_longer_and_its_end_shorter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts that nobody needs are written first; when nobody needs any, the file is as long as it was."""
     monkeypatch.setattr(journals, "PART", 6000)

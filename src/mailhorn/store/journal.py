@@ -29,6 +29,10 @@ PARTS = 32
 """The most there are, half a GiB: what a burst brings that no disk could make files of at once. The file grows to what
 the burst needs, part by part, and becomes shorter again (`KEPT`)."""
 
+SCARCE = 2 * 1024 * 1024 * 1024
+"""Free octets of the disk below which the file grows no longer than `KEPT`: to become files, all that is in it needs as
+much again."""
+
 KEPT = 8 * PART
 """Octets that the file keeps: to make it longer takes a millisecond for each MiB."""
 
@@ -189,8 +193,9 @@ class Journal:
 
     @property
     def most_parts(self) -> int:
-        """How many it may have, two at least."""
-        return max(2, PARTS * PART // self.part_octets)
+        """How many it may have, two at least. Raises OSError."""
+        disk = os.fstatvfs(self._fd)
+        return max(2, (PARTS * PART if disk.f_bavail * disk.f_frsize >= SCARCE else KEPT) // self.part_octets)
 
     def fits(self, octets: int) -> bool:
         """Return whether as many octets fit into what is left of this part."""

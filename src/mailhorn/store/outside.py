@@ -22,6 +22,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -63,6 +64,10 @@ many, and each look at it costs as much as the folder is big."""
 
 BLURRED = 2_000_000_000
 """Nanoseconds for which a directory's time may not tell its last change: file systems count in ticks, up to 2 s."""
+
+NAMES = 500
+"""Names that are compared together and then let go of: what 100,000 of them take is not given back in one go, for which
+all others would have to wait 5 ms and more."""
 
 PAGE = 500
 """Folders asked of the index at once."""
@@ -612,9 +617,19 @@ class Watchman:
             found.suspects.append(Suspect(PARTS[part], name, safe_key(key), uid, letters))
 
     def _compare_names(self, folder: FolderAt, path: str, hints: dict[tuple[int, str], int]) -> Differences:
-        """Compare the names that were hinted at, which are the settler's almost always."""
+        """Compare the names that were hinted at, which are the settler's almost always; they are let go of."""
         found = Differences()
-        parsed = [(part, name, mask, parse_file_name(name)) for (part, name), mask in hints.items() if name[0] != "."]
+        while hints:
+            some = list(islice(hints.items(), NAMES))
+            for hint, _ in some:
+                del hints[hint]
+            self._compare_some(folder, path, some, found)
+        return found
+
+    def _compare_some(
+        self, folder: FolderAt, path: str, hints: Sequence[tuple[tuple[int, str], int]], found: Differences
+    ) -> None:
+        parsed = [(part, name, mask, parse_file_name(name)) for (part, name), mask in hints if name[0] != "."]
         known = self._outside.known(folder.mailbox, [uid for *_, (_, _, uid, _) in parsed if uid is not None])
         for part, name, mask, (key, _, uid, letters) in parsed:
             file = known.get(uid or 0)
@@ -634,7 +649,6 @@ class Watchman:
                 continue
             if mask & (CAME | WRITTEN) and os.path.lexists(f"{path}/{PARTS[part]}/{name}"):
                 found.suspects.append(Suspect(PARTS[part], name, safe_key(key), uid, letters))
-        return found
 
     # deciding under the lock
 

@@ -161,6 +161,9 @@ def test_where_to_look() -> None:
     """What is asked beside a set of numbers is asked of nothing else."""
     assert narrowed(And((TextKey("x", False), InSequence(SeqSet(((2, 4),))))), SCOPE) == UIDSet(((2, 20),))
     assert narrowed(InSequence(SeqSet(((7, 9),))), SCOPE) == UIDSet(())
+    both = InUIDs(UIDSet(((1, 4), (8, 9), (12, 30)))), All(), InUIDs(UIDSet(((3, 3), (4, 15), (20, 20))))
+    assert narrowed(And(both), SCOPE) == UIDSet(((3, 4), (8, 9), (12, 15), (20, 20)))
+    assert narrowed(And((InUIDs(UIDSet(((1, 4),))), InUIDs(UIDSet(((5, 9),))))), SCOPE) == UIDSet(())
     assert narrowed(Or(All(), InUIDs(UIDSet(((1, 1),)))), SCOPE) is None
     assert narrowed(Not(InUIDs(UIDSet(((1, 1),)))), SCOPE) is None
 

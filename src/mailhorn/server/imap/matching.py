@@ -236,11 +236,29 @@ def narrowed(key: SearchKey, scope: Scope) -> UIDSet | None:
     if isinstance(key, InSequence | InUIDs):
         return UIDSet(uid_ranges(key, scope))
     if isinstance(key, And):
+        within: UIDSet | None = None
         for one in key.keys:
             found = narrowed(one, scope)
             if found is not None:
-                return found
+                within = found if within is None else _common(within, found)
+        return within
     return None
+
+
+def _common(one: UIDSet, other: UIDSet) -> UIDSet:
+    """Return what is in both of two sets of ascending ranges."""
+    ranges: list[tuple[int, int]] = []
+    left, right = list(one.ranges), list(other.ranges)
+    at = beside = 0
+    while at < len(left) and beside < len(right):
+        low, high = max(left[at][0], right[beside][0]), min(left[at][1], right[beside][1])
+        if low <= high:
+            ranges.append((low, high))
+        if left[at][1] < right[beside][1]:
+            at += 1
+        else:
+            beside += 1
+    return UIDSet(tuple(ranges))
 
 
 def resolve(key: SearchKey, scope: Scope) -> Test:

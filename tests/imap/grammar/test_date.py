@@ -1,11 +1,17 @@
 """Dates and moments."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from mailhorn.imap.grammar.cursor import LENIENT, Cursor, SyntaxProblem, Unwritable, Writer
-from mailhorn.imap.grammar.date import date_time_bytes, parse_date, parse_date_time, write_date
+from mailhorn.imap.grammar.date import (
+    date_time_bytes,
+    date_times_bytes,
+    parse_date,
+    parse_date_time,
+    write_date,
+)
 
 
 @pytest.mark.parametrize("data", [b"1-Feb-1994", b"01-feb-1994", b'"1-FEB-1994"'])
@@ -73,3 +79,20 @@ def test_moments_are_written_in_utc() -> None:
     for moment in [-(2**40), 2**40]:
         with pytest.raises(Unwritable):
             date_time_bytes(moment)
+
+
+MOMENTS = [-62_135_596_800, -86_401, -86_400, -1, 0, 59, 60, 3_599, 3_600, 86_399, 86_400, 951_868_799, 253_402_300_799]
+"""Where seconds, minutes, hours, days and years end."""
+
+
+def test_every_moment_is_written_as_the_calendar_has_it() -> None:
+    """One alone and many, the same several times, and read back."""
+    for moment in MOMENTS:
+        day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)
+        month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[day.month - 1]
+        expected = f'"{day.day:2d}-{month}-{day.year:04d} {day:%H:%M:%S} +0000"'.encode()
+        assert date_time_bytes(moment) == expected
+        assert parse_date_time(Cursor(expected)) == moment
+        assert date_times_bytes([moment] * 3) == [expected] * 3
+    assert date_times_bytes([*MOMENTS, 0, 0]) == [date_time_bytes(moment) for moment in [*MOMENTS, 0, 0]]
+    assert date_times_bytes([]) == []

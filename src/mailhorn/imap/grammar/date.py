@@ -75,27 +75,27 @@ def date_time_bytes(value: int) -> bytes:
     """Return seconds since 1970 as a date-time in UTC with its quotes, ready to send."""
     if not _EARLIEST <= value <= _LATEST:
         raise Unwritable("a year beyond four digits")
-    return _minute_bytes(value // 60) + _SECONDS[value % 60]
+    minutes = value // 60
+    hours = minutes // 60
+    return _day_bytes(hours // 24) + _HOURS[hours % 24] + _MINUTES[minutes % 60] + _SECONDS[value % 60]
 
 
 def date_times_bytes(values: Sequence[int]) -> list[bytes]:
     """Return the same of many; what came together has the same date, which is made once."""
-    known = {value: date_time_bytes(value) for value in set(values)}
+    different = set(values)
+    if len(different) == 1:
+        return [date_time_bytes(values[0])] * len(values)
+    known = {value: date_time_bytes(value) for value in different}
     return [known[value] for value in values]
 
 
-@lru_cache(maxsize=1024)
-def _minute_bytes(minutes: int) -> bytes:
-    """Return a minute, counted from 1970, up to the colon."""
-    days, minute = divmod(minutes, 24 * 60)
-    return b'"%b %02d:%02d:' % (_day_bytes(days), minute // 60, minute % 60)
-
-
-_SECONDS = [b'%02d +0000"' % second for second in range(60)]
+_HOURS: Final = [b" %02d:" % hour for hour in range(24)]
+_MINUTES: Final = [b"%02d:" % minute for minute in range(60)]
+_SECONDS: Final = [b'%02d +0000"' % second for second in range(60)]
 
 
 @lru_cache(maxsize=1024)
 def _day_bytes(days: int) -> bytes:
-    """Return a day, counted from 1970; messages of one day stand together."""
+    """Return a day, counted from 1970, behind a quote; messages of one day stand together."""
     day = date.fromordinal(days + _EPOCH)
-    return b"%2d-%s-%04d" % (day.day, _MONTHS[day.month - 1], day.year)
+    return b'"%2d-%s-%04d' % (day.day, _MONTHS[day.month - 1], day.year)

@@ -129,12 +129,12 @@ def at_once(conversation: Conversation, command: Fetch) -> Reply | None:
         return None
     first, uids = neighbours
     if plan.poured is not None and len(uids) == 1:
-        if not _whole_at_once(conversation, selected, plan, plan.poured, first, cast(Sequence[UID], uids)):
+        if not _whole_at_once(conversation, selected, plan, plan.poured, first, cast("Sequence[UID]", uids)):
             return None
     elif plan.items:
-        if not _bodies_at_once(conversation, selected, plan, cast(list[UID], uids)):
+        if not _bodies_at_once(conversation, selected, plan, cast("list[UID]", uids)):
             return None
-    elif not _answered_at_once(conversation, selected, plan, first, cast(list[UID], uids)):
+    elif not _answered_at_once(conversation, selected, plan, first, cast("list[UID]", uids)):
         return None
     return _UID_COMPLETED if by_uid else _COMPLETED
 
@@ -460,7 +460,7 @@ class _Fetching:
             spout = conversation.pump.spout()
             if spout is None:
                 break
-            bodies = [cast(bytes | str, one.where) for one in found[at:end]]
+            bodies = cast("list[bytes | str]", [one.where for one in found[at:end]])
             pouring = Pouring(spout, heads[at:end], sizes[at:end], tails[at:end])
             conversation.in_literal = True
             at += await conversation.context.store.hand_over(bodies, pouring)

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.kit.outside import PATIENCE, Noticed, noticing
 from tests.kit.stores import DATE, account, deliver, digest_of, opened
 
@@ -189,6 +190,31 @@ async def test_a_folder_without_new(tmp_path: Path) -> None:
     async with noticing(tmp_path) as again:
         assert await again.told(inbox, "appended") == [2]
         assert await again.told(other, "appended") == [2]
+
+
+async def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
+    """It is told of; the folders behind it are looked at and watched like any other, and it is looked at later."""
+    async with noticing(tmp_path) as noticed:
+        ada, inbox = await begun(noticed)
+        other = (await noticed.store.index.create_mailbox(ada, "Other")).id
+        await deliver(noticed.store, other)
+        await at_rest(noticed, folder=f"{ADA}/.Other")
+    cur = noticed.home / ADA / "cur"
+    cur.rename(noticed.home / "cur")
+    cur.symlink_to(cur)
+    noticed.drop(f"{ADA}/.Other", "1.dropped.host:2,", MAIL, "cur")
+    with structlog.testing.capture_logs() as logs:
+        async with noticing(tmp_path) as again:
+            assert await again.told(other, "appended") == [2]
+            again.drop(f"{ADA}/.Other", "2.dropped.host:2,", MAIL, "cur")
+            assert await again.told(other, "appended", 2) == [2, 3]
+    assert [line["event"] for line in logs if "cannot be read" in line["event"]]
+    assert not [line for line in logs if line["log_level"] == "error"]
+    cur.unlink()
+    (noticed.home / "cur").rename(cur)
+    noticed.drop(ADA, "1.dropped.host:2,", MAIL, "cur")
+    async with noticing(tmp_path) as again:
+        assert await again.told(inbox, "appended") == [2]
 
 
 async def test_what_did_not_change_is_not_read_at_the_start(tmp_path: Path) -> None:

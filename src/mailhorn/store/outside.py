@@ -329,6 +329,8 @@ class Watchman:
         advice = {
             errno.ENOSPC: "raise fs.inotify.max_user_watches (sysctl) to three times the number of mailboxes",
             errno.EMFILE: "raise fs.inotify.max_user_instances (sysctl)",
+            errno.EACCES: "see to its permissions",
+            errno.ENOTDIR: "it is no directory",
         }.get(problem.errno or 0, 'set maildir.notice to "scan" if this system has no inotify')
         log.warning(
             f"not every Maildir can be watched, the others are looked at every {self._noticing.every:g} s: {advice}",
@@ -590,6 +592,9 @@ class Watchman:
                     "the folder of a mailbox is gone: bring it back, or delete the mailbox with a mail program",
                     folder.dir,
                 )
+            return None
+        except OSError as problem:  # the others are looked at; this one is again with the next scan
+            self._complain("a folder cannot be read; see to its permissions", folder.dir, problem)
             return None
 
     def _compare(self, folder: FolderAt, path: str) -> Differences:
@@ -879,7 +884,12 @@ class Watchman:
             if home is None:
                 continue
             again = False
-            for name in self._list(f"{self._root}/{home.dir}"):
+            try:
+                names = self._list(f"{self._root}/{home.dir}")
+            except OSError as problem:
+                self._complain("a folder cannot be read; see to its permissions", home.dir, problem)
+                continue
+            for name in names:
                 directory = f"{home.dir}/{name}"
                 if name[0] != ".":
                     continue

@@ -89,7 +89,7 @@ def test_where_nothing_is_known_all_that_is_not_there_is_gone() -> None:
 
 def test_known_to_be_gone() -> None:
     """Of what is remembered, only what the client asks about."""
-    missed = Missed(array("I"), (UID(1), UID(4), UID(5), UID(9)))
+    missed = Missed(array("I"), array("I", (1, 4, 5, 9)))
     view = view_of(2, 3, 7)
     assert missed.vanished(ALL, view, 10).ranges == ((1, 1), (4, 5), (9, 9))
     assert missed.vanished(UIDSet(((2, 4), (9, 9))), view, 9, beyond=1).ranges == ((4, 4),)

@@ -7,9 +7,10 @@ from ...imap.view import MailboxView
 from ...model.ids import MAX_UID, UID, MailboxId, ModSeq, SeqNum
 from ...model.numbers import SeqSet, UIDSet
 from ...store.abc import Index
+from .pace import Pace
 
 SLICE = 500
-"""Messages per read while the newest one is looked for that has not changed: a few milliseconds."""
+"""Messages per read while the newest one is looked for that has not changed, and looked at in one go afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Missed:
     """
 
     changed: "array[int]"
-    gone: tuple[UID, ...] | None
+    gone: "array[int] | None"
 
     def vanished(self, known: UIDSet, view: MailboxView, uid_next: int, beyond: int = 0) -> UIDSet:
         """
@@ -40,7 +41,7 @@ class Missed:
         ranges = [(max(low, beyond + 1), min(high, uid_next - 1)) for low, high in known.resolved(MAX_UID)]
         ranges = [(low, high) for low, high in ranges if low <= high]
         if self.gone is not None:
-            return UIDSet.of(UIDSet(tuple(ranges)).within(array("I", self.gone)))
+            return UIDSet.of(UIDSet(tuple(ranges)).within(self.gone))
         missing = []
         for low, high in ranges:
             for uid in view.uids(UIDSet(((low, high),))):
@@ -64,9 +65,16 @@ async def missed_since(index: Index, mailbox: MailboxId, view: MailboxView, mod_
     if old == 0:
         return Missed(view.uids(UIDSet(((1, MAX_UID),))), None)
     change = await index.changes_since(mailbox, mod_seq, mod_seq, UID(MAX_UID))
+    changed, gone, pace = array("I"), array("I"), Pace()
+    for start in range(0, len(change.updated), SLICE):
+        updates = change.updated[start : start + SLICE]
+        changed.extend([update.uid for update in updates if update.uid <= old and view.seq_of(update.uid)])
+        await pace.turn()
+    for start in range(0, len(change.expunged), SLICE):
+        gone.extend([uid for uid in change.expunged[start : start + SLICE] if view.seq_of(uid) is None])
+        await pace.turn()
     new = view.uids(UIDSet(((old + 1, MAX_UID),))) if old < MAX_UID else array("I")
-    changed = array("I", [update.uid for update in change.updated if update.uid <= old and view.seq_of(update.uid)])
-    return Missed(changed + new, tuple([uid for uid in change.expunged if view.seq_of(uid) is None]))
+    return Missed(changed + new, gone)
 
 
 async def _newest_old(index: Index, mailbox: MailboxId, view: MailboxView, mod_seq: ModSeq) -> int:

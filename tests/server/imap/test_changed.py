@@ -12,7 +12,7 @@ from mailhorn.model.ids import MAX_UID, UID, MailboxId, ModSeq
 from mailhorn.model.message import Placement
 from mailhorn.model.numbers import STAR, SeqSet, UIDSet
 from mailhorn.server.imap import changed as module
-from mailhorn.server.imap.changed import Missed, matched, missed_since
+from mailhorn.server.imap.changed import SLICE, Missed, matched, missed_since
 from mailhorn.store.abc import Append, BlobRef
 from mailhorn.store.index.sqlite import SqliteIndex
 
@@ -93,6 +93,18 @@ def test_known_to_be_gone() -> None:
     view = view_of(2, 3, 7)
     assert missed.vanished(ALL, view, 10).ranges == ((1, 1), (4, 5), (9, 9))
     assert missed.vanished(UIDSet(((2, 4), (9, 9))), view, 9, beyond=1).ranges == ((4, 4),)
+
+
+async def test_of_some_those_that_changed() -> None:
+    """Of more than are looked at in one go, and wherever the changed ones lie."""
+    chance = random.Random(7)
+    for size in (0, 1, SLICE, SLICE + 1, 3 * SLICE):
+        uids = array("I", sorted(chance.sample(range(1, 10 * SLICE), size)))
+        changed = array("I", sorted(chance.sample(range(1, 10 * SLICE), 2 * SLICE)))
+        expected = [uid for uid in uids if uid in changed]
+        assert list(await Missed(changed, None).among(uids)) == expected
+        assert list(await Missed(uids, None).among(uids)) == list(uids)
+        assert list(await Missed(array("I"), None).among(uids)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a client lacks who was away since a mod-sequence: CHANGEDSINCE, VANISHED and QRESYNC (RFC 7162 §3.1.4, §3.2)."""
 
 from array import array
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from ...imap.view import MailboxView
@@ -51,6 +52,16 @@ class Missed:
             if low <= high:
                 missing.append((low, high))
         return UIDSet(tuple(missing))
+
+    async def among(self, uids: "array[int]") -> "array[int]":
+        """Return those of ascending UIDs whose messages changed, so that others have turns between."""
+        found, pace = array("I"), Pace()
+        for start in range(0, len(uids), SLICE):
+            some = uids[start : start + SLICE]
+            there = frozenset(self.changed[bisect_left(self.changed, some[0]) : bisect_right(self.changed, some[-1])])
+            found.extend([uid for uid in some if uid in there])
+            await pace.turn()
+        return found
 
 
 async def missed_since(index: Index, mailbox: MailboxId, view: MailboxView, mod_seq: ModSeq) -> Missed:

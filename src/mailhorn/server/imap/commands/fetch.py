@@ -340,8 +340,7 @@ async def _changed(
     if command.vanished and isinstance(command.numbers, UIDSet):
         gone = missed.vanished(command.numbers, view, selected.uid_next)
         conversation.core.raw(vanished_lines(gone, earlier=True))
-    changed = set(missed.changed)
-    return array("I", [uid for uid in uids if uid in changed])
+    return await missed.among(uids)
 
 
 class _Message(NamedTuple):

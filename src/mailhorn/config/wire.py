@@ -43,7 +43,7 @@ from ..server.scripts import Scripts
 from ..server.smtp.session import SmtpOptions
 from ..server.tokens import TokenOptions, Tokens
 from ..sieve.limits import MAX_REDIRECTS
-from ..store.abc import Index, StoreError
+from ..store.abc import Index, StoreError, StoreUnavailable
 from ..store.blobs.maildir import MaildirBlobs
 from ..store.index.outside import SqliteOutside
 from ..store.index.sqlite import SqliteIndex
@@ -66,6 +66,9 @@ if TYPE_CHECKING:  # a server does not carry what only a command needs, or a sta
 log = structlog.get_logger("mailhorn.config")
 
 Stir = Callable[[Sequence[AccountId], Sequence[MailboxId]], None]
+
+MAILDIRS_ASKED = 100
+"""Of how many mailboxes the directories are looked for where the Maildirs seem to be missing: a few may be."""
 
 FILES = 128
 """Descriptors kept for what is no connection: the index and its readers, listening sockets, messages being read."""
@@ -173,6 +176,7 @@ def _store_of(
 ) -> Store:
     async def restore() -> None:
         if not index.fresh:
+            _expect_maildirs(index, Places(data))
             return
         from ..store.rebuild import needs_rebuild, rebuild
 
@@ -187,6 +191,26 @@ def _store_of(
 
     texts = SqliteTexts(data / TEXTS, index, searchable, _text_rules()) if text_index else None
     return Store(index, MaildirBlobs(data, index, watch=watch if noticing else None), tell, digest, restore, texts)
+
+
+def _expect_maildirs(index: SqliteIndex, places: Places) -> None:
+    """
+    Raise StoreUnavailable if none of the Maildirs is there that the index knows: their disk may not be mounted.
+
+    What would be taken meanwhile would be hidden when it is, and be taken for deleted.
+    """
+    if places.lock.exists():  # made by every start
+        return
+    outside = SqliteOutside(index)
+    try:
+        known = outside.folders(0, MAILDIRS_ASKED)
+    finally:
+        outside.close()
+    if known and not any((places.root / folder.dir).is_dir() for folder in known):
+        raise StoreUnavailable(
+            f"the Maildirs are not at {places.root}: is their disk mounted? "
+            f"If they are lost for good, say so: mkdir -p {places.root} && touch {places.lock}"
+        )
 
 
 class _Telling(SqliteOutside):

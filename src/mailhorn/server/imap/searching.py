@@ -121,8 +121,9 @@ async def find(
         found.uids = await _still_there(store, mailbox, view, found.uids)
     if wants_mod_seq(key):
         for start in range(0, len(found.uids), ROWS):
-            rows = await store.index.rows(mailbox, [UID(uid) for uid in found.uids[start : start + ROWS]])
-            found.mod_seq = max(found.mod_seq, max((row.mod_seq for row in rows), default=ModSeq(0)))
+            rows = await store.index.columns(mailbox, [UID(uid) for uid in found.uids[start : start + ROWS]])
+            found.mod_seq = max(found.mod_seq, max(rows.mod_seqs, default=ModSeq(0)))
+            await pace.turn()
     return found
 
 

@@ -13,7 +13,7 @@ from mailhorn.store.abc import Note, StoreUnavailable
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.names import login_dir
 from mailhorn.store.notes import NOTES_FILE
-from mailhorn.store.rebuild import needs_rebuild, rebuild
+from mailhorn.store.rebuild import Validities, needs_rebuild, rebuild
 from mailhorn.store.store import Store
 
 
@@ -192,6 +192,15 @@ async def test_an_index_whose_accounts_were_removed_is_not_a_lost_one(tmp_path: 
     index = SqliteIndex(tmp_path / "index.db", digest_of)
     assert not needs_rebuild(index, tmp_path)
     await index.close()
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "given"), [(5, 9.5, 10), (12, 9.5, 13), (5, 6e9, 6), (2**32, 9.5, 10), (2**32, 6e9, 1)]
+)
+def test_a_clock_of_another_century(last: int, now: float, given: int) -> None:
+    """A UIDVALIDITY has 32 bits whatever the clock says, or has said."""
+    validities = Validities(last, lambda: now)
+    assert [validities.take(0), validities.take(0)] == [given, given + 1]
 
 
 async def test_what_cannot_be_read_is_not_left_out(tmp_path: Path) -> None:

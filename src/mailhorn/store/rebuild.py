@@ -96,10 +96,14 @@ async def rebuild(
 
 
 class Validities:
-    """UIDVALIDITYs: in an account each one once, new ones greater than all that the server ever gave."""
+    """
+    UIDVALIDITYs: in an account each one once, new ones greater than all that the server ever gave.
+
+    What a clock says, or once said, that is beyond the year 2105 counts for nothing: IMAP has 32 bits for them.
+    """
 
     def __init__(self, last: int, clock: Callable[[], float]) -> None:
-        self._last = max(last, int(clock()))
+        self._last = max(number if number <= MAX_UID_VALIDITY else 0 for number in (last, int(clock())))
         self._used: set[int] = set()
 
     def next_account(self) -> None:

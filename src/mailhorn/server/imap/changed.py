@@ -28,7 +28,7 @@ class Missed:
     changed: "array[int]"
     gone: "array[int] | None"
 
-    def vanished(self, known: UIDSet, view: MailboxView, uid_next: int, beyond: int = 0) -> UIDSet:
+    async def vanished(self, known: UIDSet, view: MailboxView, uid_next: int, beyond: int = 0) -> UIDSet:
         """
         Return those of the client's UIDs that are gone.
 
@@ -44,11 +44,15 @@ class Missed:
         if self.gone is not None:
             return UIDSet.of(UIDSet(tuple(ranges)).within(self.gone))
         missing = []
+        pace = Pace()
         for low, high in ranges:
-            for uid in view.uids(UIDSet(((low, high),))):
-                if low < uid:
-                    missing.append((low, uid - 1))
-                low = uid + 1
+            there = view.uids(UIDSet(((low, high),)))
+            for start in range(0, len(there), SLICE):
+                for uid in there[start : start + SLICE]:
+                    if low < uid:
+                        missing.append((low, uid - 1))
+                    low = uid + 1
+                await pace.turn()
             if low <= high:
                 missing.append((low, high))
         return UIDSet(tuple(missing))

@@ -338,7 +338,7 @@ async def _changed(
     view = selected.view
     missed = await missed_since(conversation.context.store.index, selected.mailbox, view, since)
     if command.vanished and isinstance(command.numbers, UIDSet):
-        gone = missed.vanished(command.numbers, view, selected.uid_next)
+        gone = await missed.vanished(command.numbers, view, selected.uid_next)
         conversation.core.raw(vanished_lines(gone, earlier=True))
     return await missed.among(uids)
 

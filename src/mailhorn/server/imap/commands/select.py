@@ -88,7 +88,7 @@ async def _resync(conversation: Conversation, selected: Selected, resync: Resync
     stood = resync.mod_seq if resync.mod_seq <= view.changed_to else ModSeq(0)  # told by an index that is no more
     missed = await missed_since(index, selected.mailbox, view, stood)
     known = UIDSet(((1, STAR),)) if resync.known is None else resync.known
-    gone = missed.vanished(known, view, selected.uid_next, beyond=matched(resync.match, view))
+    gone = await missed.vanished(known, view, selected.uid_next, beyond=matched(resync.match, view))
     core.raw(vanished_lines(gone, earlier=True))
     uids = known.within(missed.changed)
     for start in range(0, len(uids), SLICE):

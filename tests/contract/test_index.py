@@ -197,6 +197,23 @@ async def test_renaming_takes_what_is_below(index: Index, ada: AccountId) -> Non
         await index.rename_mailbox(ada, "x", "x/z")
 
 
+async def test_renaming_a_level_that_is_no_mailbox(index: Index, ada: AccountId) -> None:
+    """What is below a name that LIST tells as \\Noselect is renamed, and the name stays none (RFC 9051 §6.3.6)."""
+    above = await index.create_mailbox(ada, "foo")
+    below = await index.create_mailbox(ada, "foo/bar")
+    await index.delete_mailbox(above.id)
+    await index.rename_mailbox(ada, "foo", "x/zowie")
+    assert [box.name for box in await index.mailboxes(ada)] == [INBOX, "x", "x/zowie/bar"]
+    after = await index.mailbox_by_id(below.id)
+    assert after is not None and after.uid_validity == below.uid_validity
+    await index.create_mailbox(ada, "y/bar")
+    await index.delete_mailbox((await index.mailboxes(ada))[-2].id)  # y
+    with pytest.raises(MailboxExists):
+        await index.rename_mailbox(ada, "x/zowie", "y")
+    with pytest.raises(MailboxMissing):
+        await index.rename_mailbox(ada, "foo", "z")
+
+
 async def test_renaming_inbox_moves_its_messages(index: Index, ada: AccountId, inbox: MailboxId) -> None:
     """INBOX stays, empty, and its messages are in the new mailbox (RFC 9051 §6.3.6)."""
     await index.append(message(inbox))
@@ -560,6 +577,21 @@ async def test_what_is_noted_of_a_mailbox_goes_with_it(index: Index, ada: Accoun
     with pytest.raises(MailboxMissing):
         await index.note(ada, [Note(inbox, "/private/comment", b"no"), Note(sent, "/private/comment", b"no")])
     assert await index.notes(ada, inbox) == {"/private/specialuse": b""}
+
+
+async def test_what_is_noted_of_a_mailbox_raises_its_mod_sequence(index: Index, ada: AccountId) -> None:
+    """Only what is otherwise afterwards does, and not what is noted of the account (RFC 7162 §3.2)."""
+    sent = (await index.create_mailbox(ada, "Sent")).id
+    for notes, mod_seq in (
+        ([Note(sent, "/private/comment", b"x"), Note(sent, "/shared/comment", b"y")], 2),
+        ([Note(sent, "/private/comment", b"x")], 2),
+        ([Note(sent, "/private/none", None)], 2),
+        ([Note(None, "/private/comment", b"x")], 2),
+        ([Note(sent, "/private/comment", None)], 3),
+    ):
+        await index.note(ada, notes)
+        head = await index.mailbox_by_id(sent)
+        assert head is not None and head.highest_mod_seq == mod_seq
 
 
 async def test_no_more_is_noted_than_can_be_kept(index: Index, ada: AccountId, inbox: MailboxId) -> None:

@@ -284,6 +284,8 @@ class Index(ABC):
         """
         Rename it and all below it; of INBOX, move its messages to a new mailbox (RFC 9051 §6.3.6).
 
+        If nothing is called so, but something is below, that is renamed, and there is no such mailbox afterwards.
+
         Raises MailboxMissing, MailboxExists.
         """
 

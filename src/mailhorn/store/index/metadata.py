@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ...model.ids import AccountId, MailboxId
+from ...model.change import Change
+from ...model.ids import AccountId, MailboxId, ModSeq
 from ..abc import (
     MAX_NOTES,
     MAX_NOTES_SIZE,
@@ -47,9 +48,27 @@ class SqliteMetadata(Index):
             for mailbox in {note.mailbox for note in notes if note.mailbox is not None}:
                 if not tx.db.ask("SELECT 1 FROM mailbox WHERE id = ? AND account = ?", (mailbox, account)):
                     raise MailboxMissing(f"there is no mailbox {mailbox}; it was deleted")
+            before = [_value(tx, account, note) for note in notes]
             write_notes(tx, account, notes)
+            after = [_value(tx, account, note) for note in notes]
+            for one in {n.mailbox for n, was, now in zip(notes, before, after, strict=True) if was != now}:
+                if one is not None:
+                    _raise_mod_seq(tx, one)
 
         await self._writer.run(work)
+
+
+def _value(tx: Tx, account: int, note: Note) -> bytes | None:
+    sql = "SELECT value FROM metadata WHERE account = ? AND mailbox = ? AND entry = ?"
+    found = tx.db.ask(sql, (account, note.mailbox or OF_ACCOUNT, note.entry))
+    return found[0][0] if found else None
+
+
+def _raise_mod_seq(tx: Tx, mailbox: MailboxId) -> None:
+    """Let the mailbox be another one for who knows its mod-sequence: what is noted of it is (RFC 7162 §3.2)."""
+    sql = "UPDATE mailbox SET highest_mod_seq = highest_mod_seq + 1 WHERE id = ? RETURNING highest_mod_seq"
+    ((after,),) = tx.db.ask(sql, (mailbox,))
+    tx.changes.append(Change(mailbox, ModSeq(after - 1), ModSeq(after)))
 
 
 def write_notes(tx: Tx, account: int, notes: Iterable[Note]) -> None:

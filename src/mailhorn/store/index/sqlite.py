@@ -229,11 +229,9 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
 
         def work(tx: Tx) -> None:
             source = _mailbox_named(tx, account, name)
-            if source is None:
-                raise MailboxMissing(f"there is no mailbox {name!r}")
             if _mailbox_named(tx, account, new_name) is not None:
                 raise MailboxExists(f"there is a mailbox {new_name!r} already")
-            if name == INBOX:
+            if name == INBOX and source is not None:
                 self._make_levels(tx, account, new_name)
                 target = self._make_mailbox(tx, account, new_name)
                 copy_notes(tx, account, source, target)
@@ -244,7 +242,7 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
             below = name + DELIMITER
             if new_name.startswith(below):
                 raise InvalidName(f"{name!r} cannot be moved below itself")
-            moves = [(source, new_name)]
+            moves = [] if source is None else [(source, new_name)]
             for mailbox, old in tx.db.ask(
                 "SELECT id, name FROM mailbox WHERE account = ? AND substr(name, 1, ?) = ?",
                 (account, len(below), below),
@@ -254,6 +252,8 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
                 if _mailbox_named(tx, account, new) is not None:
                     raise MailboxExists(f"there is a mailbox {new!r} already")
                 moves.append((mailbox, new))
+            if not moves:
+                raise MailboxMissing(f"there is no mailbox {name!r}, nor is one below it")
             self._make_levels(tx, account, new_name)
             for mailbox, new in moves:
                 tx.db.execute("UPDATE mailbox SET name = ? WHERE id = ?", (new, mailbox))

@@ -72,9 +72,7 @@ async def delete(conversation: Conversation, command: Delete) -> Reply:
     try:
         mailbox = (await reach(conversation, command.mailbox, Act.DELETE)).mailbox
     except CommandRefused as refusal:
-        below = command.mailbox + DELIMITER
-        others = await conversation.context.store.index.mailboxes(conversation.owner.id)
-        if any(other.name.startswith(below) for other in others):
+        if await _is_level(conversation, command.mailbox):
             raise CommandRefused("It is but a level above other mailboxes", "HASCHILDREN") from refusal
         raise
     if mailbox.name == INBOX:
@@ -87,21 +85,28 @@ async def delete(conversation: Conversation, command: Delete) -> Reply:
 
 
 async def rename(conversation: Conversation, command: Rename) -> Reply:
-    """Of INBOX, the messages move (RFC 9051 §6.3.6); the store does it."""
+    """Of INBOX, the messages move; of a level that is no mailbox, what is below it (RFC 9051 §6.3.6)."""
     new_name = canonical_name(command.new_name.removesuffix(DELIMITER))
     if (new_name + DELIMITER).startswith(command.mailbox + DELIMITER) and command.mailbox != INBOX:
         if new_name == command.mailbox:
             raise CommandRefused("The mailbox has that name already", "ALREADYEXISTS")
         raise CommandRefused("A mailbox cannot be moved below itself", "CANNOT")
-    found = await reach(conversation, command.mailbox, Act.RENAME)
+    source, name = conversation.owner.id, canonical(command.mailbox)
+    try:
+        found = await reach(conversation, command.mailbox, Act.RENAME)
+    except CommandRefused:
+        if not await _is_level(conversation, command.mailbox):
+            raise
+    else:
+        source, name = found.mailbox.account, found.mailbox.name
     account, local = await place(conversation, new_name)
-    if account != found.mailbox.account:
+    if account != source:
         raise CommandRefused("A mailbox cannot become another's; move its messages", "CANNOT")
-    if found.mailbox.name == INBOX and not found.own:
+    if name == INBOX and command.mailbox != INBOX:
         raise CommandRefused("Another's INBOX cannot be renamed", "CANNOT")
     await _demand_names(conversation, account, [*_above(local), local] if command.mailbox == INBOX else _above(local))
     try:
-        await conversation.context.store.index.rename_mailbox(account, found.mailbox.name, local)
+        await conversation.context.store.index.rename_mailbox(account, name, local)
     except MailboxExists:
         raise CommandRefused("There is a mailbox of that name", "ALREADYEXISTS") from None
     except MailboxMissing:
@@ -112,6 +117,13 @@ async def rename(conversation: Conversation, command: Rename) -> Reply:
     else:
         await _named(conversation, [(canonical(command.mailbox), False), *made], account, local)
     return ok(b"RENAME completed")
+
+
+async def _is_level(conversation: Conversation, name: str) -> bool:
+    """Say whether one's own mailboxes are below that name."""
+    below = canonical(name) + DELIMITER
+    others = await conversation.context.store.index.mailboxes(conversation.owner.id)
+    return any(other.name.startswith(below) for other in others)
 
 
 async def _demand_names(conversation: Conversation, account: AccountId, names: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
 from mailhorn.store.abc import StoreUnavailable
 from mailhorn.store.blobs.maildir import MaildirBlobs
+from mailhorn.store.check import Checker
 from mailhorn.store.direct import BLOCK
 from mailhorn.store.index.arrivals import Arrivals, _by_uid_validity
 from mailhorn.store.index.database import Database, open_reader
@@ -43,7 +44,7 @@ def told(path: Path) -> list[tuple[int, str, bytes | None]]:
     journal = Journal(path)
     try:
         records = journal.records()
-        assert records == read_journal(path, journal.identity)
+        assert (records, journal.lost) == read_journal(path, journal.identity)
         assert all(read_body(path, body) == journal.read(body) for _, _, body in records if body is not None)
         return [(number, entry.key, None if body is None else journal.read(body)) for number, entry, body in records]
     finally:
@@ -69,7 +70,7 @@ def test_what_was_written_is_read(path: Path) -> None:
     journal.close()
     bodies = [b"one", None, b"", b"four" * 1000]
     assert told(path) == [(n, f"key {n}", body) for n, body in enumerate(bodies, 1)]
-    assert read_journal(path, 8) == [] == read_journal(path.with_name("nowhere"), 7)
+    assert read_journal(path, 8) == ([], 0) == read_journal(path.with_name("nowhere"), 7)
     again = Journal(path)
     again.records()
     assert (again.number, again.resting, again.identity) == (6, 2, 7)
@@ -85,11 +86,13 @@ def test_one_process_at_a_time(path: Path) -> None:
     Journal(path).close()
 
 
-def test_damage_ends_it(path: Path) -> None:
-    """Whatever octet is wrong: all records before the one it is in are read, and nothing that was never written."""
+def test_damage_costs_what_is_damaged(path: Path) -> None:
+    """Whatever octet is wrong: all records of other groups are read, and nothing that was never written."""
     journal = Journal(path)
     places: list[tuple[int, int]] = []
+    groups: list[int] = []
     for group in ([b"first", None], [b"third" * 20, b""], [b"fifth"]):
+        groups += [groups[-1] + 1 if groups else 0] * len(group)
         at = journal._at
         for number, body in enumerate(group, journal.number):
             places.append((at, at := at + sum(map(len, pack(entry(number), body, number)))))
@@ -102,7 +105,14 @@ def test_damage_ends_it(path: Path) -> None:
             damaged = bytearray(good)
             damaged[START + at] ^= 0x55
             path.write_bytes(damaged)
-            assert told(path) == whole[:number], at
+            found = told(path)
+            others = [one for one, group in zip(whole, groups, strict=True) if group != groups[number]]
+            assert [one for one in found if one in others] == others, at
+            if at - start < 4 or at - start >= 20:  # how long it is can still be told
+                others = [one for one in whole if one != whole[number]]
+            else:
+                others = [one for n, one in enumerate(whole) if n < number or groups[n] != groups[number]]
+            assert found == others
     for end in range(0, places[-1][1], 97):
         path.write_bytes(good[: START + end])
         assert told(path) == whole[: sum(last <= end for _, last in places)]
@@ -322,6 +332,32 @@ async def test_what_was_entered_is_flushed_before_its_place_is_written_again(
     assert turns >= 6 and spills >= 1
 
 
+async def test_damage_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And what lies behind it comes."""
+    async with opened(tmp_path, delay=3600) as store:
+        _, inbox = await account(store)
+        for number in range(8):
+            await deliver(store, inbox, body=b"number %d" % number)
+        crashed_copy(tmp_path, tmp_path / "crashed")
+    path = tmp_path / "crashed" / "index.journal"
+    (tmp_path / "crashed" / "mail").mkdir(exist_ok=True)
+    (tmp_path / "crashed" / "mail" / ".lock").touch()
+    database = (tmp_path / "crashed" / "index.db").rename(tmp_path / "crashed" / "index.sqlite")
+    (tmp_path / "crashed" / "index.db-wal").rename(tmp_path / "crashed" / "index.sqlite-wal")
+    octets = path.read_bytes()
+    path.write_bytes(octets.replace(b"number 3", b"nonsense"))
+    checker = Checker(tmp_path / "crashed", live=False)
+    (finding,) = [one for one in checker.check().findings if one.kind == "journal"]
+    assert finding.where == str(path) and finding.what.startswith("1 records cannot be read: see to the disk")
+    database.rename(tmp_path / "crashed" / "index.db")
+    (tmp_path / "crashed" / "index.sqlite-wal").rename(tmp_path / "crashed" / "index.db-wal")
+    capsys.readouterr()
+    async with opened(tmp_path / "crashed") as store:
+        there = {uid: body for uid, body, _ in await inbox_of(store, inbox)}
+    assert "records of the journal cannot be read, see to the disk" in capsys.readouterr().out
+    assert there.items() >= {number + 1: b"number %d" % number for number in range(8) if number != 3}.items()
+
+
 async def test_it_stays_short_where_room_is_scarce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the tables get what has no room in it."""
     monkeypatch.setattr(journals, "PART", 6000)
@@ -436,7 +472,7 @@ async def test_a_stop_empties_it_if_the_tables_are_on_the_disk(
         if sick:
             monkeypatch.setattr(Arrivals, "seal", lambda self, db: db.execute("nonsense"))
         identity = store.index._writer._arrivals._journal.identity  # type: ignore[attr-defined]
-    assert [record.number for record in read_journal(tmp_path / "index.journal", identity)] == ([2] if sick else [])
+    assert [record.number for record in read_journal(tmp_path / "index.journal", identity)[0]] == ([2] if sick else [])
 
 
 async def test_a_mistake_of_ours_does_not_end_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,7 +234,18 @@ class Checker:
             identity, entered = _one(db, "SELECT journal, entered FROM server")
         except (apsw.Error, TypeError):
             return  # made by an older mailhorn, or not to be read
-        for number, entry, body in read_journal(self._journal, identity):
+        records, lost = read_journal(self._journal, identity)
+        if lost and not self._live:
+            report.findings.append(
+                Finding(
+                    "journal",
+                    str(self._journal),
+                    f"{lost} records cannot be read: see to the disk; mail that was only in them is lost",
+                    "nothing; the next start takes all the others",
+                    lambda mending: None,
+                )
+            )
+        for number, entry, body in records:
             if body is not None:
                 self._journaled[entry.blob] = entry.key, body
             if number > entered:

@@ -1,10 +1,10 @@
 """The journal: one file in which arrivals are durable before the database has them.
 
 Rule 1: records have consecutive numbers and lie side by side, or the next begins with a block (`direct`); one that is
-not whole, or out of number, ends its part. Rule 2: what is
-written lies behind what was written before and touches none of it; a write or flush that failed is written over by the
-next. Rule 3: a part is written again only when nobody needs anything that is in it; that is the caller's care. Rule 4:
-one process at a time.
+not whole, or out of number, ends its part, unless the disk has spoiled it: then whole ones with greater numbers follow.
+Rule 2: what is written lies behind what was written before and touches none of it; what a write or flush that failed
+may have left is cleared before the next. Rule 3: a part is written again only when nobody needs anything that is in it;
+that is the caller's care. Rule 4: one process at a time.
 """
 
 import errno
@@ -50,6 +50,8 @@ _MAGIC = b"mailhorn journal 1\n"
 _HEAD = struct.Struct("<IIIQ")  # CRC-32 of all that follows, octets of the entry, octets of the body, number
 _FROM = 4
 _NO_BODY = 0xFFFFFFFF
+MAX_NUMBER = 2**64 - 1
+"""As `_HEAD` has room for."""
 _DURABLY: int = getattr(os, "RWF_DSYNC", 0)
 
 
@@ -129,6 +131,7 @@ class Journal:
         part_octets: How much goes into each; as it was when the file was made.
         written: Octets that were ever written, by whoever has it open now.
         resting: Bodies up to this number had come to rest, says what `records` has read.
+        lost: How many records it could not read, though there are whole ones behind them.
 
     """
 
@@ -143,7 +146,9 @@ class Journal:
         self.written = 0
         self.resting = 0
         self._at = 0
-        self._failed = False
+        self.lost = 0
+        self._failed = 0
+        """Octets behind where it is being written that a write that failed may have left."""
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,14 +173,15 @@ class Journal:
 
     def records(self) -> list[Record]:
         """Return what is in it, by number; `number` and `resting` are set. Raises OSError."""
-        found = []
+        found, lost = [], list[int]()
         for part in range(self.parts):
-            for number, told, body in _scan(self._fd, self._start(part), self.part_octets):
+            for number, told, body in _scan(self._fd, self._start(part), self.part_octets, lost):
                 self.number = max(self.number, number + 1)
                 if isinstance(told, Entry):
                     found.append(Record(number, told, body))
                 else:
                     self.resting = max(self.resting, told)
+        self.lost = sum(lost)
         return sorted(found, key=_number)
 
     def read(self, body: Body) -> bytes:
@@ -203,10 +209,7 @@ class Journal:
 
     def turn(self, part: int) -> None:
         """Go on at the start of another part, or the same. Raises OSError."""
-        if self._failed:  # what may lie there has numbers that others will have
-            self._put(bytes(_HEAD.size), self._start(self.part) + self._at)
-            _flush(self._fd)
-            self._failed = False
+        self._clean()
         self.part = part
         self._at = 0
 
@@ -214,17 +217,18 @@ class Journal:
         """
         Write records, which fit; when they are durable, return where in the file the first of them begins.
 
-        Raises OSError; the next call writes over what may have been written.
+        Raises OSError; the next call clears what may have been written.
         """
+        self._clean()
         pieces = [*chain.from_iterable(records)]
         octets = sum(map(len, pieces))
         start = self._start(self.part) + self._at
         end = start + octets
-        self._failed = True
+        self._failed = octets
         if end > self._size:  # and flushed: a block that was never on the disk is as dear as one behind the end
             self._grow(max(end, min(self._start(self.part + 1), end + STEP)))
         self._put_durably(pieces, start)
-        self._failed = False
+        self._failed = 0
         self._at += octets if self.part_octets % BLOCK else up(octets)
         self.written += octets
         self.number += len(records)
@@ -257,6 +261,14 @@ class Journal:
 
     def _start(self, part: int) -> int:
         return START + part * self.part_octets
+
+    def _clean(self) -> None:
+        """Write zeros over what a write that failed may have left: it has numbers that others will have."""
+        if self._failed:
+            start = self._start(self.part) + self._at
+            self._put(bytes(max(0, min(self._failed, self._size - start))), start)
+            _flush(self._fd)
+            self._failed = 0
 
     def _grow(self, until: int) -> None:
         if self._direct is not None and self._size % BLOCK == 0:
@@ -304,21 +316,23 @@ class Journal:
             written += os.pwrite(self._fd, data[written:], at + written)
 
 
-def read_journal(path: Path, identity: int) -> list[Record]:
-    """Return what is in a journal that nobody writes to, if it is the one. Raises OSError."""
+def read_journal(path: Path, identity: int) -> tuple[list[Record], int]:
+    """Return what is in a journal that nobody writes to, if it is the one, and how many are lost. Raises OSError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return []
+        return [], 0
+    lost: list[int] = []
     try:
         known, part = _head(os.pread(fd, START, 0))
         if known != identity:
-            return []
-        told = [record for start in range(START, os.fstat(fd).st_size, part) for record in _scan(fd, start, part)]
+            return [], 0
+        starts = range(START, os.fstat(fd).st_size, part)
+        told = [record for start in starts for record in _scan(fd, start, part, lost)]
     finally:
         os.close(fd)
     found = [Record(number, entry, body) for number, entry, body in told if isinstance(entry, Entry)]
-    return sorted(found, key=_number)
+    return sorted(found, key=_number), sum(lost)
 
 
 def read_body(path: Path, body: Body) -> bytes:
@@ -373,30 +387,54 @@ def _whole(fd: int, body: Body) -> bytes:
     return octets
 
 
-def _scan(fd: int, start: int, length: int) -> Iterator[tuple[int, Entry | int, Body | None]]:
-    """Yield number, what it says and where its body is, of a part's records as far as they are whole and in order."""
+def _scan(fd: int, start: int, length: int, lost: list[int]) -> Iterator[tuple[int, Entry | int, Body | None]]:
+    """
+    Yield number, what it says and where its body is, of a part's records in order, as far as they are whole.
+
+    `lost` is told how many are missing before one that is whole.
+    """
     at, end, due = start, start + length, 0
     while True:
-        found = _record(fd, at, end, due)
+        found = _record(fd, at, end, due, due)
         if found is None and at % BLOCK:
-            at = up(at)
-            found = _record(fd, at, end, due)
+            found = _record(fd, up(at), end, due, due)
         if found is None:
-            return
+            found = _behind_damage(fd, at, end, due)
+            if found is None:
+                return
+            if due:  # else it may be of before the part was begun anew
+                lost.append(max(1, found[0] - due))
         number, told, body, at = found
         yield number, told, body
         due = number + 1
 
 
-def _record(fd: int, at: int, end: int, due: int) -> tuple[int, Entry | int, Body | None, int] | None:
-    """Return the record that is there, if it has the number that is due, and where it ends."""
-    head = os.pread(fd, _HEAD.size, at)
+def _behind_damage(fd: int, at: int, end: int, due: int) -> tuple[int, Entry | int, Body | None, int] | None:
+    """Return the next whole record of as late a number: of the same group, or at the beginning of one."""
+    for place in (at, up(at)):
+        head = os.pread(fd, _HEAD.size, place)
+        if len(head) == _HEAD.size:
+            _, told, octets, number = _HEAD.unpack(head)
+            behind = place + _HEAD.size + told + (0 if octets == _NO_BODY else octets)
+            found = _record(fd, behind, end, number + 1, number + 1) if not due or number == due else None
+            if found is not None:
+                return found
+    for block in range(up(at + 1), end, BLOCK):
+        found = _record(fd, block, end, due, MAX_NUMBER)
+        if found is not None:
+            return found
+    return None
+
+
+def _record(fd: int, at: int, end: int, least: int, most: int) -> tuple[int, Entry | int, Body | None, int] | None:
+    """Return the record that is there, if its number may be, and where it ends; 0 as the most: any."""
+    head = os.pread(fd, _HEAD.size, at) if at + _HEAD.size <= end else b""
     if len(head) < _HEAD.size:
         return None
     crc, told, octets, number = _HEAD.unpack(head)
     middle = at + _HEAD.size + told
     behind = middle + (0 if octets == _NO_BODY else octets)
-    if not told or behind > end or (due and number != due):
+    if not told or behind > end or number < least or number > (most or MAX_NUMBER):
         return None
     rest = os.pread(fd, behind - at - _HEAD.size, at + _HEAD.size)
     if zlib.crc32(rest, zlib.crc32(head[_FROM:])) != crc:

@@ -20,6 +20,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
+
 from ...model.change import Change
 from ...model.flags import DELETED, SEEN
 from ...model.ids import MAX_UID, UID, MailboxId, ModSeq, UIDValidity
@@ -48,6 +50,9 @@ SOON = 0.75
 
 MAX_HEADS = 4_096
 """Mailboxes whose numbers are kept in memory, some 200 octets each."""
+
+
+log = structlog.get_logger(__name__)
 
 
 class Arrival(NamedTuple):
@@ -221,11 +226,13 @@ class Arrivals:
         if self._journal is not None:
             return
         try:
-            journal = Journal(self._path)
+            journal, path = Journal(self._path), str(self._path)
         except BlockingIOError:
             raise StoreUnavailable(f"another mailhorn is serving {self._path.parent}") from None
         try:
             records = journal.records()
+            if journal.lost:
+                log.error("records of the journal cannot be read, see to the disk", file=path, records=journal.lost)
             identity, entered = db.ask("SELECT journal, entered FROM server")[0]
             if identity and identity == journal.identity:
                 journal.number = max(journal.number, entered + 1)

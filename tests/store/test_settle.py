@@ -15,7 +15,7 @@ from tests.kit.stores import DATE, account, deliver, digest_of, message_files, o
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.mailbox import INBOX
-from mailhorn.store.abc import MessageMissing, StoreUnavailable
+from mailhorn.store.abc import MessageMissing, Note, StoreError, StoreUnavailable
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.settle import Flusher, Keywords, Places, Settler, read_settings, write_file
@@ -411,6 +411,37 @@ async def test_a_folder_that_refuses_does_not_hold_up_the_others(
     async with opened(tmp_path) as store:
         assert await store.body(adas, UID(2)) == b"ada's"
     assert len(message_files(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("move", [False, True])
+async def test_what_is_copied_from_a_folder_that_cannot_be_placed_waits(tmp_path: Path, move: bool) -> None:
+    """As does what was expunged there: its files are not gone because nobody can say where they are."""
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        work = (await store.index.create_mailbox(ada, "Work")).id
+        for body in (b"copied", b"expunged", b"kept"):
+            await deliver(store, work, body=body)
+    obstacle = tmp_path / "mail" / ADA / ".Work" / "mailhorn-mailbox.new"
+    async with opened(tmp_path, delay=3600, grace=0) as store:
+        settle = functools.partial(asyncio.to_thread, store._blobs._settler.round)
+        obstacle.mkdir()
+        await store.index.note(ada, [Note(work, "/private/comment", b"x")])
+        await store.index.expunge(work, [UID(2)], deleted_only=False)
+        with pytest.raises(StoreError, match="1 could not be written"):
+            await settle()
+        assert {path.read_bytes() for path in message_files(tmp_path)} == {b"copied", b"expunged", b"kept"}
+        await store.index.copy(work, [UID(1)], inbox, move=move)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="1 could not be written"):
+                await settle()
+        assert await store.body(inbox, UID(1)) == b"copied"
+        obstacle.rmdir()
+        while (await settle())[0]:
+            pass
+        assert await store.body(inbox, UID(1)) == b"copied"
+        found = [(path.parent.parent.name, path.read_bytes()) for path in message_files(tmp_path)]
+        there = [(".Work", b"kept"), (ADA, b"copied")] + ([] if move else [(".Work", b"copied")])
+        assert sorted(found) == sorted(there)
 
 
 async def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:

@@ -323,6 +323,8 @@ class Settler:
         self._listings: dict[str, dict[str, str]] = {}
         self._directories: dict[str, dict[int, str]] = {}
         self._problems: list[OSError] = []
+        self._unplaced: set[int] = set()
+        """Mailboxes whose directory could not be placed in this round: where their files are is not known."""
         self._nameless = os.path.exists("/proc/self/fd")
         self._odd: set[MailboxId] = set()
         self.quiet = threading.Lock()
@@ -494,7 +496,7 @@ class Settler:
 
     def _settle(self, work: Work) -> Done:
         done = Done()
-        self._listings, self._directories, self._problems = {}, {}, []
+        self._listings, self._directories, self._problems, self._unplaced = {}, {}, [], set()
         self._remove_accounts(work, done)
         self._place_folders(work, done)
         self._file_all(work, done)
@@ -556,18 +558,22 @@ class Settler:
         occupants = {folder.at: folder for folder in work.folders if folder.at is not None}
         taken = set() if work.complete else {removed.dir for removed in work.removed}
 
+        def wait(folder: FolderWork) -> None:
+            work.dirs.pop(folder.mailbox, None)
+            self._unplaced.add(folder.mailbox)
+
         def place(folder: FolderWork) -> None:
             if folder.wanted is not None and folder.wanted.partition("/")[0] in taken:
-                work.dirs.pop(folder.mailbox, None)  # the next account of that name: its messages wait, too
+                wait(folder)  # the next account of that name: its messages wait, too
                 return
             if folder.wanted is not None:
                 occupant = occupants.get(folder.wanted)
-                if occupant is not None and occupant.mailbox != folder.mailbox:
-                    self._step_aside(occupant, folder.wanted, work.dirs, done)
                 try:
+                    if occupant is not None and occupant.mailbox != folder.mailbox:
+                        self._step_aside(occupant, folder.wanted, work.dirs, done)
                     self._place(folder, folder.wanted, work.dirs)
                 except OSError:
-                    work.dirs.pop(folder.mailbox, None)  # then its messages wait
+                    wait(folder)  # then its messages wait, and copies of them elsewhere
                     raise
                 done.folders[folder.mailbox] = FolderNow(folder.wanted, folder.uid_validity, folder.uid_next)
             elif work.complete:
@@ -694,6 +700,8 @@ class Settler:
         def file(message: Unfiled) -> None:
             if message.mailbox not in work.dirs:
                 return
+            if message.origin is not None and int(message.origin.partition("/")[0]) in self._unplaced:
+                return  # what it is a copy of is somewhere, and not gone
             folder = f"{self._root}/{work.dirs[message.mailbox]}"
             if folder not in checked:
                 checked.add(folder)
@@ -820,6 +828,8 @@ class Settler:
         done.renamed.append(Filed(message.mailbox, message.uid, message.flags, letters, name))
 
     def _remove(self, message: Leaving, dirs: dict[int, str], done: Done) -> None:
+        if message.mailbox in self._unplaced:
+            return  # its file is somewhere, and not gone
         if message.mailbox in dirs:
             folder = f"{self._root}/{dirs[message.mailbox]}"
             if message.name is not None:

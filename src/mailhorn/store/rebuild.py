@@ -24,12 +24,10 @@ from .names import InvalidName, file_name, flags_of_letters, login_of, mailbox_o
 from .notes import read_acl, read_notes
 from .records import Found, list_found, read_recorded, read_subscriptions
 from .settle import MAILBOX_FILE, Keywords, Places, read_settings, sign
+from .validity import MAX_UID_VALIDITY, counted
 
 UID_GAP = 1_000_000
 """UIDs skipped after a crash: more than a folder's file can be behind (`UID_SLACK`) and than can be unsettled."""
-
-MAX_UID_VALIDITY = MAX_UID - 2**24
-"""Greater ones that another program recorded are not kept: they would leave none for new mailboxes."""
 
 BATCH = 200
 """Messages per transaction; their digests are in memory meanwhile."""
@@ -99,11 +97,11 @@ class Validities:
     """
     UIDVALIDITYs: in an account each one once, new ones greater than all that the server ever gave.
 
-    What a clock says, or once said, that is beyond the year 2105 counts for nothing: IMAP has 32 bits for them.
+    Which numbers count says `validity`.
     """
 
     def __init__(self, last: int, clock: Callable[[], float]) -> None:
-        self._last = max(number if number <= MAX_UID_VALIDITY else 0 for number in (last, int(clock())))
+        self._last = max(counted(last), counted(clock()))
         self._used: set[int] = set()
 
     def next_account(self) -> None:

@@ -14,6 +14,7 @@ from tests.kit.stores import account, deliver, digest_of, opened
 from mailhorn.model.flags import SEEN
 from mailhorn.store.index.database import Database
 from mailhorn.store.index.messages import flag_text, with_flags
+from mailhorn.store.index.outside import SqliteOutside
 from mailhorn.store.index.reading import ranges
 from mailhorn.store.index.sqlite import SqliteIndex
 
@@ -87,6 +88,36 @@ async def test_uid_validity_ascends_though_the_clock_goes_back(tmp_path: Path) -
     await index.add_accounts([("a", ""), ("b", ""), ("c", ""), ("d", "")])
     boxes = [(await index.mailboxes(account.id))[0].uid_validity for account in await index.accounts()]
     assert boxes == [1000, 1001, 2000, 2001]
+    await index.close()
+
+
+async def test_uid_validity_has_32_bits_whatever_the_clock_says(tmp_path: Path) -> None:
+    """A glimpse of another century counts for nothing, neither now nor later, whoever makes the mailboxes."""
+    now = 1000.0
+    index = SqliteIndex(tmp_path / "index.db", digest_of, clock=lambda: now)
+    outside = SqliteOutside(index)
+    await index.add_accounts([("a", "")])
+    (ada,) = await index.accounts()
+    now = 6e9
+    await index.create_mailbox(ada.id, "by us")
+    await outside.claim(ada.id, "by others/below", "a/.by others.below")
+    now = 1500.0
+    await outside.claim(ada.id, "now", "a/.now")
+    assert [box.uid_validity for box in await index.mailboxes(ada.id)] == [1000, 1002, 1003, 1001, 1500]
+    await index.close()
+
+
+@pytest.mark.parametrize(("now", "given"), [(900.0, 1001), (5000.0, 5000), (6e9, 1001)])
+async def test_what_was_given_beyond_32_bits_does_not_count(tmp_path: Path, now: float, given: int) -> None:
+    """A database that has recorded such a glimpse goes on above all else that it knows of."""
+    clock = 1000.0
+    index = SqliteIndex(tmp_path / "index.db", digest_of, clock=lambda: clock)
+    await index.add_accounts([("a", "")])
+    (ada,) = await index.accounts()
+    await index.begin_restore(2**32 + 5)
+    clock = now
+    made = [(await index.create_mailbox(ada.id, name)).uid_validity for name in ("b", "c")]
+    assert made == [given, given + 1]
     await index.close()
 
 

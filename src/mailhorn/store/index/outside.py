@@ -4,7 +4,7 @@ Its reads have a connection of their own, for the one thread that looks. Its wri
 all others: durable, told, then answered. Each checks that what it was asked for still is as it was seen.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -150,7 +150,7 @@ class SqliteOutside(Outside):
             levels = name.split(DELIMITER)
             mailbox = 0
             for depth in range(1, len(levels) + 1):
-                mailbox = _mailbox(tx, account, DELIMITER.join(levels[:depth]), self._index._clock())
+                mailbox = _mailbox(tx, account, DELIMITER.join(levels[:depth]), self._index._new_uid_validity)
             if tx.db.ask("SELECT 1 FROM folder WHERE mailbox = ?", (mailbox,)):
                 return None
             tx.db.execute(
@@ -221,17 +221,14 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _mailbox(tx: Tx, account: int, name: str, now: float) -> int:
+def _mailbox(tx: Tx, account: int, name: str, new_uid_validity: Callable[[Tx], int]) -> int:
     """Return the mailbox; it is made if there is none."""
     found = tx.db.ask("SELECT id FROM mailbox WHERE account = ? AND name = ?", (account, name))
     if found:
         return int(found[0][0])
-    uid_validity = tx.db.ask(
-        "UPDATE server SET last_uid_validity = max(last_uid_validity + 1, ?) RETURNING last_uid_validity", (int(now),)
-    )[0][0]
     tx.db.execute(
         "INSERT INTO mailbox (account, name, uid_validity) VALUES (?, ?, ?)",
-        (account, name, uid_validity),
+        (account, name, new_uid_validity(tx)),
     )
     mailbox = tx.db.last_insert_rowid()
     mark_mailbox(tx, mailbox)

@@ -25,6 +25,7 @@ from ..abc import (
     StoreError,
 )
 from ..names import InvalidName, folder_of, login_dir
+from ..validity import MAX_UID_VALIDITY, counted
 from .acl import SqliteAcl, copy_acl, forget_acl, forget_identifier, inherit_acl
 from .bodies import Bodies
 from .database import Database, open_reader
@@ -148,12 +149,10 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
 
     def _new_uid_validity(self, tx: Tx) -> int:
         """Return a UIDVALIDITY greater than every one the server ever gave: the time, or the next free second."""
-        return int(
-            tx.db.ask(
-                "UPDATE server SET last_uid_validity = max(last_uid_validity + 1, ?) RETURNING last_uid_validity",
-                (int(self._clock()),),
-            )[0][0]
-        )
+        last = counted(tx.db.ask("SELECT last_uid_validity FROM server")[0][0]) or _greatest_uid_validity(tx)
+        given = max(last + 1, counted(self._clock()))
+        tx.db.execute("UPDATE server SET last_uid_validity = ?", (given,))
+        return given
 
     def _make_mailbox(self, tx: Tx, account: int, name: str) -> MailboxId:
         above = name.rpartition(DELIMITER)[0]
@@ -275,6 +274,18 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
                 _mark_account(tx, account)
 
         await self._writer.run(work)
+
+
+def _greatest_uid_validity(tx: Tx) -> int:
+    """Return the greatest UIDVALIDITY there is that counts and is not followed by another one, 0 if there is none."""
+    return int(
+        tx.db.ask(
+            "WITH given AS (SELECT uid_validity FROM mailbox UNION SELECT uid_validity FROM folder"
+            " UNION SELECT uid_validity FROM removed_account) SELECT coalesce(max(uid_validity), 0) FROM given"
+            " WHERE uid_validity < ? AND uid_validity + 1 NOT IN given",
+            (MAX_UID_VALIDITY,),
+        )[0][0]
+    )
 
 
 def _one(rows: list[Any]) -> Any:

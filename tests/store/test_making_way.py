@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.kit.stores import account, deliver, message_files, opened
 
+from mailhorn.model.flags import SEEN
 from mailhorn.model.ids import UID
 from mailhorn.model.message import Digest
 from mailhorn.store import journal as journals
@@ -228,3 +229,29 @@ async def test_what_fetch_needs_is_entered_with_the_message(tmp_path: Path, monk
             assert await asyncio.to_thread(rested.wait, 20)
             rested.clear()
     assert worked_out == 30
+
+
+async def test_names_are_changed_at_leisure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between rounds that only tell flags there is time for others; not between those that make files."""
+    monkeypatch.setattr(settle, "ROUND", 5)
+    monkeypatch.setattr(settle, "BREATH", 0.0123)
+    async with opened(tmp_path) as store:
+        blobs = store._blobs
+        assert isinstance(blobs, MaildirBlobs)
+        closing = blobs._settler._closing
+        waits: list[float | None] = []
+        wait = closing.wait
+        monkeypatch.setattr(closing, "wait", lambda seconds=None: waits.append(seconds) or wait(seconds))
+        rested = rests(store)
+        _, inbox = await account(store)
+        for _ in range(23):
+            await deliver(store, inbox)
+        while len(message_files(tmp_path)) < 23:
+            assert await asyncio.to_thread(rested.wait, 20)
+            rested.clear()
+        assert 0.0123 not in waits
+        await store.index.set_flags(inbox, [UID(n + 1) for n in range(23)], frozenset((SEEN,)), frozenset())
+        while not all(path.name.endswith(":2,S") for path in message_files(tmp_path)):
+            assert await asyncio.to_thread(rested.wait, 20)
+            rested.clear()
+        assert waits.count(0.0123) >= 4

@@ -151,6 +151,36 @@ async def test_what_is_deleted_on_a_full_disk_makes_room(tmp_path: Path, monkeyp
     assert sorted(path.read_bytes() for path in message_files(tmp_path)) == [b"copied", b"new"]
 
 
+@pytest.mark.parametrize("full", [False, True])
+async def test_what_was_expunged_while_the_clock_was_wrong_is_due(tmp_path: Path, full: bool) -> None:
+    """Its grace does not last until the clock says so again; one that may still be running does."""
+    index = SqliteIndex(tmp_path / "index.db", digest_of, grace=100, clock=lambda: now)
+    blobs = MaildirBlobs(tmp_path, index, delay=3600, clock=lambda: now)
+    settle = functools.partial(asyncio.to_thread, blobs._settler.round)
+    store = Store(index, blobs, lambda change: None, digest_of)
+    now = 1e9
+    await store.start()
+    try:
+        _, inbox = await account(store)
+        for body in (b"dead", b"dying", b"living"):
+            await deliver(store, inbox, body=body)
+        while (await settle(everything=True))[0]:
+            pass
+        now = 4e9
+        await index.expunge(inbox, [UID(1)], deleted_only=False)
+        now = 1e9 + 50
+        await index.expunge(inbox, [UID(2)], deleted_only=False)
+        if full:
+            await asyncio.to_thread(blobs._settler._make_room)
+        else:
+            assert await settle() == (False, now + 100)
+        assert {path.read_bytes() for path in message_files(tmp_path)} == {b"dying", b"living"}
+        assert await settle() == (False, now + 100)
+    finally:
+        await store.close()
+    assert [path.read_bytes() for path in message_files(tmp_path)] == [b"living"]
+
+
 async def test_folders_follow_create_rename_delete(tmp_path: Path) -> None:
     """Directories are made, moved with what is below, and removed with their messages."""
     async with opened(tmp_path) as store:

@@ -44,6 +44,17 @@ from .writer import Tx, Writer
 MAX_OCTETS = 8 * 1024 * 1024
 """Inline bodies taken into memory for one round."""
 
+MAX_EXPUNGE_GRACE = 86_400.0
+"""
+Seconds that an expunged message may keep its file. Longer, and a Maildir read by other tools would show the dead for
+days. What is due later than that was expunged while the clock was wrong, and is due now.
+"""
+
+_LEAVING = (  # what is due, in the order of the index; what waits out its grace is not looked through in each round
+    "SELECT mailbox, uid, name, due FROM leaving WHERE due <= ?1"
+    " UNION ALL SELECT mailbox, uid, name, due FROM leaving WHERE due > ?1 + ?2"
+)
+
 UID_SLACK = 10_000
 """How far UIDNEXT in a folder's file may lag behind while the server runs; what a rebuild skips is far more."""
 
@@ -90,9 +101,9 @@ class SqliteResting(Resting):
                     )
                 }
                 rows = db.ask(
-                    "SELECT mailbox, uid, name, dir FROM leaving JOIN folder USING (mailbox)"
-                    " WHERE due <= ? AND name IS NOT NULL AND dir IS NOT NULL ORDER BY due LIMIT ?",
-                    (now, limit),
+                    f"SELECT mailbox, uid, name, dir FROM ({_LEAVING}) CROSS JOIN folder USING (mailbox)"
+                    " WHERE name IS NOT NULL LIMIT ?3",
+                    (now, MAX_EXPUNGE_GRACE, limit),
                 )
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
@@ -128,8 +139,9 @@ class SqliteResting(Resting):
             )
         copies = full or any(message.origin is not None for message in unfiled)
         if not copies:  # else a reader would look for a file that the index still says a copy is to be made of
-            leaving = db.ask("SELECT mailbox, uid, name FROM leaving WHERE due <= ? ORDER BY due LIMIT ?", (due, limit))
-        next_due = db.ask("SELECT min(due) FROM leaving WHERE due > ?", (now,))[0][0]
+            leaving = db.ask(f"SELECT mailbox, uid, name FROM ({_LEAVING}) LIMIT ?3", (due, MAX_EXPUNGE_GRACE, limit))
+        waiting = "SELECT min(due) FROM leaving WHERE due > ?1 AND due <= ?1 + ?2"
+        next_due = db.ask(waiting, (now, MAX_EXPUNGE_GRACE))[0][0]
         needed = {message.mailbox for message in unfiled}
         folders = self._folder_work(db, needed, everything)
         named = needed | {row[0] for row in renamed} | {row[0] for row in leaving}
@@ -141,7 +153,7 @@ class SqliteResting(Resting):
         }
         held_up = copies and (
             any(folder.name is None for folder in folders)
-            or bool(db.ask("SELECT 1 FROM leaving WHERE due <= ? LIMIT 1", (due,)))
+            or bool(db.ask(f"SELECT 1 FROM ({_LEAVING}) LIMIT 1", (due, MAX_EXPUNGE_GRACE)))
         )
         return Work(
             not copies,

@@ -32,11 +32,9 @@ from .database import Database, open_reader
 from .messages import SqliteMessages, head_of
 from .metadata import SqliteMetadata, copy_notes, forget_notes, mark_mailbox, write_notes
 from .reading import MAILBOX_COLUMNS, READERS, missing
+from .resting import MAX_EXPUNGE_GRACE
 from .sheet import Sheets
 from .writer import Tx, Writer
-
-MAX_EXPUNGE_GRACE = 86_400.0
-"""Seconds. Longer, and a Maildir read by other tools would show the dead for days."""
 
 
 class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):

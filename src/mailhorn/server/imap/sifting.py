@@ -161,7 +161,8 @@ class Sifter:
         if may is None:
             return set(), uids
         covered = self._hints.covered
-        return set(), {uid for uid in uids if uid > covered or uid in may}
+        late = {uid for uid in uids if uid > covered} if max(uids) > covered else set[int]()
+        return set(), uids.intersection(may) | late
 
     async def _rows(self, uids: set[int]) -> Collection[MessageRow]:
         """Return rows of messages; each is read once in a slice."""

@@ -154,7 +154,9 @@ class Journal:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._size = os.fstat(self._fd).st_size
             self.identity, self.part_octets = _head(os.pread(self._fd, START, 0))
-            self._direct: DirectFile | None = open_direct(path) if self.part_octets % BLOCK == 0 else None
+            self._opened = open_direct(path) if self.part_octets % BLOCK == 0 else None
+            self._direct = self._opened
+            """None as soon as it has turned out that it cannot be done; others may still be reading then."""
         except BaseException:
             os.close(self._fd)
             raise
@@ -186,8 +188,9 @@ class Journal:
 
     def read(self, body: Body) -> bytes:
         """Return a body, or all that lies in some place. Raises OSError."""
-        if self._direct is not None:
-            octets = self._direct.read(body.at, body.octets)
+        direct = self._direct
+        if direct is not None:
+            octets = direct.read(body.at, body.octets)
             if len(octets) == body.octets:
                 return octets
         return _whole(self._fd, body)
@@ -256,8 +259,8 @@ class Journal:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)
-        if self._direct is not None:
-            self._direct.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def _start(self, part: int) -> int:
         return START + part * self.part_octets
@@ -305,7 +308,6 @@ class Journal:
         except OSError as problem:
             if problem.errno not in CANNOT:
                 raise
-            self._direct.close()
             self._direct = None
             return False
         return True

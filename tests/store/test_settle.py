@@ -565,3 +565,49 @@ async def test_what_never_gets_a_file_is_not_waited_for(tmp_path: Path) -> None:
                 on = not on
                 await store.index.subscribe(ada, "Work", on)  # something to settle, so that it goes round
                 await rested.wait()
+
+
+async def test_a_folder_that_cannot_be_written_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many messages wait for it, and however often it is tried."""
+    monkeypatch.setattr("mailhorn.store.settle.ROUND", 5)
+    monkeypatch.setattr("mailhorn.store.settle.RETRY_MAX", 0.05)
+    monkeypatch.setattr("mailhorn.store.settle.RETRY_MIN", 0.01)
+    async with opened(tmp_path, delay=0.0) as store:
+        blobs = store._blobs
+        assert isinstance(blobs, MaildirBlobs)
+        rested = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        before = blobs._settler.rested
+        blobs._settler.rested = lambda: before() or loop.call_soon_threadsafe(rested.set)  # type: ignore[func-returns-value, assignment, return-value]
+
+        async def until(files: int) -> None:
+            async with asyncio.timeout(20):
+                while len(message_files(tmp_path)) < files:
+                    rested.clear()
+                    if len(message_files(tmp_path)) < files:
+                        await rested.wait()
+
+        ada, _ = await account(store)
+        _, bobs = await account(store, "bob")
+        work = (await store.index.create_mailbox(ada, "Work")).id
+        await deliver(store, work)
+        await until(1)
+        cur = tmp_path / "mail" / ADA / ".Work" / "cur"
+        cur.rename(cur.with_name("aside"))
+        cur.write_bytes(b"in the way")
+        for number in range(17):
+            await deliver(store, work, body=b"ada %d" % number)
+        for number in range(12):
+            await deliver(store, bobs, body=b"bob %d" % number)
+        await store.index.expunge(bobs, [UID(1)], deleted_only=False)
+        await until(12)
+        for number in range(4):
+            await deliver(store, bobs, body=b"later %d" % number)
+        await until(15)
+        cur.unlink()
+        cur.with_name("aside").rename(cur)
+        await until(33)
+    bodies = sorted(path.read_bytes() for path in message_files(tmp_path))
+    assert sum(body.startswith(b"ada") for body in bodies) == 17

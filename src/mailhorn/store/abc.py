@@ -709,6 +709,7 @@ class Work:
         more: There is more to do after this.
         dirs: Where the directories of all mailboxes named here are, below the root.
         next_due: When the next expunged message may leave, seconds since 1970.
+        full: There may be more messages without a file, with greater blobs.
 
     """
 
@@ -723,6 +724,7 @@ class Work:
     subscriptions: tuple[SubscriptionsWork, ...]
     accounts: AccountsWork | None
     next_due: float | None
+    full: bool
 
     def __bool__(self) -> bool:
         """Return whether there is anything to do."""
@@ -806,7 +808,7 @@ class Resting(ABC):
         """Make known to readers what was durable when the last process ended, however it ended: first of all."""
 
     @abstractmethod
-    def unsettled(self, now: float, limit: int, everything: bool = False) -> Work:
+    def unsettled(self, now: float, limit: int, everything: bool = False, beyond: int = 0) -> Work:
         """
         Return what is not at rest.
 
@@ -814,6 +816,7 @@ class Resting(ABC):
             now: Expunged messages due by then leave, seconds since 1970.
             limit: At most so many messages of each kind.
             everything: No grace for expunged messages, and every mailbox whose UIDNEXT moved is told (clean stop).
+            beyond: Of messages without a file, those with a greater blob only; no file is told to be removed then.
 
         """
 

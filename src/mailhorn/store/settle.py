@@ -331,6 +331,10 @@ class Settler:
         self._problems: list[OSError] = []
         self._unplaced: set[int] = set()
         """Mailboxes whose directory could not be placed in this round: where their files are is not known."""
+        self._beyond = 0
+        """The blob behind which a round looks for what has no file, as those up to there could not get theirs."""
+        self._trouble = ""
+        """Why not, the first reason."""
         self._nameless = os.path.exists("/proc/self/fd")
         self._odd: set[MailboxId] = set()
         self.quiet = threading.Lock()
@@ -418,6 +422,7 @@ class Settler:
                 if not retry:
                     self._complain("messages cannot be written into the Maildirs, will retry", problem)
                 retry = min(RETRY_MAX, retry * 2 or RETRY_MIN)
+                self._beyond, self._trouble = 0, ""
         try:
             while self.round(everything=True)[0]:
                 pass
@@ -450,15 +455,18 @@ class Settler:
         Returns:
             Whether there may be more to do now, and when an expunged message is due next (seconds since 1970).
 
-        Raises OSError, StoreError: what was done will be done again.
+        Raises OSError, StoreError: what was not done will be tried again. Those who cannot get their files keep nobody
+        from getting his: what they meet is told when all others have had their turn.
 
         """
         with self.quiet:
             came = self._came
-            work = self._resting.unsettled(self._clock(), ROUND, everything)
-            if not work.unfiled:  # what was moved or expunged before it had a file never gets one
+            work = self._resting.unsettled(self._clock(), ROUND, everything, self._beyond)
+            if not work.unfiled and not self._beyond:  # what was moved or expunged before it had a file never gets one
                 self._filed = came
             self._at_leisure = bool(work.renamed) and not (work.unfiled or work.leaving or work.folders)
+            if not work and self._trouble:
+                raise self._told_trouble()
             if not work:
                 self._careful = False
                 return False, work.next_due
@@ -473,12 +481,23 @@ class Settler:
         self._filed += sum(first for _, _, first, _ in done.filed)
         self.rested()
         if self._problems:  # the others are at rest all the same
-            raise StoreError(f"{len(self._problems)} could not be written: {self._problems[0]}")
-        if not done:
-            raise StoreError("there is something that does not come to rest")
+            self._trouble = self._trouble or f"{len(self._problems)} could not be written: {self._problems[0]}"
+        elif not done:
+            self._trouble = self._trouble or "there is something that does not come to rest"
+        if self._trouble:
+            if work.full:
+                self._beyond = work.unfiled[-1].blob
+                return True, work.next_due
+            raise self._told_trouble()
         if not work.more:
             self._careful = False  # nothing is left of what the crash left
         return work.more or everything, work.next_due
+
+    def _told_trouble(self) -> StoreError:
+        """Return what has kept some from getting their files; the next round begins with them again."""
+        trouble = StoreError(self._trouble)
+        self._beyond, self._trouble = 0, ""
+        return trouble
 
     def _make_room(self) -> None:
         """

@@ -78,13 +78,13 @@ class SqliteResting(Resting):
             self._reading = open_reader(self._path)
         return self._reading
 
-    def unsettled(self, now: float, limit: int, everything: bool = False) -> Work:
+    def unsettled(self, now: float, limit: int, everything: bool = False, beyond: int = 0) -> Work:
         if everything:
             self._writer.run_here(None)  # which has all that arrived entered
         try:
             db = self._db()
             with db:
-                work = self._unsettled(db, now, limit, everything)
+                work = self._unsettled(db, now, limit, everything, beyond)
             return self._with_bodies(db, work)
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
@@ -113,12 +113,14 @@ class SqliteResting(Resting):
             if f"{mailbox}/{name}".partition(":")[0] not in origins
         }
 
-    def _unsettled(self, db: Database, now: float, limit: int, everything: bool) -> Work:
+    def _unsettled(self, db: Database, now: float, limit: int, everything: bool, beyond: int) -> Work:
         unfiled, octets, full = [], 0, False
         for row in db.execute(
             "SELECT message.mailbox, uid, message.blob, key, message.size, flags, internal_date, inline_body.body,"
             " origin FROM message INDEXED BY message_unfiled JOIN blob ON blob.id = message.blob"
-            " LEFT JOIN inline_body ON inline_body.blob = blob.id WHERE letters IS NULL ORDER BY message.blob"
+            " LEFT JOIN inline_body ON inline_body.blob = blob.id WHERE letters IS NULL AND message.blob > ?"
+            " ORDER BY message.blob",
+            (beyond,),
         ):
             message = Unfiled(*row)
             unfiled.append(message)
@@ -127,7 +129,7 @@ class SqliteResting(Resting):
             if len(unfiled) == limit or octets > MAX_OCTETS:
                 full = True
                 break
-        self._all_until = 0 if full else db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0]
+        self._all_until = 0 if full or beyond else db.ask("SELECT coalesce(max(id), 0) FROM blob")[0][0]
         due = float("inf") if everything else now
         renamed: list[Any] = []
         leaving: list[Any] = []
@@ -137,7 +139,7 @@ class SqliteResting(Resting):
                 " JOIN blob ON blob.id = message.blob WHERE dirty = 1 AND letters IS NOT NULL LIMIT ?",
                 (limit,),
             )
-        copies = full or any(message.origin is not None for message in unfiled)
+        copies = full or beyond > 0 or any(message.origin is not None for message in unfiled)
         if not copies:  # else a reader would look for a file that the index still says a copy is to be made of
             leaving = db.ask(f"SELECT mailbox, uid, name FROM ({_LEAVING}) LIMIT ?3", (due, MAX_EXPUNGE_GRACE, limit))
         waiting = "SELECT min(due) FROM leaving WHERE due > ?1 AND due <= ?1 + ?2"
@@ -167,6 +169,7 @@ class SqliteResting(Resting):
             tuple(self._subscriptions_work(db)),
             self._accounts_work(db),
             next_due,
+            full,
         )
 
     def _body(self, db: Database, blob: int, body: bytes | None) -> bytes | None:

@@ -9,6 +9,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def test_a_signal_stops_it(tmp_path: Path, number: signal.Signals) -> None:
     assert "Traceback" not in (tmp_path / "serve.log").read_text()
 
 
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """Those who are started get SIGHUP, also if the tests were by `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangups")
 def test_somebody_wants_other_settings(tmp_path: Path) -> None:
     """A service that is sent SIGHUP serves on, and says what to do instead."""
     with serving(tmp_path) as server:
@@ -65,6 +75,7 @@ def test_somebody_wants_other_settings(tmp_path: Path) -> None:
     assert "restart the server for others" in (tmp_path / "serve.log").read_text()
 
 
+@pytest.mark.usefixtures("hangups")
 def test_its_terminal_is_closed(tmp_path: Path) -> None:
     """It stops as if it had been told to."""
     terminal, its_end = os.openpty()

@@ -602,7 +602,7 @@ async def test_a_folder_that_cannot_be_written_keeps_nobody_waiting(
         for number in range(12):
             await deliver(store, bobs, body=b"bob %d" % number)
         await store.index.expunge(bobs, [UID(1)], deleted_only=False)
-        await until(12)
+        await until(11)  # the one that was expunged may have been before it had a file
         for number in range(4):
             await deliver(store, bobs, body=b"later %d" % number)
         await until(15)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 from tests.kit.stores import DATE, account, deliver, digest_of, message_files, opened
+from tests.store.test_making_way import rests
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.mailbox import INBOX
@@ -575,19 +576,12 @@ async def test_a_folder_that_cannot_be_written_keeps_nobody_waiting(
     monkeypatch.setattr("mailhorn.store.settle.RETRY_MAX", 0.05)
     monkeypatch.setattr("mailhorn.store.settle.RETRY_MIN", 0.01)
     async with opened(tmp_path, delay=0.0) as store:
-        blobs = store._blobs
-        assert isinstance(blobs, MaildirBlobs)
-        rested = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        before = blobs._settler.rested
-        blobs._settler.rested = lambda: before() or loop.call_soon_threadsafe(rested.set)  # type: ignore[func-returns-value, assignment, return-value]
+        rested = rests(store)
 
         async def until(files: int) -> None:
-            async with asyncio.timeout(20):
-                while len(message_files(tmp_path)) < files:
-                    rested.clear()
-                    if len(message_files(tmp_path)) < files:
-                        await rested.wait()
+            while len(message_files(tmp_path)) < files:
+                assert await asyncio.to_thread(rested.wait, 20)
+                rested.clear()
 
         ada, _ = await account(store)
         _, bobs = await account(store, "bob")

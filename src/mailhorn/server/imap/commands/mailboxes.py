@@ -22,6 +22,7 @@ from ..pace import Pace
 from ..pattern import matches
 from ..reach import OTHERS, Act, Reached, canonical, of_others, place, reach
 from ..reply import CommandRefused, Reply, ok
+from ..searching import ROWS
 from ..survey import InboxRenamed
 from .metadata import noted, tell_noted
 from .quota import demand_room
@@ -366,10 +367,6 @@ async def _deleted(conversation: Conversation, mailbox: Mailbox) -> tuple[int, i
         count, octets = count + len(sizes), octets + sum(sizes)
         await pace.turn()
     return count, octets
-
-
-ROWS = 1_000
-"""Messages looked at in one go: half a millisecond."""
 
 
 async def namespace(conversation: Conversation) -> Reply:

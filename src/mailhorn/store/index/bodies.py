@@ -2,7 +2,8 @@
 
 Rule 1: a place is let go of before it is written again (`Journal.turn`), so what has been read is the body if its place
 is still known afterwards. Whoever finds nothing here looks into the tables, or for the file. Rule 2: the last ones are
-in memory, too: who was told of a message asks for it at once.
+in memory, too: who was told of a message asks for it at once. Rule 3: the others are in no memory, not the system's
+either (`direct`): the event loop takes what is `at_hand`, threads read the rest.
 """
 
 import threading
@@ -19,6 +20,10 @@ READ = 256 * 1024
 
 GAP = 64 * 1024
 """Octets that are read for nothing rather than asking once more: messages that came together are settled together."""
+
+
+class NotInMemory(Exception):
+    """The body has to be read from the disk: `Bodies.get` does that, in a thread."""
 
 
 class Bodies:
@@ -67,6 +72,13 @@ class Bodies:
             if place is not None:
                 self.octets -= place.octets
                 self._held -= len(self._recent.pop(blob, b""))
+
+    def at_hand(self, blob: int) -> bytes | None:
+        """Return a body without asking the disk, None if it is not here any more. Raises NotInMemory."""
+        body = self._recent.get(blob)
+        if body is None and blob in self._places:
+            raise NotInMemory
+        return body
 
     def get(self, blob: int) -> bytes | None:
         """Return a body, None if it is not here any more. Raises StoreUnavailable."""

@@ -1,7 +1,8 @@
 """The part of the SQLite index that reads.
 
 Rule: a read that finds its rows by an index and returns few of them runs on the loop (5 us; a thread's round trip is
-60); a scan runs in a reader's thread. Who reads a mailbox waits until the tables have all of it that was answered.
+60); a scan runs in a reader's thread, and so does what takes a body that is in no memory (`bodies`). Who reads a
+mailbox waits until the tables have all of it that was answered.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from ..abc import (
     StoreUnavailable,
 )
 from ..names import file_name
+from .bodies import NotInMemory
 from .database import DISK_ERRORS, Database, open_reader, unavailable
 from .resting import SqliteResting
 from .sheet import MAX_ROWS, Sheet, Sheets
@@ -115,7 +117,6 @@ class SqliteReading(SqliteResting, Index):
     _readers: ThreadPoolExecutor
     _far: threading.local
     _far_all: list[Database]
-    _near: Database
     _sheets: Sheets
     _closed: bool
 
@@ -134,6 +135,14 @@ class SqliteReading(SqliteResting, Index):
             return read(self._near)
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
+
+    async def _here_or_there(self, read: Callable[[Database], T]) -> T:
+        """Read on this thread, unless that takes a body which is not in memory: then on a reader's."""
+        try:
+            return self._here(read)
+        except NotInMemory:
+            pass
+        return await self._there(read)
 
     async def _there(self, read: Callable[[Database], T]) -> T:
         """Read on a reader's thread."""
@@ -268,7 +277,10 @@ class SqliteReading(SqliteResting, Index):
         elif len(uids) > FEW or self._writer.is_behind(mailbox):
             return None
         elif digested:
-            found = self._here(lambda db: self._digested(db, _rows(db, _DIGESTED, mailbox, uids)))
+            try:
+                found = self._here(lambda db: self._digested(db, _rows(db, _DIGESTED, mailbox, uids)))
+            except NotInMemory:
+                return None
         elif sheet is not None and self._here(lambda db: sheet.catch_up(db, mailbox)):
             found = sheet.columns(uids)
         else:
@@ -278,7 +290,7 @@ class SqliteReading(SqliteResting, Index):
     async def _digested_columns(self, mailbox: MailboxId, uids: Sequence[UID]) -> Columns:
         await self._caught_up(mailbox)
         if len(uids) <= FEW:
-            return self._here(lambda db: self._digested(db, _rows(db, _DIGESTED, mailbox, uids)))
+            return await self._here_or_there(lambda db: self._digested(db, _rows(db, _DIGESTED, mailbox, uids)))
         sheet = None if self._sheets.get(mailbox) is None else await self._sheet(mailbox)
         known = None if sheet is None else sheet.columns(uids)
 
@@ -370,7 +382,7 @@ class SqliteReading(SqliteResting, Index):
         def read(db: Database) -> list[T]:
             return _read(db, sql, mailbox, uids, make)
 
-        return self._here(read) if len(uids) <= FEW else await self._there(read)
+        return await self._here_or_there(read) if len(uids) <= FEW else await self._there(read)
 
     async def blob(self, mailbox: MailboxId, uid: UID) -> BlobRef:
         await self._caught_up(mailbox)
@@ -396,7 +408,7 @@ class SqliteReading(SqliteResting, Index):
             body = self._body(db, number, body)
             return FileRef(key, size, None, "") if body is None else BlobRef(key, size, body)
 
-        ref = self._here(read)
+        ref = await self._here_or_there(read)
         if ref is None:
             raise MessageMissing(f"message {uid} of mailbox {mailbox} is gone")
         return ref
@@ -409,7 +421,10 @@ class SqliteReading(SqliteResting, Index):
         if len(uids) > FEW or self._writer.is_behind(mailbox):
             return None
         sql, make = _STORED_DIGESTED if digested else _STORED, self._stored_maker(mailbox, digested)
-        found = self._here(lambda db: _read(db, sql, mailbox, uids, make))
+        try:
+            found = self._here(lambda db: _read(db, sql, mailbox, uids, make))
+        except NotInMemory:
+            return None
         return found if len(found) == len(uids) else None
 
     def _stored_maker(self, mailbox: MailboxId, digested: bool) -> Callable[[Database, Any], Stored]:

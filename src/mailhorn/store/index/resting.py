@@ -68,6 +68,8 @@ class SqliteResting(Resting):
     _digest: Callable[[bytes], Digest]
     _digests: dict[int, Digest]
     _bodies: Bodies
+    _near: Database
+    """The event loop's own connection."""
     _all_until: int = 0
     """Of blobs up to this number, the last work had all that are not at rest."""
     _reading: Database | None = None
@@ -173,9 +175,13 @@ class SqliteResting(Resting):
         )
 
     def _body(self, db: Database, blob: int, body: bytes | None) -> bytes | None:
-        """Return the body of a message that has not come to rest, None if it is big: it is in the spool."""
+        """
+        Return the body of a message that has not come to rest, None if it is big: it is in the spool.
+
+        Raises NotInMemory on the event loop, if the disk would have to be asked for it.
+        """
         if body is None:
-            body = self._bodies.get(blob)
+            body = self._bodies.at_hand(blob) if db is self._near else self._bodies.get(blob)
         if body is None:  # the tables may have got it just now
             found = db.ask("SELECT body FROM inline_body WHERE blob = ?", (blob,))
             body = found[0][0] if found else None

@@ -1,0 +1,164 @@
+"""Small bodies that are no files yet: at hand while they are in memory, else read, and never by the event loop."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.kit.fetching import logged_in
+from tests.kit.mailserver import running_server
+from tests.kit.stores import account, deliver, digest_of, opened
+
+from mailhorn.model.ids import UID
+from mailhorn.store.blobs.maildir import MaildirBlobs
+from mailhorn.store.index import bodies as bodies_module
+from mailhorn.store.index import reading
+from mailhorn.store.index.bodies import Bodies, NotInMemory
+from mailhorn.store.index.sqlite import SqliteIndex
+from mailhorn.store.journal import Body, Journal
+
+
+@pytest.fixture
+def readers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The threads that read the journal, from which all but the last two bodies have to be read."""
+    threads: list[int] = []
+    read = Journal.read
+
+    def noting(self: Journal, body: Body) -> bytes:
+        threads.append(threading.get_ident())
+        return read(self, body)
+
+    monkeypatch.setattr(Journal, "read", noting)
+    monkeypatch.setattr(bodies_module, "RECENT", 120)
+    monkeypatch.setattr(reading, "MAX_DIGESTS", 0)  # they are made of the bodies
+    yield threads
+    assert threading.get_ident() not in threads
+
+
+def body(number: int) -> bytes:
+    """Return one of some 60 octets."""
+    return (b"Subject: %d\r\n\r\n" % number).ljust(60, b".")
+
+
+@pytest.mark.parametrize("verb", ["blob", "digests", "columns", "stored", "digested", "body", "many"])
+async def test_a_body_that_is_not_in_memory_is_read_in_a_thread(tmp_path: Path, readers: list[int], verb: str) -> None:
+    """Whatever it is asked for."""
+    async with opened(tmp_path, delay=3600.0) as store:
+        index = store.index
+        assert isinstance(index, SqliteIndex)
+        _, inbox = await account(store)
+        for number in range(1, 8):
+            await deliver(store, inbox, body=body(number))
+        await index.uids(inbox)
+        wanted = [UID(3), UID(7)]
+        expected = [body(3), body(7)]
+        match verb:
+            case "blob":
+                assert (await index.blob(inbox, UID(3))).inline == body(3)
+            case "digests":
+                assert [one.digest for one in await index.digests(inbox, wanted)] == list(map(digest_of, expected))
+            case "columns":
+                columns = await index.columns(inbox, wanted, True)
+                assert list(columns.envelopes) == [digest_of(one).envelope for one in expected]
+            case "stored":
+                assert [one.where for one in await index.stored(inbox, wanted, False)] == expected
+            case "digested":
+                assert [one.digest for one in await index.stored(inbox, wanted, True)] == list(map(digest_of, expected))
+            case "body":
+                assert await store.body(inbox, UID(3)) == body(3)
+            case "many":
+                assert await store.read_many(inbox, {UID(3): (0, 60), UID(7): (0, 60)}) == dict(
+                    zip(wanted, expected, strict=True)
+                )
+        assert readers
+
+
+@pytest.mark.parametrize("uids", [[UID(3)], [UID(3), UID(7)], [UID(6), UID(5)]])
+async def test_a_body_that_is_not_in_memory_is_not_at_hand(tmp_path: Path, readers: list[int], uids: list[UID]) -> None:
+    """Who asks without waiting is not told of its message, nor of those beside it; its row can be had."""
+    async with opened(tmp_path, delay=3600.0) as store:
+        _, inbox = await account(store)
+        for number in range(1, 8):
+            await deliver(store, inbox, body=body(number))
+        await store.index.uids(inbox)
+        assert store.index.stored_at_hand(inbox, uids, False) is None
+        assert store.index.columns_at_hand(inbox, uids, True) is None
+        columns = store.index.columns_at_hand(inbox, uids)
+        assert columns is not None and list(columns.uids) == sorted(uids)
+        assert not readers
+
+
+async def test_a_body_in_memory_needs_no_thread(
+    tmp_path: Path, readers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was just told of a message is answered on the loop."""
+    async with opened(tmp_path, delay=3600.0) as store:
+        index = store.index
+        assert isinstance(index, SqliteIndex)
+        _, inbox = await account(store)
+        for number in range(1, 8):
+            await deliver(store, inbox, body=body(number))
+        await index.uids(inbox)
+        monkeypatch.setattr(index, "_there", lambda read: pytest.fail("a thread is asked"))
+        last, digest = [UID(7)], digest_of(body(7))
+        found = index.stored_at_hand(inbox, last, True)
+        assert found is not None
+        (stored,) = found
+        assert (stored.where, stored.digest) == (body(7), digest)
+        columns = index.columns_at_hand(inbox, last, True)
+        assert columns is not None and list(columns.envelopes) == [digest.envelope]
+        assert await index.stored(inbox, last, True) == [stored]
+        assert (await index.blob(inbox, UID(7))).inline == body(7)
+        assert [one.digest for one in await index.digests(inbox, last)] == [digest]
+        assert not readers
+        monkeypatch.undo()
+
+
+async def test_fetch_of_what_is_not_in_memory(tmp_path: Path, readers: list[int]) -> None:
+    """Lone messages and several; nobody else waits while the disk is asked for them."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        blobs = server.server.mail.store._blobs
+        assert isinstance(blobs, MaildirBlobs)
+        async with logged_in(server.ports["imap"], "ann", server.password) as client:
+            with blobs._settler.quiet:  # nothing becomes a file
+                for number in range(1, 8):
+                    await client.append(b"INBOX", body(number))
+                await client.command(b"NOOP")
+                for items, name, value in (
+                    (b"BODY.PEEK[]", "BODY[]", b"{60}\r\n%b"),
+                    (b"BODY.PEEK[HEADER]", "BODY[HEADER]", None),
+                    (b"BODY.PEEK[] ENVELOPE", "BODY[]", b"{60}\r\n%b"),
+                    (b"ENVELOPE", "ENVELOPE", None),
+                    (b"BODY[]", "BODY[]", b"{60}\r\n%b"),
+                ):
+                    for numbers in (b"3", b"2:4", b"1,5"):
+                        readers.clear()
+                        found = await client.fetch(numbers, items)
+                        assert readers and threading.get_ident() not in readers
+                        for number, told in found.items():
+                            said = told[name]
+                            assert b"%d" % number in said if value is None else said == value % body(number)
+                    readers.clear()
+                    assert list(await client.fetch(b"7", items)) == [7]
+                    assert not readers
+                assert (await client.command(b"SEARCH TEXT .."))[0] == b"* SEARCH 1 2 3 4 5 6 7"
+                assert readers
+
+
+def test_what_is_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last of them; of others it is said that they have to be read, of those that are gone that they are."""
+    journal = Journal(tmp_path / "journal")
+    journal.begin(1, tmp_path)
+    monkeypatch.setattr(bodies_module, "RECENT", 3)
+    known = Bodies()
+    known.journal = journal
+    at = journal.write([(b"one",), (b"two",)])
+    for number, content in enumerate((b"one", b"two"), 1):
+        known.put(number, Body(at + 3 * (number - 1), 3), content)
+    with pytest.raises(NotInMemory):
+        known.at_hand(1)
+    assert (known.get(1), known.at_hand(2), known.at_hand(3)) == (b"one", b"two", None)
+    known.forget(1)
+    known.forget(2)
+    assert known.at_hand(1) is known.at_hand(2) is None
+    journal.close()

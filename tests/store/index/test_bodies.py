@@ -1,8 +1,10 @@
 """Small bodies that are no files yet: at hand while they are in memory, else read, and never by the event loop."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.kit.fetching import logged_in
@@ -10,12 +12,23 @@ from tests.kit.mailserver import running_server
 from tests.kit.stores import account, deliver, digest_of, opened
 
 from mailhorn.model.ids import UID
+from mailhorn.store import journal as journals
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index import bodies as bodies_module
 from mailhorn.store.index import reading
 from mailhorn.store.index.bodies import Bodies, NotInMemory
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.journal import Body, Journal
+
+
+class Number(int):
+    """A number that knows how often two were compared."""
+
+    compared = 0
+
+    def __lt__(self, other: int) -> bool:
+        Number.compared += 1
+        return super().__lt__(other)
 
 
 @pytest.fixture
@@ -162,3 +175,38 @@ def test_what_is_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     known.forget(2)
     assert known.at_hand(1) is known.at_hand(2) is None
     journal.close()
+
+
+def test_the_first_is_found_without_a_search() -> None:
+    """In whatever order they are forgotten."""
+    known = Bodies()
+    assert known.first(9) == 9
+    for number in range(1, 101):
+        known.put(Number(number), Body(number, 1))
+    firsts = []
+    for number in (1, 2, 4, 3, 100, *range(10, 50), 5, 6, 7, 8, 9):
+        known.forget(number)
+        firsts.append(known.first(200))
+    assert firsts == [2, 3, 3, 5, 5, *[5] * 40, 6, 7, 8, 9, 50]
+    assert Number.compared == 0
+
+
+async def test_numbers_only_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes what arrives, and however full the journal is."""
+    monkeypatch.setattr(journals, "PART", 6000)
+    monkeypatch.setattr(journals, "PARTS", 2)
+    numbers: list[int] = []
+    put = Bodies.put
+
+    def noting(self: Bodies, blob: int, *place: Any) -> None:
+        numbers.append(blob)
+        put(self, blob, *place)
+
+    monkeypatch.setattr(Bodies, "put", noting)
+    async with opened(tmp_path) as store:
+        ada, inbox = await account(store)
+        other = await store.index.create_mailbox(ada, "Other")
+        for _ in range(5):
+            arriving = [deliver(store, inbox, body=b"x" * 500) for _ in range(20)]
+            await asyncio.gather(*arriving, store.index.copy(inbox, [UID(1)], other.id))
+    assert len(numbers) == 100 and numbers == sorted(numbers)

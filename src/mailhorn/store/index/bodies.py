@@ -7,6 +7,7 @@ either (`direct`): the event loop takes what is `at_hand`, threads read the rest
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from ..abc import StoreUnavailable
@@ -39,8 +40,9 @@ class Bodies:
     def __init__(self) -> None:
         self.journal: Journal | None = None
         self.octets = 0
-        self._places: dict[int, Body] = {}
-        self._recent: dict[int, bytes] = {}
+        # The first ones go first; to find the next of them in a dict is to walk over all that have gone.
+        self._places: OrderedDict[int, Body] = OrderedDict()
+        self._recent: OrderedDict[int, bytes] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
 
@@ -52,10 +54,11 @@ class Bodies:
 
     def first(self, default: int) -> int:
         """Return the smallest number, the default if there is none."""
-        return min(self._places, default=default)
+        with self._lock:
+            return next(iter(self._places), default)
 
     def put(self, blob: int, place: Body, body: bytes | None = None) -> None:
-        """Take note of a body."""
+        """Take note of a body; its number is greater than those of all before."""
         with self._lock:
             self._places[blob] = place
             self.octets += place.octets
@@ -63,7 +66,7 @@ class Bodies:
                 self._recent[blob] = body
                 self._held += len(body)
                 while self._held > RECENT:
-                    self._held -= len(self._recent.pop(next(iter(self._recent))))
+                    self._held -= len(self._recent.popitem(last=False)[1])
 
     def forget(self, blob: int) -> None:
         """Let go of one, which may have gone before."""

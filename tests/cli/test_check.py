@@ -63,6 +63,28 @@ def test_check(tmp_path: Path) -> None:
         assert list(server.mailbox()) == [2]
 
 
+def test_what_rules_remember_is_damaged(tmp_path: Path) -> None:
+    """A server that does not start with it says what to do, and the check finds it and mends it."""
+    with running_server(tmp_path, "ann") as server:
+        server.stop()
+        file = server.data / "remembered.sqlite"
+        file.write_bytes(b"nonsense" * 4096)
+        refused = subprocess.run(
+            [sys.executable, "-m", "mailhorn", "serve", "--config", "serve.toml"],
+            cwd=server.folder,
+            env=environment(server.folder),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert refused.returncode != 0 and "mailhorn check --repair" in refused.stderr, refused
+        found = check(server)
+        assert found.returncode == 1 and found.stdout.startswith(f"{file}: the database is damaged"), found
+        mended = check(server, "--repair")
+        assert mended.returncode == 0 and "All is well" in mended.stdout, mended
+        server.start()
+
+
 @pytest.mark.parametrize(
     ("options", "said"), [(["--account", "a b"], "a b"), (["--account", "nobody"], "no account nobody")]
 )

@@ -455,6 +455,36 @@ def test_damaged(data: Path, first: int) -> None:
     assert contents(data) == ALL
 
 
+def test_damage_is_told_by_what_it_is(data: Path) -> None:
+    """SQLite begins some of its reports with the database's name, which says nothing; the line does not."""
+    spoil(data / "index.sqlite", page_of(data, "message_dirty").__ne__)
+    (finding,) = Checker(data, live=False).check().findings
+    assert finding.kind == "damaged" and "***" not in finding.what
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_database_beside_the_index(data: Path, first: int) -> None:
+    """A damaged one is found and set aside, with what lies beside it; a whole one stays as it is."""
+    for name in ("whole.sqlite", "other.sqlite"):
+        db = apsw.Connection(str(data / name))
+        db.execute("PRAGMA journal_mode = wal; CREATE TABLE seen (key TEXT)").fetchall()
+        db.execute("INSERT INTO seen VALUES (hex(zeroblob(9000)))").fetchall()
+        db.close()
+    beside = {"whole.sqlite": "nothing", "other.sqlite": "it is forgotten", "none.sqlite": "nothing"}
+    checker = Checker(data, False, beside)
+    assert checker.check().findings == []
+    spoil(data / "other.sqlite", lambda page: page != first)
+    report = checker.check()
+    (finding,) = report.findings
+    assert (finding.kind, finding.where) == ("beside", str(data / "other.sqlite"))
+    assert finding.repair == "set it aside; it is forgotten" and not report.damaged
+    assert checker.check(LOGIN).findings == []
+    checker.mend(report)
+    assert checker.check().findings == []
+    assert (data / "whole.sqlite").exists() and not (data / "other.sqlite").exists()
+    assert len(list(data.glob("other.sqlite-damaged-*[0-9]"))) == 1
+
+
 def test_damaged_while_unsettled(data: Path) -> None:
     """Of messages that were only in a damaged index, what can be read is saved, with its UID; so is the spool."""
     big = b"Subject: big\r\n\r\n" + b"0123456789abcdef\r\n" * 20_000

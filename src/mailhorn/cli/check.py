@@ -14,7 +14,7 @@ from pathlib import Path
 from ..config.find import serve_settings
 from ..config.lock import DataLock, InUse
 from ..config.settings import Log
-from ..config.wire import data_folder, open_store, recover
+from ..config.wire import BESIDE, data_folder, open_store, recover
 from ..server.accounts import normal_login
 from ..store.abc import StoreError
 from ..store.check import LOST_AND_FOUND, Checker, Report
@@ -53,7 +53,7 @@ def check(config: Path | None, repair: bool, login: str | None, as_json: bool) -
             if repair and (data / "index.sqlite").exists():
                 with contextlib.suppress(StoreError):  # what is wrong with it, the check tells
                     run(recover(data))
-            report = _look(Checker(data, live=False), login)
+            report = _look(Checker(data, False, BESIDE), login)
             if repair and report.findings:
                 _tell(report, as_json=False, repaired=True, file_is_stderr=as_json)
                 report = _repair(data, login, report)
@@ -64,7 +64,7 @@ def check(config: Path | None, repair: bool, login: str | None, as_json: bool) -
 
 def _beside_a_server(data: Path, login: str | None) -> Report:
     """Return what is wrong at two looks, one after the other."""
-    checker = Checker(data, live=True)
+    checker = Checker(data, True, BESIDE)
     report = _look(checker, login)
     if report.findings:
         time.sleep(SECOND_LOOK)
@@ -81,7 +81,7 @@ def _look(checker: Checker, login: str | None) -> Report:
 
 def _repair(data: Path, login: str | None, report: Report) -> Report:
     """Mend, bring it to rest in the Maildirs, look again; return what is still wrong."""
-    checker = Checker(data, live=False)
+    checker = Checker(data, False, BESIDE)
     for _ in range(MAX_ROUNDS):
         if not report.findings:
             break

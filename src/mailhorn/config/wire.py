@@ -76,6 +76,12 @@ FILES = 128
 REMEMBERED = "remembered.sqlite"
 """What rules have seen and answered, in the data directory."""
 
+BESIDE = {
+    REMEMBERED: "what rules have answered and seen before is forgotten",
+    QUEUE: "letters that wait in it are not sent",
+}
+"""The databases in it beside the index, with what it means to do without what is in one."""
+
 
 def is_root() -> bool:
     """Return whether the defaults of root apply."""

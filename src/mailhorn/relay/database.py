@@ -185,7 +185,10 @@ class Database:
         if isinstance(problem, apsw.FullError):
             return RelayUnavailable(f"{self._path} cannot be written ({problem}): make room on the disk")
         if isinstance(problem, apsw.CorruptError | apsw.NotADBError):
-            return RelayUnavailable(f"{self._path} is damaged ({problem}): stop the server and move the file away")
+            return RelayUnavailable(
+                f"{self._path} is damaged ({problem}): stop what uses it, and move the file away (a server's:"
+                " mailhorn check --repair)"
+            )
         return RelayUnavailable(f"{self._path} cannot be used ({problem}): see to the disk and its permissions")
 
 

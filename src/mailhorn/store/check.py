@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,10 @@ class Mending:
         """Move a file to where lost things are kept."""
         _keep(self.places, path)
 
+    def set_aside(self, path: Path) -> None:
+        """Give a damaged database another name."""
+        _aside(path)
+
     def as_new_mail(self, path: str) -> None:
         """Have a file taken in as new mail: it loses the UID in its name and goes where new mail is dropped."""
         folder, name = os.path.split(path)
@@ -150,9 +154,24 @@ def _keep(places: Places, path: str) -> None:
     os.rename(path, target if not os.path.lexists(target) else f"{target}-{time.time_ns()}")
 
 
+def _aside(path: Path) -> Path:
+    """Give a damaged database another name, and what lies beside it; return that name."""
+    aside = path.with_name(f"{path.name}-damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    for ending in ("-wal", "-shm", ""):
+        old = path.with_name(path.name + ending)
+        if old.exists():
+            old.rename(aside.with_name(aside.name + ending))
+    return aside
+
+
 def _remove_texts(path: Path) -> None:
     for ending in ("-shm", "-wal", ""):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _lines(said: Iterable[tuple[Any, ...]]) -> list[str]:
+    """Return what SQLite says of a file; it may begin with the name of the database, which tells nothing."""
+    return [line for (text,) in said for line in str(text).splitlines() if not line.startswith("*** in database")]
 
 
 def _all(db: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
@@ -166,16 +185,18 @@ def _one(db: apsw.Connection, sql: str, values: tuple[Any, ...] = ()) -> Any:
 class Checker:
     """Checks one data directory, and mends it."""
 
-    def __init__(self, data: Path, live: bool) -> None:
+    def __init__(self, data: Path, live: bool, beside: Mapping[str, str] | None = None) -> None:
         """
         Make it.
 
         Args:
             data: The directory of everything.
             live: A server is at work in it: nothing may be mended, and what is under way looks wrong for a moment.
+            beside: Other databases in the directory, by name, with what it means to do without what is in one.
 
         """
         self._places = Places(data)
+        self._beside = {data / name: loss for name, loss in (beside or {}).items()}
         self._path = data / "index.sqlite"
         self._texts = data / TEXTS
         self._live = live
@@ -268,8 +289,7 @@ class Checker:
 
     def _whole(self, db: apsw.Connection, report: Report) -> bool:
         """Ask SQLite; return whether the rest can be trusted enough to be looked at."""
-        said = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({MAX_DAMAGE})")]
-        said = [line for text in said for line in text.splitlines()]
+        said = _lines(db.execute(f"PRAGMA integrity_check({MAX_DAMAGE})"))
         if said == ["ok"]:
             return True
         if all(ONLY_AN_INDEX.search(line) for line in said):
@@ -321,6 +341,7 @@ class Checker:
             self._references(db, report)
             self._nobodys(db, report)
             self._leftovers(db, report)
+            self._others(report)
 
     def _count(self, db: apsw.Connection, mailbox: int, where: str, report: Report) -> None:
         """Compare what a mailbox's row tells with its messages."""
@@ -446,6 +467,33 @@ class Checker:
                             )
                             and None
                         ),
+                    )
+                )
+
+    def _others(self, report: Report) -> None:
+        """Ask SQLite about the databases beside the index: a server does not start with a damaged one."""
+        for path, loss in self._beside.items():
+            if not path.exists():
+                continue
+            try:
+                other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+                try:
+                    other.set_busy_timeout(BUSY_MS)
+                    said = _lines(other.execute("PRAGMA quick_check(1)"))
+                finally:
+                    other.close()
+            except UNREADABLE as problem:
+                said = [str(problem)]
+            except apsw.Error as problem:
+                raise StoreUnavailable(f"{path} cannot be read ({problem}): see to the disk") from problem
+            if said != ["ok"]:
+                report.findings.append(
+                    Finding(
+                        "beside",
+                        str(path),
+                        f"the database is damaged: {said[0]}",
+                        f"set it aside; {loss}",
+                        lambda mending, path=path: mending.set_aside(path),  # type: ignore[misc]
                     )
                 )
 
@@ -680,7 +728,6 @@ class Checker:
         server stopped; then have the index made anew. Raises StoreUnavailable.
         """
         places = self._places
-        aside = self._path.with_name(f"index.sqlite-damaged-{time.strftime('%Y%m%d-%H%M%S')}")
         saved = 0
         try:
             try:
@@ -696,10 +743,7 @@ class Checker:
                 _keep(places, f"{places.spool}/{name}")
             places.running.touch(0o600)  # UIDNEXT is not sure: leave a gap
             os.sync()
-            for ending in ("-wal", "-shm", ""):
-                old = self._path.with_name(self._path.name + ending)
-                if old.exists():
-                    old.rename(aside.with_name(aside.name + ending))
+            aside = _aside(self._path)
         except OSError as problem:
             raise StoreUnavailable(f"the index cannot be set aside ({problem}); see to the disk") from problem
         return saved, aside

@@ -114,6 +114,36 @@ async def test_the_index_lost_before_it_was_there(tmp_path: Path) -> None:
         assert await look(store, "ann") == EXPECTED
 
 
+@pytest.mark.parametrize("folder", ["INBOX", "Work/Today", ".Work/.Today"])
+async def test_the_index_lost_and_folders_of_another_layout(tmp_path: Path, folder: str) -> None:
+    """What has no place in an account's directory is no account until it is adopted, with all that is in it."""
+    home = tmp_path / "mail" / "ann"
+    make(home / folder)
+    for above in (home, (home / folder).parent) if folder != "INBOX" else ():
+        (above / "cur").mkdir(exist_ok=True)
+    make(tmp_path / "mail" / "bob")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
+    assert await rebuild(index, tmp_path, digest_of) == 6
+    await index.close()
+    async with opened(tmp_path) as store:
+        assert await store.index.account("ann") is None
+        assert (await adopted(store, tmp_path, "ann", home)).messages == 6
+        assert await look(store, "bob") == EXPECTED
+
+
+async def test_what_is_an_account_already(tmp_path: Path) -> None:
+    """Nobody is told to remove the account whose directory is to be adopted: that is the only copy of the mail."""
+    home = make(tmp_path / "mail" / "ann")
+    index = SqliteIndex(tmp_path / "index.db", digest_of)
+    await rebuild(index, tmp_path, digest_of)
+    await index.close()
+    async with opened(tmp_path) as store:
+        with pytest.raises(StoreError, match="there already, with what is in .*: mailhorn account passwd ann"):
+            await adopted(store, tmp_path, "ann", home)
+        with pytest.raises(StoreError, match="there already; remove it, or adopt"):
+            await adopted(store, tmp_path, "ann", make(tmp_path / "other"))
+
+
 async def test_links_where_they_are_possible(tmp_path: Path) -> None:
     """A message whose lines end as they should is not copied."""
     source = make(tmp_path / "source", None)

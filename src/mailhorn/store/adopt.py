@@ -97,6 +97,11 @@ async def adopt(
     """
     target = places.root / login_dir(login)
     if outside.inbox_of(login) is not None:
+        if await asyncio.to_thread(_is_same, target, maildir):  # an index that was made anew has taken it in
+            raise StoreError(
+                f"{login} is there already, with what is in {maildir}; "
+                f"its password is given with: mailhorn account passwd {login}"
+            )
         raise StoreError(f"{login} is there already; remove it, or adopt {maildir} under another login")
     in_place = await asyncio.to_thread(_is_in_place, places, target, maildir)
     adoption = Adoption()
@@ -131,13 +136,17 @@ async def adopt(
     return adoption
 
 
+def _is_same(target: Path, maildir: Path) -> bool:
+    return target.exists() and maildir.exists() and target.samefile(maildir)
+
+
 def _is_in_place(places: Places, target: Path, maildir: Path) -> bool:
     """Return whether the Maildir lies where the account's directory belongs. Raises StoreError if another does."""
     if not target.exists() and _former(places, target.name).exists():  # interrupted between two strokes
         os.rename(_former(places, target.name), target)
     if not target.exists():
         return False
-    if not maildir.exists() or not target.samefile(maildir):
+    if not _is_same(target, maildir):
         raise StoreError(
             f"{target} is there already: move it away, or adopt it: mailhorn account adopt {target.name} {target}"
         )

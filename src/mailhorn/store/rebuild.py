@@ -22,7 +22,7 @@ from .abc import AccountLine, Resting, RestoredMessage, StoreUnavailable
 from .intake import digest, plain_letters, with_line_ends
 from .names import InvalidName, file_name, flags_of_letters, login_of, mailbox_of
 from .notes import read_acl, read_notes
-from .records import Found, list_found, read_recorded, read_subscriptions
+from .records import Found, find_folders, list_found, read_recorded, read_subscriptions
 from .settle import MAILBOX_FILE, Keywords, Places, read_settings, sign
 from .validity import MAX_UID_VALIDITY, counted
 
@@ -72,6 +72,13 @@ async def rebuild(
     lines, last_uid_validity = _read_accounts(places)
     for directory in account_dirs(places):
         if directory not in lines:
+            if _is_laid_out_otherwise(places.root / directory):
+                log.warning(
+                    "a Maildir has folders that are no Maildir++ and is left alone; "
+                    "to see its mail: mailhorn account adopt, with the server stopped",
+                    where=str(places.root / directory),
+                )
+                continue
             log.warning(
                 "an account comes back without a password: the file of accounts does not name it", account=directory
             )
@@ -125,6 +132,17 @@ def account_dirs(places: Places) -> Iterator[str]:
                 login_of(name)
                 if (places.root / name).is_dir():
                     yield name
+
+
+def _is_laid_out_otherwise(home: Path) -> bool:
+    """Return whether a directory is another program's, with folders that an account's directory has no place for."""
+    if (home / MAILBOX_FILE).exists():
+        return False
+    try:
+        found, _ = find_folders(home)
+    except OSError:
+        return False  # making the account anew tells what it is
+    return not {path for _, path in found} <= {home, *(home / folder for folder, _ in _mailboxes(home))}
 
 
 def _read_accounts(places: Places) -> tuple[dict[str, AccountLine], int]:

@@ -46,3 +46,10 @@ def test_the_example_is_right_when_uncommented(kind: type[Section], tmp_path: Pa
     path.write_text("\n".join(lines))
     assert tomllib.loads(path.read_text())
     assert read(kind, path, {}) != kind()
+
+
+def test_these_two_limits() -> None:
+    """A setting that speaks of the two before it comes right after them."""
+    names = [line.split()[1] for line in example(ServeSettings).splitlines() if line.startswith("# ") and " = " in line]
+    first = names.index("connections_per_address")
+    assert names[first : first + 3] == ["connections_per_address", "connections_per_account", "count_this_machine"]

@@ -154,6 +154,13 @@ class Limits(Section, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Of these from one address; an IPv6 network of 64 bits counts as one.")
     ] = 1_000
     connections_per_account: Annotated[int, Meta(ge=1, description="Of these logged in as one account.")] = 100
+    count_this_machine: Annotated[
+        bool,
+        Meta(
+            description="Whether these two limits hold for this machine's own connections too. Not where a webmail or "
+            "a proxy runs beside the server: it brings everybody's."
+        ),
+    ] = False
     messages_per_command: Annotated[
         int,
         Meta(
@@ -167,13 +174,6 @@ class Limits(Section, frozen=True, kw_only=True):
     ] = 0
     quota_messages: Annotated[int, Meta(ge=0, description="Messages that an account may keep. 0: any number.")] = 0
     quota_mailboxes: Annotated[int, Meta(ge=0, description="Mailboxes that it may make. 0: any number.")] = 0
-    count_this_machine: Annotated[
-        bool,
-        Meta(
-            description="Whether these two limits hold for this machine's own connections too. Not where a webmail or "
-            "a proxy runs beside the server: it brings everybody's."
-        ),
-    ] = False
 
 
 class Sessions(Section, frozen=True, kw_only=True):

@@ -58,6 +58,7 @@ def test_an_explanation(tmp_path: Path) -> None:
         moved = command(tmp_path, "explain", "list.1@example.org")
         assert moved.stdout.startswith("Lists/1") and "INBOX/2: moved to Lists (Lists)" in moved.stdout
         assert json.loads(command(tmp_path, "explain", "2", "--json").stdout)["tests"][0]["result"] is True
+        assert "would now: flag Flagged" in command(tmp_path, "explain", "ann/INBOX/1").stdout
         nothing = command(tmp_path, "explain", "77")
         assert nothing.returncode == 1 and nothing.stderr.count("\n") == 1, nothing.stderr
         settings = tmp_path / "watch.toml"

@@ -24,7 +24,7 @@ def explain(
 ) -> None:
     """Print what the rules say to a message, and what was done to it. Raises CommandFailed if it is nowhere."""
     settings = settings_of(config)
-    if name is None and len(settings.account) > 1:
+    if name is None:
         name, message = _of_account(message, [account.name for account in settings.account], journal_path(settings))
     one = chosen(settings, name, file)
     box, uid, message_id = _asked(message, one, mailbox)

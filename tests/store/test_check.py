@@ -10,7 +10,7 @@ import apsw
 import pytest
 from tests.kit.stores import deliver
 
-from mailhorn.config.wire import open_store
+from mailhorn.config.wire import open_store, recover
 from mailhorn.model.ids import UID, MailboxId, ModSeq
 from mailhorn.model.mailbox import INBOX
 from mailhorn.store.abc import StoreUnavailable
@@ -518,3 +518,18 @@ def page_of(data: Path, table: str) -> int:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
     return int(page) - 1
+
+
+async def test_a_damaged_index_does_not_keep_the_journal(data: Path) -> None:
+    """Whatever page is damaged, what could not be opened is let go of, and the next try says what it is, too."""
+    for page in range(1, os.path.getsize(data / "index.sqlite") // 4096):
+        whole = (data / "index.sqlite").read_bytes()
+        spoil(data / "index.sqlite", page.__ne__)
+        for _ in range(2):
+            try:
+                await recover(data)
+            except StoreUnavailable as problem:
+                assert "is damaged" in str(problem)
+        (data / "index.sqlite").write_bytes(whole)
+        for ending in ("-wal", "-shm"):
+            (data / f"index.sqlite{ending}").unlink(missing_ok=True)

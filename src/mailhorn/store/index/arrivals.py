@@ -245,10 +245,10 @@ class Arrivals:
                 _enter_late(db, left, self._numbers, _by_uid_validity(db), journal.read)
                 _give_bodies(db, records, journal.read)  # if only the journal's first block is damaged, it is the same
             self._enter_numbers(db, identity, journal.number - 1)
+            self._numbers.next(db)
         except BaseException:
             journal.close()
             raise
-        self._numbers.next(db)
         self._numbers.last = max(self._numbers.last, max((record.entry.blob for record in records), default=0))
         self._opening = journal, identity
 

@@ -18,6 +18,7 @@ from mailhorn.store.abc import StoreUnavailable
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.check import Checker
 from mailhorn.store.direct import BLOCK
+from mailhorn.store.index import writer
 from mailhorn.store.index.arrivals import Arrivals, _by_uid_validity
 from mailhorn.store.index.database import Database, open_reader
 from mailhorn.store.index.sqlite import SqliteIndex
@@ -332,8 +333,11 @@ async def test_what_was_entered_is_flushed_before_its_place_is_written_again(
     assert turns >= 6 and spills >= 1
 
 
-async def test_damage_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_damage_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And what lies behind it comes."""
+    monkeypatch.setattr(writer, "LINGER", 3600.0)
     async with opened(tmp_path, delay=3600) as store:
         _, inbox = await account(store)
         for number in range(8):

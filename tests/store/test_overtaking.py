@@ -16,10 +16,18 @@ from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
 from mailhorn.store.index import writer
 from mailhorn.store.index.sqlite import SqliteIndex
+from mailhorn.store.index.writer import Writer
 from mailhorn.store.store import Store
 
 WITHIN = 20.0
 """Seconds after which a test fails: what it waits for has been lost."""
+
+
+@pytest.fixture(autouse=True, params=["flights", "threads"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How what arrives becomes durable: as the system can, and as it is where the system cannot."""
+    if request.param == "threads":
+        monkeypatch.setattr(Writer, "fly", lambda self, near: None)
 
 
 class Held:

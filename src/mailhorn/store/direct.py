@@ -4,11 +4,14 @@ Rule 1: whatever is written begins at a multiple of `BLOCK` and fills whole ones
 be anywhere. Rule 2: one thread writes at a time. Rule 3: whoever opens the file as well sees what was written.
 """
 
+import ctypes
 import errno
 import os
 from collections.abc import Sequence
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
+
+from .aio import Aio
 
 BLOCK = 4096
 """Octets that are written as a whole: what every disk of today can."""
@@ -39,6 +42,7 @@ class DirectFile:
         self._fd = fd
         self._room = memoryview(mmap(-1, ROOM, flags=MAP_PRIVATE | MAP_ANONYMOUS))
         self._zeros = memoryview(mmap(-1, ZEROS, flags=MAP_PRIVATE | MAP_ANONYMOUS))
+        self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._room))
 
     def write(self, pieces: Sequence[bytes], at: int) -> None:
         """Write pieces, one behind the other, and zeros up to the next block, durably. Raises OSError."""
@@ -59,14 +63,32 @@ class DirectFile:
                     at += ROOM
                     filled = 0
         if filled:
-            end = up(filled)
-            self._room[filled:end] = self._zeros[: end - filled]
-            self._put([self._room[:end]], at)
+            self._put([self._room[: self._whole(filled)]], at)
+
+    def begin(self, aio: Aio, pieces: Sequence[bytes], at: int) -> int:
+        """
+        Begin to write pieces as `write` does, `ROOM` at the most; return how many octets that is with the zeros.
+
+        Raises OSError: nothing was begun.
+        """
+        filled = 0
+        for piece in pieces:
+            self._room[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        end = self._whole(filled)
+        aio.write(self._fd, self._address, end, at)
+        return end
 
     def clear(self, start: int, end: int) -> None:
         """Write zeros, durably; both are multiples of `BLOCK`. Raises OSError."""
         whole, rest = divmod(end - start, ZEROS)
         self._put([*[self._zeros] * whole, self._zeros[:rest]], start)
+
+    def _whole(self, filled: int) -> int:
+        """Fill the last block with zeros; return where it ends."""
+        end = up(filled)
+        self._room[filled:end] = self._zeros[: end - filled]
+        return end
 
     def _put(self, buffers: list[memoryview], at: int) -> None:
         due = sum(map(len, buffers))
@@ -101,4 +123,4 @@ def open_direct(path: Path) -> DirectFile | None:
         return None
 
 
-__all__ = ["BLOCK", "CANNOT", "DirectFile", "open_direct", "up"]
+__all__ = ["BLOCK", "CANNOT", "ROOM", "DirectFile", "open_direct", "up"]

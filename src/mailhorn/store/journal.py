@@ -20,7 +20,8 @@ from typing import NamedTuple
 import msgspec
 
 from ..model.message import Digest
-from .direct import BLOCK, CANNOT, DirectFile, open_direct, up
+from .aio import Aio
+from .direct import BLOCK, CANNOT, ROOM, DirectFile, open_direct, up
 
 PART = 16 * 1024 * 1024
 """Octets of each part: 3,000 small messages, or 300 of 50 KiB."""
@@ -148,7 +149,9 @@ class Journal:
         self._at = 0
         self.lost = 0
         self._failed = 0
-        """Octets behind where it is being written that a write that failed may have left."""
+        """Octets behind where it is being written that are being written, or that a write that failed may have left."""
+        self._due = 0
+        """How many the system is to write, with what fills the last block."""
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,11 +234,44 @@ class Journal:
         if end > self._size:  # and flushed: a block that was never on the disk is as dear as one behind the end
             self._grow(max(end, min(self._start(self.part + 1), end + STEP)))
         self._put_durably(pieces, start)
+        self._wrote(octets, len(records))
+        return start
+
+    def begin_write(self, aio: Aio, records: Sequence[tuple[bytes, ...]]) -> int | None:
+        """
+        Begin to write records, which fit; `end_write` is next. Return where in the file the first of them will begin.
+
+        None: that can only be done by `write` now. Raises OSError: nothing was begun.
+        """
+        direct = self._direct
+        pieces = [*chain.from_iterable(records)]
+        octets = sum(map(len, pieces))
+        start = self._start(self.part) + self._at
+        if direct is None or self._failed or octets > ROOM or start + octets > self._size:
+            return None
+        self._due = direct.begin(aio, pieces, start)
+        self._failed = octets
+        return start
+
+    def end_write(self, aio: Aio, records: Sequence[tuple[bytes, ...]]) -> bool:
+        """
+        Return whether what was begun has ended: the records are durable.
+
+        Raises OSError: it has failed; the next call clears what may have been written.
+        """
+        written = aio.result()
+        if written is None:
+            return False
+        if written < self._due:
+            raise OSError(errno.EIO, "only a part was written")
+        self._wrote(self._failed, len(records))
+        return True
+
+    def _wrote(self, octets: int, records: int) -> None:
         self._failed = 0
         self._at += octets if self.part_octets % BLOCK else up(octets)
         self.written += octets
-        self.number += len(records)
-        return start
+        self.number += records
 
     @property
     def is_long(self) -> bool:

@@ -27,6 +27,7 @@ from ...model.flags import DELETED, SEEN
 from ...model.ids import MAX_UID, UID, MailboxId, ModSeq, UIDValidity
 from ...model.message import Digest, Placed
 from ..abc import Append, Appended, MailboxMissing, StoreError, StoreUnavailable
+from ..aio import Aio
 from ..journal import Body, Entry, Journal, Place, Record, entry_of, pack
 from .bodies import Bodies
 from .database import Database
@@ -152,7 +153,7 @@ class Numbers:
             return self.last
 
 
-class _Prepared(NamedTuple):
+class Prepared(NamedTuple):
     """What is to be written for some arrivals, and what they come to then."""
 
     records: list[tuple[bytes, ...]]
@@ -205,6 +206,8 @@ class Arrivals:
         """Whether a transaction writes something in any case."""
         self._chosen = 0
         """The part to be written next."""
+        self._taking_at = 0
+        """Where in the journal what is being made durable begins."""
         self._version: tuple[Database | None, int] = (None, 0)
         self._look_at = 0.0
         self._mark_at = 0
@@ -306,17 +309,16 @@ class Arrivals:
             and not (changing and any([place.mailbox in changing for place in arrival.message.placements]))
         )
 
-    def prepare(self, db: Database, arrivals: Sequence[Arrival]) -> _Prepared:
+    def prepare(self, db: Database, arrivals: Sequence[Arrival]) -> Prepared:
         """Give the arrivals their numbers, which hold only if `take` comes next."""
         assert self._journal is not None
         self._look_around(db)
         self._load_heads(db, {place.mailbox for message, _, _ in arrivals for place in message.placements})
         number = self._journal.number
-        done = _Prepared([], [], [], 0)
+        done = Prepared([], [], [], 0)
         given: dict[MailboxId, int] = {}
         octets = 0
         if number >= self._mark_at:
-            self._mark_at = number + MARK_EVERY
             done.records.append(pack(self.bodies.first(self._numbers.last + 1) - 1, None, number))
         for message, flags, now in arrivals:
             problem = self._objection(message, given)
@@ -356,20 +358,47 @@ class Arrivals:
             done.outcomes.append(Arrived(Appended(placed), entry.blob, tuple(changes)))
         return done._replace(octets=octets)
 
-    def fits(self, prepared: _Prepared) -> bool:
+    def fits(self, prepared: Prepared) -> bool:
         """Return whether the journal has room; else `turn` comes first, and perhaps `spill` before that."""
         assert self._journal is not None
         return self._journal.fits(prepared.octets + 64)
 
-    def take(self, prepared: _Prepared) -> None:
+    def take(self, prepared: Prepared) -> None:
         """Make what was prepared durable. Raises OSError: nothing was taken."""
+        assert self._journal is not None
+        self._taken(prepared, self._journal.write(prepared.records) if prepared.records else 0)
+
+    def begin_take(self, aio: Aio, prepared: Prepared) -> bool:
+        """
+        Begin to make durable what was prepared, which fits; `end_take` is next.
+
+        False: that can only be done by `take` now. Raises OSError: nothing was begun.
+        """
+        assert self._journal is not None
+        at = self._journal.begin_write(aio, prepared.records)
+        if at is None:
+            return False
+        self._taking_at = at
+        return True
+
+    def end_take(self, aio: Aio, prepared: Prepared) -> bool:
+        """Return whether what was begun has ended: it is durable. Raises OSError: nothing was taken."""
+        assert self._journal is not None
+        if not self._journal.end_write(aio, prepared.records):
+            return False
+        self._taken(prepared, self._taking_at)
+        return True
+
+    def _taken(self, prepared: Prepared, at: int) -> None:
+        """Take note of what the journal has, from there on."""
         journal = self._journal
         assert journal is not None
-        at = journal.write(prepared.records) if prepared.records else 0
         self.number = journal.number - 1
         part = self._parts[journal.part]
         part.last = self.number
         marks = len(prepared.records) - len(prepared.rows)
+        if marks:
+            self._mark_at = self.number + MARK_EVERY
         at += sum([len(piece) for record in prepared.records[:marks] for piece in record])
         for (entry, body), record in zip(prepared.rows, prepared.records[marks:], strict=True):
             for place in entry.places:
@@ -662,4 +691,4 @@ def _give_bodies(db: Database, records: Sequence[Record], read: Callable[[Body],
             )
 
 
-__all__ = ["DIGESTS", "NO_MAILBOXES", "Arrival", "Arrivals", "Arrived", "Numbers", "Rows", "write_digest"]
+__all__ = ["DIGESTS", "NO_MAILBOXES", "Arrival", "Arrivals", "Arrived", "Numbers", "Prepared", "Rows", "write_digest"]

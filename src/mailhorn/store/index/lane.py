@@ -134,7 +134,7 @@ class Lane:
                 self._answer(free)
                 if arrivals.waiting and not arrivals.asked:
                     arrivals.asked = True
-                    self._hand_over(Job(None, _nobody, durable=False, mailboxes=NO_MAILBOXES))
+                    self._hand_over(Job(None, nobody, durable=False, mailboxes=NO_MAILBOXES))
             else:
                 free = []
         if len(free) < len(group):
@@ -182,8 +182,8 @@ def _spoil(group: list[Job[Arrived]], problem: Exception) -> bool:
     return True
 
 
-def _nobody(job: Job[Any]) -> None:
+def nobody(job: Job[Any]) -> None:
     """Is told that what waited was entered."""
 
 
-__all__ = ["MAX_OCTETS", "Job", "Lane", "gather"]
+__all__ = ["MAX_OCTETS", "Job", "Lane", "gather", "nobody"]

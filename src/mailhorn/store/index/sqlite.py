@@ -70,6 +70,7 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
         self._fresh = self._nothing_in_it()
         self._writer = Writer(path, self._tell, lambda unfiled: self.pending(unfiled), self._bodies, self._digests)
         self._near = open_reader(path)
+        self._writer.fly(self._near)
         self._readers = ThreadPoolExecutor(READERS, "mailhorn-reader")
         self._far = threading.local()
         self._far_all: list[Database] = []

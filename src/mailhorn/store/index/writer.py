@@ -25,10 +25,12 @@ from ...model.change import Change
 from ...model.ids import MailboxId
 from ...model.message import Digest
 from ..abc import NO_ROOM, StoreFull, StoreUnavailable
+from ..aio import Aio
 from .arrivals import NO_MAILBOXES, Arrival, Arrivals, Arrived, Numbers
 from .bodies import Bodies
 from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
-from .lane import MAX_OCTETS, Job, Lane, gather
+from .flights import Flights
+from .lane import MAX_OCTETS, Job, Lane, gather, nobody
 
 T = TypeVar("T")
 
@@ -100,6 +102,8 @@ class Writer:
         )
         self._refusing: Exception | None = None
         self._enter_at = 0.0
+        self._enter_soon: asyncio.TimerHandle | None = None
+        self._flights: Flights | None = None
         self._busy: set[object] = set()
         """What the writer has to do, or is doing, for which mail need not wait."""
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
@@ -157,7 +161,19 @@ class Writer:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         self._loop = asyncio.get_running_loop()
-        (self._lane.coming if self._busy else self._queue).put(Job(None, done, arrival=arrival))
+        job = Job(None, done, arrival=arrival)
+        if self._flights is not None and self._refusing is None:
+            self._flights.put(job)
+        else:
+            self._by_thread(job)
+
+    def _by_thread(self, job: Job[Arrived]) -> None:
+        (self._lane.coming if self._busy else self._queue).put(job)
+
+    def fly(self, near: Database) -> None:
+        """Let arrivals become durable without a thread, where the system can; `near` is read on the event loop."""
+        with contextlib.suppress(OSError):
+            self._flights = Flights(Aio(), near, self._arrivals, self._answer_flown, self._failure, self._by_thread)
 
     def _put(self, job: Job[Any]) -> None:
         if self._closed:
@@ -211,6 +227,10 @@ class Writer:
         """Finish what waits, then close the file."""
         if not self._closed:
             self._closed = True
+            if self._flights is not None:
+                await self._flights.close()
+            if self._enter_soon is not None:
+                self._enter_soon.cancel()
             self._lane.coming.put(None)
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
@@ -270,6 +290,24 @@ class Writer:
         taken = sum([len(job.changes) for job in group])
         self._answer(group, taken, taken > 0)
 
+    def _answer_flown(self, group: Sequence[Job[Arrived]]) -> None:
+        """Tell and answer what has become of arrivals, in the event loop, and have them entered before long."""
+        taken = sum([len(job.changes) for job in group])
+        self._give(group, self._arrivals.number, taken, taken > 0)
+        if len(self._arrivals.waiting) >= MAX_WAITING:
+            self._enter()
+        elif self._enter_soon is None and self._loop is not None:
+            self._enter_soon = self._loop.call_later(LINGER, self._enter)
+
+    def _enter(self) -> None:
+        """Have the writer enter what waits."""
+        if self._enter_soon is not None:
+            self._enter_soon.cancel()
+            self._enter_soon = None
+        if self._arrivals.waiting and not self._arrivals.asked:
+            self._arrivals.asked = True
+            self._queue.put(Job(None, nobody, durable=False, mailboxes=NO_MAILBOXES))
+
     def _write(self, group: list[Job[Arrived]]) -> None:
         arrivals = self._arrivals
         db = self._db = self._db or self._open()
@@ -309,6 +347,7 @@ class Writer:
             self._arrivals.opened(True)
             entered = self._arrivals.entered(self._durable)
             self._refusing = None
+            self._enter_at = time.monotonic() + LINGER
         except Exception as problem:  # whatever it is: the thread must not end by it
             unfiled, unsettled = 0, False
             with contextlib.suppress(OSError):

@@ -106,6 +106,29 @@ def test_a_sick_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert told(tmp_path / "journal") == [(1, "key 1", b"y" * 9000)]
 
 
+def test_a_disk_that_becomes_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system writes what fits and says no more; who sends is told that there is no room (RFC 3463, 4.3.1)."""
+    (tmp_path / "file").write_bytes(b"")
+    real, free = os.pwritev, 0
+
+    def short(fd: int, buffers: Any, at: int, flags: int = 0) -> int:
+        return real(fd, [buffers[0][:BLOCK]], at, flags)
+
+    def room(fd: int) -> os.statvfs_result:
+        return os.statvfs_result((BLOCK, BLOCK, 9, free, free, 9, 9, 9, 0, 255))
+
+    monkeypatch.setattr(os, "pwritev", short)
+    monkeypatch.setattr(os, "fstatvfs", room)
+    file = open_direct(tmp_path / "file")
+    assert file is not None
+    for blocks, number in ((0, errno.ENOSPC), (9, errno.EIO)):
+        free = blocks
+        with pytest.raises(OSError, match="only a part") as refused:
+            file.clear(0, 2 * BLOCK)
+        assert refused.value.errno == number
+    file.close()
+
+
 def test_what_was_there_before_is_not_taken_for_new(tmp_path: Path) -> None:
     """Each group begins with a block, so what lies behind may have the number that is due next."""
     kept = Journal(tmp_path / "journal")

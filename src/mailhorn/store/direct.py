@@ -93,8 +93,10 @@ class DirectFile:
     def _put(self, buffers: list[memoryview], at: int) -> None:
         due = sum(map(len, buffers))
         written = os.pwritev(self._fd, buffers, at, _DURABLY)
-        if written < due:  # and the next attempt says why
-            raise OSError(errno.EIO, "only a part was written")
+        if written < due:
+            disk = os.fstatvfs(self._fd)
+            full = disk.f_bavail * disk.f_frsize < due
+            raise OSError(errno.ENOSPC if full else errno.EIO, "only a part was written")
 
     def read(self, at: int, octets: int) -> bytes:
         """Return what is there, less at the end of the file. Raises OSError."""

@@ -128,15 +128,15 @@ def test_what_a_hurry_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     octets = 0
     monkeypatch.setattr(index, "arrived", lambda: octets)
     told = []
-    for seconds, messages in ((1, 2_999), (1, 3_000), (0.01, 749), (0.01, 750), (4, 11_999), (4, 12_000), (60, 12_000)):
+    for seconds, messages in ((1, 299), (1, 300), (0.01, 74), (0.01, 75), (4, 1_199), (4, 1_200), (60, 1_200)):
         now += seconds
         settler.wake(messages)
         told.append(settler._hurried())
     assert told == [False, True, False, True, False, True, False]
-    for seconds, megabytes in ((1, 23), (1, 24), (0.01, 5), (0.01, 6), (4, 95), (4, 96)):
+    for seconds, megabytes in ((1, 7), (1, 8), (0.01, 1), (0.01, 2), (4, 31), (4, 32)):
         now += seconds
         octets += megabytes * 2**20
-        assert settler._hurried() is (megabytes in (24, 6, 96))
+        assert settler._hurried() is (megabytes in (8, 2, 32))
     asyncio.run(index.close())
 
 

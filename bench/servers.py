@@ -30,6 +30,8 @@ STOP_WITHIN = 60.0
 """Seconds a server may take to end; then it is killed."""
 QUIET_WITHIN = 20.0
 """Seconds a server may still work after its last answer."""
+QUIET_LOOKS = 4
+"""How often in a row it must have had nothing to do: it may only be taking breath."""
 CONNECTIONS = 20_000
 """More than any case opens; the servers' own limits are not what is measured."""
 
@@ -146,10 +148,12 @@ class Server(ABC):
     async def quiet(self) -> float:
         """Wait until it has nothing left to do, and return its processor time then."""
         used = self.processor_seconds()
+        quiet = 0
         for _ in range(int(QUIET_WITHIN / machine.QUIET)):
             await asyncio.sleep(machine.QUIET)
             before, used = used, self.processor_seconds()
-            if used - before < 1.5 / machine.TICKS:
+            quiet = quiet + 1 if used - before < 1.5 / machine.TICKS else 0
+            if quiet == QUIET_LOOKS:
                 break
         return used
 

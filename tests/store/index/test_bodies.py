@@ -86,6 +86,21 @@ async def test_a_body_that_is_not_in_memory_is_read_in_a_thread(tmp_path: Path, 
         assert readers
 
 
+@pytest.mark.parametrize("digested", [False, True])
+async def test_bodies_of_a_burst_are_read_together(tmp_path: Path, readers: list[int], digested: bool) -> None:
+    """One after the other each would be a seek on a slow disk."""
+    async with opened(tmp_path, delay=3600.0) as store:
+        _, inbox = await account(store)
+        for number in range(1, 201):
+            await deliver(store, inbox, body=body(number))
+        await store.index.uids(inbox)
+        found = await store.index.stored(inbox, [UID(number) for number in range(1, 201)], digested)
+        assert [one.where for one in found] == [body(number) for number in range(1, 201)]
+        if digested:
+            assert [one.digest for one in found] == [digest_of(body(number)) for number in range(1, 201)]
+        assert len(readers) < 10
+
+
 @pytest.mark.parametrize("uids", [[UID(3)], [UID(3), UID(7)], [UID(6), UID(5)]])
 async def test_a_body_that_is_not_in_memory_is_not_at_hand(tmp_path: Path, readers: list[int], uids: list[UID]) -> None:
     """Who asks without waiting is not told of its message, nor of those beside it; its row can be had."""

@@ -354,11 +354,11 @@ class SqliteReading(SqliteResting, Index):
 
         return await self._by_uid(sql, mailbox, uids, make)
 
-    def _fresh_digest(self, db: Database, blob: int) -> Digest:
+    def _fresh_digest(self, db: Database, blob: int, body: bytes | None = None) -> Digest:
         """Return the digest of a message that has not come to rest."""
         digest = self._digests.get(blob)
         if digest is None:
-            body = self._body(db, blob, None)
+            body = self._body(db, blob, body)
             if body is not None:
                 return self._digest(body)
             kept = db.ask("SELECT header_size, envelope, body_structure, parts FROM digest WHERE blob = ?", (blob,))
@@ -373,14 +373,19 @@ class SqliteReading(SqliteResting, Index):
             self._digests[blob] = self._digest(body)
 
     async def _by_uid(
-        self, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Database, Any], T]
+        self,
+        sql: str,
+        mailbox: MailboxId,
+        uids: Sequence[UID],
+        make: Callable[[Database, Any], T],
+        ahead: Callable[[list[Any]], list[Any]] | None = None,
     ) -> list[T]:
-        """Return what is made of the rows of the UIDs, in one consistent read."""
+        """Return what is made of the rows of the UIDs, in one consistent read; `ahead` fills them in a thread."""
 
         await self._caught_up(mailbox)
 
         def read(db: Database) -> list[T]:
-            return _read(db, sql, mailbox, uids, make)
+            return _read(db, sql, mailbox, uids, make, None if db is self._near else ahead)
 
         return await self._here_or_there(read) if len(uids) <= FEW else await self._there(read)
 
@@ -415,7 +420,15 @@ class SqliteReading(SqliteResting, Index):
 
     async def stored(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list[Stored]:
         sql = _STORED_DIGESTED if digested else _STORED
-        return await self._by_uid(sql, mailbox, uids, self._stored_maker(mailbox, digested))
+        return await self._by_uid(sql, mailbox, uids, self._stored_maker(mailbox, digested), self._with_journal)
+
+    def _with_journal(self, rows: list[Any]) -> list[Any]:
+        """Return rows of `_STORED` with the bodies that are in the journal, read together."""
+        wanted = [row[5] for row in rows if row[7] is None and row[8] is None and row[9] is None]
+        if len(wanted) < 2:
+            return rows
+        found = self._bodies.get_many(wanted)
+        return [(*row[:9], found.get(row[5]), *row[10:]) if row[9] is None else row for row in rows]
 
     def stored_at_hand(self, mailbox: MailboxId, uids: Sequence[UID], digested: bool) -> list[Stored] | None:
         if len(uids) > FEW or self._writer.is_behind(mailbox):
@@ -442,7 +455,7 @@ class SqliteReading(SqliteResting, Index):
                 where = self._body(db, number, body)
             digest = NO_DIGEST
             if digested:
-                digest = self._fresh_digest(db, number) if row[11] is None else Digest(*row[11:])
+                digest = self._fresh_digest(db, number, body) if row[11] is None else Digest(*row[11:])
             return Stored(MessageRow(*row[:5]), digest, where)
 
         return make
@@ -459,11 +472,17 @@ class SqliteReading(SqliteResting, Index):
 
 
 def _read(
-    db: Database, sql: str, mailbox: MailboxId, uids: Sequence[UID], make: Callable[[Database, Any], T]
+    db: Database,
+    sql: str,
+    mailbox: MailboxId,
+    uids: Sequence[UID],
+    make: Callable[[Database, Any], T],
+    ahead: Callable[[list[Any]], list[Any]] | None = None,
 ) -> list[T]:
     """Return what is made of the rows of the UIDs, in one consistent read."""
     # Made after it: what has come to rest meanwhile is nowhere but in the tables.
-    return [make(db, row) for row in _rows(db, sql, mailbox, uids)]
+    rows = _rows(db, sql, mailbox, uids)
+    return [make(db, row) for row in (rows if ahead is None else ahead(rows))]
 
 
 def _rows(db: Database, sql: str, mailbox: MailboxId, uids: Sequence[UID]) -> list[Any]:

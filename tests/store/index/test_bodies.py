@@ -87,7 +87,9 @@ async def test_a_body_that_is_not_in_memory_is_read_in_a_thread(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("digested", [False, True])
-async def test_bodies_of_a_burst_are_read_together(tmp_path: Path, readers: list[int], digested: bool) -> None:
+async def test_bodies_of_a_burst_are_read_together(
+    tmp_path: Path, readers: list[int], digested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One after the other each would be a seek on a slow disk."""
     async with opened(tmp_path, delay=3600.0) as store:
         _, inbox = await account(store)
@@ -98,6 +100,9 @@ async def test_bodies_of_a_burst_are_read_together(tmp_path: Path, readers: list
         assert [one.where for one in found] == [body(number) for number in range(1, 201)]
         if digested:
             assert [one.digest for one in found] == [digest_of(body(number)) for number in range(1, 201)]
+            monkeypatch.setattr(reading, "TOGETHER", 100)
+            columns = await store.index.columns(inbox, [UID(number) for number in range(1, 201)], True)
+            assert list(columns.envelopes) == [digest_of(body(number)).envelope for number in range(1, 201)]
         assert len(readers) < 10
 
 

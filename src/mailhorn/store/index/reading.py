@@ -38,6 +38,9 @@ T = TypeVar("T")
 FEW = 64
 """Rows that may be read on the loop: 64 digests take 0.2 ms, about what a thread's round trip costs under load."""
 
+TOGETHER = 256
+"""Bodies that are read from the journal together to be digested: a MiB or so."""
+
 READERS = 2
 """Threads for scans: more than the machine's idle cores would only take turns."""
 
@@ -310,10 +313,16 @@ class SqliteReading(SqliteResting, Index):
         found = _side_by_side(rows, 7)
         if None not in found.envelopes:
             return found
-        return _side_by_side([row if row[5] is not None else self._digested_row(db, row) for row in rows], 7)
+        made: list[Any] = []
+        for at in range(0, len(rows), TOGETHER):
+            part = rows[at : at + TOGETHER]
+            fresh = [row[7] for row in part if row[5] is None and row[7] not in self._digests]
+            bodies = {} if db is self._near or len(fresh) < 2 else self._bodies.get_many(fresh)
+            made += [row if row[5] is not None else self._digested_row(db, row, bodies.get(row[7])) for row in part]
+        return _side_by_side(made, 7)
 
-    def _digested_row(self, db: Database, row: Any) -> Any:
-        digest = self._fresh_digest(db, row[7])
+    def _digested_row(self, db: Database, row: Any, body: bytes | None) -> Any:
+        digest = self._fresh_digest(db, row[7], body)
         return (*row[:5], digest.envelope, digest.body_structure, row[7])
 
     async def _sheet(self, mailbox: MailboxId) -> Sheet | None:

@@ -164,11 +164,18 @@ class Dovecot:
             if self._process is None or self._process.poll() is not None:
                 # The first time, or what was killed had not let go of its sockets yet.
                 shutil.rmtree(self.directory / "run", ignore_errors=True)
+                self._unlock()
                 self._launch()
             with contextlib.suppress(OSError), socket.create_connection((HOST, waiting[0]), 1.0) as line:
                 line.settimeout(PATIENCE)
                 if line.recv(1):
                     waiting.pop(0)
+
+    def _unlock(self) -> None:
+        """Remove the locks nobody has: killed before it has written its name into one, Dovecot waits for 2 minutes."""
+        for lock in (self.directory / "mail").rglob("*.lock"):
+            if not lock.stat().st_size:
+                lock.unlink()
 
     def _launch(self) -> None:
         with (self.directory / "output").open("ab") as output:

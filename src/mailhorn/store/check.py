@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -491,9 +492,9 @@ class Checker:
                     Finding(
                         "beside",
                         str(path),
-                        f"the database is damaged: {said[0]}",
+                        f"the database is damaged: {said[0] if said else 'SQLite does not say how'}",
                         f"set it aside; {loss}",
-                        lambda mending, path=path: mending.set_aside(path),  # type: ignore[misc]
+                        partial(Mending.set_aside, path=path),
                     )
                 )
 

@@ -10,8 +10,12 @@ import pytest
 from tests.kit.process import HOST, PASSWORD, Server, running_server
 from tests.kit.wire import Wire
 
-GROWTH = 14 * 1024
-"""KiB of memory that all the abuse may leave behind; 4 MiB of them are the last bodies, until they are files."""
+GROWTH = 10 * 1024
+"""KiB of memory that all the abuse may leave behind."""
+
+ROUNDS = 5
+"""Of ordinary use in which that must be so at last: what is not at rest yet on a busy machine (bodies that are no files
+yet, say) is let go of meanwhile, what has leaked is not."""
 
 MEBIBYTE = 1024 * 1024
 
@@ -23,9 +27,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         use(server)
         before = resident(server.process.pid)
         yield server
-        use(server)
-        grown = resident(server.process.pid) - before
-        print(f"\n{before} KiB, and {grown:+} KiB after the abuse")
+        for _ in range(ROUNDS):
+            use(server)
+            grown = resident(server.process.pid) - before
+            print(f"\n{before} KiB, and {grown:+} KiB after the abuse")
+            if grown < GROWTH:
+                break
         assert grown < GROWTH
 
 

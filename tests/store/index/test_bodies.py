@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.kit.fetching import logged_in
 from tests.kit.mailserver import running_server
 from tests.kit.stores import account, deliver, digest_of, opened
 
-from mailhorn.model.ids import UID
+from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index import bodies as bodies_module
@@ -19,6 +20,7 @@ from mailhorn.store.index import reading
 from mailhorn.store.index.bodies import Bodies, NotInMemory
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.journal import Body, Journal
+from mailhorn.store.store import Store
 
 
 class Number(int):
@@ -53,16 +55,22 @@ def body(number: int) -> bytes:
     return (b"Subject: %d\r\n\r\n" % number).ljust(60, b".")
 
 
-@pytest.mark.parametrize("verb", ["blob", "digests", "columns", "stored", "digested", "body", "many"])
-async def test_a_body_that_is_not_in_memory_is_read_in_a_thread(tmp_path: Path, readers: list[int], verb: str) -> None:
-    """Whatever it is asked for."""
-    async with opened(tmp_path, delay=3600.0) as store:
-        index = store.index
-        assert isinstance(index, SqliteIndex)
+@asynccontextmanager
+async def seven(directory: Path) -> AsyncIterator[tuple[Store, SqliteIndex, MailboxId]]:
+    """A store with seven messages that are no files yet."""
+    async with opened(directory, delay=3600.0) as store:
+        assert isinstance(store.index, SqliteIndex)
         _, inbox = await account(store)
         for number in range(1, 8):
             await deliver(store, inbox, body=body(number))
-        await index.uids(inbox)
+        await store.index.uids(inbox)
+        yield store, store.index, inbox
+
+
+@pytest.mark.parametrize("verb", ["blob", "digests", "columns", "stored", "digested", "body", "many"])
+async def test_a_body_that_is_not_in_memory_is_read_in_a_thread(tmp_path: Path, readers: list[int], verb: str) -> None:
+    """Whatever it is asked for."""
+    async with seven(tmp_path) as (store, index, inbox):
         wanted = [UID(3), UID(7)]
         expected = [body(3), body(7)]
         match verb:
@@ -109,11 +117,7 @@ async def test_bodies_of_a_burst_are_read_together(
 @pytest.mark.parametrize("uids", [[UID(3)], [UID(3), UID(7)], [UID(6), UID(5)]])
 async def test_a_body_that_is_not_in_memory_is_not_at_hand(tmp_path: Path, readers: list[int], uids: list[UID]) -> None:
     """Who asks without waiting is not told of its message, nor of those beside it; its row can be had."""
-    async with opened(tmp_path, delay=3600.0) as store:
-        _, inbox = await account(store)
-        for number in range(1, 8):
-            await deliver(store, inbox, body=body(number))
-        await store.index.uids(inbox)
+    async with seven(tmp_path) as (store, _, inbox):
         assert store.index.stored_at_hand(inbox, uids, False) is None
         assert store.index.columns_at_hand(inbox, uids, True) is None
         columns = store.index.columns_at_hand(inbox, uids)
@@ -125,13 +129,7 @@ async def test_a_body_in_memory_needs_no_thread(
     tmp_path: Path, readers: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who was just told of a message is answered on the loop."""
-    async with opened(tmp_path, delay=3600.0) as store:
-        index = store.index
-        assert isinstance(index, SqliteIndex)
-        _, inbox = await account(store)
-        for number in range(1, 8):
-            await deliver(store, inbox, body=body(number))
-        await index.uids(inbox)
+    async with seven(tmp_path) as (store, index, inbox):
         monkeypatch.setattr(index, "_there", lambda read: pytest.fail("a thread is asked"))
         last, digest = [UID(7)], digest_of(body(7))
         found = index.stored_at_hand(inbox, last, True)

@@ -59,10 +59,10 @@ async def ended(aio: Aio) -> int:
 async def test_it_is_there(tmp_path: Path, aio: Aio, file: DirectFile) -> None:
     """One write after the other, each where it belongs, with zeros up to the next block."""
     assert aio.result() is None
-    assert file.begin(aio, [b"one", b"two"], BLOCK) == BLOCK
+    file.begin(aio, [b"one", b"two"], BLOCK)
     assert await ended(aio) == BLOCK
     assert aio.result() is None
-    assert file.begin(aio, [b"3" * (BLOCK + 1)], 2 * BLOCK) == 2 * BLOCK
+    file.begin(aio, [b"3" * (BLOCK + 1)], 2 * BLOCK)
     assert await ended(aio) == 2 * BLOCK
     assert (tmp_path / "file").read_bytes() == (
         b"x" * BLOCK + b"onetwo".ljust(BLOCK, b"\0") + (b"3" * (BLOCK + 1)).ljust(2 * BLOCK, b"\0")
@@ -111,16 +111,17 @@ async def test_a_journal_written_so(tmp_path: Path, aio: Aio) -> None:
     def records(*bodies: bytes) -> list[tuple[bytes, ...]]:
         return [pack(entry(number), body, number) for number, body in enumerate(bodies, journal.number)]
 
-    assert journal.begin_write(aio, records(b"no room yet")) is None
+    assert not journal.begin_write(aio, records(b"no room yet"))
     first = records(b"one")
     assert journal.write(first) == START
     second = records(b"two", b"3" * 5000)
-    at = journal.begin_write(aio, second)
-    assert at == START + BLOCK
+    assert journal.begin_write(aio, second)
+    assert journal.number == 2
     await readable(aio)
-    assert journal.end_write(aio, second)
+    assert journal.end_write(aio, len(second)) == START + BLOCK
+    assert journal.end_write(aio, len(second)) is None
     assert journal.number == 4 and journal.written == sum(len(piece) for one in first + second for piece in one)
-    assert journal.begin_write(aio, records(b"x" * ROOM)) is None
+    assert not journal.begin_write(aio, records(b"x" * ROOM))
     third = records(b"refused")
     os.close(journal._opened._fd)  # type: ignore[union-attr]
     with pytest.raises(OSError, match="Bad file"):

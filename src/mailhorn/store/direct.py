@@ -65,19 +65,13 @@ class DirectFile:
         if filled:
             self._put([self._room[: self._whole(filled)]], at)
 
-    def begin(self, aio: Aio, pieces: Sequence[bytes], at: int) -> int:
-        """
-        Begin to write pieces as `write` does, `ROOM` at the most; return how many octets that is with the zeros.
-
-        Raises OSError: nothing was begun.
-        """
+    def begin(self, aio: Aio, pieces: Sequence[bytes], at: int) -> None:
+        """Begin to write pieces as `write` does, `ROOM` at the most. Raises OSError: nothing was begun."""
         filled = 0
         for piece in pieces:
             self._room[filled : filled + len(piece)] = piece
             filled += len(piece)
-        end = self._whole(filled)
-        aio.write(self._fd, self._address, end, at)
-        return end
+        aio.write(self._fd, self._address, self._whole(filled), at)
 
     def clear(self, start: int, end: int) -> None:
         """Write zeros, durably; both are multiples of `BLOCK`. Raises OSError."""

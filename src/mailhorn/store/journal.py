@@ -150,8 +150,6 @@ class Journal:
         self.lost = 0
         self._failed = 0
         """Octets behind where it is being written that are being written, or that a write that failed may have left."""
-        self._due = 0
-        """How many the system is to write, with what fills the last block."""
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,35 +235,36 @@ class Journal:
         self._wrote(octets, len(records))
         return start
 
-    def begin_write(self, aio: Aio, records: Sequence[tuple[bytes, ...]]) -> int | None:
+    def begin_write(self, aio: Aio, records: Sequence[tuple[bytes, ...]]) -> bool:
         """
-        Begin to write records, which fit; `end_write` is next. Return where in the file the first of them will begin.
+        Begin to write records, which fit; `end_write` is next.
 
-        None: that can only be done by `write` now. Raises OSError: nothing was begun.
+        Return False if that can only be done by `write` now. Raises OSError: nothing was begun.
         """
         direct = self._direct
         pieces = [*chain.from_iterable(records)]
         octets = sum(map(len, pieces))
         start = self._start(self.part) + self._at
         if direct is None or self._failed or octets > ROOM or start + octets > self._size:
-            return None
-        self._due = direct.begin(aio, pieces, start)
+            return False
+        direct.begin(aio, pieces, start)
         self._failed = octets
-        return start
+        return True
 
-    def end_write(self, aio: Aio, records: Sequence[tuple[bytes, ...]]) -> bool:
+    def end_write(self, aio: Aio, records: int) -> int | None:
         """
-        Return whether what was begun has ended: the records are durable.
+        Return where in the file the first of so many records begins, None if what was begun has not ended.
 
         Raises OSError: it has failed; the next call clears what may have been written.
         """
         written = aio.result()
         if written is None:
-            return False
-        if written < self._due:
+            return None
+        if written < up(self._failed):
             raise OSError(errno.EIO, "only a part was written")
-        self._wrote(self._failed, len(records))
-        return True
+        start = self._start(self.part) + self._at
+        self._wrote(self._failed, records)
+        return start
 
     def _wrote(self, octets: int, records: int) -> None:
         self._failed = 0

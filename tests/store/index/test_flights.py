@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import select
 from pathlib import Path
 from typing import Any
 
@@ -283,15 +284,83 @@ async def test_a_mistake_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert [uid for uid, _, _ in await inbox_of(store, inbox)] == [1, 2, 3, 4]
 
 
-async def test_closing_with_some_in_the_air(tmp_path: Path) -> None:
+async def taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Return when the next flight is in the air, before the event loop sees what has become of it."""
+    off = asyncio.get_running_loop().create_future()
+    real = Aio.write
+
+    def write(self: Aio, *args: int) -> None:
+        real(self, *args)
+        if not off.done():
+            off.set_result(None)
+
+    with monkeypatch.context() as noting:
+        noting.setattr(Aio, "write", write)
+        async with asyncio.timeout(WITHIN):
+            await off
+
+
+async def test_durable_then_told_then_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody hears of what a power cut could still take back."""
+    story: list[object] = []
+
+    crashes: list[Path] = []
+
+    def told(change: Change) -> None:
+        story.append(("told", *change.appended))
+        crashes.append(tmp_path / f"crashed {len(crashes)}")
+        crashed_copy(tmp_path, crashes[-1])
+
+    real = Aio._outcome
+
+    def outcome(self: Aio) -> int:
+        story.append("durable")
+        return real(self)
+
+    monkeypatch.setattr(Aio, "_outcome", outcome)
+    async with opened(tmp_path, told, delay=3600) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"1")
+        await free(store)
+        story.clear()
+        for number in (2, 3):
+            await deliver(store, inbox, body=b"%d" % number)
+            story.append(("answered", number))
+    assert story == ["durable", ("told", 2), ("answered", 2), "durable", ("told", 3), ("answered", 3)]
+    assert len(crashes) == 3
+    for messages, crash in enumerate(crashes, 1):
+        async with opened(crash) as store:
+            assert [uid for uid, _, _ in await inbox_of(store, inbox)] == list(range(1, messages + 1))
+
+
+async def test_what_a_thread_had_told_before_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever loop it is, and however fast the disk: who lands has his turn after those who have waited for theirs."""
+    story: list[object] = []
+    async with opened(tmp_path, lambda change: story.append(change.appended), delay=3600) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox)
+        await free(store)
+        story.clear()
+        coming = asyncio.ensure_future(deliver(store, inbox))
+        await taken_off(monkeypatch)
+        found = flights_of(store)
+        assert found._aio is not None and found._flying is not None and not story
+        assert select.select([found._aio.fileno()], [], [], WITHIN)[0]  # the loop does not look meanwhile
+        asyncio.get_running_loop().call_soon(story.append, "a thread's")
+        found._ended()
+        assert not story
+        await coming
+        assert story == ["a thread's", (2,)]
+
+
+async def test_closing_with_some_in_the_air(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that was begun is answered, and what was answered is there."""
     async with opened(tmp_path, delay=3600) as store:
         _, inbox = await account(store)
         await deliver(store, inbox, body=b"first")
         await free(store)
         coming = [asyncio.ensure_future(deliver(store, inbox, body=b"%d" % number)) for number in range(3 * MAX_GROUP)]
-        await asyncio.sleep(0)  # they come
-        await asyncio.sleep(0)  # and the first take off
+        await taken_off(monkeypatch)
         assert flights_of(store)._flying is not None
         async with asyncio.timeout(WITHIN):
             await store.close()

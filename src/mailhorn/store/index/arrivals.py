@@ -206,8 +206,6 @@ class Arrivals:
         """Whether a transaction writes something in any case."""
         self._chosen = 0
         """The part to be written next."""
-        self._taking_at = 0
-        """Where in the journal what is being made durable begins."""
         self._version: tuple[Database | None, int] = (None, 0)
         self._look_at = 0.0
         self._mark_at = 0
@@ -375,19 +373,15 @@ class Arrivals:
         False: that can only be done by `take` now. Raises OSError: nothing was begun.
         """
         assert self._journal is not None
-        at = self._journal.begin_write(aio, prepared.records)
-        if at is None:
-            return False
-        self._taking_at = at
-        return True
+        return self._journal.begin_write(aio, prepared.records)
 
     def end_take(self, aio: Aio, prepared: Prepared) -> bool:
         """Return whether what was begun has ended: it is durable. Raises OSError: nothing was taken."""
         assert self._journal is not None
-        if not self._journal.end_write(aio, prepared.records):
-            return False
-        self._taken(prepared, self._taking_at)
-        return True
+        at = self._journal.end_write(aio, len(prepared.records))
+        if at is not None:
+            self._taken(prepared, at)
+        return at is not None
 
     def _taken(self, prepared: Prepared, at: int) -> None:
         """Take note of what the journal has, from there on."""

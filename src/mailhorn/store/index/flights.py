@@ -18,7 +18,7 @@ from ..aio import Aio
 from ..direct import CANNOT
 from .arrivals import Arrivals, Arrived, Prepared
 from .database import Database
-from .lane import Job
+from .lane import Job, note
 
 MAX_GROUP = 32
 """Arrivals of one flight: to number and pack so many takes the loop a millisecond."""
@@ -73,8 +73,7 @@ class Flights:
         self._hand_over = hand_over
         self._loop: asyncio.AbstractEventLoop | None = None
         self._coming: list[Job[Arrived]] = []
-        self._begun = False
-        """Whether a flight is about to begin, or to land."""
+        """As long as there are any, a flight is about to begin, or to land."""
         self._flying: tuple[list[Job[Arrived]], Prepared] | None = None
         self._tries = 0
         """How often the lock was not free for what has come."""
@@ -87,8 +86,7 @@ class Flights:
             self._hand_over(job)
             return
         self._coming.append(job)
-        if not self._begun:
-            self._begun = True
+        if len(self._coming) == 1 and self._flying is None:
             loop = asyncio.get_running_loop()
             if loop is not self._loop:
                 self._loop = loop
@@ -129,7 +127,6 @@ class Flights:
                     if self._flying is None:
                         self._arrivals.lock.release()
             self._tries = 0
-        self._begun = self._flying is not None
 
     def _locked(self) -> bool:
         """Return whether somebody has the lock, or waits for it; else we have it now."""
@@ -171,24 +168,23 @@ class Flights:
         if self._flying is None or self._aio is None or self._loop is None:
             return
         group, prepared = self._flying
-        outcomes: Sequence[Arrived | Exception] = prepared.outcomes
+        outcomes: Sequence[Arrived | Exception] | None = prepared.outcomes
         try:
             if not self._arrivals.end_take(self._aio, prepared):
                 return
         except Exception as problem:  # whatever it is: the lock is let go of
             cannot = isinstance(problem, OSError) and problem.errno in CANNOT
-            outcomes = () if cannot else [self._failure(problem)] * len(group)
+            outcomes = None if cannot else [self._failure(problem)] * len(group)
         self._loop.call_soon(self._land, group, outcomes)
 
-    def _land(self, group: list[Job[Arrived]], outcomes: Sequence[Arrived | Exception]) -> None:
+    def _land(self, group: list[Job[Arrived]], outcomes: Sequence[Arrived | Exception] | None) -> None:
         """Tell and answer; what has come meanwhile takes off before that, so the disk has work."""
         self._flying = None
-        if outcomes:
-            if self._coming:
-                self._begin()
+        if outcomes is not None:
+            self._begin()
             self._tell(group, outcomes)
         self._arrivals.lock.release()
-        if not outcomes:  # it turned out that the system cannot do it here
+        if outcomes is None:  # it turned out that the system cannot do it here
             if self._aio is not None:
                 self._leave(self._aio)
             self._hand_over_all(group)
@@ -199,12 +195,9 @@ class Flights:
 
     def _tell(self, group: list[Job[Arrived]], outcomes: Sequence[Arrived | Exception]) -> None:
         stamp = clock()
-        for job, outcome in zip(group, outcomes, strict=True):
+        for job in group:
             job.stamp = stamp
-            if isinstance(outcome, Exception):
-                job.problem = outcome
-            else:
-                job.result, job.changes = outcome, outcome.changes
+        note(group, outcomes)
         self._answer(group)
 
     def _leave(self, aio: Aio) -> None:

@@ -61,6 +61,22 @@ class Job(Generic[T]):
         """When it was committed, seconds on the monotonic clock."""
 
 
+def note(group: "Sequence[Job[Arrived]]", outcomes: Sequence[Arrived | Exception]) -> None:
+    """Take note of what came of arrivals, and what to tell."""
+    for job, outcome in zip(group, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            job.problem = outcome
+        else:
+            job.result, job.changes = outcome, outcome.changes
+
+
+def have_entered(arrivals: Arrivals, hand_over: "Callable[[Job[Any]], None]") -> None:
+    """Have the writer enter what waits, unless it has been asked."""
+    if arrivals.waiting and not arrivals.asked:
+        arrivals.asked = True
+        hand_over(Job(None, _nobody, durable=False, mailboxes=NO_MAILBOXES))
+
+
 def gather(queue: "SimpleQueue[Job[Any] | None]", seconds: float | None) -> tuple[list[Job[Any]], bool]:
     """Wait for jobs, not longer than this; return what there is for one group, and whether nothing comes after it."""
     group: list[Job[Any]] = []
@@ -132,9 +148,7 @@ class Lane:
             free = [job for job in group if job.arrival is not None and arrivals.may_take(job.arrival)]
             if free and self._write(free):
                 self._answer(free)
-                if arrivals.waiting and not arrivals.asked:
-                    arrivals.asked = True
-                    self._hand_over(Job(None, nobody, durable=False, mailboxes=NO_MAILBOXES))
+                have_entered(arrivals, self._hand_over)
             else:
                 free = []
         if len(free) < len(group):
@@ -161,12 +175,9 @@ class Lane:
         except Exception as problem:
             return _spoil(group, self._failure(problem))
         stamp = time.monotonic()
-        for job, outcome in zip(group, prepared.outcomes, strict=True):
+        for job in group:
             job.stamp = stamp
-            if isinstance(outcome, Exception):
-                job.problem = outcome
-            else:
-                job.result, job.changes = outcome, outcome.changes
+        note(group, prepared.outcomes)
         return True
 
     def _let_go(self) -> None:
@@ -182,8 +193,8 @@ def _spoil(group: list[Job[Arrived]], problem: Exception) -> bool:
     return True
 
 
-def nobody(job: Job[Any]) -> None:
+def _nobody(job: Job[Any]) -> None:
     """Is told that what waited was entered."""
 
 
-__all__ = ["MAX_OCTETS", "Job", "Lane", "gather", "nobody"]
+__all__ = ["MAX_OCTETS", "Job", "Lane", "gather", "have_entered", "note"]

@@ -30,7 +30,7 @@ from .arrivals import NO_MAILBOXES, Arrival, Arrivals, Arrived, Numbers
 from .bodies import Bodies
 from .database import DISK_ERRORS, WAL_PAGES, Database, open_writer, unavailable
 from .flights import Flights
-from .lane import MAX_OCTETS, Job, Lane, gather, nobody
+from .lane import MAX_OCTETS, Job, Lane, gather, have_entered, note
 
 T = TypeVar("T")
 
@@ -304,9 +304,7 @@ class Writer:
         if self._enter_soon is not None:
             self._enter_soon.cancel()
             self._enter_soon = None
-        if self._arrivals.waiting and not self._arrivals.asked:
-            self._arrivals.asked = True
-            self._queue.put(Job(None, nobody, durable=False, mailboxes=NO_MAILBOXES))
+        have_entered(self._arrivals, self._queue.put)
 
     def _write(self, group: list[Job[Arrived]]) -> None:
         arrivals = self._arrivals
@@ -326,11 +324,7 @@ class Writer:
         if not arrivals.waiting:
             self._enter_at = time.monotonic() + LINGER
         arrivals.take(prepared)
-        for job, outcome in zip(group, prepared.outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                job.problem = outcome
-            else:
-                job.result, job.changes = outcome, outcome.changes
+        note(group, prepared.outcomes)
 
     def _recovery(self, tx: Tx) -> None:
         self._arrivals.recover(tx.db)

@@ -4,6 +4,7 @@ TLS 1.2 at least (RFC 8996); clients verify unless told otherwise in so many wor
 """
 
 import asyncio.sslproto
+import contextlib
 import datetime
 import hashlib
 import os
@@ -31,6 +32,12 @@ KEY = "self-signed.key"
 
 class TLSProblem(Exception):
     """A certificate or key cannot be used. The text says which, why and what to do, in one line."""
+
+
+def abort(transport: asyncio.WriteTransport) -> None:
+    """End a connection at once, if it is not over: asyncio of Python 3.11.2 fails where an encrypted one is."""
+    with contextlib.suppress(AttributeError):
+        transport.abort()
 
 
 def server_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
@@ -393,6 +400,7 @@ async def connect_tls(
 
 __all__ = [
     "TLSProblem",
+    "abort",
     "client_context",
     "connect_tls",
     "end_point",

@@ -17,6 +17,7 @@ from typing import Literal
 import aiosmtplib
 
 from ..net.dial import dial
+from ..net.tls import abort
 from ..smtp.address import parse_path
 from ..smtp.data import write_data
 from ..smtp.reply import CommandProblem
@@ -289,7 +290,7 @@ class Connection:
         transport = self._client.transport or self._transport
         self._client.close()
         if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+            abort(transport)
 
 
 class _NotPossible(Exception):

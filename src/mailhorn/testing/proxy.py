@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from ..net.tls import abort
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -241,7 +243,7 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for writer in tuple(self._writers):
-            writer.transport.abort()
+            abort(writer.transport)
         for _ in range(2):  # the loop takes leave of them
             await asyncio.sleep(0)
 
@@ -390,7 +392,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     if sock is not None:  # uvloop has none any more for what is closed
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+    abort(writer.transport)
 
 
 __all__ = [

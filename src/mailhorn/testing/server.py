@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, cast
 
+from ..net.tls import abort
+
 Scenario = Callable[["Peer"], Awaitable[None]]
 
 MAX_LINE = 1024 * 1024
@@ -198,7 +200,7 @@ class Peer:
         """End the connection with RST; what was not sent yet is lost."""
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        abort(self.writer.transport)
 
     def half_close(self) -> None:
         """Say no more (FIN), but go on listening."""
@@ -269,7 +271,7 @@ class HostileServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for peer in self.peers:
-            peer.writer.transport.abort()
+            abort(peer.writer.transport)
         for _ in range(2):  # the loop takes leave of them
             await asyncio.sleep(0)
         if self.problems and (error is None or isinstance(error, TimeoutError)):

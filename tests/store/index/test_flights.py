@@ -303,7 +303,6 @@ async def taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_durable_then_told_then_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody hears of what a power cut could still take back."""
     story: list[object] = []
-
     crashes: list[Path] = []
 
     def told(change: Change) -> None:

@@ -96,8 +96,11 @@ async def test_logins_compare_in_lower_case(index: Index, ada: AccountId) -> Non
 async def test_ten_thousand_accounts_are_one_commit(index: Index) -> None:
     """Importing accounts is quick, and each one has an INBOX with a UIDVALIDITY of its own."""
     assert await index.add_accounts([(f"user{n}", "hash") for n in range(2000)]) == 2000
-    boxes = [(await index.mailboxes(account.id))[0] for account in await index.accounts()]
+    everybody = await index.accounts()
+    boxes = [(await index.mailboxes(account.id))[0] for account in everybody]
     assert len({box.uid_validity for box in boxes}) == 2000
+    assert await index.accounts(3, after=everybody[1200].login) == everybody[1201:1204]
+    assert await index.accounts(3, after=everybody[-1].login) == []
 
 
 async def test_account_names_that_cannot_be_directories(index: Index) -> None:

@@ -251,8 +251,12 @@ async def test_keys_of_an_account_and_of_nobody(index: SqliteIndex) -> None:
         await each.close()
 
 
-async def test_scram_is_offered_when_all_who_can_log_in_have_keys(index: SqliteIndex, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2, module.SURVEYED_AT_ONCE])
+async def test_scram_is_offered_when_all_who_can_log_in_have_keys(
+    index: SqliteIndex, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
     """Accounts without a password, or with one that cannot be used, do not count; others without keys do."""
+    monkeypatch.setattr(module, "SURVEYED_AT_ONCE", at_once)
     clock = Clock()
     accounts = Accounts(index, OPTIONS, clock)
     assert not accounts.offers_scram()  # nobody has looked yet; this has it looked at

@@ -70,6 +70,8 @@ ADDRESSEES = 5_000
 SURVEYED_EVERY = 600.0
 """Seconds after which a login has all accounts looked at again, for keys: other processes add accounts, too. Ten
 thousand take some 20 ms of a thread."""
+SURVEYED_AT_ONCE = 100
+"""Accounts read at a time: the memory that all of ten thousand need for a moment would be kept for good."""
 
 log = structlog.get_logger("mailhorn.accounts")
 
@@ -279,10 +281,14 @@ class Accounts:
 
         """
         self._surveyed = self._clock()
-        accounts = await self._index.accounts()
-        kept = [account.password_hash for account in accounts]
-        self._counts = Counter(iterations_of(stored) for stored in kept if is_stored(stored))
-        without = self._counts.pop(0, 0)
+        counts: Counter[int] = Counter()
+        page = await self._index.accounts(SURVEYED_AT_ONCE)
+        while page:
+            kept = [account.password_hash for account in page]
+            counts.update([iterations_of(stored) for stored in kept if is_stored(stored)])
+            page = await self._index.accounts(SURVEYED_AT_ONCE, after=page[-1].login)
+        without = counts.pop(0, 0)
+        self._counts = counts
         self._all_have_keys = not without
         return without
 

@@ -234,8 +234,8 @@ class Index(ABC):
         """Return the account; logins are compared in lower case."""
 
     @abstractmethod
-    async def accounts(self, limit: int | None = None) -> list[Account]:
-        """Return all accounts by login, or the first so many."""
+    async def accounts(self, limit: int | None = None, after: str = "") -> list[Account]:
+        """Return all accounts by login, or the first so many after this login."""
 
     @abstractmethod
     async def add_accounts(self, accounts: Sequence[tuple[str, str]]) -> int:

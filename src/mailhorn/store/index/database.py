@@ -140,12 +140,12 @@ def _make_room(db: Database, wal: Path) -> None:
         db.execute("ROLLBACK")
 
 
-def open_reader(path: Path) -> Database:
-    """Open the file, which exists, to read. Raises StoreUnavailable."""
+def open_reader(path: Path, cache: int = READER_CACHE) -> Database:
+    """Open the file, which exists, to read, and keep so many KiB of its pages. Raises StoreUnavailable."""
     try:
         db = Database(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         db.set_busy_timeout(BUSY_MS)
-        db.execute(f"PRAGMA cache_size = -{READER_CACHE}")
+        db.execute(f"PRAGMA cache_size = -{cache}")
     except DISK_ERRORS as problem:
         raise unavailable(path, problem) from problem
     return db

@@ -33,6 +33,9 @@ from .reading import ranges
 from .sqlite import SqliteIndex
 from .writer import Tx
 
+CACHE = 64
+"""KiB of pages that are kept: it goes through folders and their messages in order, and seldom reads anything again."""
+
 _FOLDER = (
     "SELECT folder.mailbox, mailbox.account, mailbox.name, dir, mailbox.uid_validity FROM folder"
     " JOIN mailbox ON mailbox.id = folder.mailbox WHERE"
@@ -56,7 +59,7 @@ class SqliteOutside(Outside):
     def _reader(self) -> Iterator[Database]:
         try:
             if self._reading is None:
-                self._reading = open_reader(self._path)
+                self._reading = open_reader(self._path, CACHE)
             yield self._reading
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem

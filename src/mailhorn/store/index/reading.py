@@ -172,9 +172,9 @@ class SqliteReading(SqliteResting, Index):
         )
         return Account(*found[0]) if found else None
 
-    async def accounts(self, limit: int | None = None) -> list[Account]:
-        sql = f"SELECT {_ACCOUNT} ORDER BY login LIMIT ?"
-        found = await self._there(lambda db: db.ask(sql, (-1 if limit is None else limit,)))
+    async def accounts(self, limit: int | None = None, after: str = "") -> list[Account]:
+        sql = f"SELECT {_ACCOUNT} WHERE login > ? ORDER BY login LIMIT ?"
+        found = await self._there(lambda db: db.ask(sql, (after, -1 if limit is None else limit)))
         return [Account(*row) for row in found]
 
     async def mailboxes(self, account: AccountId) -> list[Mailbox]:

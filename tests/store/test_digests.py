@@ -95,7 +95,7 @@ async def test_a_message_that_is_expunged_before_it_rests_leaves_nothing(
 
 async def test_of_a_burst_only_some_digests_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are made when somebody asks, or when their messages come to rest."""
-    monkeypatch.setattr("mailhorn.store.index.reading.MAX_DIGESTS", 2)
+    monkeypatch.setattr("mailhorn.store.index.digesting.MAX_DIGESTS", 2)
     monkeypatch.setattr("mailhorn.store.index.writer.LINGER", 3600.0)
     async with opened(tmp_path, delay=3600.0) as store:
         index = store.index
@@ -124,7 +124,7 @@ async def test_messages_that_come_to_rest_while_they_are_read(tmp_path: Path) ->
     store = Store(index, blobs, lambda change: None, digest)
     await store.start()
     _, inbox = await account(store)
-    index._digest_soon = lambda blob, body: None  # type: ignore[method-assign]
+    index._digesting.soon = lambda blob: None  # type: ignore[method-assign]
     with blobs._settler.quiet:  # nothing comes to rest
         for _ in range(3):
             await deliver(store, inbox, body=BODY)

@@ -212,7 +212,7 @@ async def test_what_fetch_needs_is_entered_with_the_message(tmp_path: Path, monk
                 enough.set()
             return digest(body)
 
-        index._digest = counting
+        index._digest = index._digesting._digest = counting
         rested = rests(store)
         _, inbox = await account(store)
         for number in range(30):

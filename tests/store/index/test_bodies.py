@@ -16,7 +16,7 @@ from mailhorn.model.ids import UID, MailboxId
 from mailhorn.store import journal as journals
 from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index import bodies as bodies_module
-from mailhorn.store.index import reading
+from mailhorn.store.index import digesting, reading
 from mailhorn.store.index.bodies import Bodies, NotInMemory
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.journal import Body, Journal
@@ -45,7 +45,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     monkeypatch.setattr(Journal, "read", noting)
     monkeypatch.setattr(bodies_module, "RECENT", 120)
-    monkeypatch.setattr(reading, "MAX_DIGESTS", 0)  # they are made of the bodies
+    monkeypatch.setattr(digesting, "MAX_DIGESTS", 0)  # they are made of the bodies
     yield threads
     assert threading.get_ident() not in threads
 

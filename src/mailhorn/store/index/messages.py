@@ -4,7 +4,6 @@ Rule 1: a job checks before it writes, so that a refusal leaves nothing behind. 
 its mod-sequence by one, whatever number of messages it touches.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -24,6 +23,7 @@ from ..abc import (
 from ..names import file_name
 from .arrivals import Arrival, Arrived, write_digest
 from .database import Database, let_go
+from .digesting import Digesting
 from .lane import Job
 from .reading import SqliteReading, missing, ranges
 from .writer import Tx
@@ -61,6 +61,7 @@ class SqliteMessages(SqliteReading):
 
     _grace: float
     _clock: Callable[[], float]
+    _digesting: Digesting
 
     def append_soon(self, message: Append, then: Callable[[Appended | Exception], None]) -> None:
         if not message.placements:
@@ -75,7 +76,7 @@ class SqliteMessages(SqliteReading):
             placed.durable_at = job.stamp
             then(placed)
             if message.digest is None and message.blob.inline is not None:
-                asyncio.get_running_loop().call_soon(self._digest_soon, number, message.blob.inline)
+                self._digesting.soon(number)
 
         self._writer.arrive(Arrival(message, flags, int(self._clock())), done)
 

@@ -44,10 +44,6 @@ TOGETHER = 256
 READERS = 2
 """Threads for scans: more than the machine's idle cores would only take turns."""
 
-MAX_DIGESTS = 4_096
-"""Digests kept in memory until their messages come to rest, 4 MiB; beyond, they are computed when they are needed: of a
-long burst, when it is over."""
-
 
 def ranges(uids: Collection[int]) -> Iterator[tuple[int, int]]:
     """
@@ -375,11 +371,6 @@ class SqliteReading(SqliteResting, Index):
                 return self._digest(b"")  # expunged meanwhile, and its grace is over
             digest = Digest(*kept[0])  # it came to rest just now
         return digest
-
-    def _digest_soon(self, blob: int, body: bytes) -> None:
-        """Compute what FETCH will need, now that the message is told and answered."""
-        if len(self._digests) < MAX_DIGESTS:
-            self._digests[blob] = self._digest(body)
 
     async def _by_uid(
         self,

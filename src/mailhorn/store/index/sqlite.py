@@ -29,6 +29,7 @@ from ..validity import MAX_UID_VALIDITY, counted
 from .acl import SqliteAcl, copy_acl, forget_acl, forget_identifier, inherit_acl
 from .bodies import Bodies
 from .database import Database, open_reader
+from .digesting import Digesting
 from .messages import SqliteMessages, head_of
 from .metadata import SqliteMetadata, copy_notes, forget_notes, mark_mailbox, write_notes
 from .reading import MAILBOX_COLUMNS, READERS, missing
@@ -63,8 +64,9 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
         self.pending: Callable[[int], None] = lambda unfiled: None
         self._path = path
         self._digest = digest
-        self._digests: dict[int, Digest] = {}
         self._bodies = Bodies()
+        self._digesting = Digesting(digest, self._bodies)
+        self._digests = self._digesting.done
         self._grace = min(grace, MAX_EXPUNGE_GRACE)
         self._clock = clock
         self._fresh = self._nothing_in_it()
@@ -85,6 +87,7 @@ class SqliteIndex(SqliteMessages, SqliteMetadata, SqliteAcl, Index):
         if self._closed:
             return
         self._closed = True
+        self._digesting.close()
         await asyncio.get_running_loop().run_in_executor(None, self._readers.shutdown)
         await self._close_resting()
         for db in (self._near, *self._far_all):

@@ -32,7 +32,7 @@ from ..journal import Body, Entry, Journal, Place, Record, entry_of, pack
 from .bodies import Bodies
 from .database import Database
 
-SIZES = (16, 4, 1)
+SIZES = (64, 16, 4, 1)
 """Rows of one statement: any number is made up of few statements, and all of them stay prepared."""
 
 LOOK_EVERY = 0.1

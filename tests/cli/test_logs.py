@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailhorn.cli.logs import Lines, Output
+from mailhorn.cli.logs import GATHER, MOST, Lines, Output
+from mailhorn.testing import VirtualLoop
 
 SAYS = """
 import logging, os, sys
@@ -73,7 +74,7 @@ class Counted(io.StringIO):
 
 
 def test_lines_of_one_turn_are_one_write() -> None:
-    """They are written when the turn is over, in their order, whoever says them; the next turn is another write."""
+    """They are written when the turn is over, in their order, whoever says them; what comes later is another write."""
     stream = Counted()
     output = Output(stream)
     one, other = Lines("one", output), Lines("other", output)
@@ -86,9 +87,10 @@ def test_lines_of_one_turn_are_one_write() -> None:
         await asyncio.sleep(0)
         assert stream.writes == ["a\nb\nc\n"]
         one.info("d")
-        await asyncio.sleep(0)
+        await asyncio.sleep(GATHER)
 
-    asyncio.run(say())
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(say())
     assert stream.writes == ["a\nb\nc\n", "d\n"]
 
 
@@ -142,3 +144,56 @@ def test_nothing_is_lost_at_the_end(end: str) -> None:
     done = subprocess.run([sys.executable, "-c", ENDS, end], capture_output=True, text=True, check=False)
     said = [json.loads(line)["event"] for line in done.stderr.splitlines() if line.startswith("{")]
     assert said == (["before", "within"] if end == "exit" else ["before", "within", "between", "within"])
+
+
+def test_in_a_storm_lines_of_some_turns_are_one_write() -> None:
+    """A line after silence is written at once, those that follow when a moment is over or many wait."""
+    stream = Counted()
+    lines = Lines("one", Output(stream))
+
+    async def say() -> None:
+        loop = asyncio.get_running_loop()
+        lines.info("a")
+        await asyncio.sleep(0)
+        assert stream.writes == ["a\n"]
+        for line in "bcd":
+            lines.info(line)
+            await asyncio.sleep(0)
+        assert stream.writes == ["a\n"]
+        await asyncio.sleep(GATHER)
+        assert stream.writes == ["a\n", "b\nc\nd\n"]
+        begin = loop.time()
+        for number in range(MOST * 3):
+            lines.info(str(number))
+        assert loop.time() == begin and 3 <= len(stream.writes) <= 5
+        await asyncio.sleep(GATHER * 2)
+        assert "".join(stream.writes[2:]).split() == [str(number) for number in range(MOST * 3)]
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(say())
+
+
+def test_plain_lines_are_what_all_others_are() -> None:
+    """Whether a line is made at once or later shows in nothing: the same fields in the same order."""
+    fields: dict[str, object] = {
+        "id": "a1",
+        "name": "Zoë",
+        "size": 2**70,
+        "copies": [(1, 2)],
+        "raw": "\udcff",
+        "x": 1.5,
+    }
+    code = (
+        "import sys, structlog\nfrom mailhorn.cli.logs import set_up\nfrom mailhorn.config.settings import Log\n"
+        "set_up(Log(format='json'))\nlog = structlog.get_logger('one')\n"
+        f"fields = {fields!r}\nlog.info('said', **fields)\nlog.info('said', **fields, none=None)\n"
+        "log.bind(more=1).info('said', **fields)\nlog.info('%s said', 'who', **fields)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    plain, odd, bound, formatted = [json.loads(line) for line in done.stderr.splitlines()]
+    assert list(plain) == [*fields, "event", "level", "logger", "time"]
+    assert list(odd) == [*fields, "none", "event", "level", "logger", "time"]
+    assert list(bound) == ["more", *fields, "event", "level", "logger", "time"]
+    assert formatted["event"] == "who said"
+    for line in (plain, odd, bound, formatted):
+        assert {name: line[name] for name in fields} == {**fields, "copies": [[1, 2]]}

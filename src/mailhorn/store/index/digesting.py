@@ -14,8 +14,8 @@ from ...model.message import Digest
 from .bodies import Bodies, NotInMemory
 
 QUIET = 0.01
-"""Seconds in which no more than one message comes: then the burst is over. Groups of large messages are half as far apart,
-and a hundred in a second that come one by one do not gather."""
+"""Seconds in which no more than one message comes: then the burst is over. Groups of large messages are half as far
+apart, and a hundred in a second that come one by one do not gather."""
 
 AT_ONCE = 16
 """Digests between two turns of the loop, half a millisecond."""

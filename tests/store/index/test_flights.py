@@ -17,7 +17,7 @@ from mailhorn.model.ids import UID
 from mailhorn.store.abc import MailboxMissing, StoreUnavailable
 from mailhorn.store.aio import Aio
 from mailhorn.store.index import flights, writer
-from mailhorn.store.index.flights import MAX_BODY, MAX_GROUP, Flights
+from mailhorn.store.index.flights import MAX_BODY, MAX_GROUP, MAX_OCTETS, Flights
 from mailhorn.store.index.lane import Job, Lane
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.index.writer import Writer
@@ -99,6 +99,27 @@ async def test_a_big_one_goes_by_thread(tmp_path: Path, by_thread: list[Job[Any]
             await deliver(store, inbox, body=b"x" * size)
             assert len(by_thread) == threads
         assert [len(body) for _, body, _ in await inbox_of(store, inbox)] == [1, MAX_BODY, MAX_BODY + 1, 5]
+
+
+async def test_large_ones_fly_in_smaller_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one flight takes is bounded in octets, too: so is the time for which nobody else has the loop."""
+    groups: list[int] = []
+    take_off = Flights._take_off
+
+    def noting(self: Flights, group: list[Job[Any]]) -> bool:
+        groups.append(sum(job.arrival.message.blob.size for job in group if job.arrival is not None))
+        return take_off(self, group)
+
+    monkeypatch.setattr(Flights, "_take_off", noting)
+    async with opened(tmp_path, delay=3600) as store:
+        _, inbox = await account(store)
+        await deliver(store, inbox, body=b"0")
+        await free(store)
+        groups.clear()
+        bodies = [b"%d" % number * (MAX_BODY - number) for number in range(10)] * 2
+        assert sorted(await many(store, inbox, bodies)) == list(range(2, 22))
+        assert max(groups) <= MAX_OCTETS and sum(groups) == sum(map(len, bodies)) and len(groups) > 2
+        assert sorted(body for _, body, _ in await inbox_of(store, inbox)) == sorted([b"0", *bodies])
 
 
 async def test_it_waits_a_little_for_the_lock(

@@ -23,8 +23,11 @@ from .lane import Job, note
 MAX_GROUP = 32
 """Arrivals of one flight: to number and pack so many takes the loop a millisecond."""
 
-MAX_BODY = 16 * 1024
+MAX_BODY = 64 * 1024
 """Octets of a body that flies: to copy more, and to sum it up, is better done beside the loop."""
+
+MAX_OCTETS = 512 * 1024
+"""The same of all bodies of a flight: to copy and sum up so much takes the loop a third of a millisecond."""
 
 TRIES = 3
 """How often to try whether the lock is free. A thread has it while it writes what could not fly; if all that comes
@@ -118,8 +121,7 @@ class Flights:
                 self._hand_over_all(self._coming)
                 self._coming.clear()
             else:
-                group = self._coming[:MAX_GROUP]
-                del self._coming[:MAX_GROUP]
+                group = self._next()
                 try:
                     if not self._take_off(group):
                         self._hand_over_all(group)
@@ -127,6 +129,18 @@ class Flights:
                     if self._flying is None:
                         self._arrivals.lock.release()
             self._tries = 0
+
+    def _next(self) -> list[Job[Arrived]]:
+        """Take what is one flight of what has come: the first, and what there is room for beside it."""
+        octets = taken = 0
+        for job in self._coming[:MAX_GROUP]:
+            octets += 0 if job.arrival is None else job.arrival.message.blob.size
+            if taken and octets > MAX_OCTETS:
+                break
+            taken += 1
+        group = self._coming[:taken]
+        del self._coming[:taken]
+        return group
 
     def _locked(self) -> bool:
         """Return whether somebody has the lock, or waits for it; else we have it now."""

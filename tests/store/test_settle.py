@@ -265,6 +265,73 @@ async def test_what_was_done_but_not_noted_is_done_again(tmp_path: Path, monkeyp
     assert tree(tmp_path) == {".", ".one", ".two", ".three"}
 
 
+@pytest.mark.parametrize("change", ["expunge", "move", "flags", "none"])
+async def test_what_changes_while_the_index_takes_no_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Files are there that the index does not know of, for once without a crash: nothing is left, nothing is twice."""
+
+    def refused(*args: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    async with opened(tmp_path, delay=3600, grace=0) as store:
+        assert isinstance(store._blobs, MaildirBlobs)
+        settle = store._blobs._settler.round
+        ada, inbox = await account(store)
+        work = (await store.index.create_mailbox(ada, "Work")).id
+        await asyncio.to_thread(settle)
+        for body in (b"one", b"two"):
+            await deliver(store, inbox, body=body)
+        assert await store.index.blob(inbox, UID(2)), "it is in the tables, where the settler looks"
+        with monkeypatch.context() as sick:
+            sick.setattr(SqliteIndex, "settled", refused)
+            with pytest.raises(StoreUnavailable):
+                await asyncio.to_thread(settle)
+        assert [path.read_bytes() for path in message_files(tmp_path)] == [b"one", b"two"], "but not noted"
+        if change == "expunge":
+            await store.index.expunge(inbox, [UID(1)], deleted_only=False)
+        elif change == "move":
+            await store.index.copy(inbox, [UID(1)], work, move=True)
+        elif change == "flags":
+            await store.index.set_flags(inbox, [UID(1)], frozenset({"\\Seen"}), frozenset())
+        while (await asyncio.to_thread(settle))[0]:
+            pass
+        found = {(f.parent.parent.name, f.name[f.name.index(",U=") :], f.read_bytes()) for f in message_files(tmp_path)}
+    assert len(message_files(tmp_path)) == len(found)
+    of_one = {
+        "expunge": set(),
+        "move": {(".Work", ",U=1:2,", b"one")},
+        "flags": {(ADA, ",U=1:2,S", b"one")},
+        "none": {(ADA, ",U=1:2,", b"one")},
+    }
+    assert found == {(ADA, ",U=2:2,", b"two")} | of_one[change]
+
+
+async def test_letters_are_written_down_though_it_failed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a keyword's letter means stands in the folder whenever a file has it."""
+    write = write_file
+
+    def full(path: str, content: bytes, flushed: bool = False) -> None:
+        if path.endswith("/dovecot-keywords"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content, flushed)
+
+    async with opened(tmp_path, delay=3600) as store:
+        assert isinstance(store._blobs, MaildirBlobs)
+        _, inbox = await account(store)
+        await deliver(store, inbox, flags=frozenset({"work"}))
+        assert await store.index.blob(inbox, UID(1)), "it is in the tables, where the settler looks"
+        with monkeypatch.context() as sick:
+            sick.setattr("mailhorn.store.settle.write_file", full)
+            with pytest.raises(OSError, match="No space"):
+                await asyncio.to_thread(store._blobs._settler.round)
+    (path,) = message_files(tmp_path)
+    assert path.name.endswith(",U=1:2,a")
+    assert (path.parent.parent / "dovecot-keywords").read_text() == "0 work\n"
+
+
 async def test_a_folder_that_moved_unnoted_is_found_after_more_renames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -383,7 +383,7 @@ class Settler:
 
     @property
     def careful(self) -> bool:
-        """Whether files may still be there, after a crash, that the index does not know of."""
+        """Whether files may be there, of before a crash or of a round that failed, that the index does not know of."""
         return self._careful
 
     @property
@@ -471,8 +471,9 @@ class Settler:
                 return False, work.next_due
             try:
                 done = self._settle(work)
-            except OSError as problem:
-                if problem.errno in NO_ROOM:
+            except Exception as problem:
+                self._careful = True  # as after a crash: files are there that nobody noted, perhaps not whole
+                if isinstance(problem, OSError) and problem.errno in NO_ROOM:
                     with contextlib.suppress(OSError, StoreError):  # which is what is said already
                         self._make_room()
                 raise
@@ -710,14 +711,18 @@ class Settler:
         if not keywords and uid not in known.more:
             return letters
         custom, more, grown = known.letters(keywords)
-        if grown:
-            lines = "".join(f"{n} {name}\n" for n, name in enumerate(known.names))
-            write_file(f"{path}/{KEYWORDS_FILE}", lines.encode(), flushed=True)  # what letters mean
-            self._flusher.touched(f"{path}/{KEYWORDS_FILE}", path)
-        if more != known.more.get(uid, ()):
-            known.more[uid] = more
-            _add_line(f"{path}/{MORE_KEYWORDS_FILE}", " ".join((str(uid), *more)).encode())
-            self._flusher.touched(f"{path}/{MORE_KEYWORDS_FILE}", path)
+        try:
+            if grown:
+                lines = "".join(f"{n} {name}\n" for n, name in enumerate(known.names))
+                write_file(f"{path}/{KEYWORDS_FILE}", lines.encode(), flushed=True)  # what letters mean
+                self._flusher.touched(f"{path}/{KEYWORDS_FILE}", path)
+            if more != known.more.get(uid, ()):
+                known.more[uid] = more
+                _add_line(f"{path}/{MORE_KEYWORDS_FILE}", " ".join((str(uid), *more)).encode())
+                self._flusher.touched(f"{path}/{MORE_KEYWORDS_FILE}", path)
+        except OSError:
+            del self._keywords[mailbox]  # what stands there is what holds
+            raise
         return letters + custom
 
     def _file_all(self, work: Work, done: Done) -> None:

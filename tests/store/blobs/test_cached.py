@@ -64,8 +64,10 @@ def test_what_only_the_disk_has_is_nothing(tmp_path: Path) -> None:
     try:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         try:
-            os.preadv(fd, [bytearray(10)], 0, os.RWF_NOWAIT)
+            left = os.preadv(fd, [bytearray(50_000)], 0, os.RWF_NOWAIT)
         except OSError:
+            left = 0
+        if left < 50_000:  # some pages may be in use and stay
             assert read_cached(path, 0, 50_000) is None
         else:  # a file system that keeps it all the same
             assert able and read_cached(path, 0, 50_000) == b"x" * 50_000

@@ -34,9 +34,9 @@ from .lane import MAX_OCTETS, Job, Lane, gather, have_entered, note
 
 T = TypeVar("T")
 
-LINGER = 0.02
+LINGER = 0.1
 """Seconds that arrivals may wait for others before they are entered. Who reads does not wait for it; a sender who sends
-one after the other gets twenty into one transaction."""
+one after the other gets a hundred into one transaction."""
 
 MAX_WAITING = 256
 """Arrivals that wait to be entered at the most, whoever else comes, unless the writer has something long to do: as many

@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -76,6 +77,22 @@ def test_what_was_written_is_read(path: Path) -> None:
     again.records()
     assert (again.number, again.resting, again.identity) == (6, 2, 7)
     again.close()
+
+
+@pytest.mark.parametrize("octets", [0, 1, journals.UNHURRIED, journals.UNHURRIED + 1, 70_001])
+def test_the_sum_is_the_same_without_the_faster_library(
+    path: Path, monkeypatch: pytest.MonkeyPatch, octets: int
+) -> None:
+    """A journal may be read where that is not installed, and the other way round."""
+    body = Random(octets).randbytes(octets)
+    journal = Journal(path)
+    write(journal, [body])
+    monkeypatch.setattr(journals, "crc32", zlib.crc32)
+    write(journal, [body])
+    journal.close()
+    assert [found for *_, found in told(path)] == [body, body]
+    monkeypatch.undo()
+    assert [found for *_, found in told(path)] == [body, body]
 
 
 def test_one_process_at_a_time(path: Path) -> None:

@@ -11,7 +11,6 @@ import errno
 import fcntl
 import os
 import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -22,6 +21,11 @@ import msgspec
 from ..model.message import Digest
 from .aio import Aio
 from .direct import BLOCK, CANNOT, ROOM, DirectFile, open_direct, up
+
+try:
+    from zlib_ng.zlib_ng import crc32
+except ImportError:  # the same sum, and for 50 KiB 17 us more
+    from zlib import crc32
 
 PART = 16 * 1024 * 1024
 """Octets of each part: 3,000 small messages, or 300 of 50 KiB."""
@@ -385,15 +389,15 @@ def pack(told: Entry | int, body: bytes | None, number: int) -> tuple[bytes, ...
     """Return a record, in pieces: of a message, or that bodies up to a number have come to rest."""
     entry = _encode(told)
     rest = _HEAD.pack(0, len(entry), _NO_BODY if body is None else len(body), number)[_FROM:] + entry
-    crc = zlib.crc32(rest)
+    crc = crc32(rest)
     if not body:
         return (crc.to_bytes(_FROM, "little") + rest,)
     if len(body) <= UNHURRIED:
-        crc = zlib.crc32(body, crc)
+        crc = crc32(body, crc)
     else:
         view = memoryview(body)
         for at in range(0, len(body), UNHURRIED):
-            crc = zlib.crc32(view[at : at + UNHURRIED], crc)
+            crc = crc32(view[at : at + UNHURRIED], crc)
     return crc.to_bytes(_FROM, "little") + rest, body
 
 
@@ -474,7 +478,7 @@ def _record(fd: int, at: int, end: int, least: int, most: int) -> tuple[int, Ent
     if not told or behind > end or number < least or number > (most or MAX_NUMBER):
         return None
     rest = os.pread(fd, behind - at - _HEAD.size, at + _HEAD.size)
-    if zlib.crc32(rest, zlib.crc32(head[_FROM:])) != crc:
+    if crc32(rest, crc32(head[_FROM:])) != crc:
         return None
     try:
         entry = _decode(rest[:told])

@@ -101,6 +101,10 @@ class Deliveries:
             self._changed.notify_all()
 
 
+class RefusedForNow(AssertionError):
+    """The server has said 4xx, which few expect."""
+
+
 class Lmtp:
     """The least LMTP client; unlike the standard library's it leaves no socket behind when the server dies."""
 
@@ -131,6 +135,10 @@ class Lmtp:
         self._say(b"DATA", b"354")
         self._say(data + b".", b"250")
 
+    def reset(self) -> None:
+        """Forget a message that was refused."""
+        self._say(b"RSET", b"250")
+
     def _say(self, line: bytes, code: bytes) -> None:
         self._socket.sendall(line + b"\r\n")
         self._expect(code)
@@ -140,6 +148,8 @@ class Lmtp:
             line = self._replies.readline()
             if not line.endswith(b"\n"):
                 raise ConnectionResetError("the server hung up")
+            if line.startswith(b"4") and not code.startswith(b"4"):
+                raise RefusedForNow(line)
             assert line.startswith(code), line
             if line[3:4] == b" ":
                 return

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .deliveries import Lmtp
+from .deliveries import Lmtp, RefusedForNow
 from .disk import Plan
-from .ledger import Copy, Ledger, Step, added, copied, flagged, gone
+from .ledger import Attempt, Copy, Ledger, Step, added, copied, flagged, gone
 from .process import DOMAIN, PATIENCE, READY, Server, environment, message
 
 BIG = 140_000
@@ -183,13 +183,25 @@ def understood(head: bytes, body: bytes) -> tuple[int, str, frozenset[str]]:
 
 
 class Clients:
-    """Two who deliver, one who files what comes into INBOX, one who tidies up in Archive; until the server dies."""
+    """
+    Two who deliver, one who files what comes into INBOX, one who tidies up in Archive; until the server dies.
 
-    def __init__(self, server: Server, ledger: Ledger, chance: random.Random, prefix: str) -> None:
+    Attributes:
+        refused: How often something was refused for now, if they bear that.
+
+    """
+
+    def __init__(
+        self, server: Server, ledger: Ledger, chance: random.Random, prefix: str, bear_refusals: bool = False
+    ) -> None:
         """Prepare them."""
         self._server = server
         self._ledger = ledger
         self._prefix = prefix
+        self._bear_refusals = bear_refusals
+        self.refused = 0
+        self._answered = threading.Condition()
+        self._answers = 0
         self._stop = threading.Event()
         self._problems: list[BaseException] = []
         self._tidy = [random.Random(chance.random()) for _ in range(4)]
@@ -212,13 +224,37 @@ class Clients:
         if self._problems:
             raise self._problems[0]
 
+    def wait_for_answers(self, count: int) -> None:
+        """Wait until so many more commands have been answered, with whatever it was."""
+        with self._answered:
+            wanted = self._answers + count
+            done = self._answered.wait_for(lambda: self._answers >= wanted or bool(self._problems), 3 * PATIENCE)
+        assert done, "nothing is answered any more"
+
+    def _was_answered(self, attempt: Attempt | None = None, refused: bool = False) -> None:
+        """Take note of an answer; a refusal says that nothing has happened, and is borne or is a mistake."""
+        if refused and attempt is not None:
+            attempt.refused()
+        with self._answered:
+            self._answers += 1
+            self.refused += refused
+            self._answered.notify_all()
+
+    def _is_refused(self, kind: str, data: list[Any]) -> bool:
+        """Return whether a command was refused for now; any other refusal is a mistake."""
+        refused = self._bear_refusals and kind == "NO" and data[-1].startswith(b"[UNAVAILABLE]")
+        assert refused or kind == "OK", data
+        return refused
+
     def _until_it_dies(self, work: Work, chance: random.Random) -> None:
         try:
             work(chance)
         except (OSError, imaplib.IMAP4.abort):
             pass  # it was killed
         except BaseException as problem:
-            self._problems.append(problem)
+            with self._answered:
+                self._problems.append(problem)
+                self._answered.notify_all()
 
     def _send(self, chance: random.Random) -> None:
         with Lmtp(self._server) as lmtp:
@@ -227,8 +263,16 @@ class Clients:
                     return
                 token = f"{self._prefix}-s{number}"
                 with self._ledger.attempt({token: added(Copy(self._inbox, None))}) as attempt:
-                    lmtp.deliver(f"ann@{DOMAIN}", message(token, text_of(token)))
-                    attempt.done()
+                    try:
+                        lmtp.deliver(f"ann@{DOMAIN}", message(token, text_of(token)))
+                    except RefusedForNow:
+                        if not self._bear_refusals:
+                            raise
+                        self._was_answered(attempt, refused=True)
+                        lmtp.reset()
+                    else:
+                        attempt.done()
+                        self._was_answered()
 
     def _append(self, chance: random.Random) -> None:
         with self._server.imap() as session:
@@ -239,8 +283,10 @@ class Clients:
                 flags = frozenset(chance.sample(FLAGS, chance.randrange(3)))
                 with self._ledger.attempt({token: added(Copy(self._inbox, None, flags))}) as attempt:
                     kind, data = session.append("INBOX", f"({' '.join(flags)})", "", message(token, text_of(token)))
-                    assert kind == "OK", data
-                    attempt.done()
+                    refused = self._is_refused(kind, data)
+                    if not refused:
+                        attempt.done()
+                    self._was_answered(attempt, refused)
 
     @property
     def _inbox(self) -> int:
@@ -260,10 +306,13 @@ class Clients:
 
     def _work_in(self, mailbox: str, place: int, other: str, target: int, chance: random.Random) -> None:
         with self._server.imap() as session:
-            opened(session, mailbox)
+            while self._is_refused(*session.select(mailbox)):
+                self._was_answered(refused=True)
+                if self._stop.is_set():
+                    return
             while not self._stop.is_set():
                 kind, data = session.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
-                assert kind == "OK", data
+                self._was_answered(refused=self._is_refused(kind, data))
                 here = {}
                 for head, body in (item for item in data if isinstance(item, tuple)):
                     uid, token, flags = understood(head, body)
@@ -313,7 +362,7 @@ class Clients:
                 self._copy(session, place, chosen, other, target, verb == "move")
             case _:
                 deleted = frozenset(("\\Deleted",))
-                self._do(
+                marked = self._do(
                     session,
                     chosen,
                     lambda uid: flagged(place, uid, deleted, frozenset()),
@@ -322,13 +371,18 @@ class Clients:
                     "+FLAGS.SILENT",
                     "(\\Deleted)",
                 )
-                self._do(session, chosen, lambda uid: gone(place, uid), "EXPUNGE", uids)
+                if marked:
+                    self._do(session, chosen, lambda uid: gone(place, uid), "EXPUNGE", uids)
 
-    def _do(self, session: imaplib.IMAP4, chosen: dict[int, str], step: Maker, *command: str) -> None:
+    def _do(self, session: imaplib.IMAP4, chosen: dict[int, str], step: Maker, *command: str) -> bool:
+        """Return whether it has been done."""
         with self._ledger.attempt({token: step(uid) for uid, token in chosen.items()}) as attempt:
             kind, data = session.uid(*command)
-            assert kind == "OK", data
-            attempt.done()
+            refused = self._is_refused(kind, data)
+            if not refused:
+                attempt.done()
+            self._was_answered(attempt, refused)
+        return not refused
 
     def _copy(
         self, session: imaplib.IMAP4, place: int, chosen: dict[int, str], other: str, target: int, move: bool
@@ -336,7 +390,9 @@ class Clients:
         steps = {token: copied(place, uid, target, None, move) for uid, token in chosen.items()}
         with self._ledger.attempt(steps) as attempt:
             kind, data = session.uid("MOVE" if move else "COPY", ",".join(map(str, chosen)), other)
-            assert kind == "OK", data
+            if self._is_refused(kind, data):
+                self._was_answered(attempt, refused=True)
+                return
             code = session.response("COPYUID")[1][-1]
             assert code is not None, "the messages had vanished"
             validity, source, new = code.decode().split()
@@ -345,6 +401,7 @@ class Clients:
             for uid, token in chosen.items():
                 self._ledger.tell(token, target, told[uid])
             attempt.done({token: copied(place, uid, target, told[uid], move) for uid, token in chosen.items()})
+            self._was_answered()
 
 
 def numbers(text: str) -> list[int]:

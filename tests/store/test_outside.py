@@ -15,7 +15,8 @@ from tests.kit.stores import DATE, account, deliver, digest_of, opened
 
 from mailhorn.model.ids import UID, AccountId, MailboxId
 from mailhorn.model.message import Digest
-from mailhorn.store.abc import Dropped, FolderAt, KnownFile
+from mailhorn.store.abc import Dropped, FolderAt, KnownFile, StoreUnavailable
+from mailhorn.store.blobs.maildir import MaildirBlobs
 from mailhorn.store.index.outside import SqliteOutside
 from mailhorn.store.index.sqlite import SqliteIndex
 from mailhorn.store.inotify import Inotify
@@ -385,6 +386,42 @@ async def test_a_client_and_a_tool_change_the_same_flags(tmp_path: Path) -> None
             await noticed.store.index.set_flags(inbox, [UID(1)], frozenset({"\\Seen"}), frozenset())
         await noticed.until(lambda: noticed.files(ADA) == [f"{name}FS"])
         assert (await noticed.seen(inbox))[1][0] == "\\Flagged \\Seen"
+
+
+async def test_a_name_that_nobody_noted_is_no_tools_doing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settler called a file by a new flag, and the index took no note: taken away since, the flag stays away."""
+    loop, judged = asyncio.get_running_loop(), asyncio.Event()
+
+    def refused(*args: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    async with noticing(tmp_path, delay=3600.0) as noticed:
+        assert isinstance(noticed.store._blobs, MaildirBlobs)
+        settle, doubts = noticed.store._blobs._settler.round, noticed.watchman._doubts
+        _, inbox = await account(noticed.store)
+        await deliver(noticed.store, inbox)
+        assert await noticed.store.index.blob(inbox, UID(1)), "it is in the tables, where the settler looks"
+        while (await asyncio.to_thread(settle))[0]:
+            pass
+        (name,) = noticed.files(ADA)
+
+        def asked(mailbox: int) -> bool:
+            loop.call_soon_threadsafe(judged.set)
+            return doubts(mailbox)
+
+        with monkeypatch.context() as sick:
+            sick.setattr(SqliteIndex, "settled", refused)
+            await noticed.store.index.set_flags(inbox, [UID(1)], frozenset({"\\Flagged"}), frozenset())
+            with pytest.raises(StoreUnavailable):
+                await asyncio.to_thread(settle)
+            assert noticed.files(ADA) == [f"{name}F"]
+            await noticed.store.index.set_flags(inbox, [UID(1)], frozenset(), frozenset({"\\Flagged"}))
+            noticed.watchman._doubts = asked
+            noticed.watchman.look(inbox)
+            async with asyncio.timeout(PATIENCE):
+                await judged.wait()
+    assert noticed.files(ADA) == [name]
+    assert [change.updated[0].flags for change in noticed.changes if change.updated] == ["\\Flagged", ""]
 
 
 async def test_a_crash_between_the_index_and_the_name(tmp_path: Path) -> None:

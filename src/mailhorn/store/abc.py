@@ -849,6 +849,10 @@ class Resting(ABC):
         """Return the keys of all bodies that are in the spool and still needed."""
 
     @abstractmethod
+    def nameless(self) -> set[tuple[MailboxId, UID]]:
+        """Return what was expunged before a file of it was noted, and waits for its time."""
+
+    @abstractmethod
     def letters_are(self, mailbox: MailboxId, uid: UID, letters: str) -> None:
         """Take note that another tool renamed the file."""
 

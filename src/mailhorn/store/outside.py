@@ -186,18 +186,18 @@ class Watchman:
 
     # other threads
 
-    def start(self, loop: asyncio.AbstractEventLoop, careful: Callable[[], bool] = lambda: False) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop, doubts: Callable[[int], bool] = lambda mailbox: False) -> None:
         """
         Begin: look at all folders once, then notice.
 
         Args:
             loop: The one the index lives in.
-            careful: Whether, after a crash, the settler has not yet done again what nobody noted; until then the
-                files tell what we did ourselves.
+            doubts: Whether, after a crash or when the disk has refused, the settler has not yet done again what
+                nobody noted of this mailbox, of any if it is 0; until then the files tell what we did ourselves.
 
         """
         self._loop = loop
-        self._careful = careful
+        self._doubts = doubts
         self._thread.start()
 
     def stop(self) -> None:
@@ -258,7 +258,7 @@ class Watchman:
     def _run(self) -> None:
         self._flusher = Flusher(self._places.root)
         try:
-            while self._careful() and not self._closing:
+            while self._doubts(0) and not self._closing:
                 self._pause(GATHER)
             self._open()
             failing = False
@@ -690,6 +690,10 @@ class Watchman:
                     ready[suspect.part, suspect.name] = prepared
             with self._quiet:
                 if self._outside.folder(folder.mailbox) != folder:
+                    return
+                if self._doubts(folder.mailbox):
+                    self._whole[folder.mailbox] = None
+                    self._soon(RETRY)
                     return
                 owner, since = self._signature(folder.dir)
                 if owner not in (0, folder.uid_validity):

@@ -71,7 +71,7 @@ KEYWORDS_FILE = "dovecot-keywords"
 MORE_KEYWORDS_FILE = "mailhorn-keywords"
 SUBSCRIPTIONS_FILE = "subscriptions"
 
-T = TypeVar("T")
+AnyWork = TypeVar("AnyWork", FolderWork, Unfiled, Renamed, Leaving)
 
 log = structlog.get_logger(__name__)
 
@@ -319,6 +319,12 @@ class Settler:
         self._closing = threading.Event()
         self._keywords: dict[MailboxId, Keywords] = {}
         self._careful = False
+        self._doubtful: set[int] = set()
+        """Mailboxes to be as careful with, as all the others have come to rest since."""
+        self._troubled: set[int] | None = set()
+        """Mailboxes of which something could not be written since the work was last begun; None: nobody knows."""
+        self._unnoted: set[tuple[MailboxId, UID]] = set()
+        """Of what was expunged and waits for its time, what may have files that nobody noted."""
         self._came = 0
         self._filed = 0
         self._seen = (0.0, 0, 0)
@@ -381,10 +387,9 @@ class Settler:
             self._thread.join()
             self._flusher.close()
 
-    @property
-    def careful(self) -> bool:
-        """Whether files may be there, of before a crash or of a round that failed, that the index does not know of."""
-        return self._careful
+    def doubts(self, mailbox: int) -> bool:
+        """Say whether a mailbox may have files, of before a crash or a failure, that the index does not know of."""
+        return self._careful or mailbox in self._doubtful
 
     @property
     def clean(self) -> bool:
@@ -460,6 +465,8 @@ class Settler:
         """
         with self.quiet:
             came = self._came
+            if not self._beyond:
+                self._troubled = set()
             work = self._resting.unsettled(self._clock(), ROUND, everything, self._beyond)
             if not work.unfiled and not self._beyond:  # what was moved or expunged before it had a file never gets one
                 self._filed = came
@@ -467,7 +474,7 @@ class Settler:
             if not work and self._trouble:
                 raise self._told_trouble()
             if not work:
-                self._careful = False
+                self._is_sure()
                 return False, work.next_due
             try:
                 done = self._settle(work)
@@ -484,14 +491,26 @@ class Settler:
             self._trouble = self._trouble or f"{len(self._problems)} could not be written: {self._problems[0]}"
         elif not done:
             self._trouble = self._trouble or "there is something that does not come to rest"
+            self._troubled = None
         if self._trouble:
             if work.full:
                 self._beyond = work.unfiled[-1].blob
                 return True, work.next_due
+            if not work.more:
+                self._is_sure()
             raise self._told_trouble()
         if not work.more:
-            self._careful = False  # nothing is left of what the crash left
+            self._is_sure()
         return work.more or everything, work.next_due
+
+    def _is_sure(self) -> None:
+        """Take note that nothing is left of what was not noted, but in mailboxes that cannot be written."""
+        if self._troubled is None:
+            return
+        if self._careful:
+            self._unnoted |= self._resting.nameless()
+        self._doubtful = self._troubled if self._careful else self._doubtful & self._troubled
+        self._careful = False
 
     def _told_trouble(self) -> StoreError:
         """Return what has kept some from getting their files; the next round begins with them again."""
@@ -543,7 +562,7 @@ class Settler:
         self._odd.clear()
         return done
 
-    def _each(self, messages: Iterable[T], do: Callable[[T], None]) -> None:
+    def _each(self, messages: Iterable[AnyWork], do: Callable[[AnyWork], None]) -> None:
         """Do it for each; what goes wrong with one file or folder does not hold up the others, a sick disk does."""
         for message in messages:
             try:
@@ -552,6 +571,8 @@ class Settler:
                 if problem.errno in SICK_DISK:
                     raise
                 self._problems.append(problem)
+                if self._troubled is not None:
+                    self._troubled.add(message.mailbox)
 
     def empty_trash(self) -> None:
         """Remove what was thrown away."""
@@ -589,6 +610,7 @@ class Settler:
         def wait(folder: FolderWork) -> None:
             work.dirs.pop(folder.mailbox, None)
             self._unplaced.add(folder.mailbox)
+            self._troubled = None
 
         def place(folder: FolderWork) -> None:
             if folder.wanted is not None and folder.wanted.partition("/")[0] in taken:
@@ -743,7 +765,10 @@ class Settler:
             letters = self._letters(message.mailbox, folder, message.uid, message.flags)
             name = file_name(message.key, message.size, message.uid, letters)
             target = f"{folder}/cur/{name}"
-            if not (self._careful and self._is_there(message, folder, target, here.get(message.blob), work.dirs)):
+            if not (
+                self.doubts(message.mailbox)
+                and self._is_there(message, folder, target, here.get(message.blob), work.dirs)
+            ):
                 self._file(message, target, here.get(message.blob), work.dirs)
             here[message.blob] = target
             self._flusher.touched(target, f"{folder}/cur")
@@ -840,13 +865,14 @@ class Settler:
         folder = f"{self._root}/{dirs[message.mailbox]}"
         letters = self._letters(message.mailbox, folder, message.uid, message.flags)
         name = file_name(message.key, message.size, message.uid, letters)
-        if letters != message.letters or self._careful:
+        doubtful = self.doubts(message.mailbox)
+        if letters != message.letters or doubtful:
             old = f"{folder}/cur/{file_name(message.key, message.size, message.uid, message.letters)}"
             try:
                 os.rename(old, f"{folder}/cur/{name}")
             except FileNotFoundError:
                 found = self._find(folder, name)
-                ours = self._careful or found == f"{folder}/cur/{name}"
+                ours = doubtful or found == f"{folder}/cur/{name}"
                 if self.noticed is not None and not ours:  # the two changes become one
                     self._odd.add(message.mailbox)
                     name = file_name(message.key, message.size, message.uid, message.letters)
@@ -869,11 +895,12 @@ class Settler:
                     os.unlink(f"{folder}/cur/{message.name}")
                 except FileNotFoundError:
                     self._unlink_found(self._find(folder, message.name))
-            elif self._careful:
+            elif self.doubts(message.mailbox) or (message.mailbox, message.uid) in self._unnoted:
                 for found in self._files_of(folder, message.uid):
                     self._unlink_found(found)
             self._flusher.touched(f"{folder}/cur")
         done.left.append((message.mailbox, message.uid))
+        self._unnoted.discard((message.mailbox, message.uid))
 
     def _files_of(self, folder: str, uid: UID) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):

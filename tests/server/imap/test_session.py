@@ -701,3 +701,24 @@ async def test_a_store_that_cannot_say_what_happened_is_asked_again_in_a_while(
         await server.deliver("ann", "hello")
         assert await client.line() == b"* 1 EXISTS\r\n"
         assert len(asked) == 4 and all(later - one >= 0.1 for one, later in pairwise(asked))
+
+
+async def test_what_has_been_done_is_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags are changed, and then the store cannot say which others the messages have: nothing of it is a NO."""
+    async with running_server(tmp_path, ("ann",)) as server:
+        client = await Client.connect(server, login="ann")
+        for _ in range(2):
+            await server.deliver("ann", "hello")
+        await client.command("SELECT INBOX")
+        await client.command("STORE 1 +FLAGS.SILENT (\\Seen)")
+        index = server.server.mail.store.index
+
+        async def sick(*about: Any) -> None:
+            raise StoreUnavailable("the disk is sick")
+
+        with monkeypatch.context() as spell:
+            spell.setattr(index, "rows", sick)
+            told = await client.command("STORE 1:2 +FLAGS (\\Seen)")
+            assert b" OK " in told[-1] and len(told) == 2 and told[0].startswith(b"* 2 FETCH (FLAGS (\\Seen")
+            client.writer.write(b"n STORE 1:2 +FLAGS (\\Seen)\r\n")
+            assert (await client.line()).startswith(b"n NO [UNAVAILABLE]"), "nothing was done, nothing can be told"

@@ -106,7 +106,7 @@ class MaildirBlobs(Blobs):
         self._settler.rested = self._rested
         self._resting.pending = self._settler.wake
         if self._watchman is not None:
-            self._watchman.start(loop, lambda: self._settler.careful)
+            self._watchman.start(loop, self._settler.doubts)
 
     def _take_hold(self) -> None:
         places = self._places

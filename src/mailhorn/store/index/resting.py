@@ -320,6 +320,12 @@ class SqliteResting(Resting):
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
 
+    def nameless(self) -> set[tuple[MailboxId, UID]]:
+        try:
+            return {(row[0], row[1]) for row in self._db().ask("SELECT mailbox, uid FROM leaving WHERE name IS NULL")}
+        except DISK_ERRORS as problem:
+            raise unavailable(self._path, problem) from problem
+
     def letters_are(self, mailbox: MailboxId, uid: UID, letters: str) -> None:
         def work(tx: Tx) -> None:
             tx.db.execute(

@@ -12,7 +12,7 @@ from ....model.flags import NO_FLAGS, RECENT, Flags, flag_set
 from ....model.ids import UID
 from ....model.numbers import SeqSet, UIDSet
 from ....model.rights import flags_allowed
-from ....store.abc import Columns, Copied, MailboxMissing, StoreError, TooManyFlags
+from ....store.abc import Columns, Copied, MailboxMissing, StoreError, StoreUnavailable, TooManyFlags
 from .. import uidonly
 from ..answers import Answers
 from ..conversation import Conversation, bad_sequence
@@ -119,8 +119,13 @@ class _Storing:
         done = {update.uid: update for update in change.updated}
         updates: Sequence[FlagUpdate] = change.updated
         if len(done) < len(uids) and (since is not None or not self.silent):
-            rows = await conversation.context.store.index.rows(selected.mailbox, uids)
-            updates = [done.get(row.uid) or FlagUpdate(row.uid, row.mod_seq, row.flags) for row in rows]
+            try:
+                rows = await conversation.context.store.index.rows(selected.mailbox, uids)
+                updates = [done.get(row.uid) or FlagUpdate(row.uid, row.mod_seq, row.flags) for row in rows]
+            except StoreUnavailable:
+                if since is not None or not done:
+                    raise
+                # It has been done: only of those that were as asked already nothing can be told.
         self.told = True
         self.known += len(updates)
         seqs = selected.view.side_by_side(array("I", uids)) if len(updates) == len(uids) else None

@@ -16,7 +16,7 @@ from tests.kit.disk import AFTER, BEFORE, MIDDLE, Plan
 from tests.kit.ledger import Ledger
 from tests.kit.platter import Platter
 from tests.kit.process import PATIENCE, message, running
-from tests.kit.sick_disk import Clients, Mirror, SickDiskServer, opened, picture, text_of
+from tests.kit.sick_disk import Clients, Mirror, SickDiskServer, begin_with_archive, opened, picture, text_of
 
 from mailhorn.store.check import Checker
 
@@ -46,12 +46,7 @@ def plan_of(server: SickDiskServer, chance: random.Random) -> Plan:
 
 def store_with_archive(server: SickDiskServer, ledger: Ledger) -> Platter:
     """Make mailboxes and a model of the disk they are on, all of it flushed."""
-    server.start()
-    with server.imap() as session:
-        assert session.create("Archive")[0] == "OK"
-        for mailbox in ("INBOX", "Archive"):
-            validity, uid_next = opened(session, mailbox)
-            ledger.uid_next[validity] = uid_next
+    begin_with_archive(server, ledger)
     server.stop()
     return Platter(server.data)
 

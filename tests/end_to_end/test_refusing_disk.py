@@ -4,16 +4,15 @@ As in `test_power_cut` a chain is one store with several lives; `MAILHORN_REFUSA
 and `MAILHORN_SEED` another book of chances. What a failure prints is enough to run that chain again.
 """
 
-import contextlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tests.kit.ledger import Ledger
 from tests.kit.process import running
-from tests.kit.sick_disk import Clients, Mirror, SickDiskServer, opened, picture
+from tests.kit.sick_disk import WRITING, Clients, Mirror, SickDiskServer, begin_with_archive, picture
 
 from mailhorn.store.check import Checker
 
@@ -24,7 +23,6 @@ LIVES = 2
 SPELLS = 12
 """How often the disk refuses in a life."""
 
-WRITING = ("write", "sync", "create", "truncate", "rename", "link", "unlink", "mkdir", "utime")
 PLACES = (
     "",
     "/mail/",
@@ -38,22 +36,10 @@ PLACES = (
 ERRORS = ("ENOSPC", "EIO", "EROFS", "EACCES")
 
 
-@contextlib.contextmanager
-def refusing(server: SickDiskServer, error: str, kinds: str, paths: str) -> Iterator[None]:
-    """Have the disk refuse."""
-    orders = server.folder / "orders"
-    orders.write_text(f"{error}\n{kinds}\n{paths}")
-    orders.rename(server.armed)
-    try:
-        yield
-    finally:
-        server.armed.unlink()
-
-
-def a_spell(chance: random.Random) -> tuple[str, str, str]:
+def a_spell(chance: random.Random) -> tuple[str, Sequence[str], str]:
     """Return what is refused: the error, the operations, and where."""
     kinds = WRITING if chance.random() < 0.3 else chance.sample(WRITING, chance.choice((1, 1, 2, 3)))
-    return chance.choice(ERRORS), ",".join(kinds), chance.choice(PLACES)
+    return chance.choice(ERRORS), kinds, chance.choice(PLACES)
 
 
 @pytest.mark.timeout(180)
@@ -68,20 +54,15 @@ def test_refused(chain: int, tmp_path: Path) -> None:
     history = [f"chain {chain}, seed {SEED!r}"]
     refused = 0
     with running(server):
-        server.start()
-        with server.imap() as session:
-            assert session.create("Archive")[0] == "OK"
-            for mailbox in ("INBOX", "Archive"):
-                validity, uid_next = opened(session, mailbox)
-                ledger.uid_next[validity] = uid_next
+        begin_with_archive(server, ledger)
         try:
             for life in range(LIVES):
                 clients = Clients(server, ledger, chance, f"c{chain}-{life}", bear_refusals=True)
                 with clients.at_work():
                     for _ in range(SPELLS):
                         spell = a_spell(chance)
-                        history.append(" ".join(spell))
-                        with refusing(server, *spell):
+                        history.append(f"{spell[0]} {','.join(spell[1])} {spell[2]}")
+                        with server.refusing(*spell):
                             clients.wait_for_answers(chance.randint(1, 60))
                         clients.wait_for_answers(chance.randint(1, 20))
                 refused += clients.refused

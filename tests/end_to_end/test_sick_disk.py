@@ -1,6 +1,5 @@
 """A disk that is full, broken, read-only or damaged: what is answered, what the operator reads, and that it passes."""
 
-import contextlib
 import imaplib
 import json
 import os
@@ -9,12 +8,11 @@ import smtplib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.kit.process import DOMAIN, PATIENCE, environment, message, running
-from tests.kit.sick_disk import SickDiskServer, opened, picture, text_of
+from tests.kit.sick_disk import WRITING, SickDiskServer, opened, picture, text_of
 
 from mailhorn.store.check import Checker
 
@@ -22,7 +20,6 @@ SMALL = [f"small{n}" for n in range(100) if len(text_of(f"small{n}")) < 100_000]
 BIG = next(f"big{n}" for n in range(100) if len(text_of(f"big{n}")) > 130_000)
 """The name of a message that goes to the spool."""
 
-WRITING = "write,sync,create,truncate,rename,link,unlink,mkdir,utime"
 INDEX = r"/index\."
 TABLES = r"/index\.sqlite"
 ERRORS = ("ENOSPC", "EIO", "EROFS")
@@ -34,17 +31,6 @@ class Sick:
     def __init__(self, folder: Path) -> None:
         self.server = SickDiskServer(folder)
         self.server.plan = self.server.planned("obey", armed=True, settle_after=0.0)
-
-    @contextlib.contextmanager
-    def refusing(self, error: str, kinds: str, paths: str) -> Iterator[None]:
-        """Have the disk refuse."""
-        orders = self.server.folder / "orders"
-        orders.write_text(f"{error}\n{kinds}\n{paths}")
-        orders.rename(self.server.armed)
-        try:
-            yield
-        finally:
-            self.server.armed.unlink()
 
     def deliver(self, token: str) -> int:
         """Deliver by LMTP; return the reply's code."""
@@ -91,7 +77,7 @@ def test_index_refuses(error: str, tmp_path: Path) -> None:
             assert session.create("Archive")[0] == "OK"
             opened(session, "INBOX")
             before = picture(server)
-            with sick.refusing(error, WRITING, INDEX):
+            with server.refusing(error, WRITING, INDEX):
                 for token in SMALL[3:6]:
                     assert sick.deliver(token) == (452 if error == "ENOSPC" else 451)
                 kind, data = session.append("INBOX", "", "", message(SMALL[7], text_of(SMALL[7])))
@@ -102,7 +88,7 @@ def test_index_refuses(error: str, tmp_path: Path) -> None:
                 assert picture(server)[0] == before[0]
             assert sick.deliver(SMALL[8]) == 250
             assert tried(session, "STORE", "1", "+FLAGS", "(\\Deleted)") == "OK"
-            with sick.refusing(error, WRITING, INDEX):
+            with server.refusing(error, WRITING, INDEX):
                 assert tried(session, "EXPUNGE", "1") == "UNAVAILABLE"
             assert tried(session, "MOVE", "2", "Archive") == "OK"
             assert tried(session, "EXPUNGE", "1") == "OK"
@@ -130,7 +116,7 @@ def test_tables_refuse(error: str, killed: bool, tmp_path: Path) -> None:
         taken = [token for token in SMALL[:3] if sick.deliver(token) == 250]
         with server.imap() as session:
             opened(session, "INBOX")
-            with sick.refusing(error, WRITING, TABLES):
+            with server.refusing(error, WRITING, TABLES):
                 answers = {SMALL[3]: sick.deliver(SMALL[3])}
                 assert answers[SMALL[3]] == 250
                 assert tried(session, "FETCH", "1:*", "FLAGS") == "UNAVAILABLE", "not everything is in the tables"
@@ -159,7 +145,7 @@ def test_maildirs_refuse(error: str, tmp_path: Path) -> None:
         assert sick.deliver(SMALL[0]) == 250
         with server.imap() as session:
             opened(session, "INBOX")
-            with sick.refusing(error, WRITING, "/mail/"):
+            with server.refusing(error, WRITING, "/mail/"):
                 for token in SMALL[1:4]:
                     assert sick.deliver(token) == 250
                 assert tried(session, "STORE", "1", "+FLAGS", "(\\Seen)") == "OK"
@@ -187,7 +173,7 @@ def test_message_cannot_be_read(tmp_path: Path) -> None:
         server.start()
         with server.imap() as session:
             opened(session, "INBOX")
-            with sick.refusing("EIO", "read", "U=1:"):
+            with server.refusing("EIO", ["read"], "U=1:"):
                 for _ in range(3):
                     assert tried(session, "FETCH", "1", "(BODY.PEEK[])") == "UNAVAILABLE"
                 assert tried(session, "FETCH", "2", "(BODY.PEEK[])") == "OK"
@@ -207,7 +193,7 @@ def test_index_cannot_be_read(tmp_path: Path) -> None:
             assert sick.deliver(token) == 250
         with server.imap() as session:
             opened(session, "INBOX")
-            with sick.refusing("EIO", "read,write,sync", INDEX):
+            with server.refusing("EIO", ["read", "write", "sync"], INDEX):
                 assert sick.deliver(SMALL[3]) in (451, 250)
                 for _ in range(3):
                     assert tried(session, "FETCH", "1:*", "(BODY.PEEK[])") in ("UNAVAILABLE", "OK")

@@ -37,13 +37,11 @@ class Plan:
     Attributes:
         root: Only what lies below it counts.
         record: Where to write down every operation, None for nowhere.
-        act: "kill" to be killed, "fail" to be refused, "obey" to be refused as the file `armed` says as long as it
-            exists (error, kinds parted by commas, and pattern, a line each), "" for nothing.
+        act: "kill" to be killed, "obey" to be refused as the file `armed` says as long as it exists (error, kinds
+            parted by commas, and pattern, a line each), "" for nothing.
         at: The number of the operation where it happens, from 1.
         where: Of a kill: before the operation, after it, or in the middle of a write.
-        error: Of a refusal: the name of the error, as "ENOSPC".
-        over: A file. A refusal goes on until it exists ("": it happens once); once it exists, the next operation kills,
-            whichever it is.
+        over: A file. Once it exists, the next operation kills, whichever it is.
         kinds: Operations that count, empty for all that change something. "read" counts only if named.
         paths: A pattern; only files whose path it is found in count.
         armed: A file; counting begins when it exists. "": at the start.
@@ -60,7 +58,6 @@ class Plan:
     act: str = ""
     at: int = 0
     where: str = BEFORE
-    error: str = "ENOSPC"
     over: str = ""
     kinds: tuple[str, ...] = ()
     paths: str = ""
@@ -99,8 +96,7 @@ class Disk:
         self._paths = re.compile(plan.paths)
         self._count = 0
         self._armed = not plan.armed
-        self._fired = False
-        self._error = plan.error
+        self._error = ""
         self._record = (
             _open(plan.record, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC) if plan.record is not None else -1
         )
@@ -176,14 +172,7 @@ class Disk:
             if not self._armed:
                 return ""
         self._count += 1
-        if plan.act == "kill":
-            return plan.where if self._count == plan.at else ""
-        if self._count < plan.at or (self._fired and (not plan.over or _exists(plan.over))):
-            return ""
-        if not self._fired:
-            self._fired = True
-            self._say(f"{kind} {path}")
-        return "fail"
+        return plan.where if self._count == plan.at else ""
 
     def _ordered(self, kind: str, path: str) -> str:
         try:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from .process import DOMAIN, PATIENCE, READY, Server, environment, message
 
 BIG = 140_000
 """Octets: more than rides in the index's transaction."""
+
+WRITING = ("write", "sync", "create", "truncate", "rename", "link", "unlink", "mkdir", "utime")
+"""Operations that change something."""
 
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", *(f"k{n}" for n in range(36)))
 """More keywords than a Maildir has letters for."""
@@ -81,6 +84,17 @@ class SickDiskServer(Server):
             **more,
         )
 
+    @contextlib.contextmanager
+    def refusing(self, error: str, kinds: Iterable[str], paths: str) -> Iterator[None]:
+        """Have the disk refuse, where the plan is to obey: the error's name, operations, and a pattern of the files."""
+        orders = self.folder / "orders"
+        orders.write_text(f"{error}\n{','.join(kinds)}\n{paths}")
+        orders.rename(self.armed)
+        try:
+            yield
+        finally:
+            self.armed.unlink()
+
     def launch(self) -> None:
         if self.plan is None:
             super().launch()
@@ -132,6 +146,16 @@ class SickDiskServer(Server):
                 self.process.wait(1.0)
             self.process.kill()  # it was idle
         self._reap()
+
+
+def begin_with_archive(server: Server, ledger: Ledger) -> None:
+    """Start the server, make a second mailbox, and open the book on both."""
+    server.start()
+    with server.imap() as session:
+        assert session.create("Archive")[0] == "OK"
+        for mailbox in ("INBOX", "Archive"):
+            validity, uid_next = opened(session, mailbox)
+            ledger.uid_next[validity] = uid_next
 
 
 def picture(server: Server, login: str = "ann") -> tuple[Picture, dict[int, int]]:

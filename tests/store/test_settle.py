@@ -308,6 +308,42 @@ async def test_what_changes_while_the_index_takes_no_note(
     assert found == {(ADA, ",U=2:2,", b"two")} | of_one[change]
 
 
+async def test_doubts_stay_only_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that takes no message for ever does not keep the others from being looked at."""
+    rename = os.rename
+
+    def unnoted(*args: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    def refuse(source: str, target: str) -> None:
+        if f"{ADA}/cur/" in str(target):
+            raise PermissionError(13, "Permission denied", target)
+        rename(source, target)
+
+    async with opened(tmp_path, delay=3600) as store:
+        assert isinstance(store._blobs, MaildirBlobs)
+        settler = store._blobs._settler
+        _, adas = await account(store)
+        _, bobs = await account(store, "bob")
+        await asyncio.to_thread(settler.round)
+        for inbox in (adas, bobs):
+            await deliver(store, inbox)
+            assert await store.index.blob(inbox, UID(1)), "it is in the tables, where the settler looks"
+        with monkeypatch.context() as sick:
+            sick.setattr(SqliteIndex, "settled", unnoted)
+            with pytest.raises(StoreUnavailable):
+                await asyncio.to_thread(settler.round)
+        assert settler.doubts(0) and settler.doubts(adas) and settler.doubts(bobs)
+        with monkeypatch.context() as sick:
+            sick.setattr(os, "rename", refuse)
+            with pytest.raises(StoreError, match="Permission denied"):
+                await asyncio.to_thread(settler.round)
+        assert settler.doubts(adas) and not settler.doubts(bobs) and not settler.doubts(0)
+        while (await asyncio.to_thread(settler.round))[0]:
+            pass
+        assert not settler.doubts(adas)
+
+
 async def test_letters_are_written_down_though_it_failed_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -405,7 +405,7 @@ async def test_a_name_that_nobody_noted_is_no_tools_doing(tmp_path: Path, monkey
             pass
         (name,) = noticed.files(ADA)
 
-        def asked(mailbox: int) -> bool:
+        def asked(mailbox: MailboxId | None) -> bool:
             loop.call_soon_threadsafe(judged.set)
             return doubts(mailbox)
 

@@ -308,40 +308,152 @@ async def test_what_changes_while_the_index_takes_no_note(
     assert found == {(ADA, ",U=2:2,", b"two")} | of_one[change]
 
 
-async def test_doubts_stay_only_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that takes no message for ever does not keep the others from being looked at."""
+@pytest.mark.parametrize("refused", ["/cur/", "/mailhorn-mailbox"])
+async def test_doubts_stay_only_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """A folder that takes no message for ever, or cannot be signed, keeps no other from being looked at."""
     rename = os.rename
 
     def unnoted(*args: object) -> None:
         raise StoreUnavailable("the disk is full")
 
     def refuse(source: str, target: str) -> None:
-        if f"{ADA}/cur/" in str(target):
+        if f"{ADA}{refused}" in str(target):
             raise PermissionError(13, "Permission denied", target)
         rename(source, target)
 
     async with opened(tmp_path, delay=3600) as store:
         assert isinstance(store._blobs, MaildirBlobs)
         settler = store._blobs._settler
-        _, adas = await account(store)
+        ada, adas = await account(store)
         _, bobs = await account(store, "bob")
-        await asyncio.to_thread(settler.round)
-        for inbox in (adas, bobs):
-            await deliver(store, inbox)
-            assert await store.index.blob(inbox, UID(1)), "it is in the tables, where the settler looks"
+        _, cats = await account(store, "cat")
+        await deliver(store, adas)
+        assert await store.index.blob(adas, UID(1)), "it is in the tables, where the settler looks"
+        while (await asyncio.to_thread(settler.round))[0]:
+            pass
+        await store.index.note(ada, [Note(adas, "/private/comment", b"x")])  # so that it is signed once more
+        for inbox in (adas, bobs, cats):
+            (placed,) = await deliver(store, inbox)
+            assert await store.index.blob(inbox, placed.uid)
         with monkeypatch.context() as sick:
             sick.setattr(SqliteIndex, "settled", unnoted)
             with pytest.raises(StoreUnavailable):
                 await asyncio.to_thread(settler.round)
-        assert settler.doubts(0) and settler.doubts(adas) and settler.doubts(bobs)
+        assert settler.doubts(None) and settler.doubts(adas) and settler.doubts(bobs)
+        await store.index.copy(adas, [UID(1)], cats)
         with monkeypatch.context() as sick:
             sick.setattr(os, "rename", refuse)
             with pytest.raises(StoreError, match="Permission denied"):
                 await asyncio.to_thread(settler.round)
-        assert settler.doubts(adas) and not settler.doubts(bobs) and not settler.doubts(0)
+        assert settler.doubts(adas) and not settler.doubts(bobs) and not settler.doubts(None)
+        assert settler.doubts(cats) == (refused != "/cur/"), "a copy waits for what it is a copy of"
         while (await asyncio.to_thread(settler.round))[0]:
             pass
-        assert not settler.doubts(adas)
+        assert not any(settler.doubts(mailbox) for mailbox in (None, adas, cats))
+
+
+async def test_a_list_that_cannot_be_written_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """Each is tried again, and nothing else waits for it."""
+    async with opened(tmp_path, delay=3600) as store:
+        settle = functools.partial(asyncio.to_thread, store._blobs._settler.round)
+        ada, adas = await account(store)
+        bob, bobs = await account(store, "bob")
+        await deliver(store, adas)
+        assert await store.index.blob(adas, UID(1)), "it is in the tables, where the settler looks"
+        while (await settle())[0]:
+            pass
+        obstacles = [tmp_path / "mail" / ADA / "subscriptions.new", tmp_path / "accounts.new"]
+        for obstacle in obstacles:
+            obstacle.mkdir()
+        await store.index.subscribe(ada, "Work", True)
+        await store.index.subscribe(bob, "Bees", True)
+        await account(store, "cat")
+        await deliver(store, bobs)
+        assert await store.index.blob(bobs, UID(1))
+        for _ in range(2):
+            with pytest.raises(StoreError, match="2 could not be written: .*subscriptions"):
+                await settle()
+        assert (tmp_path / "mail" / "bob" / "subscriptions").read_text() == "Bees\n"
+        assert len(message_files(tmp_path)) == 2
+        for obstacle in obstacles:
+            obstacle.rmdir()
+        while (await settle())[0]:
+            pass
+        assert (tmp_path / "mail" / ADA / "subscriptions").read_text() == "Work\n"
+        assert "cat:" in (tmp_path / "accounts").read_text()
+
+
+async def test_a_removed_account_whose_directory_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one of its name waits, with its messages and lists, and does not get what is there; others go on."""
+    rename = os.rename
+
+    def refuse(source: str, target: str) -> None:
+        if "/.trash/" in str(target):
+            raise PermissionError(13, "Permission denied", target)
+        rename(source, target)
+
+    async with opened(tmp_path, delay=3600) as store:
+        settle = functools.partial(asyncio.to_thread, store._blobs._settler.round)
+        old, inbox = await account(store)
+        await deliver(store, inbox, body=b"old")
+        assert await store.index.blob(inbox, UID(1)), "it is in the tables, where the settler looks"
+        while (await settle())[0]:
+            pass
+        await store.index.remove_account(old)
+        new, inbox = await account(store)
+        _, bobs = await account(store, "bob")
+        await store.index.subscribe(new, "Work", True)
+        for mailbox in (inbox, bobs):
+            await deliver(store, mailbox, body=b"new")
+            assert await store.index.blob(mailbox, UID(1))
+        with monkeypatch.context() as sick:
+            sick.setattr(os, "rename", refuse)
+            for _ in range(2):
+                with pytest.raises(StoreError, match="2 could not be written: .*Permission denied"):
+                    await settle()
+        files = sorted((path.parent.parent.name, path.read_bytes()) for path in message_files(tmp_path))
+        assert files == [(ADA, b"old"), ("bob", b"new")]
+        assert not (tmp_path / "mail" / ADA / "subscriptions").exists()
+        while (await settle())[0]:
+            pass
+        files = sorted((path.parent.parent.name, path.read_bytes()) for path in message_files(tmp_path))
+        assert files == [(ADA, b"new"), ("bob", b"new")]
+        assert (tmp_path / "mail" / ADA / "subscriptions").read_text() == "Work\n"
+
+
+async def test_who_cannot_be_written_does_not_slow_down_who_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one message that never gets its file, many that were expunged and flagged are seen to in one go."""
+    monkeypatch.setattr("mailhorn.store.settle.ROUND", 5)
+    async with opened(tmp_path, delay=3600, grace=0) as store:
+        settle = functools.partial(asyncio.to_thread, store._blobs._settler.round)
+        _, adas = await account(store)
+        _, bobs = await account(store, "bob")
+        await deliver(store, adas)
+        for _ in range(30):
+            await deliver(store, bobs)
+        assert await store.index.blob(bobs, UID(30)), "it is in the tables, where the settler looks"
+        while (await settle())[0]:
+            pass
+        cur = tmp_path / "mail" / ADA / "cur"
+        cur.rename(cur.with_name("aside"))
+        cur.write_bytes(b"in the way")
+        await deliver(store, adas)
+        assert await store.index.blob(adas, UID(2))
+        await store.index.set_flags(bobs, [UID(n) for n in range(13, 31)], frozenset({"\\Seen"}), frozenset())
+        await store.index.expunge(bobs, [UID(n) for n in range(1, 13)], deleted_only=False)
+        with pytest.raises(StoreError, match="1 could not be written"):
+            while (await settle())[0]:
+                pass
+        assert [path.name.endswith("S") for path in message_files(tmp_path)] == [True] * 18
+        cur.unlink()
+        cur.with_name("aside").rename(cur)
+        while (await settle())[0]:
+            pass
+        assert len(message_files(tmp_path)) == 20
 
 
 async def test_letters_are_written_down_though_it_failed_before(

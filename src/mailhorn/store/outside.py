@@ -186,14 +186,16 @@ class Watchman:
 
     # other threads
 
-    def start(self, loop: asyncio.AbstractEventLoop, doubts: Callable[[int], bool] = lambda mailbox: False) -> None:
+    def start(
+        self, loop: asyncio.AbstractEventLoop, doubts: Callable[[MailboxId | None], bool] = lambda mailbox: False
+    ) -> None:
         """
         Begin: look at all folders once, then notice.
 
         Args:
             loop: The one the index lives in.
             doubts: Whether, after a crash or when the disk has refused, the settler has not yet done again what
-                nobody noted of this mailbox, of any if it is 0; until then the files tell what we did ourselves.
+                nobody noted of this mailbox (None: of any one); until then the files tell what we did ourselves.
 
         """
         self._loop = loop
@@ -258,7 +260,7 @@ class Watchman:
     def _run(self) -> None:
         self._flusher = Flusher(self._places.root)
         try:
-            while self._doubts(0) and not self._closing:
+            while self._doubts(None) and not self._closing:
                 self._pause(GATHER)
             self._open()
             failing = False

@@ -22,7 +22,20 @@ from typing import TypeVar
 import structlog
 
 from ..model.ids import MAX_UID, UID, AccountId, MailboxId
-from .abc import NO_ROOM, Done, Filed, FolderNow, FolderWork, Leaving, Renamed, Resting, StoreError, Unfiled, Work
+from .abc import (
+    NO_ROOM,
+    AccountsWork,
+    Done,
+    Filed,
+    FolderNow,
+    FolderWork,
+    Leaving,
+    Renamed,
+    Resting,
+    StoreError,
+    Unfiled,
+    Work,
+)
 from .names import KEYWORD_LETTERS, file_name, folder_of, login_dir, system_letters
 from .notes import NOTES_FILE
 
@@ -387,9 +400,12 @@ class Settler:
             self._thread.join()
             self._flusher.close()
 
-    def doubts(self, mailbox: int) -> bool:
-        """Say whether a mailbox may have files, of before a crash or a failure, that the index does not know of."""
+    def doubts(self, mailbox: MailboxId | None) -> bool:
+        """Say whether a mailbox (None: any one) may have files, of before a crash or a failure, that nobody noted."""
         return self._careful or mailbox in self._doubtful
+
+    def _doubts_some(self) -> bool:
+        return self._careful or bool(self._doubtful)
 
     @property
     def clean(self) -> bool:
@@ -496,6 +512,8 @@ class Settler:
             if work.full:
                 self._beyond = work.unfiled[-1].blob
                 return True, work.next_due
+            if work.more and (done.renamed or done.left):
+                return True, work.next_due
             if not work.more:
                 self._is_sure()
             raise self._told_trouble()
@@ -568,11 +586,19 @@ class Settler:
             try:
                 do(message)
             except OSError as problem:
-                if problem.errno in SICK_DISK:
-                    raise
-                self._problems.append(problem)
-                if self._troubled is not None:
-                    self._troubled.add(message.mailbox)
+                self._bear(problem)
+                self._trouble_in(message.mailbox)
+
+    def _bear(self, problem: OSError) -> None:
+        """Put aside what goes wrong with one file or folder; raises what every other would meet too."""
+        if problem.errno in SICK_DISK:
+            raise problem
+        self._problems.append(problem)
+
+    def _trouble_in(self, mailbox: int) -> None:
+        """Take note that something in a mailbox could not be brought to rest."""
+        if self._troubled is not None:
+            self._troubled.add(mailbox)
 
     def empty_trash(self) -> None:
         """Remove what was thrown away."""
@@ -599,18 +625,25 @@ class Settler:
         for account, directory, uid_validity in work.removed:
             if not work.complete:
                 continue
-            if self._owner(directory) == uid_validity:
-                self._throw_away(directory, f"account-{account}")
-            done.removed.append(account)
+            try:
+                if self._owner(directory) == uid_validity:
+                    self._throw_away(directory, f"account-{account}")
+                done.removed.append(account)
+            except OSError as problem:
+                self._bear(problem)
+
+    def _taken(self, work: Work, done: Done) -> set[str]:
+        """Return the directories of removed accounts that are still there; the next one of that name has to wait."""
+        return {removed.dir for removed in work.removed if removed.account not in done.removed}
 
     def _place_folders(self, work: Work, done: Done) -> None:
         occupants = {folder.at: folder for folder in work.folders if folder.at is not None}
-        taken = set() if work.complete else {removed.dir for removed in work.removed}
+        taken = self._taken(work, done)
 
         def wait(folder: FolderWork) -> None:
             work.dirs.pop(folder.mailbox, None)
             self._unplaced.add(folder.mailbox)
-            self._troubled = None
+            self._trouble_in(folder.mailbox)
 
         def place(folder: FolderWork) -> None:
             if folder.wanted is not None and folder.wanted.partition("/")[0] in taken:
@@ -641,7 +674,7 @@ class Settler:
         """Make the folder's directory, or move it to where it is wanted."""
         at = self._whereabouts(folder, dirs)
         if at != wanted and os.path.exists(f"{self._root}/{wanted}"):
-            if at is not None or (self._careful and self._owner(wanted)):
+            if at is not None or (self._doubts_some() and self._owner(wanted)):
                 self._clear(wanted)
         if at is not None and at != wanted:
             os.rename(f"{self._root}/{at}", f"{self._root}/{wanted}")
@@ -652,7 +685,7 @@ class Settler:
     def _clear(self, directory: str) -> None:
         """Make room where a directory is that nobody knows of: another tool made it, or a crash left it unnoted."""
         owner = self._owner(directory)
-        if self._careful and owner:
+        if self._doubts_some() and owner:
             account = directory.partition("/")[0]
             aside = f"{account}/mailhorn-moving-of-{owner}"
             os.rename(f"{self._root}/{directory}", f"{self._root}/{aside}")
@@ -682,7 +715,7 @@ class Settler:
         for directory in (noted, self._aside(folder), folder.wanted):
             if directory and self._owner(directory) == folder.uid_validity:
                 return directory
-        if self._careful:  # and the mailbox may have been renamed again since
+        if self._doubts_some():  # and the mailbox may have been renamed again since
             stray = self._directories_of((folder.at or folder.wanted or "").partition("/")[0]).get(folder.uid_validity)
             if stray is not None and self._owner(stray) == folder.uid_validity:
                 return stray
@@ -755,6 +788,7 @@ class Settler:
             if message.mailbox not in work.dirs:
                 return
             if message.origin is not None and int(message.origin.partition("/")[0]) in self._unplaced:
+                self._trouble_in(message.mailbox)
                 return  # what it is a copy of is somewhere, and not gone
             folder = f"{self._root}/{work.dirs[message.mailbox]}"
             if folder not in checked:
@@ -916,24 +950,37 @@ class Settler:
     # lists
 
     def _write_lists(self, work: Work, done: Done) -> None:
+        taken = self._taken(work, done)
         for account, directory, names, stamp in work.subscriptions:
-            if directory is not None:
-                path = f"{self._root}/{directory}"
-                os.makedirs(path, 0o700, exist_ok=True)
-                lines = "".join(f"{folder_of(name)[1:] or name}\n" for name in names)
-                write_file(f"{path}/{SUBSCRIPTIONS_FILE}", lines.encode())
-                self._flusher.touched(f"{path}/{SUBSCRIPTIONS_FILE}", path)
-            done.accounts.append((account, stamp))
+            if directory in taken:
+                continue
+            try:
+                if directory is not None:
+                    self._write_subscriptions(f"{self._root}/{directory}", names)
+                done.accounts.append((account, stamp))
+            except OSError as problem:
+                self._bear(problem)
         if work.accounts is not None:
-            accounts, last_uid_validity, stamp = work.accounts
-            head = "# Accounts of mailhorn; should the index be lost, they come back from here.\n"
-            content = bytearray(f"{head}last_uid_validity={last_uid_validity}\n".encode())
-            for line in re.finditer("[^\n]+", accounts):  # one by one: ten thousand lines at once leave 3 MiB behind
-                content += _account_line(line[0]).encode()
-            write_file(self._places.accounts, content, flushed=True)
-            fsync_path(self._places.accounts)
-            fsync_path(self._places.data)
-            done.accounts.append((AccountId(0), stamp))
+            try:
+                self._write_accounts(work.accounts)
+                done.accounts.append((AccountId(0), work.accounts.stamp))
+            except OSError as problem:
+                self._bear(problem)
+
+    def _write_subscriptions(self, path: str, names: Iterable[str]) -> None:
+        os.makedirs(path, 0o700, exist_ok=True)
+        lines = "".join(f"{folder_of(name)[1:] or name}\n" for name in names)
+        write_file(f"{path}/{SUBSCRIPTIONS_FILE}", lines.encode())
+        self._flusher.touched(f"{path}/{SUBSCRIPTIONS_FILE}", path)
+
+    def _write_accounts(self, work: AccountsWork) -> None:
+        head = "# Accounts of mailhorn; should the index be lost, they come back from here.\n"
+        content = bytearray(f"{head}last_uid_validity={work.last_uid_validity}\n".encode())
+        for line in re.finditer("[^\n]+", work.lines):  # one by one: ten thousand lines at once leave 3 MiB behind
+            content += _account_line(line[0]).encode()
+        write_file(self._places.accounts, content, flushed=True)
+        fsync_path(self._places.accounts)
+        fsync_path(self._places.data)
 
 
 def _account_line(line: str) -> str:

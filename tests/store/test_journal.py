@@ -159,6 +159,29 @@ def test_the_parts_take_turns(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     journal.close()
 
 
+def test_in_a_burst_the_file_leaps(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What grows again within a second grows by more, to its part's end at the most; else a lone message waits less."""
+    now = 0.0
+    monkeypatch.setattr(journals, "monotonic", lambda: now)
+    step, leap, part = journals.STEP, journals.LEAP, journals.PART
+    journal = Journal(path)
+
+    def room_after(octets: int) -> int:
+        journal.write([(bytes(octets),)])
+        return path.stat().st_size - START - journal.written
+
+    assert room_after(step // 2) == step
+    assert room_after(step // 2) == step // 2
+    now += journals.BURST / 2
+    assert room_after(step) == leap
+    now += journals.BURST
+    assert room_after(leap + step) == step
+    now += journals.BURST / 2
+    assert room_after(part - journal.written - step) == step
+    assert path.stat().st_size == START + part
+    journal.close()
+
+
 @pytest.mark.parametrize("path", [3000], indirect=True)
 def test_what_failed_is_written_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if there is no room left for the next, which goes to another part: no number is there twice."""

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 import msgspec
@@ -43,6 +44,12 @@ KEPT = 8 * PART
 
 STEP = 1024 * 1024
 """Octets by which the file grows, with zeros: to flush what overwrites takes half the time of what makes it longer."""
+
+LEAP = 4 * STEP
+"""The same in a burst: whoever has to wait for it has threads take turns, which costs as much as the zeros."""
+
+BURST = 1.0
+"""Seconds within which a file that grows for the second time leaps."""
 
 UNHURRIED = 5 * 1024
 """Octets of which zlib computes a CRC-32 without letting go of the interpreter, which it would have to win back from a
@@ -152,6 +159,8 @@ class Journal:
         self.resting = 0
         self._at = 0
         self.lost = 0
+        self._grew = -BURST
+        """When it last grew, seconds on the monotonic clock."""
         self._failed = 0
         """Octets behind where it is being written that are being written, or that a write that failed may have left."""
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -234,7 +243,9 @@ class Journal:
         end = start + octets
         self._failed = octets
         if end > self._size:  # and flushed: a block that was never on the disk is as dear as one behind the end
-            self._grow(max(end, min(self._start(self.part + 1), end + STEP)))
+            now = monotonic()
+            step, self._grew = LEAP if now - self._grew < BURST else STEP, now
+            self._grow(max(end, min(self._start(self.part + 1), end + step)))
         self._put_durably(pieces, start)
         self._wrote(octets, len(records))
         return start

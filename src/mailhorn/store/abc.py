@@ -8,7 +8,7 @@ import asyncio
 import errno
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, Self
@@ -808,7 +808,9 @@ class Resting(ABC):
         """Make known to readers what was durable when the last process ended, however it ended: first of all."""
 
     @abstractmethod
-    def unsettled(self, now: float, limit: int, everything: bool = False, beyond: int = 0) -> Work:
+    def unsettled(
+        self, now: float, limit: int, everything: bool = False, beyond: int = 0, passing: Collection[int] = ()
+    ) -> Work:
         """
         Return what is not at rest.
 
@@ -817,15 +819,16 @@ class Resting(ABC):
             limit: At most so many messages of each kind.
             everything: No grace for expunged messages, and every mailbox whose UIDNEXT moved is told (clean stop).
             beyond: Of messages without a file, those with a greater blob only; no file is told to be removed then.
+            passing: Mailboxes of which no file is told to be called otherwise, or to be removed.
 
         """
 
     @abstractmethod
-    def removable(self, now: float, limit: int) -> dict[Leaving, str]:
+    def removable(self, now: float, limit: int, passing: Collection[int] = ()) -> dict[Leaving, str]:
         """
         Return expunged messages, due by then, whose files no copy is to be made of, and the directories they are in.
 
-        Unlike `unsettled`, whatever else waits: on a full disk their files are what makes room.
+        Unlike `unsettled`, whatever else waits: on a full disk their files are what makes room. `passing` as there.
         """
 
     @abstractmethod

@@ -353,6 +353,8 @@ class Settler:
         """The blob behind which a round looks for what has no file, as those up to there could not get theirs."""
         self._trouble = ""
         """Why not, the first reason."""
+        self._passing: set[int] = set()
+        """Mailboxes in trouble, whose files keep their names and are not removed until all others had their turn."""
         self._nameless = os.path.exists("/proc/self/fd")
         self._odd: set[MailboxId] = set()
         self.quiet = threading.Lock()
@@ -442,7 +444,7 @@ class Settler:
                 if not retry:
                     self._complain("messages cannot be written into the Maildirs, will retry", problem)
                 retry = min(RETRY_MAX, retry * 2 or RETRY_MIN)
-                self._beyond, self._trouble = 0, ""
+                self._begin_anew()
         try:
             while self.round(everything=True)[0]:
                 pass
@@ -481,14 +483,14 @@ class Settler:
         """
         with self.quiet:
             came = self._came
-            if not self._beyond:
+            if not (self._beyond or self._passing):
                 self._troubled = set()
-            work = self._resting.unsettled(self._clock(), ROUND, everything, self._beyond)
+            work = self._resting.unsettled(self._clock(), ROUND, everything, self._beyond, self._passing)
             if not work.unfiled and not self._beyond:  # what was moved or expunged before it had a file never gets one
                 self._filed = came
             self._at_leisure = bool(work.renamed) and not (work.unfiled or work.leaving or work.folders)
             if not work and self._trouble:
-                raise self._told_trouble()
+                raise self._told_trouble(work)
             if not work:
                 self._is_sure()
                 return False, work.next_due
@@ -497,8 +499,7 @@ class Settler:
             except Exception as problem:
                 self._careful = True  # as after a crash: files are there that nobody noted, perhaps not whole
                 if isinstance(problem, OSError) and problem.errno in NO_ROOM:
-                    with contextlib.suppress(OSError, StoreError):  # which is what is said already
-                        self._make_room()
+                    self._make_room()
                 raise
         self.empty_trash()
         self._filed += sum(first for _, _, first, _ in done.filed)
@@ -512,11 +513,10 @@ class Settler:
             if work.full:
                 self._beyond = work.unfiled[-1].blob
                 return True, work.next_due
-            if work.more and (done.renamed or done.left):
+            if work.more and (self._passes_over_more() or done.left or any(map(_is_settled, done.renamed))):
                 return True, work.next_due
-            if not work.more:
-                self._is_sure()
-            raise self._told_trouble()
+            with self.quiet:
+                raise self._told_trouble(work)
         if not work.more:
             self._is_sure()
         return work.more or everything, work.next_due
@@ -530,28 +530,48 @@ class Settler:
         self._doubtful = self._troubled if self._careful else self._doubtful & self._troubled
         self._careful = False
 
-    def _told_trouble(self) -> StoreError:
+    def _passes_over_more(self) -> bool:
+        """Return whether there are mailboxes in trouble that the last round did not pass over; the next one will."""
+        more = (self._troubled or set()) - self._passing
+        self._passing |= more
+        return bool(more)
+
+    def _told_trouble(self, work: Work) -> StoreError:
         """Return what has kept some from getting their files; the next round begins with them again."""
+        if not work.complete:  # a round that makes copies removes nothing, and the one to be made may be one of theirs
+            self._make_room()
+        if not work.more:
+            self._is_sure()
         trouble = StoreError(self._trouble)
-        self._beyond, self._trouble = 0, ""
+        self._begin_anew()
         return trouble
+
+    def _begin_anew(self) -> None:
+        """Have the next round begin with those who are in trouble."""
+        self._beyond, self._trouble = 0, ""
+        self._passing.clear()
 
     def _make_room(self) -> None:
         """
         Remove what was expunged or thrown away, though what came does not come to rest: who deletes mail makes room.
 
-        Only what is where it is noted to be; nothing of what failed is noted as done.
+        Only what is where it is noted to be; nothing of what failed is noted as done, and all that goes wrong here has
+        been said already.
         """
-        done = Done()
-        for message, directory in self._resting.removable(self._clock(), ROUND).items():
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self._root}/{directory}/cur/{message.name}")
-                self._flusher.touched(f"{self._root}/{directory}/cur")
-                done.left.append((message.mailbox, message.uid))
-        if done.left:
-            self._flusher.flush()
-            self._note(done)
-        self.empty_trash()
+        passing = set(self._troubled or ())
+        with contextlib.suppress(OSError, StoreError):
+            while leaving := self._resting.removable(self._clock(), ROUND, passing):
+                done = Done()
+                for message, directory in leaving.items():
+                    try:
+                        os.unlink(f"{self._root}/{directory}/cur/{message.name}")
+                        self._flusher.touched(f"{self._root}/{directory}/cur")
+                        done.left.append((message.mailbox, message.uid))
+                    except OSError:
+                        passing.add(message.mailbox)
+                self._flusher.flush()
+                self._note(done)
+            self.empty_trash()
 
     def _note(self, done: Done) -> None:
         """Have the index take note, and remove what nobody needs any more."""
@@ -981,6 +1001,10 @@ class Settler:
         write_file(self._places.accounts, content, flushed=True)
         fsync_path(self._places.accounts)
         fsync_path(self._places.data)
+
+
+def _is_settled(renamed: Filed) -> bool:
+    return renamed.flags != STILL_DIRTY
 
 
 def _account_line(line: str) -> str:

@@ -7,7 +7,7 @@ the next flush only means that a file is settled again. What makes a file durabl
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,18 +80,20 @@ class SqliteResting(Resting):
             self._reading = open_reader(self._path)
         return self._reading
 
-    def unsettled(self, now: float, limit: int, everything: bool = False, beyond: int = 0) -> Work:
+    def unsettled(
+        self, now: float, limit: int, everything: bool = False, beyond: int = 0, passing: Collection[int] = ()
+    ) -> Work:
         if everything:
             self._writer.run_here(None)  # which has all that arrived entered
         try:
             db = self._db()
             with db:
-                work = self._unsettled(db, now, limit, everything, beyond)
+                work = self._unsettled(db, now, limit, everything, beyond, passing)
             return self._with_bodies(db, work)
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
 
-    def removable(self, now: float, limit: int) -> dict[Leaving, str]:
+    def removable(self, now: float, limit: int, passing: Collection[int] = ()) -> dict[Leaving, str]:
         try:
             db = self._db()
             with db:
@@ -104,8 +106,8 @@ class SqliteResting(Resting):
                 }
                 rows = db.ask(
                     f"SELECT mailbox, uid, name, dir FROM ({_LEAVING}) CROSS JOIN folder USING (mailbox)"
-                    " WHERE name IS NOT NULL LIMIT ?3",
-                    (now, MAX_EXPUNGE_GRACE, limit),
+                    " WHERE name IS NOT NULL AND mailbox NOT IN (SELECT value FROM json_each(?3)) LIMIT ?4",
+                    (now, MAX_EXPUNGE_GRACE, json.dumps(list(passing)), limit),
                 )
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
@@ -115,7 +117,9 @@ class SqliteResting(Resting):
             if f"{mailbox}/{name}".partition(":")[0] not in origins
         }
 
-    def _unsettled(self, db: Database, now: float, limit: int, everything: bool, beyond: int) -> Work:
+    def _unsettled(
+        self, db: Database, now: float, limit: int, everything: bool, beyond: int, passing: Collection[int]
+    ) -> Work:
         unfiled, octets, full = [], 0, False
         for row in db.execute(
             "SELECT message.mailbox, uid, message.blob, key, message.size, flags, internal_date, inline_body.body,"
@@ -135,15 +139,21 @@ class SqliteResting(Resting):
         due = float("inf") if everything else now
         renamed: list[Any] = []
         leaving: list[Any] = []
+        passed = json.dumps(list(passing))
         if not full:
             renamed = db.ask(
                 "SELECT mailbox, uid, key, message.size, flags, letters FROM message INDEXED BY message_dirty"
-                " JOIN blob ON blob.id = message.blob WHERE dirty = 1 AND letters IS NOT NULL LIMIT ?",
-                (limit,),
+                " JOIN blob ON blob.id = message.blob WHERE dirty = 1 AND letters IS NOT NULL"
+                " AND mailbox NOT IN (SELECT value FROM json_each(?)) LIMIT ?",
+                (passed, limit),
             )
         copies = full or beyond > 0 or any(message.origin is not None for message in unfiled)
         if not copies:  # else a reader would look for a file that the index still says a copy is to be made of
-            leaving = db.ask(f"SELECT mailbox, uid, name FROM ({_LEAVING}) LIMIT ?3", (due, MAX_EXPUNGE_GRACE, limit))
+            leaving = db.ask(
+                f"SELECT mailbox, uid, name FROM ({_LEAVING})"
+                " WHERE mailbox NOT IN (SELECT value FROM json_each(?3)) LIMIT ?4",
+                (due, MAX_EXPUNGE_GRACE, passed, limit),
+            )
         waiting = "SELECT min(due) FROM leaving WHERE due > ?1 AND due <= ?1 + ?2"
         next_due = db.ask(waiting, (now, MAX_EXPUNGE_GRACE))[0][0]
         needed = {message.mailbox for message in unfiled}

@@ -4,7 +4,8 @@ Rule 1: level-triggered. A round does what the index says is not at rest, in bat
 after one flush; whatever a crash interrupts is done again, and doing it twice changes nothing. Rule 2:
 what needs a file comes before what takes it away: nothing is removed in a round that makes copies. Rule 3:
 it has a thread of its own and never holds up a commit. Rule 4: a directory is ours if its
-`mailhorn-mailbox` file has our UIDVALIDITY, which no two mailboxes of a server share.
+`mailhorn-mailbox` file has our UIDVALIDITY, which no two mailboxes of a server share. Rule 5: what goes wrong with one
+file, folder or list is put aside and told when all others have had their turn; what all would meet ends the round.
 """
 
 import contextlib
@@ -335,7 +336,11 @@ class Settler:
         self._doubtful: set[int] = set()
         """Mailboxes to be as careful with, as all the others have come to rest since."""
         self._troubled: set[int] | None = set()
-        """Mailboxes of which something could not be written since the work was last begun; None: nobody knows."""
+        """
+        Mailboxes of which something could not be written since the work was last begun; None: nobody knows.
+
+        Until all others have had their turn, their files keep their names and are not removed.
+        """
         self._unnoted: set[tuple[MailboxId, UID]] = set()
         """Of what was expunged and waits for its time, what may have files that nobody noted."""
         self._came = 0
@@ -353,8 +358,6 @@ class Settler:
         """The blob behind which a round looks for what has no file, as those up to there could not get theirs."""
         self._trouble = ""
         """Why not, the first reason."""
-        self._passing: set[int] = set()
-        """Mailboxes in trouble, whose files keep their names and are not removed until all others had their turn."""
         self._nameless = os.path.exists("/proc/self/fd")
         self._odd: set[MailboxId] = set()
         self.quiet = threading.Lock()
@@ -444,7 +447,7 @@ class Settler:
                 if not retry:
                     self._complain("messages cannot be written into the Maildirs, will retry", problem)
                 retry = min(RETRY_MAX, retry * 2 or RETRY_MIN)
-                self._begin_anew()
+                self._beyond, self._trouble = 0, ""
         try:
             while self.round(everything=True)[0]:
                 pass
@@ -483,9 +486,10 @@ class Settler:
         """
         with self.quiet:
             came = self._came
-            if not (self._beyond or self._passing):
+            if not self._trouble:
                 self._troubled = set()
-            work = self._resting.unsettled(self._clock(), ROUND, everything, self._beyond, self._passing)
+            passing = frozenset(self._troubled or ())
+            work = self._resting.unsettled(self._clock(), ROUND, everything, self._beyond, passing)
             if not work.unfiled and not self._beyond:  # what was moved or expunged before it had a file never gets one
                 self._filed = came
             self._at_leisure = bool(work.renamed) and not (work.unfiled or work.leaving or work.folders)
@@ -513,7 +517,8 @@ class Settler:
             if work.full:
                 self._beyond = work.unfiled[-1].blob
                 return True, work.next_due
-            if work.more and (self._passes_over_more() or done.left or any(map(_is_settled, done.renamed))):
+            more_trouble = len(self._troubled or ()) > len(passing)
+            if work.more and (more_trouble or done.left or any(map(_is_settled, done.renamed))):
                 return True, work.next_due
             with self.quiet:
                 raise self._told_trouble(work)
@@ -530,12 +535,6 @@ class Settler:
         self._doubtful = self._troubled if self._careful else self._doubtful & self._troubled
         self._careful = False
 
-    def _passes_over_more(self) -> bool:
-        """Return whether there are mailboxes in trouble that the last round did not pass over; the next one will."""
-        more = (self._troubled or set()) - self._passing
-        self._passing |= more
-        return bool(more)
-
     def _told_trouble(self, work: Work) -> StoreError:
         """Return what has kept some from getting their files; the next round begins with them again."""
         if not work.complete:  # a round that makes copies removes nothing, and the one to be made may be one of theirs
@@ -543,13 +542,8 @@ class Settler:
         if not work.more:
             self._is_sure()
         trouble = StoreError(self._trouble)
-        self._begin_anew()
-        return trouble
-
-    def _begin_anew(self) -> None:
-        """Have the next round begin with those who are in trouble."""
         self._beyond, self._trouble = 0, ""
-        self._passing.clear()
+        return trouble
 
     def _make_room(self) -> None:
         """
@@ -560,17 +554,22 @@ class Settler:
         """
         passing = set(self._troubled or ())
         with contextlib.suppress(OSError, StoreError):
-            while leaving := self._resting.removable(self._clock(), ROUND, passing):
-                done = Done()
-                for message, directory in leaving.items():
+            removed = True
+            while removed:
+                done, known = Done(), len(passing)
+                for message, directory in self._resting.removable(self._clock(), ROUND, passing).items():
                     try:
                         os.unlink(f"{self._root}/{directory}/cur/{message.name}")
                         self._flusher.touched(f"{self._root}/{directory}/cur")
                         done.left.append((message.mailbox, message.uid))
+                    except FileNotFoundError:
+                        pass  # a round will look for it
                     except OSError:
                         passing.add(message.mailbox)
-                self._flusher.flush()
-                self._note(done)
+                if done.left:
+                    self._flusher.flush()
+                    self._note(done)
+                removed = bool(done.left) or len(passing) > known
             self.empty_trash()
 
     def _note(self, done: Done) -> None:

@@ -104,18 +104,19 @@ class SqliteResting(Resting):
                         " WHERE letters IS NULL AND origin IS NOT NULL"
                     )
                 }
-                rows = db.ask(
+                found: dict[Leaving, str] = {}
+                for mailbox, uid, name, directory in db.execute(
                     f"SELECT mailbox, uid, name, dir FROM ({_LEAVING}) CROSS JOIN folder USING (mailbox)"
-                    " WHERE name IS NOT NULL AND mailbox NOT IN (SELECT value FROM json_each(?3)) LIMIT ?4",
-                    (now, MAX_EXPUNGE_GRACE, json.dumps(list(passing)), limit),
-                )
+                    " WHERE name IS NOT NULL AND mailbox NOT IN (SELECT value FROM json_each(?3))",
+                    (now, MAX_EXPUNGE_GRACE, json.dumps(list(passing))),
+                ):
+                    if f"{mailbox}/{name}".partition(":")[0] not in origins:
+                        found[Leaving(mailbox, uid, name)] = directory
+                        if len(found) == limit:
+                            break
+                return found
         except DISK_ERRORS as problem:
             raise unavailable(self._path, problem) from problem
-        return {
-            Leaving(mailbox, uid, name): directory
-            for mailbox, uid, name, directory in rows
-            if f"{mailbox}/{name}".partition(":")[0] not in origins
-        }
 
     def _unsettled(
         self, db: Database, now: float, limit: int, everything: bool, beyond: int, passing: Collection[int]

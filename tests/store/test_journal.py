@@ -182,6 +182,39 @@ def test_in_a_burst_the_file_leaps(path: Path, monkeypatch: pytest.MonkeyPatch) 
     journal.close()
 
 
+def test_a_full_disk_takes_what_fits_and_keeps_its_room(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot leap grows by what has to be; what has been begun of a growth is given back."""
+    room = START + 20 * BLOCK
+    pwrite, pwritev = os.pwrite, os.pwritev
+
+    def write_some(fd: int, data: bytes | memoryview, at: int) -> int:
+        if at + len(data) <= room:
+            return pwrite(fd, data, at)
+        pwrite(fd, data[: max(0, room - at)], at)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write_all(fd: int, buffers: Sequence[memoryview], at: int, flags: int = 0) -> int:
+        if at + sum(map(len, buffers)) <= room:
+            return pwritev(fd, buffers, at, flags)
+        return write_some(fd, b"".join(buffers), at)
+
+    journal = Journal(path)
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", write_some)
+        full.setattr(os, "pwritev", write_all)
+        for number in range(2):
+            write(journal, [b"%d" % number * 5 * BLOCK])
+            assert path.stat().st_size < room, "no more than it needs"
+        before = path.stat().st_size
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                write(journal, [b"x" * 20 * BLOCK])
+            assert path.stat().st_size == before
+    write(journal, [b"after"])
+    assert [record.number for record in journal.records()] == [1, 2, 3] and journal.lost == 0
+    journal.close()
+
+
 @pytest.mark.parametrize("path", [3000], indirect=True)
 def test_what_failed_is_written_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if there is no room left for the next, which goes to another part: no number is there twice."""

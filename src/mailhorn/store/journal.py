@@ -7,6 +7,7 @@ may have left is cleared before the next. Rule 3: a part is written again only w
 that is the caller's care. Rule 4: one process at a time.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -245,7 +246,7 @@ class Journal:
         if end > self._size:  # and flushed: a block that was never on the disk is as dear as one behind the end
             now = monotonic()
             step, self._grew = LEAP if now - self._grew < BURST else STEP, now
-            self._grow(max(end, min(self._start(self.part + 1), end + step)))
+            self._make_longer(end, max(end, min(self._start(self.part + 1), end + step)))
         self._put_durably(pieces, start)
         self._wrote(octets, len(records))
         return start
@@ -322,6 +323,17 @@ class Journal:
             self._put(bytes(max(0, min(self._failed, self._size - start))), start)
             _flush(self._fd)
             self._failed = 0
+
+    def _make_longer(self, least: int, until: int) -> None:
+        """Grow, if need be by no more than what has to be; a disk that is full keeps nothing of it. Raises OSError."""
+        try:
+            self._grow(until)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._size)  # others need the room, to delete mail for one
+            if least == until:
+                raise
+            self._make_longer(least, least)
 
     def _grow(self, until: int) -> None:
         if self._direct is not None and self._size % BLOCK == 0:
